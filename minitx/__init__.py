@@ -1,0 +1,23 @@
+"""minitx: small Transformers beside RNN baselines, trained alike and open to inspection.
+
+    run = minitx.load("runs/...")      # run.model, run.tokenizer, run.config
+    run = minitx.train(config)         # what scripts/train.py calls
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minitx.run import Run, load
+    from minitx.training import train
+
+__all__ = ["Run", "load", "train"]
+
+# Found on first use: `import minitx` alone, as --help does, must not wait for torch.
+_HOMES = {"Run": "minitx.run", "load": "minitx.run", "train": "minitx.training"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'minitx' has no attribute {name!r}")

@@ -1,0 +1,212 @@
+"""What happens around the training steps: the clock, the metrics, the samples, the early end."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+
+from minitx.data.token_store import TokenStore
+from minitx.decoding import generate
+from minitx.errors import UserError
+from minitx.folder import LAST, SAMPLES
+from minitx.models.language_model import LanguageModel
+
+
+class Clock(L.Callback):
+    """Counts tokens and seconds over a run and its resumptions, and ends it when time is up.
+
+    `training_seconds` leaves out validation and checkpoints; `elapsed` does not, and is what
+    `max_minutes` limits.
+    """
+
+    def __init__(self, max_minutes: float | None) -> None:
+        self.limit = None if max_minutes is None else 60 * max_minutes
+        self.tokens = 0
+        self.training_seconds = 0.0
+        self.elapsed_before = 0.0
+        self.started: float | None = None
+        self.step_began: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of fitting so far, whatever was done in them."""
+        now = 0.0 if self.started is None else time.monotonic() - self.started
+        return self.elapsed_before + now
+
+    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self.step_began = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        now = time.monotonic()
+        if self.step_began is not None:
+            self.training_seconds += now - self.step_began
+        self.step_began = now
+        self.tokens += batch[0].numel() * trainer.world_size
+        if self.limit is not None and self.elapsed >= self.limit:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
+        self.elapsed_before, self.started = self.elapsed, None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "tokens": self.tokens,
+            "training_seconds": self.training_seconds,
+            "elapsed": self.elapsed,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.tokens = state_dict["tokens"]
+        self.training_seconds = state_dict["training_seconds"]
+        self.elapsed_before = state_dict["elapsed"]
+
+
+class RecordMetrics(L.Callback):
+    """Writes a row of metrics every so many steps, and one at each validation.
+
+    Nothing is read back from the device on the steps between.
+    """
+
+    def __init__(self, every: int, clock: Clock) -> None:
+        self.every = every
+        self.clock = clock
+        self.last_tokens = 0
+        self.last_seconds = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self.last_tokens, self.last_seconds = self.clock.tokens, self.clock.training_seconds
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        step = trainer.global_step
+        if step % self.every or trainer.fit_loop._should_accumulate():
+            return
+        assert isinstance(outputs, dict)
+        tokens, seconds = self.clock.tokens, self.clock.training_seconds
+        metrics = {
+            "train/loss": float(trainer.strategy.reduce(outputs["loss"].detach())),
+            "grad_norm": float(pl_module.grad_norm),  # type: ignore[arg-type]
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "tokens_per_second": (tokens - self.last_tokens) / (seconds - self.last_seconds),
+        }
+        self.last_tokens, self.last_seconds = tokens, seconds
+        _log(trainer, metrics)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
+            _log(trainer, metrics)
+
+
+class SampleText(L.Callback):
+    """Lets the model write at each validation: to samples.txt, and to W&B.
+
+    The sample draws from a generator of its own, so that looking does not change the training.
+    """
+
+    LENGTH = 200  # tokens
+
+    def __init__(self, folder: Path, store: TokenStore, seed: int) -> None:
+        self.path = folder / SAMPLES
+        self.tokenizer, self.seed = store.tokenizer, seed
+        try:
+            self.prompt = self.tokenizer.encode("\n")
+        except UserError:  # a text of one line
+            self.prompt = [int(store.split("train")[0])]
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        sample = self._sample(pl_module)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"--- step {trainer.global_step} ---\n{sample}\n\n")
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_text("sample", ["step", "text"], [[trainer.global_step, sample]])
+
+    def _sample(self, task: L.LightningModule) -> str:
+        model = task.model
+        assert isinstance(model, LanguageModel)
+        generator = torch.Generator(task.device).manual_seed(self.seed)
+        prompt = torch.tensor([self.prompt], device=task.device)
+        tokens = generate(model, prompt, self.LENGTH, generator, temperature=0.8)
+        return self.tokenizer.decode([int(token) for token in tokens])
+
+
+class Interrupted(Exception):
+    """The user asked the run to stop, and its state was saved."""
+
+
+class StopOnRequest(L.Callback):
+    """Ctrl-C and SIGTERM end a run after the step under way, with a checkpoint of that step.
+
+    A second Ctrl-C does not wait. Raises Interrupted once the checkpoint is written.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, folder: Path) -> None:
+        self.checkpoint = folder / LAST
+        self.requested = False
+        self.previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
+        if threading.current_thread() is threading.main_thread():  # only there may signals be set
+            for number in self.SIGNALS:
+                self.previous[number] = signal.signal(number, self._request)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        self._restore()
+
+    def _restore(self) -> None:
+        while self.previous:
+            signal.signal(*self.previous.popitem())
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        # All processes stop at the same step, also where the signal reached only one of them.
+        stop = trainer.strategy.reduce_boolean_decision(self.requested, all=False)
+        if stop and not trainer.fit_loop._should_accumulate():
+            trainer.save_checkpoint(self.checkpoint)
+            raise Interrupted
+
+    def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: L.Trainer, *args: Any) -> None:
+        self._restore()
+
+
+def _log(trainer: L.Trainer, metrics: dict[str, float]) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics(metrics, step=trainer.global_step)

@@ -1,0 +1,206 @@
+"""From YAML and the command line to a checked `Config`, and back to plain values."""
+
+import dataclasses
+import difflib
+import os
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar
+
+import yaml
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from minitx.config import MODELS, Config, EvaluateConfig, GenerateConfig, ModelConfig
+from minitx.errors import UserError
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+# What a run may be resumed with; anything else would make it another run.
+CHANGED_ON_RESUME = ("trainer", "logger", "resume")
+
+Schema = TypeVar("Schema")
+
+
+def register_schemas() -> None:
+    """Tells Hydra the types of every key; the YAML files name these schemas in their defaults."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=Config)
+    store.store(name="generate_schema", node=GenerateConfig)
+    store.store(name="evaluate_schema", node=EvaluateConfig)
+    for schema in set(MODELS.values()):
+        name = schema.__name__.removesuffix("Config").lower()
+        store.store(group="model", name=f"{name}_schema", node=schema)
+
+
+def options(group: str) -> list[str]:
+    """The names a config group offers."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
+    """The composed config as dataclasses, every value checked.
+
+    Raises UserError for a key that does not exist (naming the nearest), or a value outside its
+    rules.
+    """
+    for name in _names(composed):
+        if name not in known_keys(composed, schema):
+            raise unknown_key(name, composed, schema)
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, schema)
+    _check(config, "")
+    return config
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """Dataclasses as dicts of plain values, as checkpoints and YAML files hold them."""
+    return dataclasses.asdict(config)
+
+
+def from_plain(values: Any) -> Config:
+    """The config that `to_plain` gave. Raises UserError where the values are not such a config."""
+    try:
+        model = MODELS[values["model"]["name"]]
+        structured = OmegaConf.structured(Config(model=model()))
+        merged = OmegaConf.merge(structured, values)
+    except (KeyError, TypeError, OmegaConfBaseException) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"not a config of a minitx run ({reason})") from error
+    assert isinstance(merged, DictConfig)
+    return to_typed(merged, Config)
+
+
+def read_config(path: Path) -> Config:
+    """The config in a run's config.yaml. Raises UserError where it is missing or not one."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: {path.parent} is not a run's folder") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    try:
+        return from_plain(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def resumed(asked: Config, overrides: list[str]) -> Config:
+    """The config of the run in `asked.resume`, with what was said beside `resume=` put on it.
+
+    `overrides` are the command line's, as Hydra splits them ("trainer.max_steps=4000",
+    "logger=csv"). Raises UserError for one that would make it a different run.
+    """
+    assert asked.resume is not None
+    saved = read_config(Path(asked.resume, "config.yaml"))
+    for override in overrides:
+        name = override.lstrip("+~").split("=", 1)[0]
+        group, *rest = name.split(".")
+        if group not in CHANGED_ON_RESUME:
+            old, new = _get(saved, name), _get(asked, name)
+            if old == new:
+                continue
+            raise UserError(
+                f"resume cannot change {name} ({old} in the run, {new} asked for): leave it out, "
+                f"or start a new run; only trainer.* and logger.* may change"
+            )
+        if group == "resume":
+            continue
+        # A whole group (logger=csv) stands for the keys that its file sets.
+        for changed in [".".join(rest)] if rest else _keys_set_by(group, override):
+            setattr(getattr(saved, group), changed, _get(asked, f"{group}.{changed}"))
+    saved.resume = asked.resume
+    return saved
+
+
+def _keys_set_by(group: str, override: str) -> list[str]:
+    option = override.split("=", 1)[1]
+    values = yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8")) or {}
+    return [name for name in values if name != "defaults"]
+
+
+def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
+    """The error for a key that does not exist: it names the nearest that does."""
+    known = known_keys(composed, schema)
+    near = nearest(name, known)
+    if near is None:  # perhaps the right key in the wrong group
+        last = name.rsplit(".", 1)[-1]
+        near = nearest(last, [k.rsplit(".", 1)[-1] for k in known])
+        near = next((k for k in known if near and k.rsplit(".", 1)[-1] == near), None)
+    hint = f": did you mean {near}?" if near else "; --help lists the keys"
+    return UserError(f"there is no key {name}{hint}")
+
+
+def known_keys(composed: DictConfig, schema: type) -> list[str]:
+    """Every key there is, as dotted names; the model's name decides which keys it has."""
+    model = composed.get("model") if isinstance(composed, DictConfig) else None
+    name = model.get("name") if isinstance(model, DictConfig) else None
+    return [name for name, _ in keys(schema, MODELS.get(name or "", ModelConfig))]
+
+
+def keys(
+    schema: type, model: type[ModelConfig] = ModelConfig, prefix: str = ""
+) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Dotted names and fields of all the keys under a schema, groups and their keys alike."""
+    for field in dataclasses.fields(schema):
+        yield prefix + field.name, field
+        inner = model if field.type is ModelConfig else field.type
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            yield from keys(inner, model, f"{prefix}{field.name}.")
+
+
+def nearest(word: str, known: list[str]) -> str | None:
+    """The known word most like this one, if any is like it."""
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None)
+
+
+def type_name(field: dataclasses.Field[Any]) -> str:
+    """A key's type in words: "whole number", "text or null", ..."""
+    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    members = typing.get_args(field.type) or (field.type,)
+    named = [words.get(member, "") for member in members if member is not NoneType]
+    return " or ".join([*named, "null"] if NoneType in members else named)
+
+
+def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name in node:
+        value = node._get_node(name)
+        yield f"{prefix}{name}"
+        if isinstance(value, DictConfig) and not value._is_none():
+            yield from _names(value, f"{prefix}{name}.")
+
+
+def _check(config: Any, prefix: str) -> None:
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), prefix + field.name
+        if dataclasses.is_dataclass(value):
+            _check(value, f"{name}.")
+        elif value is not None:
+            _check_value(name, value, field.metadata)
+
+
+def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None:
+    if "choices" in rules and value not in rules["choices"]:
+        near = nearest(str(value), list(rules["choices"]))
+        hint = f"did you mean {near}? " if near else ""
+        raise UserError(f"{name}={value}: {hint}it may be one of {', '.join(rules['choices'])}")
+    if "minimum" in rules and value < rules["minimum"]:
+        raise UserError(f"{name}={value}: it must be at least {rules['minimum']}")
+    if "above" in rules and value <= rules["above"]:
+        raise UserError(f"{name}={value}: it must be above {rules['above']}")
+    if "below" in rules and value >= rules["below"]:
+        raise UserError(f"{name}={value}: it must be below {rules['below']}")
+
+
+def _get(config: Any, name: str) -> Any:
+    for part in name.split("."):
+        config = getattr(config, part, None)
+    return config
+
+
+def launched_by_lightning() -> bool:
+    """Whether this process is one that Lightning started beside the first (DDP)."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"

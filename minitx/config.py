@@ -1,0 +1,203 @@
+"""Every key a user can set: its type, what it means, and what it may be.
+
+The YAML files under `conf/` are checked against these dataclasses, so that a misspelt key or a
+value of the wrong type is an error. `--help` is printed from them as well. The defaults here are
+the plain choices; the recipes that train best are in the YAML.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def key(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] | None = None,
+    minimum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A field of a config: `minimum` <= value, `above` < value < `below`, or one of `choices`."""
+    rules = {"choices": choices, "minimum": minimum, "above": above, "below": below}
+    metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
+    if dataclasses.is_dataclass(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class TaskConfig:
+    name: str = key(
+        "shakespeare", "the corpus", choices=("shakespeare", "tiny_shakespeare", "text")
+    )
+
+
+@dataclass
+class DataConfig:
+    dir: str | None = key(None, "folder that holds the corpora's files")
+    path: str | None = key(None, "your own UTF-8 text (task=text)")
+    held_out: float = key(
+        0.05, "share of your text for validation, and again for test", above=0, below=0.5
+    )
+    tokenizer: str = key("char", "unit of text", choices=("char", "byte", "bpe"))
+    vocab_size: int = key(1024, "number of tokens of the bpe tokenizer", minimum=257)
+    batch_size: int = key(12, "sequences in a step, over all devices", minimum=1)
+    workers: int = key(0, "processes that prepare batches", minimum=0)
+    cache_dir: str | None = key(None, "tokenised corpora [$MINITX_CACHE, else ~/.cache/minitx]")
+
+
+@dataclass
+class ModelConfig:
+    name: str = key("", "the architecture")
+    dim: int = key(128, "width of the model", minimum=1)
+    layers: int = key(4, "depth", minimum=1)
+    context: int = key(64, "longest input, in tokens", minimum=1)
+    dropout: float = key(0.0, "share of features dropped in training", minimum=0, below=1)
+    tied: bool = key(True, "one matrix for input and output embeddings")
+
+
+@dataclass
+class TransformerConfig(ModelConfig):
+    heads: int = key(4, "attention heads; they divide dim", minimum=1)
+    kv_heads: int | None = key(None, "key/value heads; they divide heads [heads]", minimum=1)
+    ff_dim: int | None = key(None, "width of the feed-forward [4 * dim]", minimum=1)
+    mixer: str = key(
+        "attention",
+        "what moves information between positions",
+        choices=("attention", "lstm", "gru", "rnn", "average", "none"),
+    )
+    window: int | None = key(None, "attend to this many latest tokens only [all]", minimum=1)
+    position: str = key(
+        "sinusoidal",
+        "how order is told",
+        choices=("sinusoidal", "learned", "rotary", "alibi", "none"),
+    )
+    norm: str = key("layernorm", "kind of norm", choices=("layernorm", "rmsnorm"))
+    norm_order: str = key("pre", "norm before or after a sublayer", choices=("pre", "post"))
+    qk_norm: bool = key(False, "normalise each head's queries and keys")
+    activation: str = key(
+        "gelu", "of the feed-forward", choices=("relu", "gelu", "silu", "relu2")
+    )
+    gated: bool = key(False, "gate the feed-forward (with silu: SwiGLU)")
+    bias: bool = key(True, "biases in the linear maps")
+
+
+@dataclass
+class RecurrentConfig(ModelConfig):
+    cell: str = key("lstm", "kind of recurrence", choices=("rnn", "gru", "lstm"))
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = key("adamw", "the optimizer", choices=("adamw", "muon"))
+    lr: float = key(1e-3, "peak learning rate of AdamW", above=0)
+    matrix_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
+    weight_decay: float = key(0.1, "decoupled weight decay, of matrices only", minimum=0)
+    beta1: float = key(0.9, "AdamW: decay of the gradient's mean", minimum=0, below=1)
+    beta2: float = key(0.99, "AdamW: decay of its square's mean", minimum=0, below=1)
+    momentum: float = key(0.95, "Muon: decay of the gradient's sum", minimum=0, below=1)
+    schedule: str = key(
+        "cosine",
+        "the learning rate after warm-up",
+        choices=("cosine", "linear", "inverse_sqrt", "constant"),
+    )
+    warmup_steps: int = key(100, "steps from zero to the peak", minimum=0)
+    final_lr: float = key(0.1, "share of the peak left at the end", minimum=0)
+    clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
+
+
+@dataclass
+class TrainerConfig:
+    max_steps: int | None = key(2000, "optimizer steps [no limit]", minimum=1)
+    max_minutes: float | None = key(None, "minutes of training [no limit]", above=0)
+    val_every: int = key(250, "steps from one validation, and checkpoint, to the next", minimum=1)
+    log_every: int = key(10, "steps from one row of metrics to the next", minimum=1)
+    accumulate: int = key(1, "batches whose gradients are added up for one step", minimum=1)
+    patience: int | None = key(None, "stop after so many validations without gain", minimum=1)
+    accelerator: str = key("cpu", "cpu, gpu, mps, ... or auto")
+    devices: int = key(1, "number of devices", minimum=1)
+    strategy: str = key("auto", "Lightning's strategy: auto, ddp, ...")
+    precision: str = key(
+        "32-true",
+        "number format",
+        choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
+    )
+    compile: bool = key(False, "torch.compile the model")
+
+
+@dataclass
+class LoggerConfig:
+    name: str = key(
+        "wandb", "tracker beside metrics.csv", choices=("wandb", "tensorboard", "csv", "none")
+    )
+    mode: str = key("offline", "of W&B; online needs a key", choices=("offline", "online"))
+    project: str = key("minitx", "of W&B")
+    group: str | None = key(None, "of W&B [the run's folder name]")
+
+
+@dataclass
+class BudgetConfig:
+    parameters: int | None = key(None, "solve the width for so many parameters", minimum=1)
+
+
+@dataclass
+class RunConfig:
+    dir: str | None = key(None, "the run's folder [runs/DATE_TIME_TASK_MODEL_SEED]")
+
+
+@dataclass
+class Config:
+    """What `scripts/train.py` composes, and a run's config.yaml holds."""
+
+    task: TaskConfig = key(TaskConfig, "the corpus and its objective")
+    data: DataConfig = key(DataConfig, "text, tokens, batches")
+    model: ModelConfig = key(ModelConfig, "the architecture")
+    optimizer: OptimizerConfig = key(OptimizerConfig, "how weights change")
+    trainer: TrainerConfig = key(TrainerConfig, "how long, how often, on what")
+    logger: LoggerConfig = key(LoggerConfig, "where metrics go")
+    budget: BudgetConfig = key(BudgetConfig, "fair comparison")
+    run: RunConfig = key(RunConfig, "where results go")
+    seed: int = key(1, "of weights, batches and dropout", minimum=0)
+    resume: str | None = key(None, "a run's folder to go on with; its config is used")
+
+
+# A model's name decides which keys it has.
+MODELS: dict[str, type[ModelConfig]] = {
+    "transformer": TransformerConfig,
+    "lstm": RecurrentConfig,
+    "gru": RecurrentConfig,
+    "rnn": RecurrentConfig,
+}
+
+
+@dataclass
+class GenerateConfig:
+    """What `scripts/generate.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    prompt: str = key("\n", "the text to go on from; \\n is a line break")
+    length: int = key(500, "tokens to write", minimum=1)
+    samples: int = key(1, "texts to write", minimum=1)
+    temperature: float = key(0.8, "below 1 bolder choices win more often; 0: always", minimum=0)
+    top_k: int | None = key(None, "choose among the k likeliest tokens only", minimum=1)
+    top_p: float | None = key(None, "choose among the likeliest that reach p", above=0)
+    seed: int = key(1, "of the choices", minimum=0)
+    device: str = key("cpu", "cpu, cuda, mps, ...")
+
+
+@dataclass
+class DataLocation:
+    dir: str | None = key(None, "folder that holds the corpora's files [as in the run]")
+    path: str | None = key(None, "your own UTF-8 text [as in the run]")
+
+
+@dataclass
+class EvaluateConfig:
+    """What `scripts/evaluate.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    split: str = key("val", "part of the corpus", choices=("train", "val", "test"))
+    device: str = key("cpu", "cpu, cuda, mps, ...")
+    data: DataLocation = key(DataLocation, "where the corpus is now")

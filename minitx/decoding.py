@@ -1,0 +1,85 @@
+"""Writing text with a language model, one token after the other."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from minitx.models.language_model import LanguageModel
+
+
+def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
+    """Rules out unlikely tokens: logits (..., vocab) -> the same with some set to -inf.
+
+    `top_k` keeps the k most likely (Fan et al. 2018); `top_p` keeps the smallest set of the most
+    likely tokens whose probabilities reach p (Holtzman et al. 2020, nucleus sampling). The most
+    likely token always stays. Raises ValueError for k < 1 or p outside (0, 1].
+    """
+    if top_k is not None:
+        if top_k < 1:
+            raise ValueError(f"top_k={top_k}: keep at least 1 token")
+        kth = logits.topk(min(top_k, logits.size(-1)), dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < kth, -torch.inf)
+    if top_p is not None:
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p={top_p}: a probability above 0, at most 1")
+        ordered, order = logits.sort(dim=-1, descending=True)
+        probabilities = ordered.softmax(dim=-1)
+        before = probabilities.cumsum(dim=-1) - probabilities  # mass of the likelier tokens
+        dropped = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= top_p)
+        logits = logits.masked_fill(dropped, -torch.inf)
+    return logits
+
+
+def pick(
+    logits: Tensor,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Tensor:
+    """Draws a token from each row: logits (B, vocab) -> int64 (B,). Temperature 0 takes the best.
+
+    Raises ValueError for a negative temperature.
+    """
+    if temperature < 0:
+        raise ValueError(f"temperature={temperature}: it may not be negative")
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    probabilities = filter_logits(logits.float() / temperature, top_k, top_p).softmax(dim=-1)
+    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+
+
+@torch.inference_mode()
+def generate(
+    model: LanguageModel,
+    prompt: Tensor,
+    length: int,
+    generator: torch.Generator,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    cached: bool = True,
+) -> Iterator[Tensor]:
+    """Continues each row of prompt, int64 (B, T >= 1), by `length` tokens; yields them, int64 (B,).
+
+    The model never sees more than its context: once that is full, it goes on from the later half
+    of it. (Moving on by one token each time would change every position, and with it everything
+    that the cache holds.) `cached=False` computes the whole prefix again for each token; it gives
+    the same text, and is there to be compared with.
+    """
+    seen = fresh = prompt[:, -model.context :]
+    state = None
+    for _ in range(length):
+        logits, state = model(fresh, state=state)
+        token = pick(logits[:, -1], generator, temperature, top_k, top_p)
+        yield token
+        seen = torch.cat([seen, token[:, None]], dim=1)
+        if seen.size(1) > model.context:
+            seen = seen[:, -(model.context // 2 + 1) :]
+            fresh, state = seen, None
+        elif cached:
+            fresh = token[:, None]
+        else:
+            fresh, state = seen, None

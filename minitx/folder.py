@@ -1,0 +1,95 @@
+"""A run's folder: its name, and files that are either whole or not there."""
+
+import json
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from minitx.config import Config
+from minitx.errors import UserError
+
+CONFIG = "config.yaml"
+METRICS = "metrics.csv"
+SUMMARY = "summary.json"
+TOKENIZER = "tokenizer.json"
+SAMPLES = "samples.txt"
+LAST = Path("checkpoints", "last.ckpt")
+BEST = Path("checkpoints", "best.ckpt")
+
+# Set for the processes that Lightning starts beside this one, which must not invent a folder.
+FOLDER_VARIABLE = "MINITX_RUN_DIR"
+
+
+def create_run_folder(config: Config) -> Path:
+    """Makes the folder of a new run: `run.dir`, or runs/<date>_<time>_<task>_<model>_<seed>.
+
+    Raises UserError where the folder exists with something in it, or cannot be made.
+    """
+    if FOLDER_VARIABLE in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
+        return Path(os.environ[FOLDER_VARIABLE])
+    if config.run.dir is None:
+        moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        name = f"{moment}_{config.task.name}_{config.model.name}_{config.seed}"
+        folder = _first_free(Path("runs"), name)
+    else:
+        folder = Path(config.run.dir)
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise UserError(
+                f"run.dir={folder} exists already and is never overwritten: choose another, "
+                f"or go on with that run: resume={folder}"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"run.dir={folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"run.dir={folder} cannot be written: permission denied")
+    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+    return folder
+
+
+def _first_free(parent: Path, name: str) -> Path:
+    """Makes parent/name, or name-2, name-3, ...: runs may start within the same second."""
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            attempt += 1
+        except OSError as error:
+            raise UserError(
+                f"the run's folder {folder} cannot be made ({error.strerror}); say where: run.dir="
+            ) from error
+        else:
+            return folder
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes UTF-8 text to a file beside `path`, then renames it: nobody sees half of it."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(text)
+    os.chmod(file.name, 0o666 & ~_umask())  # temporary files are private; results are not
+    os.replace(file.name, path)
+
+
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Writes plain dicts, lists and scalars as YAML, in the order given."""
+    write_atomically(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes plain dicts, lists and scalars as JSON, in the order given."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

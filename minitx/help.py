@@ -1,0 +1,77 @@
+"""--help, from the same schemas that check the keys."""
+
+import dataclasses
+import json
+import textwrap
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from minitx.composition import CONF, keys, options, type_name
+from minitx.config import MODELS
+
+INDENT = 34  # where the explanations begin
+
+GROUPS = ("task", "model", "optimizer", "trainer", "logger", "experiment")
+
+EXAMPLES = {
+    "config": """\
+Train a model on a text.
+
+  python scripts/train.py                                   the default: minutes on 2 CPU cores
+  python scripts/train.py model=lstm                        the same with an LSTM
+  python scripts/train.py model.heads=8 trainer.max_steps=500
+  python scripts/train.py task=text data.path=my.txt        your own text
+  python scripts/train.py -m model=transformer,lstm seed=1,2,3
+  python scripts/train.py resume=runs/...                   go on with a run
+""",
+    "generate": """\
+Let a trained model write.
+
+  python scripts/generate.py run=runs/... prompt="ROMEO:" temperature=0.8
+""",
+    "evaluate": """\
+Measure a trained model on a whole split.
+
+  python scripts/evaluate.py run=runs/... split=test
+""",
+}
+
+
+def help_text(config_name: str, schema: type) -> str:
+    """The page: examples, the options of each group, every key with its default and meaning."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose(config_name)
+    lines = [EXAMPLES[config_name]]
+    if config_name == "config":
+        lines.append("Choices (group=name):")
+        lines += [f"  {group:<11} {', '.join(options(group))}" for group in GROUPS]
+        lines.append("")
+    lines.append("Keys (key=value), with their defaults:")
+    for name, field in _all_keys(schema):
+        if dataclasses.is_dataclass(field.type):
+            lines.append(f"\n{name}: {field.metadata['help']}")
+        else:
+            lines += _entry(name, field, OmegaConf.select(composed, name, default=field.default))
+    lines += ["", "--cfg job prints the composed config; --hydra-help what Hydra itself offers."]
+    return "\n".join(lines)
+
+
+def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
+    """The keys of every kind of model, each once, group by group."""
+    found = {name: field for model in MODELS.values() for name, field in keys(schema, model)}
+    groups = list(dict.fromkeys(name.split(".")[0] for name in found))
+    return sorted(found.items(), key=lambda item: groups.index(item[0].split(".")[0]))
+
+
+def _entry(name: str, field: dataclasses.Field[Any], default: Any) -> list[str]:
+    value = json.dumps(default) if default is None or isinstance(default, bool) else str(default)
+    choices = field.metadata.get("choices")
+    about = field.metadata["help"]
+    about += f": {', '.join(choices)}" if choices else f" ({type_name(field)})"
+    head = f"  {name}={value}"
+    wrapped = textwrap.wrap(about, width=100 - INDENT, break_on_hyphens=False)
+    if len(head) >= INDENT:
+        return [head, *(" " * INDENT + line for line in wrapped)]
+    return [f"{head:<{INDENT}}{wrapped[0]}", *(" " * INDENT + line for line in wrapped[1:])]

@@ -1,0 +1,272 @@
+"""Attention: every position asks all the others, and takes in what answers.
+
+    queries, keys, values    q = x Wq, k = x Wk, v = x Wv
+    scaled scores            s = q k^T / sqrt(D)
+    weights                  w = softmax(s) over the keys a query may attend to
+    output                   w v, then the heads side by side, then Wo
+
+Source: Vaswani et al. 2017, sections 3.2.1 and 3.2.2.
+
+Letters in shapes: B batch, T length (Q queries and K keys where they differ), H heads, G key/value
+heads, D features of a head, C = dim. Masks: True = may attend (see `masks`).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minitx.nn import masks
+from minitx.nn.positions import ALiBi, Rotary
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    allowed: Tensor | None = None,
+    bias: Tensor | None = None,
+    dropout: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Scaled dot-product attention, every step in the open.
+
+    q (B, H, Q, D); k, v (B, H, K, D); allowed bool and bias float, broadcast to (B, H, Q, K).
+    Returns the outputs (B, H, Q, D) and the weights (B, H, Q, K), whose rows sum to one over what
+    is allowed. A query that may attend to nothing gets zeros, and finite gradients.
+    Source: Vaswani et al. 2017, equation 1.
+    """
+    scores = q @ k.mT / math.sqrt(q.size(-1))  # (B, H, Q, K)
+    if bias is not None:
+        scores = scores + bias
+    if allowed is None:
+        weights = scores.softmax(dim=-1)
+    else:
+        # The lowest finite number, not -inf: a row with nothing allowed must not turn into NaN on
+        # the way back. Such a row comes out uniform, hence the second fill.
+        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
+    return F.dropout(weights, dropout) @ v, weights
+
+
+def attend_fused(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    allowed: Tensor | None = None,
+    bias: Tensor | None = None,
+    dropout: float = 0.0,
+    causal: bool = False,
+) -> Tensor:
+    """The outputs of `attend` from torch's fused kernel, which never stores the weights.
+
+    `causal=True` stands for the causal mask where there are as many queries as keys: the kernel
+    then skips the half above the diagonal. Not to be joined with `allowed` or `bias`.
+    """
+    mask = allowed
+    if bias is not None:
+        mask = bias.to(q.dtype).expand(*q.shape[:-1], k.size(-2))
+        if allowed is not None:
+            mask = mask.masked_fill(~allowed, -math.inf)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal
+    )
+
+
+class KeyValues(NamedTuple):
+    """The state of attention: keys and values so far (B, G, K, D), and which are real (B, K)."""
+
+    keys: Tensor
+    values: Tensor
+    padding: Tensor | None
+
+
+class MultiHeadAttention(nn.Module):
+    """What self- and cross-attention share: the projections, and attention over several heads.
+
+    `kv_heads` < `heads` lets groups of query heads share keys and values (Ainslie et al. 2023).
+    `qk_norm` normalises each head's queries and keys before the product, which bounds the scores
+    (Henry et al. 2020; here with RMSNorm).
+
+    `on_weights` is the capture switch. While it is None, the fused kernel runs; set it to a
+    function and the explicit path runs instead and hands it the weights (B, H, Q, K).
+
+    Raises ValueError where heads do not divide dim, or kv_heads do not divide heads.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        kv_heads: int | None = None,
+        *,
+        bias: bool = True,
+        dropout: float = 0.0,
+        qk_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        kv_heads = heads if kv_heads is None else kv_heads
+        _check_divides("heads", heads, "dim", dim)
+        _check_divides("kv_heads", kv_heads, "heads", heads)
+        self.heads, self.kv_heads, self.head_dim = heads, kv_heads, dim // heads
+        self.dropout = dropout
+        self.query = nn.Linear(dim, dim, bias)
+        self.key = nn.Linear(dim, kv_heads * self.head_dim, bias)
+        self.value = nn.Linear(dim, kv_heads * self.head_dim, bias)
+        self.output = nn.Linear(dim, dim, bias)
+        self.query_norm = nn.RMSNorm(self.head_dim) if qk_norm else nn.Identity()
+        self.key_norm = nn.RMSNorm(self.head_dim) if qk_norm else nn.Identity()
+        self.on_weights: Callable[[Tensor], None] | None = None
+
+    def queries(self, x: Tensor) -> Tensor:
+        """x (B, T, C) -> (B, H, T, D)."""
+        return self.query_norm(_split(self.query(x), self.heads))
+
+    def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, T, C) -> two of (B, G, T, D)."""
+        keys = self.key_norm(_split(self.key(x), self.kv_heads))
+        return keys, _split(self.value(x), self.kv_heads)
+
+    def attention(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        allowed: Tensor | None = None,
+        bias: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """q (B, H, Q, D); k, v (B, G, K, D) -> the mixed heads, projected: (B, Q, C)."""
+        if self.kv_heads < self.heads:
+            k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)  # (B, H, K, D)
+            v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
+        dropout = self.dropout if self.training else 0.0
+        if self.on_weights is None:
+            y = attend_fused(q, k, v, allowed, bias, dropout, causal)
+        else:
+            if causal:
+                allowed = masks.causal(q.size(-2), k.size(-2), q.device)
+            y, weights = attend(q, k, v, allowed, bias, dropout)
+            self.on_weights(weights)
+        return self.output(_join(y))
+
+
+class SelfAttention(MultiHeadAttention):
+    """A mixer: the positions of one sequence attend to each other.
+
+    `causal` hides what comes later; `window` hides what is that far away or further; `position`
+    is a `Rotary`, an `ALiBi`, or None where positions were added to the embeddings or not at all.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        kv_heads: int | None = None,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        position: Rotary | ALiBi | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+        qk_norm: bool = False,
+    ) -> None:
+        super().__init__(dim, heads, kv_heads, bias=bias, dropout=dropout, qk_norm=qk_norm)
+        if window is not None and window < 1:
+            raise ValueError(f"window={window}: a query sees at least itself, so window >= 1")
+        self.causal, self.window, self.position = causal, window, position
+
+    def forward(
+        self, x: Tensor, padding: Tensor | None = None, state: KeyValues | None = None
+    ) -> tuple[Tensor, KeyValues]:
+        """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
+
+        With a state, x continues the sequence whose keys and values the state holds.
+        """
+        past = 0 if state is None else state.keys.size(-2)
+        q = self.queries(x)
+        k, v = self.keys_and_values(x)
+        if isinstance(self.position, Rotary):
+            q, k = self.position(q, past), self.position(k, past)
+        if state is not None:
+            padding = _continued(state, padding, x)
+            k = torch.cat([state.keys, k], dim=-2)
+            v = torch.cat([state.values, v], dim=-2)
+        # A plain causal mask is left to the kernel; a single newest query needs none at all.
+        only_causal = self.causal and self.window is None and padding is None
+        kernel_masks = only_causal and past == 0 and not isinstance(self.position, ALiBi)
+        unmasked = kernel_masks or (only_causal and x.size(1) == 1)
+        allowed = None if unmasked else self._allowed(q.size(-2), k.size(-2), padding, x.device)
+        bias = self.position(q.size(-2), k.size(-2)) if isinstance(self.position, ALiBi) else None
+        y = self.attention(q, k, v, allowed, bias, causal=kernel_masks)
+        return y, KeyValues(k, v, padding)
+
+    def _allowed(
+        self, queries: int, keys: int, padding: Tensor | None, device: torch.device
+    ) -> Tensor | None:
+        """The masks that apply, combined: bool, broadcasts to (B, H, Q, K); None where none do."""
+        applying = []
+        if self.causal:
+            applying.append(masks.causal(queries, keys, device))
+        if self.window is not None:
+            applying.append(masks.sliding_window(queries, keys, self.window, device))
+        if padding is not None:
+            applying.append(masks.not_padding(padding))
+        allowed = None
+        for mask in applying:
+            allowed = mask if allowed is None else allowed & mask
+        return allowed
+
+
+class CrossAttention(MultiHeadAttention):
+    """Queries from one sequence, keys and values from another: the decoder reads the memory.
+
+    Source: Vaswani et al. 2017, section 3.2.3 ("encoder-decoder attention").
+    """
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        memory_padding: Tensor | None = None,
+        state: KeyValues | None = None,
+    ) -> tuple[Tensor, KeyValues]:
+        """x (B, Q, C), memory (B, K, C), memory_padding bool (B, K) -> (B, Q, C), and the state.
+
+        The state holds the memory's keys and values, so that they are computed once per sequence.
+        """
+        if state is None:
+            state = KeyValues(*self.keys_and_values(memory), memory_padding)
+        allowed = None if state.padding is None else masks.not_padding(state.padding)
+        return self.attention(self.queries(x), state.keys, state.values, allowed), state
+
+
+def _continued(state: KeyValues, padding: Tensor | None, x: Tensor) -> Tensor | None:
+    """Which of the keys are real, those in the state and those of x: bool (B, K), None = all."""
+    if state.padding is None and padding is None:
+        return None
+    old, new = state.padding, padding
+    if old is None:
+        old = torch.ones(x.size(0), state.keys.size(-2), dtype=torch.bool, device=x.device)
+    if new is None:
+        new = torch.ones(x.size(0), x.size(1), dtype=torch.bool, device=x.device)
+    return torch.cat([old, new], dim=1)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (B, T, H * D) -> (B, H, T, D)
+
+
+def _join(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(-2)  # (B, H, T, D) -> (B, T, H * D)
+
+
+def _check_divides(part_name: str, part: int, whole_name: str, whole: int) -> None:
+    if part < 1 or whole % part:
+        fits = [n for n in range(1, whole + 1) if whole % n == 0]
+        raise ValueError(
+            f"{part_name}={part} does not divide {whole_name}={whole}; "
+            f"{part_name} may be one of {fits}"
+        )

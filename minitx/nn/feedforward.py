@@ -1,0 +1,53 @@
+"""The part of a block that works on each position alone."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def relu2(x: Tensor) -> Tensor:
+    """Squared ReLU, max(x, 0)^2 (So et al. 2021, Primer, section 4)."""
+    return F.relu(x).square()
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,  # Vaswani et al. 2017, equation 2
+    "gelu": F.gelu,  # Hendrycks and Gimpel 2016
+    "silu": F.silu,  # Elfwing et al. 2017
+    "relu2": relu2,
+}
+
+
+class FeedForward(nn.Module):
+    """Widen, bend, narrow: down(activation(up(x))), position by position.
+
+    Source: Vaswani et al. 2017, section 3.3. `gated` multiplies the activation by a second linear
+    map of x, down(activation(gate(x)) * up(x)) (Shazeer 2020; with silu this is SwiGLU).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        ff_dim: int,
+        activation: str = "relu",
+        *,
+        gated: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.up = nn.Linear(dim, ff_dim, bias)
+        self.gate = nn.Linear(dim, ff_dim, bias) if gated else None
+        self.down = nn.Linear(ff_dim, dim, bias)
+        self.activation = ACTIVATIONS[activation]
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, T, C) -> (B, T, C)."""
+        hidden = self.up(x)  # (B, T, F)
+        if self.gate is None:
+            hidden = self.activation(hidden)
+        else:
+            hidden = self.activation(self.gate(x)) * hidden
+        return self.down(self.dropout(hidden))

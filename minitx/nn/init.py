@@ -1,0 +1,47 @@
+"""How weights start.
+
+Transformers: normal with standard deviation 0.02 for every matrix, and 0.02 / sqrt(2 * layers) for
+the two that write into the residual stream, so that the stream's variance does not grow with depth
+(Radford et al. 2019, GPT-2, section 2.3). Biases start at zero, norms at one.
+
+Recurrences: torch's uniform of +-1/sqrt(dim), with an LSTM's forget gate opened by a bias of one
+(Jozefowicz et al. 2015, section 3.2).
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from minitx.nn.attention import MultiHeadAttention
+from minitx.nn.controls import Average
+from minitx.nn.feedforward import FeedForward
+from minitx.nn.recurrent import Recurrence
+
+STD = 0.02
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, layers: int) -> None:
+    """Sets every weight in `module`, whose residual stream runs through `layers` blocks."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            part.weight.normal_(std=STD)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            part.bias.zero_()
+        if isinstance(part, Recurrence):
+            part.cell.reset_parameters()
+            if isinstance(part.cell, nn.LSTM):
+                _open_forget_gates(part.cell)
+    for part in module.modules():  # a second pass: these override what the first one set
+        if isinstance(part, MultiHeadAttention | Average):
+            part.output.weight.normal_(std=STD / math.sqrt(2 * layers))
+        if isinstance(part, FeedForward):
+            part.down.weight.normal_(std=STD / math.sqrt(2 * layers))
+
+
+def _open_forget_gates(cell: nn.LSTM) -> None:
+    # torch stacks the gates as input, forget, cell, output and adds two biases: one is enough.
+    for name, bias in cell.named_parameters():
+        if name.startswith("bias_ih"):
+            bias[cell.hidden_size : 2 * cell.hidden_size] = 1.0

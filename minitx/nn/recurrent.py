@@ -1,0 +1,96 @@
+"""Recurrence: every position takes in a summary of all that came before it.
+
+The baselines of attention, on torch's own fused kernels (cuDNN on a GPU), never a Python loop over
+time. One `Recurrence` is a mixer like `SelfAttention`; a `RecurrentStack` is the classical deep
+RNN, layer upon layer with nothing between but dropout.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+CELLS: dict[str, type[nn.RNNBase]] = {
+    "rnn": nn.RNN,  # Elman 1990
+    "lstm": nn.LSTM,  # Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate
+    "gru": nn.GRU,  # Cho et al. 2014
+}
+
+# (directions, B, width): one tensor, or the pair (hidden, cell) of an LSTM.
+Hidden = Tensor | tuple[Tensor, Tensor]
+
+
+class Recurrence(nn.Module):
+    """A mixer: one recurrent layer from dim to dim features.
+
+    `bidirectional` runs two of half the width, forwards and backwards, and joins them (Schuster
+    and Paliwal 1997). Such a layer has seen the end of the sequence, so it takes no state.
+    """
+
+    def __init__(self, dim: int, cell: str = "lstm", *, bidirectional: bool = False) -> None:
+        super().__init__()
+        directions = 2 if bidirectional else 1
+        if dim % directions:
+            raise ValueError(f"a bidirectional recurrence halves dim, so dim={dim} must be even")
+        self.cell = CELLS[cell](
+            dim, dim // directions, batch_first=True, bidirectional=bidirectional
+        )
+
+    def forward(
+        self, x: Tensor, padding: Tensor | None = None, state: Hidden | None = None
+    ) -> tuple[Tensor, Hidden]:
+        """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
+
+        Padding must follow the real tokens; it comes out as zeros, and the state returned is the
+        one at each sequence's last real token. Raises ValueError for a bidirectional layer that
+        is given a state.
+        """
+        if state is not None and self.cell.bidirectional:
+            raise ValueError("a bidirectional recurrence cannot continue from a state")
+        if padding is None:
+            return self.cell(x, state)
+        lengths = padding.sum(dim=1).cpu()
+        # A sequence with no real token cannot be packed: it runs for one step, and is blanked.
+        packed = pack_padded_sequence(
+            x, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
+        )
+        packed_y, hidden = self.cell(packed, state)
+        y, _ = pad_packed_sequence(packed_y, batch_first=True, total_length=x.size(1))
+        return y * padding[..., None], hidden
+
+
+class RecurrentStack(nn.Module):
+    """Recurrences one upon the other, with dropout between them (Zaremba et al. 2014).
+
+    The layers are separate fused kernels and the dropout is our own, because the dropout inside
+    torch's multi-layer kernels cannot be reproduced on a GPU.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        layers: int,
+        cell: str = "lstm",
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Recurrence(dim, cell, bidirectional=bidirectional) for _ in range(layers)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        padding: Tensor | None = None,
+        state: tuple[Hidden, ...] | None = None,
+    ) -> tuple[Tensor, tuple[Hidden, ...]]:
+        """x (B, T, C), padding bool (B, T) -> (B, T, C), and one state a layer."""
+        new_state = []
+        for index, layer in enumerate(self.layers):
+            x, hidden = layer(x, padding, None if state is None else state[index])
+            new_state.append(hidden)
+            if index < len(self.layers) - 1:
+                x = self.dropout(x)
+        return x, tuple(new_state)

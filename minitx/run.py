@@ -1,0 +1,106 @@
+"""A finished or running training, opened from its folder or from a checkpoint alone."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minitx.composition import from_plain
+from minitx.config import Config
+from minitx.data.tokenizers import Tokenizer
+from minitx.errors import UserError
+from minitx.folder import BEST, LAST
+from minitx.models.build import language_model
+from minitx.models.language_model import LanguageModel
+
+
+@dataclass
+class Run:
+    """What a training leaves: `model` in eval mode on `device`, `tokenizer`, `config`.
+
+    `path` is the checkpoint it came from, `step` the optimizer steps it had taken.
+    """
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    config: Config
+    path: Path
+    step: int
+    device: torch.device
+
+
+def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = False) -> Run:
+    """Opens a run's folder (its best checkpoint, or its last) or a .ckpt file.
+
+    Nothing in the file is executed: it is read with torch's `weights_only=True`.
+    Raises UserError where there is no checkpoint, or it is damaged, or not one of minitx.
+    """
+    file = find_checkpoint(Path(path), last=last)
+    checkpoint = read_checkpoint(file)
+    archive = checkpoint["hyper_parameters"]
+    config = from_plain(archive["config"])
+    tokenizer = Tokenizer.from_json(archive["tokenizer"])
+    model = language_model(config.model, tokenizer.vocab_size)
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("model.")
+    }
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise UserError(f"{file}: its weights do not fit its own config ({reason})") from error
+    where = _device(device)
+    return Run(model.eval().to(where), tokenizer, config, file, checkpoint["global_step"], where)
+
+
+def find_checkpoint(path: Path, *, last: bool = False) -> Path:
+    """The checkpoint file meant by a run's folder or by a file. Raises UserError without one."""
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
+    for name in (LAST, BEST) if last else (BEST, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise UserError(
+        f"{path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the run "
+        "ended before its first validation"
+    )
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """The checkpoint's tensors and plain values, on the CPU.
+
+    Raises UserError for a file that is damaged, that would run code, or that is not ours.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{file} is refused: it is damaged, or holds more than tensors and plain values, which "
+            "could run code; minitx opens only checkpoints that it wrote"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(f"{file} is damaged or not a checkpoint: it cannot be unpacked") from error
+    ours = isinstance(checkpoint, dict) and {"state_dict", "hyper_parameters"} <= checkpoint.keys()
+    if not ours or not {"config", "tokenizer"} <= checkpoint["hyper_parameters"].keys():
+        raise UserError(
+            f"{file} is a checkpoint, but not one of minitx: it holds no config and tokenizer"
+        )
+    return checkpoint
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        where = torch.device(device)
+        torch.empty(0, device=where)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device={device} is not to be had here: {reason}") from error
+    return where

@@ -1,0 +1,87 @@
+"""summary.json: what was trained, on what, how long, and how good it is."""
+
+import resource
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from minitx.callbacks import Clock
+from minitx.config import Config
+from minitx.data.token_store import TokenStore
+from minitx.folder import SUMMARY, write_json
+from minitx.models.language_model import LanguageModel, count_parameters
+
+
+class Summary:
+    """Collects the figures of one run and writes them; `status` tells how the run stands."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        model: LanguageModel,
+        store: TokenStore,
+        clock: Clock,
+        trainer: L.Trainer,
+    ) -> None:
+        self.path = folder / SUMMARY
+        self.clock, self.trainer = clock, trainer
+        parameters, non_embedding = count_parameters(model)
+        packages = ("minitx", "torch", "lightning", "tokenizers")
+        self.facts: dict[str, Any] = {
+            "task": config.task.name,
+            "model": config.model.name,
+            "parameters": parameters,
+            "parameters_non_embedding": non_embedding,
+            "seed": config.seed,
+            "data_fingerprint": store.fingerprint,
+            "git_commit": _git_commit(),
+            "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
+        }
+        self.metrics: dict[str, float] = {}
+
+    def write(self, status: str) -> None:
+        """Writes the file, whole: running, interrupted, failed or finished. Rank 0 alone does."""
+        if not self.trainer.is_global_zero:
+            return
+        # Lightning clears its metrics between fitting and testing; ours are kept.
+        self.metrics |= {
+            name: float(value)
+            for name, value in self.trainer.callback_metrics.items()
+            if name.startswith(("val/", "test/"))
+        }
+        seconds = self.clock.training_seconds
+        figures = {
+            "status": status,
+            "steps": self.trainer.global_step,
+            "tokens_seen": self.clock.tokens,
+            "train_seconds": round(seconds, 3),
+            "tokens_per_second": round(self.clock.tokens / seconds, 1) if seconds else None,
+            "peak_memory_mb": round(_peak_memory() / 1e6, 1),
+            "metrics": self.metrics,
+        }
+        write_json(self.path, self.facts | figures)
+
+
+def _git_commit() -> str | None:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:  # git is not installed
+        return None
+    return answer.stdout.strip() or None
+
+
+def _peak_memory() -> int:
+    """Bytes: of the device where there is one, else the process's largest resident size."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    scale = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,0 +1,147 @@
+"""Where metrics go: metrics.csv always, and W&B or TensorBoard beside it."""
+
+import csv
+import io
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from minitx.config import LoggerConfig
+from minitx.errors import UserError
+from minitx.folder import METRICS, write_atomically
+
+
+class MetricsFile(Logger):
+    """metrics.csv: one row for each step at which anything was logged, columns as they come.
+
+    Lightning's own CSVLogger starts its file anew on resume; this one goes on with it, after
+    `keep_until(step)` has dropped the rows that the resumed run will write again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / METRICS
+        self.columns = ["step"]
+        self.row: dict[str, float] = {}
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self.columns = next(csv.reader(file), self.columns)
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The config has a file of its own."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Adds to the row of this step; a row is written once the next one begins."""
+        if self.row and self.row["step"] != step:
+            self.save()
+        self.row.update(metrics, step=step or 0)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Writes the row that is being collected."""
+        if not self.row:
+            return
+        new = [name for name in self.row if name not in self.columns]
+        if new or not self.path.exists():
+            self._rewrite(self._rows(), self.columns + new)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerow(self.row)
+        self.row = {}
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Writes what is left."""
+        self.save()
+
+    @rank_zero_only
+    def keep_until(self, step: int) -> None:
+        """Drops the rows after `step`."""
+        if self.path.exists():
+            self._rewrite([r for r in self._rows() if int(r["step"]) <= step], self.columns)
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
+        self.columns = columns
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self.path, text.getvalue())
+
+
+def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Logger | None:
+    """The tracker beside metrics.csv that the config names, or None.
+
+    The W&B run is named after the folder, which makes its id the same when the run is resumed; an
+    offline run that is resumed leaves a second offline folder in the same W&B group.
+    """
+    if config.name == "wandb":
+        return WandbLogger(
+            name=folder.name,
+            id=_wandb_id(folder),
+            group=config.group or folder.name,
+            project=config.project,
+            save_dir=folder,
+            offline=config.mode == "offline",
+            log_model=config.mode == "online",
+            config=run_config,
+            settings={"silent": config.mode == "offline"},
+        )
+    if config.name == "tensorboard":
+        return TensorBoardLogger(folder, name="tensorboard", version="")
+    return None
+
+
+def check_tracker(config: LoggerConfig) -> None:
+    """Says before anything is loaded that the tracker will not work. Raises UserError."""
+    if config.name == "tensorboard":
+        try:
+            import tensorboard  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise UserError(
+                'logger=tensorboard needs the tensorboard package: pip install "minitx[tensorboard]"'
+            ) from error
+    if config.name == "wandb" and config.mode == "online":
+        import wandb
+
+        try:
+            has_key = wandb.login(prompt=False)
+        except wandb.errors.Error as error:
+            raise UserError(
+                f"logger.mode=online: W&B did not let us in ({error}); keep logger.mode=offline to "
+                "train without it, and upload later with `wandb sync`"
+            ) from error
+        if not has_key:
+            raise UserError(
+                "logger.mode=online needs a W&B key and none was found: run `wandb login`, set "
+                "WANDB_API_KEY, or keep logger.mode=offline (no account needed)"
+            )
+
+
+def _wandb_id(folder: Path) -> str:
+    """An id for the run in this folder, drawn once and kept beside what W&B writes."""
+    import wandb
+
+    path = folder / "wandb" / "id.txt"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, wandb.util.generate_id())
+    return path.read_text(encoding="utf-8").strip()

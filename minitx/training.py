@@ -1,0 +1,212 @@
+"""One training: from a config to a run's folder."""
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from minitx.callbacks import Clock, Interrupted, RecordMetrics, SampleText, StopOnRequest
+from minitx.composition import to_plain
+from minitx.config import Config
+from minitx.corpus import open_store
+from minitx.data.module import LanguageModelingData
+from minitx.data.token_store import TokenStore
+from minitx.errors import UserError
+from minitx.folder import (
+    BEST,
+    CONFIG,
+    LAST,
+    TOKENIZER,
+    create_run_folder,
+    write_atomically,
+    write_yaml,
+)
+from minitx.models.budget import fit_width
+from minitx.models.build import language_model
+from minitx.progress import TrainingProgress, fraction_done
+from minitx.run import Run, load, read_checkpoint
+from minitx.summary import Summary
+from minitx.tasks.language_modeling import LanguageModeling
+from minitx.tracking import MetricsFile, check_tracker, make_tracker
+
+Built = TypeVar("Built")
+
+
+def train(config: Config) -> Run:
+    """Trains what the config says and returns the run, opened at its best checkpoint.
+
+    With `config.resume` the run in that folder goes on as if it had never stopped.
+    Raises UserError, before anything is written, for a config that cannot be trained.
+    """
+    _check_limits(config)
+    check_tracker(config.logger)
+    store = open_store(config)
+    vocab_size, budget = store.tokenizer.vocab_size, config.budget.parameters
+    if budget is not None:
+        config.model = _fitting(lambda: fit_width(config.model, vocab_size, budget))
+    torch.manual_seed(config.seed)
+    model = _fitting(lambda: language_model(config.model, vocab_size))
+    data = _data(config, store)
+    checkpoint = _checkpoint_to_resume(config, store)
+    folder = create_run_folder(config) if config.resume is None else Path(config.resume)
+
+    archive = {"config": to_plain(config), "tokenizer": store.tokenizer.to_json()}
+    clock = Clock(config.trainer.max_minutes)
+    trainer = _trainer(config, folder, clock, store)
+    task = LanguageModeling(
+        model,
+        config.optimizer,
+        torch.from_numpy(store.tokenizer.byte_lengths()),
+        config.seed,
+        progress=lambda: fraction_done(trainer, clock),
+        archive=archive,
+    )
+    if config.trainer.compile:
+        model.compile()  # in place, so that the weights keep their names
+    if trainer.is_global_zero:
+        write_yaml(folder / CONFIG, archive["config"])
+        write_atomically(folder / TOKENIZER, archive["tokenizer"])
+    summary = Summary(folder, config, model, store, clock, trainer)
+    summary.write("running")
+    status = "failed"
+    try:
+        with warnings.catch_warnings():
+            _silence_advice()
+            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+            summary.write("running")
+            if "test" in store.splits:
+                trainer.test(task, data, ckpt_path=folder / BEST, weights_only=True, verbose=False)
+        status = "finished"
+    except Interrupted:
+        status = "interrupted"
+        raise UserError(
+            f"stopped at step {trainer.global_step:,}, nothing is lost; to go on: "
+            f"python scripts/train.py resume={folder}"
+        ) from None
+    finally:
+        summary.write(status)
+        _finish_trackers(trainer, status)
+    return load(folder, trainer.strategy.root_device)
+
+
+def _check_limits(config: Config) -> None:
+    if config.trainer.max_steps is None and config.trainer.max_minutes is None:
+        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
+    if config.data.batch_size % config.trainer.devices:
+        raise UserError(
+            f"data.batch_size={config.data.batch_size} cannot be shared by trainer.devices="
+            f"{config.trainer.devices}: make it a multiple"
+        )
+
+
+def _data(config: Config, store: TokenStore) -> LanguageModelingData:
+    return LanguageModelingData(
+        store,
+        config.model.context,
+        config.data.batch_size,
+        config.seed,
+        steps_an_epoch=config.trainer.val_every,
+        accumulate=config.trainer.accumulate,
+        workers=config.data.workers,
+    )
+
+
+def _checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
+    """The checkpoint to go on from, once the run is known to be the same and unfinished."""
+    if config.resume is None:
+        return None
+    file = Path(config.resume, LAST)
+    if not file.is_file():
+        raise UserError(
+            f"resume={config.resume}: there is no {LAST} in it; the run stopped before its first "
+            "validation, so start it again"
+        )
+    checkpoint = read_checkpoint(file)
+    if checkpoint["hyper_parameters"]["tokenizer"] != store.tokenizer.to_json():
+        raise UserError(f"resume={config.resume}: the corpus or its tokenizer has changed since")
+    steps = checkpoint["global_step"]
+    if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:
+        raise UserError(
+            f"resume={config.resume}: the run has had its {steps:,} steps; to train it longer, "
+            f"add trainer.max_steps={2 * steps}"
+        )
+    MetricsFile(Path(config.resume)).keep_until(steps)
+    return file
+
+
+def _trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) -> L.Trainer:
+    """Lightning's trainer with everything minitx wants around the steps."""
+    settings = config.trainer
+    callbacks: list[Callback] = [
+        clock,
+        RecordMetrics(settings.log_every, clock),
+        TrainingProgress(clock),
+        SampleText(folder, store, config.seed),
+        StopOnRequest(folder),
+        _checkpoint(folder / BEST, monitor="val/loss"),
+        _checkpoint(folder / LAST),
+    ]
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("val/loss", patience=settings.patience))
+    trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
+    try:
+        return L.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            strategy=settings.strategy,
+            precision=settings.precision,  # type: ignore[arg-type]
+            max_steps=settings.max_steps or -1,
+            max_epochs=-1,
+            accumulate_grad_batches=settings.accumulate,
+            reload_dataloaders_every_n_epochs=1,  # an epoch begins where the step counter stands
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            logger=[tracker for tracker in trackers if tracker is not None],
+            callbacks=callbacks,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
+    except (ValueError, RuntimeError) as error:  # Lightning's word for a device that is not there
+        raise UserError(
+            f"trainer.accelerator={settings.accelerator}, trainer.devices={settings.devices}: "
+            + " ".join(str(error).split())
+        ) from error
+
+
+def _checkpoint(file: Path, monitor: str | None = None) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=file.parent,
+        filename=file.stem,
+        monitor=monitor,
+        save_top_k=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _fitting(build: Callable[[], Built]) -> Built:
+    """The border where the config's numbers meet the constructors that know what fits."""
+    try:
+        return build()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _finish_trackers(trainer: L.Trainer, status: str) -> None:
+    for logger in trainer.loggers:
+        logger.finalize("success" if status == "finished" else "aborted")
+    if "wandb" in sys.modules:
+        import wandb
+
+        wandb.finish()  # else the next job of a multirun would write into this run
+
+
+def _silence_advice() -> None:
+    """Lightning advises on what is meant: no workers, and a checkpoint in a folder with files."""
+    for advice in (".*does not have many workers.*", ".*exists and is not empty.*"):
+        warnings.filterwarnings("ignore", message=advice)
