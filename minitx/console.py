@@ -1,6 +1,8 @@
 """What a person reads when a command is done: tables, samples, and the next thing to type."""
 
 import json
+import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,13 @@ from minitx.folder import SAMPLES, SUMMARY
 from minitx.run import Run
 
 SHOWN_METRICS = ("loss", "bits_per_byte", "perplexity", "accuracy")
+
+
+def quiet_libraries() -> None:
+    """Keeps what Lightning and W&B say of themselves out of what we say."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("WANDB_SILENT", "true")
 
 
 def run_folder(run: Run) -> Path:

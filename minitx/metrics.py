@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
-from minitx.data.windows import IGNORED
+from minitx.data.windows import IGNORE
 
 
 class TextLoss(Metric):
@@ -32,10 +32,10 @@ class TextLoss(Metric):
             self.add_state(count, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Adds a batch: logits (B, T, vocab_size), targets int64 (B, T), IGNORED where none is."""
+        """Adds a batch: logits (B, T, vocab_size), targets int64 (B, T), IGNORE where none is."""
         logits, targets = logits.flatten(0, 1).float(), targets.flatten()
-        scored = targets != IGNORED
-        nats = F.cross_entropy(logits, targets, reduction="none", ignore_index=IGNORED)
+        scored = targets != IGNORE
+        nats = F.cross_entropy(logits, targets, reduction="none", ignore_index=IGNORE)
         self.nats += nats.double().sum()
         self.tokens += scored.sum()
         self.correct += ((logits.argmax(dim=-1) == targets) & scored).sum()

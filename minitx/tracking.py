@@ -2,6 +2,7 @@
 
 import csv
 import io
+import uuid
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -138,10 +139,8 @@ def check_tracker(config: LoggerConfig) -> None:
 
 def _wandb_id(folder: Path) -> str:
     """An id for the run in this folder, drawn once and kept beside what W&B writes."""
-    import wandb
-
     path = folder / "wandb" / "id.txt"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, wandb.util.generate_id())
+        write_atomically(path, uuid.uuid4().hex[:8])
     return path.read_text(encoding="utf-8").strip()

@@ -6,8 +6,7 @@ from minitx.config import Config
 
 def train(config: Config, overrides: list[str]) -> None:
     from minitx.composition import resumed
-    from minitx.console import show_run
-    from minitx.training import quiet_libraries
+    from minitx.console import quiet_libraries, show_run
     from minitx.training import train as train_run
 
     quiet_libraries()

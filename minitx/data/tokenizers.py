@@ -4,6 +4,7 @@ import codecs
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import tokenizers
@@ -74,7 +75,7 @@ class Tokenizer:
         if self.kind == "byte":
             return np.frombuffer(text.encode(), np.uint8)
         encodings = self._inner.encode_batch_fast(_LINES.split(text))
-        return np.concatenate([np.array(line.ids, self.dtype) for line in encodings])
+        return np.fromiter(chain.from_iterable(line.ids for line in encodings), self.dtype)
 
     def encode_stream(self, texts: Iterable[str]) -> Iterator[np.ndarray]:
         """Ids of a text that comes in pieces, as `encode` would give for the whole.
@@ -150,8 +151,11 @@ def train_tokenizer(kind: str, vocab_size: int, texts: Iterable[str]) -> Tokeniz
 
 
 def _characters(texts: Iterable[str]) -> tokenizers.Tokenizer:
-    alphabet = sorted(set().union(*texts))
-    inner = tokenizers.Tokenizer(models.WordLevel({text: i for i, text in enumerate(alphabet)}, ""))
+    alphabet: set[str] = set()
+    for text in texts:
+        alphabet.update(text)
+    vocab = {character: i for i, character in enumerate(sorted(alphabet))}
+    inner = tokenizers.Tokenizer(models.WordLevel(vocab, unk_token=""))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     inner.decoder = decoders.Fuse()
     return inner

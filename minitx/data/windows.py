@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from minitx.errors import UserError
 
 IGNORE = -100  # a target that does not count; the default of torch's cross-entropy
+LARGE = 2**25  # bytes; a smaller file may stay in memory once it was read
 
 
 class RandomWindows(Dataset[tuple[Tensor, Tensor]]):
@@ -78,13 +79,13 @@ class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
         if not 0 <= window < len(self):
             raise IndexError(window)
         start = window * self.context
-        piece = torch.from_numpy(self.tokens[start : start + self.context + 1].astype(np.int64))
+        piece = self.tokens[start : start + self.context + 1].astype(np.int64)
         _release(self.tokens)
-        inputs = torch.zeros(self.context, dtype=torch.int64)
-        targets = torch.full((self.context,), IGNORE)
+        inputs = np.zeros(self.context, np.int64)
+        targets = np.full(self.context, IGNORE)
         inputs[: len(piece) - 1] = piece[:-1]
         targets[: len(piece) - 1] = piece[1:]
-        return inputs, targets
+        return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
 def _require_window(tokens: np.ndarray, context: int) -> None:
@@ -101,5 +102,6 @@ def _release(tokens: np.ndarray) -> None:
     They count as its memory, and the system maps far more than was asked for: without this, a few
     thousand windows of a file of 1 GB take 1 GB. Only a file mapped read only may be dropped.
     """
-    if isinstance(tokens, np.memmap) and tokens.mode == "r" and isinstance(tokens.base, mmap.mmap):
+    mapped = isinstance(tokens, np.memmap) and tokens.mode == "r" and tokens.nbytes > LARGE
+    if mapped and isinstance(tokens.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         tokens.base.madvise(mmap.MADV_DONTNEED)

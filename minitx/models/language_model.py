@@ -1,4 +1,4 @@
-"""A language model: embeddings, any backbone that sees no future, and the logits of what follows."""
+"""A language model: embeddings, any backbone that sees no future, and logits of what follows."""
 
 from typing import Any, NamedTuple
 
@@ -67,5 +67,5 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     lookup = [m for m in model.modules() if isinstance(m, nn.Embedding)]
     if isinstance(model, LanguageModel):
         lookup.append(model.to_logits)
-    tables = {id(p): p.numel() for m in lookup for p in m.parameters()}
+    tables = {id(p): p.numel() for m in lookup for p in m.parameters() if p.requires_grad}
     return total, total - sum(tables.values())

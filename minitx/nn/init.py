@@ -41,7 +41,8 @@ def initialise(module: nn.Module, layers: int) -> None:
 
 
 def _open_forget_gates(cell: nn.LSTM) -> None:
-    # torch stacks the gates as input, forget, cell, output and adds two biases: one is enough.
+    # torch stacks the gates as input, forget, cell, output, and adds two biases to each.
     for name, bias in cell.named_parameters():
-        if name.startswith("bias_ih"):
-            bias[cell.hidden_size : 2 * cell.hidden_size] = 1.0
+        if name.startswith("bias"):
+            forget = slice(cell.hidden_size, 2 * cell.hidden_size)
+            bias[forget] = 1.0 if name.startswith("bias_ih") else 0.0

@@ -5,6 +5,8 @@ time. One `Recurrence` is a mixer like `SelfAttention`; a `RecurrentStack` is th
 RNN, layer upon layer with nothing between but dropout.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -41,21 +43,21 @@ class Recurrence(nn.Module):
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
         Padding must follow the real tokens; it comes out as zeros, and the state returned is the
-        one at each sequence's last real token. Raises ValueError for a bidirectional layer that
-        is given a state.
+        one at each sequence's last real token (with none, the one before). Raises ValueError for
+        a bidirectional layer that is given a state.
         """
         if state is not None and self.cell.bidirectional:
             raise ValueError("a bidirectional recurrence cannot continue from a state")
         if padding is None:
             return self.cell(x, state)
         lengths = padding.sum(dim=1).cpu()
-        # A sequence with no real token cannot be packed: it runs for one step, and is blanked.
+        # A sequence with no real token cannot be packed: it runs for one step, which is undone.
         packed = pack_padded_sequence(
             x, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
         )
         packed_y, hidden = self.cell(packed, state)
         y, _ = pad_packed_sequence(packed_y, batch_first=True, total_length=x.size(1))
-        return y * padding[..., None], hidden
+        return y * padding[..., None], _advanced(state, hidden, padding.any(dim=1))
 
 
 class RecurrentStack(nn.Module):
@@ -94,3 +96,12 @@ class RecurrentStack(nn.Module):
             if index < len(self.layers) - 1:
                 x = self.dropout(x)
         return x, tuple(new_state)
+
+
+def _advanced(state: Any, hidden: Any, read: Tensor) -> Any:
+    """`hidden` in the rows that have read something, bool (B,); in the others `state` as it was."""
+    if isinstance(hidden, tuple):
+        parts = zip(state or (None, None), hidden, strict=True)
+        return tuple(_advanced(before, after, read) for before, after in parts)
+    before = torch.zeros_like(hidden) if state is None else state
+    return torch.where(read[:, None], hidden, before)

@@ -1,0 +1,216 @@
+"""Whole language models, of every kind: no future, no trace of padding, one state, and numbers."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.models.build import language_model
+from minitx.models.language_model import count_parameters
+
+VOCAB = 11
+SMALL = {"dim": 8, "layers": 2, "context": 16}
+
+POSITIONS = ["sinusoidal", "learned", "rotary", "alibi", "none"]
+CELLS = ["lstm", "gru", "rnn"]
+MIXERS = [*CELLS, "average", "none"]
+
+CONFIGS = {
+    **{f"attention, {name}": TransformerConfig(**SMALL, position=name) for name in POSITIONS},
+    **{
+        f"{mixer}, {position}": TransformerConfig(**SMALL, mixer=mixer, position=position)
+        for mixer in MIXERS
+        for position in ["learned", "none"]  # rotary and ALiBi act inside attention only
+    },
+    "window": TransformerConfig(**SMALL, window=3),
+    "window, alibi": TransformerConfig(**SMALL, window=3, position="alibi"),
+    "kv_heads": TransformerConfig(**SMALL, kv_heads=2, position="rotary"),
+    "post": TransformerConfig(**SMALL, norm_order="post"),
+    "modern": TransformerConfig(
+        **SMALL,
+        position="rotary",
+        norm="rmsnorm",
+        qk_norm=True,
+        activation="silu",
+        gated=True,
+        bias=False,
+    ),
+    **{f"stacked {cell}": RecurrentConfig(**SMALL, cell=cell) for cell in CELLS},
+}
+
+every_model = pytest.mark.parametrize("name", CONFIGS)
+tied_or_not = pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+few_examples = settings(deadline=None, max_examples=6)
+
+
+def make_model(name):
+    """With larger weights than a fresh model has, so that every part of it shows."""
+    torch.manual_seed(0)
+    model = language_model(CONFIGS[name], VOCAB)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+def assert_close(actual, expected):
+    """To 1e-5 of the largest logit."""
+    scale = max(1.0, expected.abs().max().item())
+    torch.testing.assert_close(actual / scale, expected / scale, rtol=0, atol=1e-5)
+
+
+@every_model
+def test_no_gradient_comes_from_a_later_token(name):
+    model, time = make_model(name), 5
+    embedded = []
+    model.embedding.register_forward_hook(lambda *call: embedded.append(call[-1]))
+    logits, _ = model(torch.randint(VOCAB, (2, time)))
+    for t in range(time):
+        (gradient,) = torch.autograd.grad(logits[:, t].sum(), embedded, retain_graph=True)
+        assert (gradient[:, t + 1 :] == 0).all()
+        assert (gradient[:, t] != 0).any()
+    assert (gradient[:, 0] != 0).any() == (not name.startswith("none"))
+
+
+@every_model
+def test_a_later_token_changes_no_logits(name):
+    model, time = make_model(name), 6
+    tokens = torch.randint(VOCAB, (2, time))
+    logits, _ = model(tokens)
+    for t in range(1, time):
+        other = tokens.clone()
+        other[:, t:] = (other[:, t:] + 1) % VOCAB
+        other_logits, _ = model(other)
+        assert torch.equal(other_logits[:, :t], logits[:, :t])
+        assert not torch.allclose(other_logits[:, t:], logits[:, t:])
+
+
+@every_model
+@few_examples
+@given(lengths=st.lists(st.integers(0, 7), min_size=1, max_size=3))
+def test_padding_changes_no_logits(name, lengths):
+    model, time = make_model(name), 8
+    tokens = torch.randint(VOCAB, (len(lengths), time))
+    padding = torch.arange(time) < torch.tensor(lengths)[:, None]
+    logits, _ = model(tokens, padding)
+    assert logits.isfinite().all()
+    for row, length in enumerate(lengths):
+        if length:
+            alone, _ = model(tokens[row : row + 1, :length])
+            assert_close(logits[row : row + 1, :length], alone)
+
+
+@every_model
+@few_examples
+@given(pieces=st.lists(st.integers(1, 4), min_size=2, max_size=4), padded=st.booleans())
+def test_in_pieces_as_in_one_go(name, pieces, padded):
+    model, time = make_model(name), sum(pieces)
+    tokens = torch.randint(VOCAB, (2, time))
+    lengths = torch.tensor([[time], [time // 2]])
+    padding = torch.arange(time) < lengths if padded else torch.ones(2, time, dtype=torch.bool)
+
+    state, outputs = None, []
+    for tokens_here, padding_here in zip(
+        tokens.split(pieces, dim=1), padding.split(pieces, dim=1), strict=True
+    ):
+        logits, state = model(tokens_here, padding_here if padded else None, state)
+        outputs.append(logits)
+    assert state.past == time
+    assert_close(torch.cat(outputs, dim=1), model(tokens, padding if padded else None)[0])
+
+
+@every_model
+def test_every_parameter_gets_a_gradient(name):
+    model = make_model(name)
+    logits, _ = model(torch.randint(VOCAB, (2, 6)))
+    logits.square().mean().backward()
+    # Two kinds of weight may have no effect: a bias of the keys, which moves all scores of a query
+    # alike, and the norm before a mixer that lets nothing through. Even they have a gradient.
+    idle = ("key.bias", "mixer_residual.norm") if name.startswith("none") else ("key.bias",)
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        if not any(part in parameter_name for part in idle):
+            assert (parameter.grad != 0).any(), parameter_name
+
+
+@every_model
+def test_a_state_dict_makes_another_model_the_same(name):
+    model = make_model(name)
+    other = language_model(CONFIGS[name], VOCAB)
+    other.load_state_dict(model.state_dict())
+    tokens = torch.randint(VOCAB, (2, 6))
+    assert torch.equal(other(tokens)[0], model(tokens)[0])
+
+
+@tied_or_not
+@pytest.mark.parametrize("kind", [TransformerConfig, RecurrentConfig])
+def test_tied_embeddings_are_one_parameter(kind, tied):
+    model = language_model(kind(**SMALL, tied=tied), VOCAB)
+    assert (model.to_logits.weight is model.embedding.weight) == tied
+    tables = [p for p in model.parameters() if p.shape == (VOCAB, SMALL["dim"])]
+    assert len(tables) == (1 if tied else 2)
+
+
+# Per block of a Transformer with dim 8, ff_dim 32 (4 * dim):
+#   attention      4 * (8 * 8 + 8)                = 288
+#   feed-forward   (8 * 32 + 32) + (32 * 8 + 8)   = 552
+#   two norms      2 * (8 + 8)                    =  32
+# and a final norm of 16 after the two blocks: 2 * (288 + 552 + 32) + 16 = 1760.
+# Each gate of a recurrence: 8 * 8 + 8 * 8 + 8 + 8 = 144; an RNN has 1, a GRU 3, an LSTM 4.
+@tied_or_not
+@pytest.mark.parametrize(
+    ("config", "hidden"),
+    [
+        (TransformerConfig(**SMALL), 1760),
+        (TransformerConfig(**SMALL, norm_order="post"), 1760 - 16),
+        # Without biases 2 * (4 * 8 + 32 + 8) fewer, not counting those of the layer norms.
+        (TransformerConfig(**SMALL, bias=False), 1760 - 144),
+        # Half the key/value heads: 2 * 2 * (4 * 8 + 4) fewer.
+        (TransformerConfig(**SMALL, kv_heads=2), 1760 - 144),
+        # A gate is a third matrix of the feed-forward.
+        (TransformerConfig(**SMALL, gated=True), 1760 + 2 * (8 * 32 + 32)),
+        # Average keeps values and output of attention, half of it.
+        (TransformerConfig(**SMALL, mixer="average"), 1760 - 2 * 144),
+        (TransformerConfig(**SMALL, mixer="none"), 1760 - 2 * 288),
+        (TransformerConfig(**SMALL, mixer="lstm"), 1760 - 2 * 288 + 2 * 4 * 144),
+        (RecurrentConfig(**SMALL, cell="rnn"), 2 * 144),
+        (RecurrentConfig(**SMALL, cell="gru"), 2 * 3 * 144),
+        (RecurrentConfig(**SMALL, cell="lstm"), 2 * 4 * 144),
+    ],
+)
+def test_parameters_counted_by_hand(config, hidden, tied):
+    config.tied = tied
+    tables = VOCAB * 8 * (1 if tied else 2)
+    assert count_parameters(language_model(config, VOCAB)) == (hidden + tables, hidden)
+
+
+def test_frozen_parameters_are_not_counted():
+    model = language_model(RecurrentConfig(**SMALL, cell="rnn"), VOCAB)
+    model.embedding.requires_grad_(False)
+    assert count_parameters(model) == (2 * 144, 2 * 144)
+
+
+@pytest.mark.parametrize("position", ["sinusoidal", "learned", "rotary"])
+def test_text_beyond_the_context_is_refused(position):
+    model = language_model(TransformerConfig(**SMALL, position=position), VOCAB)
+    _, state = model(torch.zeros(1, 16, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"position 17.*context is 16"):
+        model(torch.zeros(1, 1, dtype=torch.long), state=state)
+
+
+def test_numbers_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="heads=3 does not divide dim=8"):
+        language_model(TransformerConfig(**SMALL, heads=3), VOCAB)
+
+
+def test_a_config_that_names_no_model_is_refused():
+    with pytest.raises(TypeError, match="ModelConfig"):
+        language_model(ModelConfig(**SMALL), VOCAB)
+
+
+@every_model
+def test_a_fresh_model_guesses_evenly(name):
+    torch.manual_seed(0)
+    logits, _ = language_model(CONFIGS[name], VOCAB)(torch.randint(VOCAB, (2, 16)))
+    assert (logits.softmax(dim=-1) * VOCAB).sub(1).abs().max() < 0.3

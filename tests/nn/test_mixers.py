@@ -1,0 +1,151 @@
+"""What every mixer promises, whichever it is: no future, no trace of padding, and one state."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import assert_close, capture, randomise, real_tokens
+
+from minitx.nn.attention import SelfAttention
+from minitx.nn.blocks import Block, Stack
+from minitx.nn.controls import Average, NoMixing
+from minitx.nn.feedforward import FeedForward
+from minitx.nn.positions import ALiBi, Rotary
+from minitx.nn.recurrent import CELLS, Recurrence
+
+DIM, HEADS, CONTEXT = 8, 4, 32
+
+ATTENTIONS = {
+    "attention": dict,
+    "rotary": lambda: {"position": Rotary(DIM // HEADS, CONTEXT)},
+    "alibi": lambda: {"position": ALiBi(HEADS)},
+    "window": lambda: {"window": 3},
+    "window, alibi": lambda: {"window": 3, "position": ALiBi(HEADS)},
+    "kv_heads, rotary": lambda: {"kv_heads": 2, "position": Rotary(DIM // HEADS, CONTEXT)},
+    "qk_norm": lambda: {"qk_norm": True},
+}
+EXPLICIT = [f"{name}, explicit" for name in ATTENTIONS]
+MIXERS = [*ATTENTIONS, *EXPLICIT, *CELLS, "average", "none"]
+
+any_mixer = pytest.mark.parametrize("name", MIXERS)
+causal_or_not = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+few_examples = settings(deadline=None, max_examples=12)
+
+
+def make_mixer(name, causal=True):
+    if name == "none":
+        return NoMixing()
+    if name == "average":
+        return randomise(Average(DIM, causal=causal))
+    if name in CELLS:
+        return randomise(Recurrence(DIM, name, bidirectional=not causal))
+    kind = name.removesuffix(", explicit")
+    mixer = randomise(SelfAttention(DIM, HEADS, causal=causal, **ATTENTIONS[kind]()))
+    if name != kind:
+        capture(mixer)
+    return mixer
+
+
+def make_stack(name):
+    blocks = [Block(DIM, make_mixer(name), FeedForward(DIM, 16, "gelu")) for _ in range(2)]
+    return randomise(Stack(blocks, torch.nn.LayerNorm(DIM)))
+
+
+def tensors(state):
+    """The tensors a state consists of."""
+    if isinstance(state, torch.Tensor):
+        return [state]
+    return [part for part in state or () if part is not None]
+
+
+@any_mixer
+def test_no_gradient_comes_from_a_later_input(name):
+    time = 5
+    x = torch.randn(2, time, DIM, requires_grad=True)
+    y, _ = make_stack(name)(x)
+    for t in range(time):
+        outputs = y[:, t]
+        (gradient,) = torch.autograd.grad(outputs, x, torch.randn_like(outputs), retain_graph=True)
+        assert (gradient[:, t + 1 :] == 0).all()
+        assert (gradient[:, t] != 0).all()
+    assert (gradient[:, 0] != 0).any() == (name != "none")  # the past does reach the last output
+
+
+@any_mixer
+def test_a_later_input_changes_no_output(name):
+    time = 6
+    stack = make_stack(name)
+    x = torch.randn(2, time, DIM)
+    y, _ = stack(x)
+    for t in range(1, time):
+        other = torch.cat([x[:, :t], torch.randn(2, time - t, DIM)], dim=1)
+        other_y, _ = stack(other)
+        assert torch.equal(other_y[:, :t], y[:, :t])
+        assert not torch.allclose(other_y[:, t:], y[:, t:])
+
+
+@causal_or_not
+@any_mixer
+@few_examples
+@given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4), extra=st.integers(0, 2))
+def test_padding_changes_nothing(name, causal, lengths, extra):
+    time = max(lengths) + extra or 1
+    mixer = make_mixer(name, causal)
+    x = torch.randn(len(lengths), time, DIM)
+    y, state = mixer(x, real_tokens(lengths, time))
+    assert y.isfinite().all()
+    for row, length in enumerate(lengths):
+        if length:
+            alone, state_alone = mixer(x[row : row + 1, :length])
+            assert_close(y[row : row + 1, :length], alone)
+            if name in CELLS:
+                at_row = [part[:, row : row + 1] for part in tensors(state)]
+                assert_close(at_row, tensors(state_alone))
+
+
+@causal_or_not
+@any_mixer
+def test_a_row_of_padding_gives_zeros_and_finite_gradients(name, causal):
+    mixer = make_mixer(name, causal)
+    x = torch.randn(2, 4, DIM, requires_grad=True)
+    y, _ = mixer(x, real_tokens([3, 0], 4))
+    projected_zero = mixer.output.bias if hasattr(mixer, "output") else torch.zeros(DIM)
+    assert torch.equal(y[1], projected_zero.expand(4, DIM))
+
+    y.backward(torch.randn_like(y))
+    for tensor in x, *mixer.parameters():
+        assert tensor.grad.isfinite().all()
+    assert (x.grad[1] == 0).all()
+
+
+@any_mixer
+@few_examples
+@given(
+    pieces=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    lengths=st.none() | st.lists(st.integers(0, 12), min_size=2, max_size=2),
+)
+def test_in_pieces_as_in_one_go(name, pieces, lengths):
+    time = sum(pieces)
+    mixer = make_mixer(name)
+    x = torch.randn(2, time, DIM)
+    padding = None if lengths is None else real_tokens(lengths, time)
+    whole, final = mixer(x, padding)
+
+    state, outputs, start = None, [], 0
+    for length in pieces:
+        piece = slice(start, start + length)
+        y, state = mixer(x[:, piece], None if padding is None else padding[:, piece], state)
+        outputs.append(y)
+        start += length
+    assert_close(torch.cat(outputs, dim=1), whole)
+    assert_close(tensors(state), tensors(final))
+
+
+@any_mixer
+def test_padding_may_begin_after_a_state_without_any(name):
+    mixer = make_mixer(name)
+    x, padding = torch.randn(2, 5, DIM), real_tokens([5, 3], 5)
+    whole, _ = mixer(x, padding)
+    start, state = mixer(x[:, :3])
+    rest, _ = mixer(x[:, 3:], padding[:, 3:], state)
+    assert_close(torch.cat([start, rest], dim=1), whole)

@@ -1,0 +1,80 @@
+"""Imports run downwards only, so that `minitx/nn/attention.py` can be lifted into any project."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import minitx
+
+ROOT = Path(minitx.__file__).parent
+
+# A package of ours (the longest name that fits a file counts) and all that it may import, beside
+# Python's standard library. Packages that are not named here stand above and may import anything.
+MAY_IMPORT = {
+    "minitx.errors": [],
+    "minitx.config": [],
+    "minitx.nn": ["torch", "minitx.nn"],
+    "minitx.models": ["torch", "minitx.nn", "minitx.models", "minitx.config"],
+    "minitx.data": [
+        *["torch", "numpy", "tokenizers", "filelock", "rich"],
+        *["minitx.data", "minitx.errors"],
+    ],
+    "minitx.data.module": ["torch", "lightning", "minitx.data"],
+}
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+
+
+def imports(source: str) -> set[str]:
+    """The full names of what a source imports, wherever in it, but for the standard library."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+GOVERNED = [name for name in FILES if any(within(name, package) for package in MAY_IMPORT)]
+
+
+@pytest.mark.parametrize("name", GOVERNED)
+def test_imports_run_downwards(name):
+    package = max((package for package in MAY_IMPORT if within(name, package)), key=len)
+    upwards = {
+        imported
+        for imported in imports(FILES[name].read_text(encoding="utf-8"))
+        if not any(within(imported, allowed) for allowed in MAY_IMPORT[package])
+    }
+    assert not upwards
+
+
+def test_every_package_in_the_table_exists():
+    assert [package for package in MAY_IMPORT if not any(within(f, package) for f in FILES)] == []
+
+
+def test_imports_are_found_wherever_they_stand():
+    source = """
+import math, torch.nn as nn
+from minitx import models
+from .config import key
+def late():
+    from minitx.models.build import language_model
+"""
+    assert imports(source) == {
+        "torch.nn",
+        "minitx.models",
+        ".config.key",
+        "minitx.models.build.language_model",
+    }
