@@ -17,6 +17,7 @@ from minitx.decoding import generate
 from minitx.errors import UserError
 from minitx.folder import LAST, SAMPLES
 from minitx.models.language_model import LanguageModel
+from minitx.tasks.language_modeling import LanguageModeling
 
 
 class Clock(L.Callback):
@@ -90,7 +91,7 @@ class RecordMetrics(L.Callback):
         self.last_tokens = 0
         self.last_seconds = 0.0
 
-    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.last_tokens, self.last_seconds = self.clock.tokens, self.clock.training_seconds
 
     def on_train_batch_end(
@@ -101,14 +102,13 @@ class RecordMetrics(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        step = trainer.global_step
-        if step % self.every or trainer.fit_loop._should_accumulate():
+        if not ends_step(trainer, batch_idx) or trainer.global_step % self.every:
             return
-        assert isinstance(outputs, dict)
+        assert isinstance(pl_module, LanguageModeling)
         tokens, seconds = self.clock.tokens, self.clock.training_seconds
         metrics = {
-            "train/loss": float(trainer.strategy.reduce(outputs["loss"].detach())),
-            "grad_norm": float(pl_module.grad_norm),  # type: ignore[arg-type]
+            "train/loss": float(trainer.strategy.reduce(pl_module.step_loss)),
+            "grad_norm": float(pl_module.grad_norm),
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "tokens_per_second": (tokens - self.last_tokens) / (seconds - self.last_seconds),
         }
@@ -116,9 +116,7 @@ class RecordMetrics(L.Callback):
         _log(trainer, metrics)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.sanity_checking:
-            metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
-            _log(trainer, metrics)
+        _log(trainer, {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k})
 
 
 class SampleText(L.Callback):
@@ -138,7 +136,7 @@ class SampleText(L.Callback):
             self.prompt = [int(store.split("train")[0])]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
         sample = self._sample(pl_module)
         with self.path.open("a", encoding="utf-8") as file:
@@ -196,7 +194,7 @@ class StopOnRequest(L.Callback):
     ) -> None:
         # All processes stop at the same step, also where the signal reached only one of them.
         stop = trainer.strategy.reduce_boolean_decision(self.requested, all=False)
-        if stop and not trainer.fit_loop._should_accumulate():
+        if stop and ends_step(trainer, batch_idx):
             trainer.save_checkpoint(self.checkpoint)
             raise Interrupted
 
@@ -205,6 +203,11 @@ class StopOnRequest(L.Callback):
 
     def on_exception(self, trainer: L.Trainer, *args: Any) -> None:
         self._restore()
+
+
+def ends_step(trainer: L.Trainer, batch_idx: int) -> bool:
+    """Whether this batch is the last of those whose gradients are added up for a step."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
 def _log(trainer: L.Trainer, metrics: dict[str, float]) -> None:

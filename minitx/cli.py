@@ -76,11 +76,13 @@ def main(config_name: str, schema: type[Schema], action: Callable[[Schema, list[
 def quoted(argument: str) -> str:
     """A command-line argument with its value in Hydra's quotes, where it is free text or a path."""
     name, equals, value = argument.partition("=")
-    if name not in VERBATIM or not value or re.fullmatch(r"""(['"]).*\1""", value, re.DOTALL):
+    already_quoted = re.fullmatch(r""""(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", value, re.DOTALL)
+    if name not in VERBATIM or already_quoted or (value == "null" and name != "prompt"):
         return argument
-    # Inside quotes a backslash counts only before a quote; interpolations are escaped by one.
-    value = re.sub(r"(\\*)(\"|$)", r"\1\1\\\2", value) if '"' in value else value
-    value = value.replace("${", "\\${")
+    value = value.replace("${", r"\${")  # not an interpolation
+    # Inside quotes, backslashes count only before a quote: double those, and escape the quote.
+    value = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    value = re.sub(r"(\\+)$", r"\1\1", value)
     return f'{name}{equals}"{value}"'
 
 

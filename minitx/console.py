@@ -35,7 +35,8 @@ def show_run(run: Run) -> None:
     folder = run_folder(run)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     console = Console()
-    console.print(metrics_table(summary["metrics"], _title(summary)))
+    console.print(_title(summary), highlight=False)
+    console.print(metrics_table(summary["metrics"]))
     sample = _last_sample(folder)
     if sample:
         console.print(Panel(Text(sample), title="what it writes now", title_align="left"))
@@ -49,11 +50,10 @@ def show_run(run: Run) -> None:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
 
 
-def metrics_table(metrics: dict[str, float], title: str) -> Table:
+def metrics_table(metrics: dict[str, float]) -> Table:
     """Rows are metrics, columns are splits."""
     splits = [s for s in ("train", "val", "test") if any(name.startswith(f"{s}/") for name in metrics)]
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table = Table("")
     for split in splits:
         table.add_column(split, justify="right")
     for name in SHOWN_METRICS:
@@ -64,8 +64,9 @@ def metrics_table(metrics: dict[str, float], title: str) -> Table:
 
 def show_evaluation(run: Run, metrics: dict[str, float]) -> None:
     """The metrics of one split."""
-    title = f"{run.config.model.name} of {run.path}, {run.step:,} steps"
-    Console().print(metrics_table(metrics, title))
+    console = Console()
+    console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
+    console.print(metrics_table(metrics))
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:

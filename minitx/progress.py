@@ -10,8 +10,10 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from torch import Tensor
 
-from minitx.callbacks import Clock
+from minitx.callbacks import Clock, ends_step
+from minitx.tasks.language_modeling import LanguageModeling
 
 PLAIN_INTERVAL = 10.0  # seconds from one line to the next where there is no terminal
 REFRESH_INTERVAL = 0.2  # seconds from one drawing of the bar to the next
@@ -31,7 +33,7 @@ class TrainingProgress(ProgressBar):
         self.last_shown = 0.0
         self.first_fraction = 0.0
         self.began = 0.0
-        self.train_loss: Any = None
+        self.train_loss: Tensor | None = None
         self.val_loss: float | None = None
 
     def disable(self) -> None:
@@ -67,14 +69,14 @@ class TrainingProgress(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(outputs, dict)
-        self.train_loss = outputs["loss"]  # stays on its device until it is shown
-        self._show(trainer)
+        assert isinstance(pl_module, LanguageModeling)
+        if ends_step(trainer, batch_idx):
+            self.train_loss = pl_module.step_loss  # stays on its device until it is shown
+            self._show(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if "val/loss" in trainer.callback_metrics and not trainer.sanity_checking:
-            self.val_loss = float(trainer.callback_metrics["val/loss"])
-            self._show(trainer, force=True)
+        self.val_loss = float(trainer.callback_metrics["val/loss"])
+        self._show(trainer, force=True)
 
     def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
         self._close()

@@ -95,7 +95,7 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
     offline run that is resumed leaves a second offline folder in the same W&B group.
     """
     if config.name == "wandb":
-        return WandbLogger(
+        tracker = WandbLogger(
             name=folder.name,
             id=_wandb_id(folder),
             group=config.group or folder.name,
@@ -106,6 +106,8 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
             config=run_config,
             settings={"silent": config.mode == "offline"},
         )
+        tracker._wandb_init.pop("anonymous")  # Lightning passes what W&B warns about
+        return tracker
     if config.name == "tensorboard":
         return TensorBoardLogger(folder, name="tensorboard", version="")
     return None

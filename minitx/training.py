@@ -168,6 +168,7 @@ def _trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) -> L
             num_sanity_val_steps=0,
             logger=[tracker for tracker in trackers if tracker is not None],
             callbacks=callbacks,
+            log_every_n_steps=1,  # RecordMetrics decides
             enable_model_summary=False,
             default_root_dir=folder,
         )
@@ -207,6 +208,6 @@ def _finish_trackers(trainer: L.Trainer, status: str) -> None:
 
 
 def _silence_advice() -> None:
-    """Lightning advises on what is meant: no workers, and a checkpoint in a folder with files."""
-    for advice in (".*does not have many workers.*", ".*exists and is not empty.*"):
-        warnings.filterwarnings("ignore", message=advice)
+    """Lightning advises on what is meant (no workers, a folder with files), and on itself."""
+    for advice in ("does not have many workers", "exists and is not empty", "LeafSpec"):
+        warnings.filterwarnings("ignore", message=f".*{advice}.*")

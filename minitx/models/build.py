@@ -12,7 +12,7 @@ from minitx.nn.attention import SelfAttention
 from minitx.nn.blocks import NORMS, Block, Stack
 from minitx.nn.controls import Average, NoMixing
 from minitx.nn.feedforward import FeedForward
-from minitx.nn.init import initialise
+from minitx.nn.init import RECURRENT_EMBEDDING_STD, STD, initialise
 from minitx.nn.positions import ALiBi, Learned, Rotary, Sinusoidal
 from minitx.nn.recurrent import Recurrence, RecurrentStack
 
@@ -23,7 +23,7 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
     Raises ValueError where its numbers do not fit together (heads that do not divide dim, ...).
     """
     backbone: nn.Module
-    position = None
+    position, embedding_std = None, STD
     if isinstance(config, TransformerConfig):
         backbone = transformer_stack(config, causal=True)
         if config.position in ("sinusoidal", "learned"):
@@ -31,6 +31,7 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
             position = kind(config.dim, config.context)
     elif isinstance(config, RecurrentConfig):
         backbone = RecurrentStack(config.dim, config.layers, config.cell, dropout=config.dropout)
+        embedding_std = RECURRENT_EMBEDDING_STD
     else:
         raise TypeError(f"no language model is built from a {type(config).__name__}")
     model = LanguageModel(
@@ -42,7 +43,7 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
         tied=config.tied,
         dropout=config.dropout,
     )
-    initialise(model, config.layers)
+    initialise(model, config.layers, embedding_std)
     return model
 
 

@@ -5,7 +5,8 @@ the two that write into the residual stream, so that the stream's variance does 
 (Radford et al. 2019, GPT-2, section 2.3). Biases start at zero, norms at one.
 
 Recurrences: torch's uniform of +-1/sqrt(dim), with an LSTM's forget gate opened by a bias of one
-(Jozefowicz et al. 2015, section 3.2).
+(Jozefowicz et al. 2015, section 3.2). Their embeddings start larger than a Transformer's, because
+no norm stands between the two: see `RECURRENT_EMBEDDING_STD`.
 """
 
 import math
@@ -19,13 +20,16 @@ from minitx.nn.feedforward import FeedForward
 from minitx.nn.recurrent import Recurrence
 
 STD = 0.02
+# Measured on tiny_shakespeare, LSTM of 0.8M parameters, 600 steps of AdamW at 3e-3: validation loss
+# 2.25 with embeddings of 0.02, 1.83 with 0.2, 1.77 with 0.5, 1.77 with 1.
+RECURRENT_EMBEDDING_STD = 0.5
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, layers: int) -> None:
+def initialise(module: nn.Module, layers: int, embedding_std: float = STD) -> None:
     """Sets every weight in `module`, whose residual stream runs through `layers` blocks."""
     for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Embedding):
+        if isinstance(part, nn.Linear):
             part.weight.normal_(std=STD)
         if isinstance(part, nn.Linear) and part.bias is not None:
             part.bias.zero_()
@@ -34,6 +38,8 @@ def initialise(module: nn.Module, layers: int) -> None:
             if isinstance(part.cell, nn.LSTM):
                 _open_forget_gates(part.cell)
     for part in module.modules():  # a second pass: these override what the first one set
+        if isinstance(part, nn.Embedding):  # perhaps tied to a linear map
+            part.weight.normal_(std=embedding_std)
         if isinstance(part, MultiHeadAttention | Average):
             part.output.weight.normal_(std=STD / math.sqrt(2 * layers))
         if isinstance(part, FeedForward):

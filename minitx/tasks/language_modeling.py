@@ -40,18 +40,25 @@ class LanguageModeling(L.LightningModule):
         self.progress = progress
         self.archive = archive
         self.losses = TextLoss(byte_lengths)
-        self.grad_norm: Tensor | None = None
+        self.grad_norm = torch.zeros(())  # of the latest step, before clipping
+        self.step_loss = torch.zeros(())  # of the latest step: the mean over its batches
 
     # -- training --
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        seed_step(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank)
+        accumulate = self.trainer.accumulate_grad_batches
+        number = self.trainer.global_step * accumulate + batch_idx % accumulate
+        seed_step(self.seed, number, self.global_rank)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Mean loss in nats of a batch of (inputs, targets), int64 (B, T) each."""
         inputs, targets = batch
         logits, _ = self.model(inputs)  # (B, T, vocab)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        accumulate = self.trainer.accumulate_grad_batches
+        before = 0.0 if batch_idx % accumulate == 0 else self.step_loss
+        self.step_loss = before + loss.detach() / accumulate
+        return loss
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(self.model, self.optimizer_config)
@@ -102,3 +109,10 @@ class LanguageModeling(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["hyper_parameters"] = self.archive
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # The data module begins an epoch wherever the step counter stands, so Lightning must not
+        # go on counting the batches of the epoch that was left.
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for count in ("total", "current"):
+            progress[count] = dict.fromkeys(progress[count], 0)

@@ -1,5 +1,7 @@
 """Whole language models, of every kind: no future, no trace of padding, one state, and numbers."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from torch import nn
 from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
+from minitx.nn.attention import SelfAttention
+from minitx.nn.feedforward import FeedForward, relu2
 
 VOCAB = 11
 SMALL = {"dim": 8, "layers": 2, "context": 16}
@@ -55,9 +59,9 @@ def make_model(name):
 
 
 def assert_close(actual, expected):
-    """To 1e-5 of the largest logit."""
-    scale = max(1.0, expected.abs().max().item())
-    torch.testing.assert_close(actual / scale, expected / scale, rtol=0, atol=1e-5)
+    """To 1e-5, or where logits are larger than one to 1e-5 of the largest."""
+    atol = 1e-5 * max(1.0, expected.abs().max().item())
+    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
 
 
 @every_model
@@ -99,6 +103,19 @@ def test_padding_changes_no_logits(name, lengths):
         if length:
             alone, _ = model(tokens[row : row + 1, :length])
             assert_close(logits[row : row + 1, :length], alone)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["attention, rotary", "attention, alibi", "attention, none", "window, alibi", "average, none"],
+)
+def test_nor_does_padding_in_front_where_positions_are_relative(name):
+    model = make_model(name)
+    tokens = torch.randint(VOCAB, (2, 8))
+    padding = torch.arange(8) >= torch.tensor([[0], [3]])
+    logits, _ = model(tokens, padding)
+    alone, _ = model(tokens[1:, 3:])
+    assert_close(logits[1:, 3:], alone)
 
 
 @every_model
@@ -189,6 +206,27 @@ def test_frozen_parameters_are_not_counted():
     model = language_model(RecurrentConfig(**SMALL, cell="rnn"), VOCAB)
     model.embedding.requires_grad_(False)
     assert count_parameters(model) == (2 * 144, 2 * 144)
+
+
+def test_a_transformer_is_built_as_its_config_says():
+    config = TransformerConfig(
+        **SMALL, window=3, dropout=0.25, norm="rmsnorm", qk_norm=True, activation="relu2"
+    )
+    model = language_model(config, VOCAB)
+    modules = list(model.modules())
+    assert {type(m) for m in modules if "Norm" in type(m).__name__} == {nn.RMSNorm}
+    assert {m.p for m in modules if isinstance(m, nn.Dropout)} == {0.25}
+    attentions = [m for m in modules if isinstance(m, SelfAttention)]
+    assert [(m.causal, m.window, m.dropout) for m in attentions] == 2 * [(True, 3, 0.25)]
+    assert all(isinstance(m.query_norm, nn.RMSNorm) for m in attentions)
+    assert {m.activation for m in modules if isinstance(m, FeedForward)} == {relu2}
+
+
+def test_what_writes_into_the_stream_starts_smaller_in_a_deeper_model():
+    config = TransformerConfig(dim=64, layers=8)
+    for block in language_model(config, VOCAB).backbone.layers:
+        for linear in block.mixer.output, block.feed_forward.down:
+            assert linear.weight.std().item() == pytest.approx(0.02 / math.sqrt(16), rel=0.1)
 
 
 @pytest.mark.parametrize("position", ["sinusoidal", "learned", "rotary"])

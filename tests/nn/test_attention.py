@@ -158,12 +158,18 @@ def test_captured_weights_are_those_before_dropout():
     assert_close(captured[0].sum(dim=-1), torch.ones(2, 2, 6))
 
 
-def test_qk_norm_gives_queries_and_keys_unit_size():
-    attention = SelfAttention(8, 2, qk_norm=True)
-    x = 100 * torch.randn(3, 5, 8)
-    queries, (keys, _) = attention.queries(x), attention.keys_and_values(x)
-    for heads in queries, keys:
-        assert_close(heads.square().mean(dim=-1), torch.ones(3, 2, 5))
+def test_qk_norm_gives_the_queries_and_keys_of_each_head_one_size():
+    attention = randomise(SelfAttention(8, 2, qk_norm=True))
+    x = 10 * torch.randn(3, 5, 8)
+
+    def normalised(linear, norm):
+        heads = linear(x).unflatten(-1, (2, 4)).transpose(1, 2)
+        return heads / heads.square().mean(dim=-1, keepdim=True).sqrt() * norm.weight
+
+    q = normalised(attention.query, attention.query_norm)
+    k = normalised(attention.key, attention.key_norm)
+    heads = F.scaled_dot_product_attention(q, k, attention.keys_and_values(x)[1])
+    assert_close(attention(x)[0], attention.output(heads.transpose(1, 2).flatten(2)))
 
 
 @fused_and_explicit
