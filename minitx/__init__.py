@@ -1,7 +1,7 @@
 """minitx: small Transformers beside RNN baselines, trained alike and open to inspection.
 
-    run = minitx.load("runs/...")      # run.model, run.tokenizer, run.config
-    run = minitx.train(config)         # what scripts/train.py calls
+run = minitx.load("runs/...")      # run.model, run.tokenizer, run.config
+run = minitx.train(config)         # what scripts/train.py calls
 """
 
 import importlib

@@ -143,7 +143,8 @@ class SampleText(L.Callback):
             file.write(f"--- step {trainer.global_step} ---\n{sample}\n\n")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_text("sample", ["step", "text"], [[trainer.global_step, sample]])
+                rows = [[str(trainer.global_step), sample]]
+                logger.log_text("sample", ["step", "text"], rows)
 
     def _sample(self, task: L.LightningModule) -> str:
         model = task.model

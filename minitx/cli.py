@@ -37,8 +37,10 @@ Schema = TypeVar("Schema")
 VERBATIM = ("prompt", "run", "resume", "run.dir", "data.dir", "data.path", "data.cache_dir")
 
 
-def main(config_name: str, schema: type[Schema], action: Callable[[Schema, list[str]], None]) -> None:
-    """Composes `conf/<config_name>.yaml` with the command line and calls `action` with the result.
+def main(
+    config_name: str, schema: type[Schema], action: Callable[[Schema, list[str]], None]
+) -> None:
+    """Composes `conf/<config_name>.yaml` with the command line and calls `action` with it.
 
     `action` gets the typed config and the command line's overrides; in a multirun once for each
     job. A UserError, or a command line that Hydra cannot follow, ends the process with one line

@@ -166,7 +166,7 @@ def type_name(field: dataclasses.Field[Any]) -> str:
 
 
 def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in node:
+    for name in map(str, node):
         value = node._get_node(name)
         yield f"{prefix}{name}"
         if isinstance(value, DictConfig) and not value._is_none():

@@ -5,7 +5,6 @@ value of the wrong type is an error. `--help` is printed from them as well. The 
 the plain choices; the recipes that train best are in the YAML.
 """
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,7 @@ def key(
     """A field of a config: `minimum` <= value, `above` < value < `below`, or one of `choices`."""
     rules = {"choices": choices, "minimum": minimum, "above": above, "below": below}
     metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
-    if dataclasses.is_dataclass(default):
+    if isinstance(default, type):  # a group of keys
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
 
@@ -71,15 +70,13 @@ class TransformerConfig(ModelConfig):
     window: int | None = key(None, "attend to this many latest tokens only [all]", minimum=1)
     position: str = key(
         "sinusoidal",
-        "how order is told",
+        "how order is told (rotary and alibi act in attention only)",
         choices=("sinusoidal", "learned", "rotary", "alibi", "none"),
     )
     norm: str = key("layernorm", "kind of norm", choices=("layernorm", "rmsnorm"))
     norm_order: str = key("pre", "norm before or after a sublayer", choices=("pre", "post"))
     qk_norm: bool = key(False, "normalise each head's queries and keys")
-    activation: str = key(
-        "gelu", "of the feed-forward", choices=("relu", "gelu", "silu", "relu2")
-    )
+    activation: str = key("gelu", "of the feed-forward", choices=("relu", "gelu", "silu", "relu2"))
     gated: bool = key(False, "gate the feed-forward (with silu: SwiGLU)")
     bias: bool = key(True, "biases in the linear maps")
 

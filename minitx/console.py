@@ -52,7 +52,9 @@ def show_run(run: Run) -> None:
 
 def metrics_table(metrics: dict[str, float]) -> Table:
     """Rows are metrics, columns are splits."""
-    splits = [s for s in ("train", "val", "test") if any(name.startswith(f"{s}/") for name in metrics)]
+    splits = [
+        s for s in ("train", "val", "test") if any(name.startswith(f"{s}/") for name in metrics)
+    ]
     table = Table("")
     for split in splits:
         table.add_column(split, justify="right")

@@ -106,7 +106,7 @@ class TrainingProgress(ProgressBar):
     def _facts(self, trainer: L.Trainer, done: float, now: float) -> list[str]:
         gained = done - self.first_fraction
         facts = []
-        if 0 < gained and done < 1:
+        if gained > 0 and done < 1:
             left = (now - self.began) * (1 - done) / gained
             facts.append(f"{timedelta(seconds=round(left))} left")
         limit = f"/{trainer.max_steps:,}" if trainer.max_steps > 0 else ""

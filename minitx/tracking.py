@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 
 from minitx.config import LoggerConfig
 from minitx.errors import UserError
@@ -40,7 +40,9 @@ class MetricsFile(Logger):
         return ""
 
     @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
+    ) -> None:
         """The config has a file of its own."""
 
     @rank_zero_only
@@ -120,7 +122,7 @@ def check_tracker(config: LoggerConfig) -> None:
             import tensorboard  # noqa: F401
         except ModuleNotFoundError as error:
             raise UserError(
-                'logger=tensorboard needs the tensorboard package: pip install "minitx[tensorboard]"'
+                'logger=tensorboard needs a package: pip install "minitx[tensorboard]"'
             ) from error
     if config.name == "wandb" and config.mode == "online":
         import wandb

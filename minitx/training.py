@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import lightning as L
 import torch
@@ -55,7 +55,7 @@ def train(config: Config) -> Run:
     checkpoint = _checkpoint_to_resume(config, store)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
 
-    archive = {"config": to_plain(config), "tokenizer": store.tokenizer.to_json()}
+    plain, tokenizer = to_plain(config), store.tokenizer.to_json()
     clock = Clock(config.trainer.max_minutes)
     trainer = _trainer(config, folder, clock, store)
     task = LanguageModeling(
@@ -64,13 +64,13 @@ def train(config: Config) -> Run:
         torch.from_numpy(store.tokenizer.byte_lengths()),
         config.seed,
         progress=lambda: fraction_done(trainer, clock),
-        archive=archive,
+        archive={"config": plain, "tokenizer": tokenizer},
     )
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
     if trainer.is_global_zero:
-        write_yaml(folder / CONFIG, archive["config"])
-        write_atomically(folder / TOKENIZER, archive["tokenizer"])
+        write_yaml(folder / CONFIG, plain)
+        write_atomically(folder / TOKENIZER, tokenizer)
     summary = Summary(folder, config, model, store, clock, trainer)
     summary.write("running")
     status = "failed"

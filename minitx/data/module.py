@@ -14,7 +14,7 @@ EVALUATION_TOKENS = 8192
 
 
 class Batches(Sampler[int]):
-    """Numbers of the batches from `start` to `stop`, which is how a data set of batches is asked."""
+    """The numbers from `start` to `stop` by which a data set is asked for batches or windows."""
 
     def __init__(self, start: int, stop: int, stride: int = 1) -> None:
         self.numbers = range(start, stop, stride)

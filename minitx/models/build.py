@@ -1,9 +1,7 @@
 """From a config to a model: the one place where names choose classes."""
 
-import dataclasses
 from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from minitx.nn.positions import Learned
+
 
 class LanguageModelState(NamedTuple):
     """How many tokens were read, and what the backbone kept of them."""
@@ -62,9 +64,12 @@ class LanguageModel(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Trainable numbers in the model: all of them, and those outside embeddings and logits."""
+    """Trainable numbers in the model: all of them, and those outside embeddings and logits.
+
+    Learned positions count as embeddings.
+    """
     total = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    lookup = [m for m in model.modules() if isinstance(m, nn.Embedding)]
+    lookup: list[nn.Module] = [m for m in model.modules() if isinstance(m, nn.Embedding | Learned)]
     if isinstance(model, LanguageModel):
         lookup.append(model.to_logits)
     tables = {id(p): p.numel() for m in lookup for p in m.parameters() if p.requires_grad}

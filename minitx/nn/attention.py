@@ -183,8 +183,11 @@ class SelfAttention(MultiHeadAttention):
     ) -> tuple[Tensor, KeyValues]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        With a state, x continues the sequence whose keys and values the state holds.
+        With a state, x continues the sequence whose keys and values the state holds. Raises
+        ValueError for a state where attention is not causal: what came before has not seen x.
         """
+        if state is not None and not self.causal:
+            raise ValueError("only causal attention can continue from a state")
         past = 0 if state is None else state.keys.size(-2)
         q = self.queries(x)
         k, v = self.keys_and_values(x)

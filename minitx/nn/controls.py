@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class Sums(NamedTuple):
     """The state of `Average`: the sum of the values so far (B, C), and their number (B, 1)."""
 
-    total: Tensor
-    count: Tensor
+    values: Tensor
+    number: Tensor
 
 
 class Average(nn.Module):
@@ -41,7 +41,7 @@ class Average(nn.Module):
         real = torch.ones_like(x[..., :1]) if padding is None else padding[..., None].to(x.dtype)
         total, count = (self.value(x) * real).cumsum(dim=1), real.cumsum(dim=1)
         if state is not None:
-            total, count = total + state.total[:, None], count + state.count[:, None]
+            total, count = total + state.values[:, None], count + state.number[:, None]
         new_state = Sums(total[:, -1], count[:, -1])
         if not self.causal:
             total, count = total[:, -1:].expand_as(x), count[:, -1:]

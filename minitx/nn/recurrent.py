@@ -5,13 +5,14 @@ time. One `Recurrence` is a mixer like `SelfAttention`; a `RecurrentStack` is th
 RNN, layer upon layer with nothing between but dropout.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-CELLS: dict[str, type[nn.RNNBase]] = {
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": nn.RNN,  # Elman 1990
     "lstm": nn.LSTM,  # Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate
     "gru": nn.GRU,  # Cho et al. 2014

@@ -19,9 +19,9 @@ from minitx.seeding import seed_step
 class LanguageModeling(L.LightningModule):
     """The objective: cross-entropy of every next token, over any model of `minitx.models`.
 
-    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for. `progress()` is how far
-    the training is, from 0 to 1. `archive` holds the plain values that make a checkpoint complete
-    by itself: the config, the tokenizer.
+    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for; `progress()` is how
+    far the training is, from 0 to 1; `archive` holds the plain values that make a checkpoint
+    complete by itself: the config, the tokenizer.
     """
 
     def __init__(
