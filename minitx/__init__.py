@@ -1,20 +1,26 @@
 """minitx: small Transformers beside RNN baselines, trained alike and open to inspection.
 
-run = minitx.load("runs/...")      # run.model, run.tokenizer, run.config
-run = minitx.train(config)         # what scripts/train.py calls
+`minitx.train(minitx.compose("model=lstm"))` does what `scripts/train.py model=lstm` does;
+`minitx.load("runs/...")` opens what it left: `run.model`, `run.tokenizer`, `run.config`.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minitx.composition import compose
     from minitx.run import Run, load
     from minitx.training import train
 
-__all__ = ["Run", "load", "train"]
+__all__ = ["Run", "compose", "load", "train"]
 
 # Found on first use: `import minitx` alone, as --help does, must not wait for torch.
-_HOMES = {"Run": "minitx.run", "load": "minitx.run", "train": "minitx.training"}
+_HOMES = {
+    "Run": "minitx.run",
+    "compose": "minitx.composition",
+    "load": "minitx.run",
+    "train": "minitx.training",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import (
     ConfigCompositionException,
@@ -25,6 +24,7 @@ from minitx.composition import (
     nearest,
     options,
     register_schemas,
+    set_help,
     to_typed,
     unknown_key,
 )
@@ -47,7 +47,8 @@ def main(
     on standard error and status 1.
     """
     register_schemas()
-    _register_help(config_name, schema)
+    if {"-h", "--help"} & set(sys.argv):
+        set_help(help_text(config_name, schema))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     sweeping = {"-m", "--multirun"} & set(sys.argv)
     sys.argv[1:] = [arg if sweeping else quoted(arg) for arg in sys.argv[1:]]
@@ -121,13 +122,3 @@ def _describe_value(error: OmegaConfBaseException, context: str, schema: type) -
 def _model_asked_for() -> str:
     names = [arg.split("=", 1)[1] for arg in sys.argv[1:] if arg.startswith("model=")]
     return names[-1] if names else "transformer"
-
-
-def _register_help(config_name: str, schema: type) -> None:
-    def register(text: str) -> None:
-        node = {"app_name": "minitx", "header": "", "footer": "", "template": text}
-        ConfigStore.instance().store(group="hydra/help", name="minitx", node=node)
-
-    register("")  # the config names it, also while the page itself is being made
-    if {"-h", "--help"} & set(sys.argv):
-        register(help_text(config_name, schema).replace("$", "$$"))

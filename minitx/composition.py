@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
+import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -31,9 +32,26 @@ def register_schemas() -> None:
     store.store(name="train_schema", node=Config)
     store.store(name="generate_schema", node=GenerateConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
+    set_help("")
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
         store.store(group="model", name=f"{name}_schema", node=schema)
+
+
+def set_help(text: str) -> None:
+    """What Hydra prints for --help; the YAML files name this node, so it must always be there."""
+    node = {"app_name": "minitx", "header": "", "footer": "", "template": text.replace("$", "$$")}
+    ConfigStore.instance().store(group="hydra/help", name="minitx", node=node)
+
+
+def compose(*overrides: str) -> Config:
+    """The config that scripts/train.py composes from these words, as in compose("model=lstm").
+
+    Raises UserError for a value outside its rules, and Hydra's errors for words it cannot follow.
+    """
+    register_schemas()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return to_typed(hydra.compose("config", list(overrides)), Config)
 
 
 def options(group: str) -> list[str]:

@@ -28,6 +28,7 @@ from minitx.folder import (
 )
 from minitx.models.budget import fit_width
 from minitx.models.build import language_model
+from minitx.models.language_model import LanguageModel
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.run import Run, load, read_checkpoint
 from minitx.summary import Summary
@@ -51,26 +52,18 @@ def train(config: Config) -> Run:
         config.model = _fitting(lambda: fit_width(config.model, vocab_size, budget))
     torch.manual_seed(config.seed)
     model = _fitting(lambda: language_model(config.model, vocab_size))
-    data = _data(config, store)
+    data = make_data(config, store)
     checkpoint = _checkpoint_to_resume(config, store)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
 
-    plain, tokenizer = to_plain(config), store.tokenizer.to_json()
     clock = Clock(config.trainer.max_minutes)
-    trainer = _trainer(config, folder, clock, store)
-    task = LanguageModeling(
-        model,
-        config.optimizer,
-        torch.from_numpy(store.tokenizer.byte_lengths()),
-        config.seed,
-        progress=lambda: fraction_done(trainer, clock),
-        archive={"config": plain, "tokenizer": tokenizer},
-    )
+    trainer = make_trainer(config, folder, clock, store)
+    task = make_task(config, model, store, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
     if trainer.is_global_zero:
-        write_yaml(folder / CONFIG, plain)
-        write_atomically(folder / TOKENIZER, tokenizer)
+        write_yaml(folder / CONFIG, task.archive["config"])
+        write_atomically(folder / TOKENIZER, task.archive["tokenizer"])
     summary = Summary(folder, config, model, store, clock, trainer)
     summary.write("running")
     status = "failed"
@@ -104,7 +97,22 @@ def _check_limits(config: Config) -> None:
         )
 
 
-def _data(config: Config, store: TokenStore) -> LanguageModelingData:
+def make_task(
+    config: Config, model: LanguageModel, store: TokenStore, progress: Callable[[], float]
+) -> LanguageModeling:
+    """The objective over the model, with all that a checkpoint needs to be complete."""
+    return LanguageModeling(
+        model,
+        config.optimizer,
+        torch.from_numpy(store.tokenizer.byte_lengths()),
+        config.seed,
+        progress,
+        archive={"config": to_plain(config), "tokenizer": store.tokenizer.to_json()},
+    )
+
+
+def make_data(config: Config, store: TokenStore) -> LanguageModelingData:
+    """Batches of the store's tokens, as the config wants them."""
     return LanguageModelingData(
         store,
         config.model.context,
@@ -139,7 +147,7 @@ def _checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
     return file
 
 
-def _trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) -> L.Trainer:
+def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) -> L.Trainer:
     """Lightning's trainer with everything minitx wants around the steps."""
     settings = config.trainer
     callbacks: list[Callback] = [

@@ -1,0 +1,223 @@
+"""Prints how fast minitx is beside the plain code it stands for: python scripts/bench.py --help
+
+Both sides of a comparison run in turn within one process, so that a machine that changes its speed
+changes both. The figures of docs/benchmarks.md that are losses come from scripts/train.py.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minitx.callbacks import Clock
+from minitx.composition import compose
+from minitx.config import Config
+from minitx.console import quiet_libraries
+from minitx.corpus import open_store
+from minitx.decoding import generate
+from minitx.models.build import language_model
+from minitx.optim import clip_gradients, make_optimizer
+from minitx.training import make_data, make_task, make_trainer, train
+
+
+class StepTimes(L.Callback):
+    """When each training step ended, seconds."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+
+def overhead(rounds: int, steps: int = 100) -> None:
+    """A step through Lightning, logging and progress bar on, against a bare loop."""
+    for name in ("plain", "null"):
+        config = compose(f"experiment={name}", f"trainer.max_steps={steps}", "seed=1")
+        print(f"experiment={name}, batch {config.data.batch_size} x {config.model.context}")
+        alternate(
+            {
+                "Lightning": lambda config=config: lightning_step(config, steps),
+                "bare loop": lambda config=config: bare_step(config, steps),
+            },
+            rounds,
+        )
+
+
+def lightning_step(config: Config, steps: int) -> float:
+    """Seconds a step, over the steps after the first ten."""
+    store = open_store(config)
+    torch.manual_seed(config.seed)
+    model = language_model(config.model, store.tokenizer.vocab_size)
+    times = StepTimes()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(config, Path(folder), Clock(None), store)
+        trainer.callbacks.append(times)
+        trainer.limit_val_batches = 0
+        task = make_task(config, model, store, lambda: trainer.global_step / steps)
+        trainer.fit(task, make_data(config, store))
+        finish_wandb()
+    return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
+
+
+def bare_step(config: Config, steps: int) -> float:
+    """Seconds a step of the same model, batches and optimizer without any framework."""
+    store = open_store(config)
+    torch.manual_seed(config.seed)
+    model = language_model(config.model, store.tokenizer.vocab_size).train()
+    batches = make_data(config, store).train_windows(rank=0, world_size=1)
+    optimizer = make_optimizer(model, config.optimizer)
+    for step in range(steps):
+        if step == 10:
+            began = time.perf_counter()
+        inputs, targets = batches[step]
+        logits, _ = model(inputs)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        clip_gradients(model.parameters(), config.optimizer.clip_norm)
+        optimizer.step()
+    return (time.perf_counter() - began) / (steps - 10)
+
+
+class PlainLSTM(nn.Module):
+    """The loop everybody writes: embedding, nn.LSTM of several layers, logits."""
+
+    def __init__(self, vocab_size: int, dim: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, dim)
+        self.lstm = nn.LSTM(dim, dim, layers, batch_first=True)
+        self.to_logits = nn.Linear(dim, vocab_size, bias=False)
+        self.to_logits.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, None]:
+        y, _ = self.lstm(self.embedding(tokens))
+        return self.to_logits(y), None
+
+
+def recurrence(rounds: int, steps: int = 60) -> None:
+    """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
+    config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
+    store = open_store(config)
+
+    def bare() -> float:
+        torch.manual_seed(config.seed)
+        vocab_size = store.tokenizer.vocab_size
+        model = PlainLSTM(vocab_size, config.model.dim, config.model.layers)
+        batches = make_data(config, store).train_windows(rank=0, world_size=1)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr, fused=True)
+        for step in range(steps):
+            if step == 10:
+                began = time.perf_counter()
+            inputs, targets = batches[step]
+            logits, _ = model(inputs)
+            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        return (time.perf_counter() - began) / (steps - 10)
+
+    print(f"model=lstm, dim {config.model.dim}, {config.model.layers} layers")
+    alternate({"nn.LSTM": bare, "minitx": lambda: lightning_step(config, steps)}, rounds)
+
+
+def generation(rounds: int) -> None:
+    """Generating a context of 256 tokens with the key/value cache against without."""
+    for name in ("transformer", "lstm"):
+        config = compose(f"model={name}", "model.context=256")
+        torch.manual_seed(config.seed)
+        model = language_model(config.model, vocab_size=80).eval()
+        prompt = torch.zeros(1, 1, dtype=torch.int64)
+
+        def text(cached: bool, model: Any = model, prompt: Tensor = prompt) -> list[int]:
+            generator = torch.Generator().manual_seed(1)
+            return [int(t) for t in generate(model, prompt, 255, generator, cached=cached)]
+
+        same = text(True) == text(False)
+        print(f"model={name}, 255 tokens after 1, the same text: {same}")
+        alternate(
+            {
+                "without cache": lambda text=text: timed(lambda: text(False)),
+                "with cache": lambda text=text: timed(lambda: text(True)),
+            },
+            rounds,
+        )
+
+
+def memory(rounds: int) -> None:
+    """Peak resident memory while tokenising and training on a text of 1 GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "big.txt")
+        piece = "".join(
+            f"{n} men of {n * n % 9973} sat down, and rose again.\n" for n in range(20000)
+        )
+        with path.open("w", encoding="utf-8") as file:
+            while file.tell() < 10**9:
+                file.write(piece)
+        config = compose(
+            "task=text",
+            f"data.path={path}",
+            f"data.cache_dir={folder}/cache",
+            "data.held_out=0.0005",
+            "model.dim=64",
+            "trainer.max_steps=1000",
+            "logger=none",
+            f"run.dir={folder}/run",
+        )
+        seconds = timed(lambda: train(config))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"1 GB of text, 1,000 steps: {peak / 1e9:.2f} GB resident at most, {seconds:.0f} s")
+
+
+def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> None:
+    """Runs the sides in turn and prints their medians and the median of their ratios."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            seconds[name].append(side())
+    for name, values in seconds.items():
+        print(f"  {name:<14} {1000 * median(values):10.2f} ms")
+    first, second = seconds
+    ratios = [a / b for a, b in zip(seconds[first], seconds[second], strict=True)]
+    print(
+        f"  {first} / {second}: {median(ratios):.3f} "
+        f"({min(ratios):.3f} to {max(ratios):.3f} in {rounds} rounds)"
+    )
+
+
+def timed(action: Callable[[], Any]) -> float:
+    """Seconds that the action takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def finish_wandb() -> None:
+    """Ends the W&B run of this round."""
+    import wandb
+
+    wandb.finish()
+
+
+BENCHES = {f.__name__: f for f in (overhead, recurrence, generation, memory)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, bench in BENCHES.items():
+        parser.epilog = f"{parser.epilog or ''} {name}: {bench.__doc__}"
+    parser.add_argument("bench", choices=BENCHES)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side runs")
+    arguments = parser.parse_args()
+    quiet_libraries()
+    BENCHES[arguments.bench](arguments.rounds)
