@@ -83,7 +83,7 @@ def train(config: Config) -> Run:
         ) from None
     finally:
         summary.write(status)
-        _finish_trackers(trainer, status)
+        _finish_wandb(status)
     return load(folder, trainer.strategy.root_device)
 
 
@@ -206,13 +206,12 @@ def _fitting(build: Callable[[], Built]) -> Built:
         raise UserError(str(error)) from error
 
 
-def _finish_trackers(trainer: L.Trainer, status: str) -> None:
-    for logger in trainer.loggers:
-        logger.finalize("success" if status == "finished" else "aborted")
+def _finish_wandb(status: str) -> None:
     if "wandb" in sys.modules:
         import wandb
 
-        wandb.finish()  # else the next job of a multirun would write into this run
+        # Else the next job of a multirun would write into this run.
+        wandb.finish(exit_code=0 if status == "finished" else 1)
 
 
 def _silence_advice() -> None:

@@ -9,6 +9,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import lightning as L
 import torch
 import torch.nn.functional as F
+import wandb
 from torch import Tensor, nn
 
 from minitx.callbacks import Clock
@@ -25,6 +27,7 @@ from minitx.console import quiet_libraries
 from minitx.corpus import open_store
 from minitx.decoding import generate
 from minitx.models.build import language_model
+from minitx.models.language_model import LanguageModel
 from minitx.optim import clip_gradients, make_optimizer
 from minitx.training import make_data, make_task, make_trainer, train
 
@@ -46,8 +49,8 @@ def overhead(rounds: int, steps: int = 100) -> None:
         print(f"experiment={name}, batch {config.data.batch_size} x {config.model.context}")
         alternate(
             {
-                "Lightning": lambda config=config: lightning_step(config, steps),
-                "bare loop": lambda config=config: bare_step(config, steps),
+                "Lightning": partial(lightning_step, config, steps),
+                "bare loop": partial(bare_step, config, steps),
             },
             rounds,
         )
@@ -65,7 +68,7 @@ def lightning_step(config: Config, steps: int) -> float:
         trainer.limit_val_batches = 0
         task = make_task(config, model, store, lambda: trainer.global_step / steps)
         trainer.fit(task, make_data(config, store))
-        finish_wandb()
+        wandb.finish()
     return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
 
 
@@ -128,7 +131,7 @@ def recurrence(rounds: int, steps: int = 60) -> None:
         return (time.perf_counter() - began) / (steps - 10)
 
     print(f"model=lstm, dim {config.model.dim}, {config.model.layers} layers")
-    alternate({"nn.LSTM": bare, "minitx": lambda: lightning_step(config, steps)}, rounds)
+    alternate({"nn.LSTM": bare, "minitx": partial(lightning_step, config, steps)}, rounds)
 
 
 def generation(rounds: int) -> None:
@@ -139,19 +142,23 @@ def generation(rounds: int) -> None:
         model = language_model(config.model, vocab_size=80).eval()
         prompt = torch.zeros(1, 1, dtype=torch.int64)
 
-        def text(cached: bool, model: Any = model, prompt: Tensor = prompt) -> list[int]:
-            generator = torch.Generator().manual_seed(1)
-            return [int(t) for t in generate(model, prompt, 255, generator, cached=cached)]
-
-        same = text(True) == text(False)
+        write = partial(written, model, prompt)
+        same = write(cached=True) == write(cached=False)
         print(f"model={name}, 255 tokens after 1, the same text: {same}")
         alternate(
             {
-                "without cache": lambda text=text: timed(lambda: text(False)),
-                "with cache": lambda text=text: timed(lambda: text(True)),
+                "without cache": partial(timed, partial(write, cached=False)),
+                "with cache": partial(timed, partial(write, cached=True)),
             },
             rounds,
         )
+
+
+def written(model: LanguageModel, prompt: Tensor, cached: bool) -> list[int]:
+    """The tokens that follow the prompt, up to the end of the context; always the same ones."""
+    generator = torch.Generator().manual_seed(1)
+    tokens = generate(model, prompt, model.context - 1, generator, cached=cached)
+    return [int(token) for token in tokens]
 
 
 def memory(rounds: int) -> None:
@@ -200,13 +207,6 @@ def timed(action: Callable[[], Any]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
-
-
-def finish_wandb() -> None:
-    """Ends the W&B run of this round."""
-    import wandb
-
-    wandb.finish()
 
 
 BENCHES = {f.__name__: f for f in (overhead, recurrence, generation, memory)}
