@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import lightning as L
 import torch
 import torch.nn.functional as F
 import wandb
@@ -32,13 +31,15 @@ from minitx.optim import clip_gradients, make_optimizer
 from minitx.training import make_data, make_task, make_trainer, train
 
 
-class StepTimes(L.Callback):
-    """When each training step ended, seconds."""
+class StepTimes(Clock):
+    """A clock that remembers when each training step ended, in seconds."""
 
     def __init__(self) -> None:
+        super().__init__(max_minutes=None)
         self.ends: list[float] = []
 
     def on_train_batch_end(self, *args: Any) -> None:
+        super().on_train_batch_end(*args)
         self.ends.append(time.perf_counter())
 
 
@@ -63,8 +64,7 @@ def lightning_step(config: Config, steps: int) -> float:
     model = language_model(config.model, store.tokenizer.vocab_size)
     times = StepTimes()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(config, Path(folder), Clock(None), store)
-        trainer.callbacks.append(times)
+        trainer = make_trainer(config, Path(folder), times, store)
         trainer.limit_val_batches = 0
         task = make_task(config, model, store, lambda: trainer.global_step / steps)
         trainer.fit(task, make_data(config, store))
