@@ -74,11 +74,17 @@ def lightning_step(config: Config, steps: int) -> float:
 
 def bare_step(config: Config, steps: int) -> float:
     """Seconds a step of the same model, batches and optimizer without any framework."""
-    store = open_store(config)
     torch.manual_seed(config.seed)
-    model = language_model(config.model, store.tokenizer.vocab_size).train()
-    batches = make_data(config, store).train_windows(rank=0, world_size=1)
-    optimizer = make_optimizer(model, config.optimizer)
+    model = language_model(config.model, open_store(config).tokenizer.vocab_size)
+    return plain_loop(model, make_optimizer(model, config.optimizer), config, steps)
+
+
+def plain_loop(
+    model: nn.Module, optimizer: torch.optim.Optimizer, config: Config, steps: int
+) -> float:
+    """Seconds a step of a training loop as one writes it by hand, after the first ten."""
+    batches = make_data(config, open_store(config)).train_windows(rank=0, world_size=1)
+    model.train()
     for step in range(steps):
         if step == 10:
             began = time.perf_counter()
@@ -110,25 +116,13 @@ class PlainLSTM(nn.Module):
 def recurrence(rounds: int, steps: int = 60) -> None:
     """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
     config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
-    store = open_store(config)
+    vocab_size = open_store(config).tokenizer.vocab_size
 
     def bare() -> float:
         torch.manual_seed(config.seed)
-        vocab_size = store.tokenizer.vocab_size
         model = PlainLSTM(vocab_size, config.model.dim, config.model.layers)
-        batches = make_data(config, store).train_windows(rank=0, world_size=1)
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr, fused=True)
-        for step in range(steps):
-            if step == 10:
-                began = time.perf_counter()
-            inputs, targets = batches[step]
-            logits, _ = model(inputs)
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-        return (time.perf_counter() - began) / (steps - 10)
+        return plain_loop(model, optimizer, config, steps)
 
     print(f"model=lstm, dim {config.model.dim}, {config.model.layers} layers")
     alternate({"nn.LSTM": bare, "minitx": partial(lightning_step, config, steps)}, rounds)
