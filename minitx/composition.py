@@ -142,6 +142,9 @@ def _keys_set_by(group: str, override: str) -> list[str]:
 
 def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
     """The error for a key that does not exist: it names the nearest that does."""
+    owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
+    if owners:
+        return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")
     known = known_keys(composed, schema)
     near = nearest(name, known)
     if near is None:  # perhaps the right key in the wrong group

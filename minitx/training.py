@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +56,7 @@ def train(config: Config) -> Run:
     data = make_data(config, store)
     checkpoint = _checkpoint_to_resume(config, store)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
+    config = replace(config, resume=None)  # what is archived tells how to repeat the run
 
     clock = Clock(config.trainer.max_minutes)
     trainer = make_trainer(config, folder, clock, store)
