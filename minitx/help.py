@@ -67,6 +67,7 @@ def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
 
 def _entry(name: str, field: dataclasses.Field[Any], default: Any) -> list[str]:
     value = json.dumps(default) if default is None or isinstance(default, bool) else str(default)
+    value = value.replace("\n", "\\n")
     choices = field.metadata.get("choices")
     about = field.metadata["help"]
     about += f": {', '.join(choices)}" if choices else f" ({type_name(field)})"

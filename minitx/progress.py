@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from torch import Tensor
 
 from minitx.callbacks import Clock, ends_step
@@ -52,7 +52,6 @@ class TrainingProgress(ProgressBar):
                 TextColumn("[bold]{task.description}"),
                 BarColumn(),
                 TaskProgressColumn(),
-                TimeElapsedColumn(),
                 TextColumn("{task.fields[status]}"),
                 console=self.console,
                 auto_refresh=False,
@@ -123,5 +122,5 @@ class TrainingProgress(ProgressBar):
 def fraction_done(trainer: L.Trainer, clock: Clock) -> float:
     """How far a training is, from 0 to 1, by steps or by minutes, whichever is further."""
     by_steps = trainer.global_step / trainer.max_steps if trainer.max_steps > 0 else 0.0
-    by_time = clock.elapsed / clock.limit if clock.limit is not None else 0.0
+    by_time = clock.spent / clock.limit if clock.limit is not None else 0.0
     return min(1.0, max(by_steps, by_time))

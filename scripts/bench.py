@@ -207,10 +207,12 @@ BENCHES = {f.__name__: f for f in (overhead, recurrence, generation, memory)}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, bench in BENCHES.items():
-        parser.epilog = f"{parser.epilog or ''} {name}: {bench.__doc__}"
-    parser.add_argument("bench", choices=BENCHES)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="\n".join(f"{name:<12}{bench.__doc__}" for name, bench in BENCHES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bench", choices=BENCHES, help="what to measure")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs")
     arguments = parser.parse_args()
     quiet_libraries()
