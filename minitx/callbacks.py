@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
@@ -24,7 +25,8 @@ class Clock(L.Callback):
     """Counts tokens and seconds over a run and its resumptions, and ends it when time is up.
 
     `training_seconds` leaves out validation and checkpoints; `elapsed` does not, and is what
-    `max_minutes` limits.
+    `max_minutes` limits. `spent` is `elapsed` up to the latest step, as the first process counts
+    it: with it, all processes end at the same step and have the same learning rate.
     """
 
     def __init__(self, max_minutes: float | None) -> None:
@@ -32,6 +34,7 @@ class Clock(L.Callback):
         self.tokens = 0
         self.training_seconds = 0.0
         self.elapsed_before = 0.0
+        self.spent = 0.0
         self.started: float | None = None
         self.step_began: float | None = None
 
@@ -42,7 +45,8 @@ class Clock(L.Callback):
         return self.elapsed_before + now
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
-        self.started = time.monotonic()
+        # A run that resumes within an epoch gets no on_train_epoch_start.
+        self.started = self.step_began = time.monotonic()
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
         self.step_began = time.monotonic()
@@ -60,8 +64,10 @@ class Clock(L.Callback):
             self.training_seconds += now - self.step_began
         self.step_began = now
         self.tokens += batch[0].numel() * trainer.world_size
-        if self.limit is not None and self.elapsed >= self.limit:
-            trainer.should_stop = True
+        if self.limit is not None and ends_step(trainer, batch_idx):
+            self.spent = trainer.strategy.broadcast(self.elapsed)
+            if self.spent >= self.limit:
+                trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
         self.elapsed_before, self.started = self.elapsed, None
@@ -76,7 +82,7 @@ class Clock(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.tokens = state_dict["tokens"]
         self.training_seconds = state_dict["training_seconds"]
-        self.elapsed_before = state_dict["elapsed"]
+        self.elapsed_before = self.spent = state_dict["elapsed"]
 
 
 class RecordMetrics(L.Callback):
@@ -155,6 +161,20 @@ class SampleText(L.Callback):
         return self.tokenizer.decode([int(token) for token in tokens])
 
 
+class Checkpoint(ModelCheckpoint):
+    """Lightning's own, but it remembers its best score also where the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        before, now = state_dict["dirpath"], str(self.dirpath)
+        state = {
+            name: value.replace(before, now) if isinstance(value, str) else value
+            for name, value in state_dict.items()
+        }
+        scores = state_dict["best_k_models"]
+        state["best_k_models"] = {path.replace(before, now): scores[path] for path in scores}
+        super().load_state_dict(state)
+
+
 class Interrupted(Exception):
     """The user asked the run to stop, and its state was saved."""
 
@@ -162,14 +182,16 @@ class Interrupted(Exception):
 class StopOnRequest(L.Callback):
     """Ctrl-C and SIGTERM end a run after the step under way, with a checkpoint of that step.
 
-    A second Ctrl-C does not wait. Raises Interrupted once the checkpoint is written.
+    A validation that is due after that step is done first. A second Ctrl-C does not wait. Raises
+    Interrupted once the checkpoint is written.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, folder: Path) -> None:
         self.checkpoint = folder / LAST
-        self.requested = False
+        self.requested = False  # here
+        self.agreed = False  # in any of the processes, which stop at the same step
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
@@ -193,10 +215,14 @@ class StopOnRequest(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        # All processes stop at the same step, also where the signal reached only one of them.
-        stop = trainer.strategy.reduce_boolean_decision(self.requested, all=False)
-        if stop and ends_step(trainer, batch_idx):
+        self.agreed = trainer.strategy.reduce_boolean_decision(self.requested, all=False)
+        validation_follows = batch_idx + 1 == trainer.num_training_batches
+        if self.agreed and ends_step(trainer, batch_idx) and not validation_follows:
             trainer.save_checkpoint(self.checkpoint)
+            raise Interrupted
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        if self.agreed:  # during the last step before the validation that has now been done
             raise Interrupted
 
     def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from minitx.composition import (
     CONF,
     launched_by_lightning,
+    literal,
     nearest,
     options,
     register_schemas,
@@ -82,10 +83,10 @@ def quoted(argument: str) -> str:
     already_quoted = re.fullmatch(r""""(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", value, re.DOTALL)
     if name not in VERBATIM or already_quoted or (value == "null" and name != "prompt"):
         return argument
-    value = value.replace("${", r"\${")  # not an interpolation
+    value = literal(value)
     # Inside quotes, backslashes count only before a quote: double those, and escape the quote.
     value = re.sub(r'(\\*)"', r'\1\1\\"', value)
-    value = re.sub(r"(\\+)$", r"\1\1", value)
+    value = re.sub(r"(\\+)\Z", r"\1\1", value)
     return f'{name}{equals}"{value}"'
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,12 +85,23 @@ def from_plain(values: Any) -> Config:
     try:
         model = MODELS[values["model"]["name"]]
         structured = OmegaConf.structured(Config(model=model()))
-        merged = OmegaConf.merge(structured, values)
-    except (KeyError, TypeError, OmegaConfBaseException) as error:
+        merged = OmegaConf.merge(structured, _literals(values))
+    except (LookupError, TypeError, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"not a config of a minitx run ({reason})") from error
     assert isinstance(merged, DictConfig)
     return to_typed(merged, Config)
+
+
+def literal(text: str) -> str:
+    """Text in which OmegaConf finds no interpolation: "${" comes back as "${"."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # backslashes count only before one
+
+
+def _literals(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {name: _literals(value) for name, value in values.items()}
+    return literal(values) if isinstance(values, str) else values
 
 
 def read_config(path: Path) -> Config:
@@ -118,12 +130,14 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
         name = override.lstrip("+~").split("=", 1)[0]
         group, *rest = name.split(".")
         if group not in CHANGED_ON_RESUME:
-            old, new = _get(saved, name), _get(asked, name)
-            if old == new:
+            old, new = _choice(saved, name), _choice(asked, name)
+            is_key = hasattr(saved, group)  # an experiment is none: it sets several
+            if is_key and old == new:
                 continue
+            change = f"{name} ({old} in the run, {new} asked for)" if is_key else name
             raise UserError(
-                f"resume cannot change {name} ({old} in the run, {new} asked for): leave it out, "
-                f"or start a new run; only trainer.* and logger.* may change"
+                f"resume cannot change {change}: leave it out, or start a new run; only trainer.* "
+                "and logger.* may change"
             )
         if group == "resume":
             continue
@@ -208,12 +222,19 @@ def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None
         near = nearest(str(value), list(rules["choices"]))
         hint = f"did you mean {near}? " if near else ""
         raise UserError(f"{name}={value}: {hint}it may be one of {', '.join(rules['choices'])}")
-    if "minimum" in rules and value < rules["minimum"]:
+    # "not >=" rather than "<", so that NaN breaks every rule.
+    if "minimum" in rules and not value >= rules["minimum"]:
         raise UserError(f"{name}={value}: it must be at least {rules['minimum']}")
-    if "above" in rules and value <= rules["above"]:
+    if "above" in rules and not value > rules["above"]:
         raise UserError(f"{name}={value}: it must be above {rules['above']}")
-    if "below" in rules and value >= rules["below"]:
+    if "below" in rules and not value < rules["below"]:
         raise UserError(f"{name}={value}: it must be below {rules['below']}")
+
+
+def _choice(config: Any, name: str) -> Any:
+    """A key's value, or the option chosen for a group: "lstm" for model."""
+    value = _get(config, name)
+    return value.name if dataclasses.is_dataclass(value) and hasattr(value, "name") else value
 
 
 def _get(config: Any, name: str) -> Any:

@@ -20,10 +20,10 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
             raise ValueError(f"top_k={top_k}: keep at least 1 token")
         kth = logits.topk(min(top_k, logits.size(-1)), dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < kth, -torch.inf)
-    if top_p is not None:
-        if not 0 < top_p <= 1:
-            raise ValueError(f"top_p={top_p}: a probability above 0, at most 1")
-        ordered, order = logits.sort(dim=-1, descending=True)
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p}: a probability above 0, at most 1")
+    if top_p is not None and top_p < 1:  # 1 keeps even what rounding makes look superfluous
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
         probabilities = ordered.softmax(dim=-1)
         before = probabilities.cumsum(dim=-1) - probabilities  # mass of the likelier tokens
         dropped = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= top_p)

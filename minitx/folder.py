@@ -71,12 +71,15 @@ def _first_free(parent: Path, name: str) -> Path:
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes UTF-8 text to a file beside `path`, then renames it: nobody sees half of it."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
-    os.chmod(file.name, 0o666 & ~_umask())  # temporary files are private; results are not
-    os.replace(file.name, path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:

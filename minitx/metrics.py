@@ -36,7 +36,8 @@ class TextLoss(Metric):
         logits, targets = logits.flatten(0, 1).float(), targets.flatten()
         scored = targets != IGNORE
         nats = F.cross_entropy(logits, targets, reduction="none", ignore_index=IGNORE)
-        self.nats += nats.double().sum()
+        # double() on both sides: trainer.precision=bf16-true turns every float of a module to bf16.
+        self.nats = self.nats.double() + nats.double().sum()
         self.tokens += scored.sum()
         self.correct += ((logits.argmax(dim=-1) == targets) & scored).sum()
         self.bytes += (self.byte_lengths[targets.clamp(min=0)] * scored).sum()

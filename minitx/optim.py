@@ -55,12 +55,16 @@ def _adamw(decayed: list[Tensor], free: list[Tensor], config: OptimizerConfig) -
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
-    return AdamW(
+    adamw = AdamW(
         [group for group in groups if group["params"]],
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         fused=True,
     )
+    # Left to itself, a fused AdamW undoes the loss scaling of 16-mixed only in its step, after the
+    # gradients were clipped: they would be clipped to nothing.
+    adamw._step_supports_amp_scaling = False
+    return adamw
 
 
 class MuonWithAdamW(Optimizer):

@@ -42,7 +42,10 @@ def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = F
     archive = checkpoint["hyper_parameters"]
     config = from_plain(archive["config"])
     tokenizer = Tokenizer.from_json(archive["tokenizer"])
-    model = language_model(config.model, tokenizer.vocab_size)
+    try:
+        model = language_model(config.model, tokenizer.vocab_size)
+    except ValueError as error:
+        raise UserError(f"{file}: no model can be built from its config ({error})") from error
     weights = {
         name.removeprefix("model."): tensor
         for name, tensor in checkpoint["state_dict"].items()
@@ -86,14 +89,21 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
             f"{file} is refused: it is damaged, or holds more than tensors and plain values, which "
             "could run code; minitx opens only checkpoints that it wrote"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged bytes make torch raise almost anything
         raise UserError(f"{file} is damaged or not a checkpoint: it cannot be unpacked") from error
-    ours = isinstance(checkpoint, dict) and {"state_dict", "hyper_parameters"} <= checkpoint.keys()
-    if not ours or not {"config", "tokenizer"} <= checkpoint["hyper_parameters"].keys():
+    if not (
+        _has(checkpoint, "state_dict", "hyper_parameters", "global_step")
+        and _has(checkpoint["hyper_parameters"], "config", "tokenizer")
+        and _has(checkpoint["state_dict"])
+    ):
         raise UserError(
             f"{file} is a checkpoint, but not one of minitx: it holds no config and tokenizer"
         )
     return checkpoint
+
+
+def _has(value: Any, *names: str) -> bool:
+    return isinstance(value, dict) and set(names) <= value.keys()
 
 
 def _device(device: str | torch.device) -> torch.device:

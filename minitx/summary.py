@@ -15,6 +15,7 @@ from minitx.config import Config
 from minitx.data.token_store import TokenStore
 from minitx.folder import SUMMARY, write_json
 from minitx.models.language_model import LanguageModel, count_parameters
+from minitx.tracking import MetricsFile
 
 
 class Summary:
@@ -43,18 +44,16 @@ class Summary:
             "git_commit": _git_commit(),
             "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
         }
-        self.metrics: dict[str, float] = {}
+        self.table = MetricsFile(folder)
 
     def write(self, status: str) -> None:
         """Writes the file, whole: running, interrupted, failed or finished. Rank 0 alone does."""
         if not self.trainer.is_global_zero:
             return
-        # Lightning clears its metrics between fitting and testing; ours are kept.
-        self.metrics |= {
-            name: float(value)
-            for name, value in self.trainer.callback_metrics.items()
-            if name.startswith(("val/", "test/"))
-        }
+        # Of the best checkpoint: it is what is tested, and what evaluation and generation open.
+        val, test = self.table.best("val/loss"), self.trainer.callback_metrics
+        metrics = {name: value for name, value in val.items() if name.startswith("val/")}
+        metrics |= {name: float(test[name]) for name in test if name.startswith("test/")}
         seconds = self.clock.training_seconds
         figures = {
             "status": status,
@@ -63,7 +62,7 @@ class Summary:
             "train_seconds": round(seconds, 3),
             "tokens_per_second": round(self.clock.tokens / seconds, 1) if seconds else None,
             "peak_memory_mb": round(_peak_memory() / 1e6, 1),
-            "metrics": self.metrics,
+            "metrics": metrics,
         }
         write_json(self.path, self.facts | figures)
 

@@ -75,6 +75,12 @@ class MetricsFile(Logger):
         if self.path.exists():
             self._rewrite([r for r in self._rows() if int(r["step"]) <= step], self.columns)
 
+    def best(self, name: str) -> dict[str, float]:
+        """The row where this metric was lowest; empty where it was never measured."""
+        measured = [row for row in self._rows() if row.get(name)]
+        lowest = min(measured, key=lambda row: float(row[name]), default={})
+        return {metric: float(value) for metric, value in lowest.items() if value}
+
     def _rows(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []

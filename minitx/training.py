@@ -1,17 +1,24 @@
 """One training: from a config to a run's folder."""
 
+import dataclasses
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from minitx.callbacks import Clock, Interrupted, RecordMetrics, SampleText, StopOnRequest
+from minitx.callbacks import (
+    Checkpoint,
+    Clock,
+    Interrupted,
+    RecordMetrics,
+    SampleText,
+    StopOnRequest,
+)
 from minitx.composition import to_plain
 from minitx.config import Config
 from minitx.corpus import open_store
@@ -56,7 +63,7 @@ def train(config: Config) -> Run:
     data = make_data(config, store)
     checkpoint = _checkpoint_to_resume(config, store)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
-    config = replace(config, resume=None)  # what is archived tells how to repeat the run
+    config = dataclasses.replace(config, resume=None)  # what is kept tells what the run is
 
     clock = Clock(config.trainer.max_minutes)
     trainer = make_trainer(config, folder, clock, store)
@@ -145,6 +152,12 @@ def _checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
             f"resume={config.resume}: the run has had its {steps:,} steps; to train it longer, "
             f"add trainer.max_steps={2 * steps}"
         )
+    minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
+    if config.trainer.max_minutes is not None and minutes >= config.trainer.max_minutes:
+        raise UserError(
+            f"resume={config.resume}: the run has had its {config.trainer.max_minutes:g} minutes; "
+            f"to train it longer, add trainer.max_minutes={2 * config.trainer.max_minutes:g}"
+        )
     MetricsFile(Path(config.resume)).keep_until(steps)
     return file
 
@@ -189,8 +202,8 @@ def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) 
         ) from error
 
 
-def _checkpoint(file: Path, monitor: str | None = None) -> ModelCheckpoint:
-    return ModelCheckpoint(
+def _checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
+    return Checkpoint(
         dirpath=file.parent,
         filename=file.stem,
         monitor=monitor,
