@@ -18,7 +18,7 @@ from minitx.decoding import generate
 from minitx.errors import UserError
 from minitx.folder import LAST, SAMPLES
 from minitx.models.language_model import LanguageModel
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.tasks.base import Objective
 
 
 class Clock(L.Callback):
@@ -110,7 +110,7 @@ class RecordMetrics(L.Callback):
     ) -> None:
         if not ends_step(trainer, batch_idx) or trainer.global_step % self.every:
             return
-        assert isinstance(pl_module, LanguageModeling)
+        assert isinstance(pl_module, Objective)
         tokens, seconds = self.clock.tokens, self.clock.training_seconds
         metrics = {
             "train/loss": float(trainer.strategy.reduce(pl_module.step_loss)),

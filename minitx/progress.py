@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from torch import Tensor
 
 from minitx.callbacks import Clock, ends_step
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.tasks.base import Objective
 
 PLAIN_INTERVAL = 10.0  # seconds from one line to the next where there is no terminal
 REFRESH_INTERVAL = 0.2  # seconds from one drawing of the bar to the next
@@ -68,7 +68,7 @@ class TrainingProgress(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(pl_module, LanguageModeling)
+        assert isinstance(pl_module, Objective)
         if ends_step(trainer, batch_idx):
             self.train_loss = pl_module.step_loss  # stays on its device until it is shown
             self._show(trainer)
