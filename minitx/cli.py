@@ -29,23 +29,28 @@ from minitx.composition import (
     to_typed,
     unknown_key,
 )
-from minitx.errors import UserError
+from minitx.errors import StoppedByUser, UserError
 from minitx.help import help_text
 
 Schema = TypeVar("Schema")
+Result = TypeVar("Result")
 
 # Free text and paths: Hydra would otherwise read commas, quotes and brackets in them.
 VERBATIM = ("prompt", "run", "resume", "run.dir", "data.dir", "data.path", "data.cache_dir")
 
 
 def main(
-    config_name: str, schema: type[Schema], action: Callable[[Schema, list[str]], None]
+    config_name: str,
+    schema: type[Schema],
+    action: Callable[[Schema, list[str]], Result],
+    conclude: Callable[[list[Result]], None] = lambda results: None,
 ) -> None:
     """Composes `conf/<config_name>.yaml` with the command line and calls `action` with it.
 
-    `action` gets the typed config and the command line's overrides; in a multirun once for each
-    job. A UserError, or a command line that Hydra cannot follow, ends the process with one line
-    on standard error and status 1.
+    `action` gets the typed config and the command line's overrides. In a multirun it is called once
+    for each job, whether or not others fail, and `conclude` at the end with all that it returned.
+    A UserError, or a command line that Hydra cannot follow, ends the process with one line on
+    standard error and status 1.
     """
     register_schemas()
     if {"-h", "--help"} & set(sys.argv):
@@ -57,24 +62,43 @@ def main(
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(composed: DictConfig) -> None:
         overrides = list(HydraConfig.get().overrides.task)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        multirun = HydraConfig.get().mode == RunMode.MULTIRUN
+        if multirun:
             sys.argv[1:] = overrides  # what Lightning starts for DDP is this job, not the sweep
         try:
-            action(to_typed(composed, schema), overrides)
+            results.append(action(to_typed(composed, schema), overrides))
         except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise  # after all the other jobs; Hydra says which one it was
             failures.append(error)
+            swept.append(" ".join(word for word in overrides if word not in asked))
+            _say(f"{swept[-1]}: {error}" if multirun else str(error))
+            if isinstance(error, StoppedByUser):
+                sys.exit(1)
+            if multirun:
+                raise  # for launchers that run jobs in other processes; Hydra does the others first
 
+    asked = sys.argv[1:]
+    results: list[Result] = []
     failures: list[Exception] = []
+    swept: list[str] = []  # what each of the jobs that failed had of its own
     try:
         job()
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        failures.append(error)
-    if failures and not launched_by_lightning():
-        print(f"error: {describe(failures[0], schema)}", file=sys.stderr)
+        if error not in failures:
+            failures.append(error)
+            _say(describe(error, schema))
+    finally:
+        if sweeping and results:
+            conclude(results)
+    if failures and len(failures) + len(results) > 1:
+        jobs = len(failures) + len(results)
+        _say(f"{len(failures)} of {jobs} jobs failed: {'; '.join(swept)}")
     if failures:
         sys.exit(1)
+
+
+def _say(message: str) -> None:
+    if not launched_by_lightning():
+        print(f"error: {message}", file=sys.stderr)
 
 
 def quoted(argument: str) -> str:

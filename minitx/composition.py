@@ -160,11 +160,11 @@ def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
     if owners:
         return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")
     known = known_keys(composed, schema)
-    near = nearest(name, known)
-    if near is None:  # perhaps the right key in the wrong group
-        last = name.rsplit(".", 1)[-1]
-        near = nearest(last, [k.rsplit(".", 1)[-1] for k in known])
-        near = next((k for k in known if near and k.rsplit(".", 1)[-1] == near), None)
+    last_parts = {key.rsplit(".", 1)[-1]: key for key in known}
+    last = name.rsplit(".", 1)[-1]
+    near = last_parts.get(last) or nearest(name, known)  # the right key in the wrong group, or
+    if near is None:  # nearly so
+        near = last_parts.get(nearest(last, list(last_parts)) or "")
     hint = f": did you mean {near}?" if near else "; --help lists the keys"
     return UserError(f"there is no key {name}{hint}")
 

@@ -84,8 +84,10 @@ def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
 def show_runs(folders: list[Path]) -> None:
     """Several runs beside each other, as a multirun leaves them."""
     table = Table(title=f"{len(folders)} runs", title_justify="left")
-    for column in ("model", "seed", "parameters", "val loss", "bits/byte", "tokens/s", "folder"):
-        table.add_column(column, justify="left" if column in ("model", "folder") else "right")
+    table.add_column("model", no_wrap=True)
+    for column in ("seed", "parameters", "val loss", "bits/byte", "tokens/s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("folder", overflow="fold")
     for folder in folders:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         metrics = summary["metrics"]

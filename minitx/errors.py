@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""What is meant for the person at the keyboard."""
 
 
 class UserError(Exception):
@@ -8,3 +8,7 @@ class UserError(Exception):
     it without a traceback and exit with status 1; every other exception is a bug and keeps its
     traceback.
     """
+
+
+class StoppedByUser(UserError):
+    """The user stopped a run; the other jobs of a multirun are not begun either."""

@@ -82,8 +82,8 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{file} is refused: it is damaged, or holds more than tensors and plain values, which "

@@ -1,15 +1,17 @@
 """One training: from a config to a run's folder."""
 
 import dataclasses
+import os
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from minitx.callbacks import (
     Checkpoint,
@@ -20,11 +22,11 @@ from minitx.callbacks import (
     StopOnRequest,
 )
 from minitx.composition import to_plain
-from minitx.config import Config
+from minitx.config import Config, TrainerConfig
 from minitx.corpus import open_store
 from minitx.data.module import LanguageModelingData
 from minitx.data.token_store import TokenStore
-from minitx.errors import UserError
+from minitx.errors import StoppedByUser, UserError
 from minitx.folder import (
     BEST,
     CONFIG,
@@ -54,6 +56,7 @@ def train(config: Config) -> Run:
     """
     _check_limits(config)
     check_tracker(config.logger)
+    _check_hardware(config.trainer)
     store = open_store(config)
     vocab_size, budget = store.tokenizer.vocab_size, config.budget.parameters
     if budget is not None:
@@ -61,6 +64,7 @@ def train(config: Config) -> Run:
     torch.manual_seed(config.seed)
     model = _fitting(lambda: language_model(config.model, vocab_size))
     data = make_data(config, store)
+    _check_shares(data, config.trainer.devices)
     checkpoint = _checkpoint_to_resume(config, store)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
     config = dataclasses.replace(config, resume=None)  # what is kept tells what the run is
@@ -75,7 +79,7 @@ def train(config: Config) -> Run:
         write_atomically(folder / TOKENIZER, task.archive["tokenizer"])
     summary = Summary(folder, config, model, store, clock, trainer)
     summary.write("running")
-    status = "failed"
+    status, environment = "failed", dict(os.environ)
     try:
         with warnings.catch_warnings():
             _silence_advice()
@@ -86,13 +90,14 @@ def train(config: Config) -> Run:
         status = "finished"
     except Interrupted:
         status = "interrupted"
-        raise UserError(
+        raise StoppedByUser(
             f"stopped at step {trainer.global_step:,}, nothing is lost; to go on: "
             f"python scripts/train.py resume={folder}"
         ) from None
     finally:
         summary.write(status)
         _finish_wandb(status)
+        _forget_processes(environment)
     return load(folder, trainer.strategy.root_device)
 
 
@@ -104,6 +109,15 @@ def _check_limits(config: Config) -> None:
             f"data.batch_size={config.data.batch_size} cannot be shared by trainer.devices="
             f"{config.trainer.devices}: make it a multiple"
         )
+
+
+def _check_shares(data: LanguageModelingData, devices: int) -> None:
+    for split, windows in data.evaluation.items():
+        if len(windows) < devices:
+            raise UserError(
+                f"the {split} split has {len(windows)} windows of model.context={data.context}, too "
+                f"few for trainer.devices={devices}: give more text, or fewer devices"
+            )
 
 
 def make_task(
@@ -177,29 +191,38 @@ def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) 
     if settings.patience is not None:
         callbacks.append(EarlyStopping("val/loss", patience=settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
+    return L.Trainer(
+        **_hardware(settings),
+        max_steps=settings.max_steps or -1,
+        max_epochs=-1,
+        accumulate_grad_batches=settings.accumulate,
+        reload_dataloaders_every_n_epochs=1,  # an epoch begins where the step counter stands
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=[tracker for tracker in trackers if tracker is not None],
+        callbacks=callbacks,
+        log_every_n_steps=1,  # RecordMetrics decides
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _hardware(settings: TrainerConfig) -> dict[str, Any]:
+    return {
+        "accelerator": settings.accelerator,
+        "devices": settings.devices,
+        "strategy": settings.strategy,
+        "precision": settings.precision,
+    }
+
+
+def _check_hardware(settings: TrainerConfig) -> None:
+    """Says before anything is written that this machine, or Lightning, cannot train so."""
     try:
-        return L.Trainer(
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            strategy=settings.strategy,
-            precision=settings.precision,  # type: ignore[arg-type]
-            max_steps=settings.max_steps or -1,
-            max_epochs=-1,
-            accumulate_grad_batches=settings.accumulate,
-            reload_dataloaders_every_n_epochs=1,  # an epoch begins where the step counter stands
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            logger=[tracker for tracker in trackers if tracker is not None],
-            callbacks=callbacks,
-            log_every_n_steps=1,  # RecordMetrics decides
-            enable_model_summary=False,
-            default_root_dir=folder,
-        )
-    except (ValueError, RuntimeError) as error:  # Lightning's word for a device that is not there
-        raise UserError(
-            f"trainer.accelerator={settings.accelerator}, trainer.devices={settings.devices}: "
-            + " ".join(str(error).split())
-        ) from error
+        L.Trainer(**_hardware(settings), logger=False, enable_checkpointing=False)
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        asked = ", ".join(f"trainer.{name}={value}" for name, value in _hardware(settings).items())
+        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
 
 
 def _checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
@@ -229,7 +252,20 @@ def _finish_wandb(status: str) -> None:
         wandb.finish(exit_code=0 if status == "finished" else 1)
 
 
+def _forget_processes(environment: dict[str, str]) -> None:
+    """Leaves the group of processes that Lightning made, as the next job of a multirun needs its own.
+
+    `environment` is the one before: Lightning tells by its variables which processes there are.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        os.environ.pop(name, None)
+        if name in environment:
+            os.environ[name] = environment[name]
+
+
 def _silence_advice() -> None:
-    """Lightning advises on what is meant (no workers, a folder with files), and on itself."""
-    for advice in ("does not have many workers", "exists and is not empty", "LeafSpec"):
+    """Lightning advises on what is meant, on what was done (torchmetrics syncs), and on itself."""
+    for advice in ("does not have many workers", "exists and is not empty", "LeafSpec", "sync_dist"):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

@@ -1,19 +1,30 @@
 """Trains a model on a text: python scripts/train.py --help"""
 
+from pathlib import Path
+
 from minitx.cli import main
 from minitx.config import Config
 
 
-def train(config: Config, overrides: list[str]) -> None:
-    from minitx.composition import resumed
-    from minitx.console import quiet_libraries, show_run
+def train(config: Config, overrides: list[str]) -> Path:
+    from minitx.composition import launched_by_lightning, resumed
+    from minitx.console import quiet_libraries, run_folder, show_run
     from minitx.training import train as train_run
 
     quiet_libraries()
     if config.resume is not None:
         config = resumed(config, overrides)
-    show_run(train_run(config))
+    run = train_run(config)
+    if not launched_by_lightning():
+        show_run(run)
+    return run_folder(run)
+
+
+def compare(folders: list[Path]) -> None:
+    from minitx.console import show_runs
+
+    show_runs(folders)
 
 
 if __name__ == "__main__":
-    main("config", Config, train)
+    main("config", Config, train, compare)

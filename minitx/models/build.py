@@ -6,7 +6,7 @@ from torch import nn
 
 from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.language_model import LanguageModel
-from minitx.nn.attention import SelfAttention
+from minitx.nn.attention import SelfAttention, check_divides
 from minitx.nn.blocks import NORMS, Block, Stack
 from minitx.nn.controls import Average, NoMixing
 from minitx.nn.feedforward import FeedForward
@@ -78,6 +78,7 @@ def _mixer_factory(config: TransformerConfig, causal: bool) -> Callable[[], nn.M
     if config.mixer != "attention":
         return lambda: Recurrence(config.dim, config.mixer, bidirectional=not causal)
 
+    check_divides("heads", config.heads, "dim", config.dim)  # before positions need a head's width
     position: Rotary | ALiBi | None = None
     if config.position == "rotary":
         position = Rotary(config.dim // config.heads, config.context)

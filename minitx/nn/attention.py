@@ -108,8 +108,8 @@ class MultiHeadAttention(nn.Module):
     ) -> None:
         super().__init__()
         kv_heads = heads if kv_heads is None else kv_heads
-        _check_divides("heads", heads, "dim", dim)
-        _check_divides("kv_heads", kv_heads, "heads", heads)
+        check_divides("heads", heads, "dim", dim)
+        check_divides("kv_heads", kv_heads, "heads", heads)
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, dim // heads
         self.dropout = dropout
         self.query = nn.Linear(dim, dim, bias)
@@ -266,7 +266,8 @@ def _join(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(-2)  # (B, H, T, D) -> (B, T, H * D)
 
 
-def _check_divides(part_name: str, part: int, whole_name: str, whole: int) -> None:
+def check_divides(part_name: str, part: int, whole_name: str, whole: int) -> None:
+    """Raises ValueError, which names the numbers that would fit, where `part` does not divide."""
     if part < 1 or whole % part:
         fits = [n for n in range(1, whole + 1) if whole % n == 0]
         raise ValueError(
