@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
@@ -173,6 +173,16 @@ class Checkpoint(ModelCheckpoint):
         scores = state_dict["best_k_models"]
         state["best_k_models"] = {path.replace(before, now): scores[path] for path in scores}
         super().load_state_dict(state)
+
+
+class Patience(EarlyStopping):
+    """Ends a run after so many validations without gain; a resumed run may be given more."""
+
+    def __init__(self, validations: int) -> None:
+        super().__init__("val/loss", patience=validations)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"patience": self.patience})
 
 
 class Interrupted(Exception):

@@ -57,7 +57,9 @@ def main(
         set_help(help_text(config_name, schema))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     sweeping = {"-m", "--multirun"} & set(sys.argv)
-    sys.argv[1:] = [arg if sweeping else quoted(arg) for arg in sys.argv[1:]]
+    # Hydra understands -m between words only where it comes first.
+    words = [word for word in sys.argv[1:] if word not in sweeping]
+    sys.argv[1:] = [*sweeping, *(word if sweeping else quoted(word) for word in words)]
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(composed: DictConfig) -> None:
@@ -81,6 +83,7 @@ def main(
     failures: list[Exception] = []
     swept: list[str] = []  # what each of the jobs that failed had of its own
     try:
+        _check_words(words)
         job()
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if error not in failures:
@@ -96,6 +99,17 @@ def main(
         sys.exit(1)
 
 
+def _check_words(words: list[str]) -> None:
+    """Refuses what Hydra would answer with a traceback. Raises UserError."""
+    for word in words:
+        name, _, value = word.partition("=")
+        if word.startswith("~"):
+            raise UserError(f"{word}: no part of the config can be left out")
+        if value == "null" and (CONF / name).is_dir():
+            known = ", ".join(options(name))
+            raise UserError(f"{word}: leave it out, or say which; {name} may be one of {known}")
+
+
 def _say(message: str) -> None:
     if not launched_by_lightning():
         print(f"error: {message}", file=sys.stderr)
@@ -105,7 +119,8 @@ def quoted(argument: str) -> str:
     """A command-line argument with its value in Hydra's quotes, where it is free text or a path."""
     name, equals, value = argument.partition("=")
     already_quoted = re.fullmatch(r""""(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", value, re.DOTALL)
-    if name not in VERBATIM or already_quoted or (value == "null" and name != "prompt"):
+    is_text = equals and name in VERBATIM
+    if not is_text or already_quoted or (value == "null" and name != "prompt"):
         return argument
     value = literal(value)
     # Inside quotes, backslashes count only before a quote: double those, and escape the quote.

@@ -16,7 +16,14 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from minitx.config import MODELS, Config, EvaluateConfig, GenerateConfig, ModelConfig
+from minitx.config import (
+    MODELS,
+    Config,
+    EvaluateConfig,
+    GenerateConfig,
+    ModelConfig,
+    RecurrentConfig,
+)
 from minitx.errors import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -72,6 +79,9 @@ def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, schema)
     _check(config, "")
+    model = getattr(config, "model", None)
+    if isinstance(model, RecurrentConfig) and model.name != model.cell:
+        raise UserError(f"model.cell={model.cell} under model={model.name}: say model={model.cell}")
     return config
 
 

@@ -55,6 +55,8 @@ class ModelConfig:
     context: int = key(64, "longest input, in tokens", minimum=1)
     dropout: float = key(0.0, "share of features dropped in training", minimum=0, below=1)
     tied: bool = key(True, "one matrix for input and output embeddings")
+    share_embeddings: bool = key(False, "one for source and target, where their vocabulary is one")
+    pooling: str = key("mean", "of tokens, to classify the whole", choices=("mean", "first"))
 
 
 @dataclass
@@ -84,6 +86,11 @@ class TransformerConfig(ModelConfig):
 @dataclass
 class RecurrentConfig(ModelConfig):
     cell: str = key("lstm", "kind of recurrence", choices=("rnn", "gru", "lstm"))
+    bidirectional: bool | None = key(None, "an encoder reads in both directions [true]")
+    attention: str = key(
+        "none", "how a decoder attends to its source", choices=("none", "additive", "dot")
+    )
+    input_feeding: bool = key(False, "a decoder's next input includes what it attended to")
 
 
 @dataclass
@@ -156,7 +163,7 @@ class Config:
     logger: LoggerConfig = key(LoggerConfig, "where metrics go")
     budget: BudgetConfig = key(BudgetConfig, "fair comparison")
     run: RunConfig = key(RunConfig, "where results go")
-    seed: int = key(1, "of weights, batches and dropout", minimum=0)
+    seed: int = key(1, "of weights, batches and dropout", minimum=0, below=2**32)
     resume: str | None = key(None, "a run's folder to go on with; its config is used")
 
 
@@ -180,7 +187,7 @@ class GenerateConfig:
     temperature: float = key(0.8, "below 1 bolder choices win more often; 0: always", minimum=0)
     top_k: int | None = key(None, "choose among the k likeliest tokens only", minimum=1)
     top_p: float | None = key(None, "choose among the likeliest that reach p", above=0)
-    seed: int = key(1, "of the choices", minimum=0)
+    seed: int = key(1, "of the choices", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 

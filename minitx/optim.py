@@ -103,7 +103,7 @@ class MuonWithAdamW(Optimizer):
 def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) -> float:
     """Share of the peak learning rate at a step (from 0) that is `progress` (0 to 1) of the run.
 
-    Linear warm-up over `warmup_steps`, then cosine (Loshchilov and Hutter 2017) or linear decay to
+    Linear warm-up over `warmup_steps`, times cosine (Loshchilov and Hutter 2017) or linear decay to
     `final_lr` of the peak, decay with the inverse square root of the step (Vaswani et al. 2017,
     section 5.3), or none. `progress` comes apart from the step because a run may be limited by
     minutes as well as by steps.

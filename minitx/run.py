@@ -1,6 +1,7 @@
 """A finished or running training, opened from its folder or from a checkpoint alone."""
 
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     Raises UserError for a file that is damaged, that would run code, or that is not ours.
     """
     try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles unlike torch's, which are refused anyway
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:

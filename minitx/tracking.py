@@ -108,7 +108,7 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
             id=_wandb_id(folder),
             group=config.group or folder.name,
             project=config.project,
-            save_dir=folder,
+            save_dir=folder.resolve(),  # W&B's own process may work in another directory
             offline=config.mode == "offline",
             log_model=config.mode == "online",
             config=run_config,

@@ -5,18 +5,20 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
 
 from minitx.callbacks import (
     Checkpoint,
     Clock,
     Interrupted,
+    Patience,
     RecordMetrics,
     SampleText,
     StopOnRequest,
@@ -58,11 +60,12 @@ def train(config: Config) -> Run:
     check_tracker(config.logger)
     _check_hardware(config.trainer)
     store = open_store(config)
-    vocab_size, budget = store.tokenizer.vocab_size, config.budget.parameters
+    build = partial(language_model, vocab_size=store.tokenizer.vocab_size)
+    budget = config.budget.parameters
     if budget is not None:
-        config.model = _fitting(lambda: fit_width(config.model, vocab_size, budget))
+        config.model = _fitting(lambda: fit_width(config.model, build, budget))
     torch.manual_seed(config.seed)
-    model = _fitting(lambda: language_model(config.model, vocab_size))
+    model = _fitting(lambda: build(config.model))
     data = make_data(config, store)
     _check_shares(data, config.trainer.devices)
     checkpoint = _checkpoint_to_resume(config, store)
@@ -115,8 +118,8 @@ def _check_shares(data: LanguageModelingData, devices: int) -> None:
     for split, windows in data.evaluation.items():
         if len(windows) < devices:
             raise UserError(
-                f"the {split} split has {len(windows)} windows of model.context={data.context}, too "
-                f"few for trainer.devices={devices}: give more text, or fewer devices"
+                f"the {split} split has {len(windows)} windows of model.context={data.context}, "
+                f"too few for trainer.devices={devices}: give more text, or fewer devices"
             )
 
 
@@ -172,6 +175,12 @@ def _checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
             f"resume={config.resume}: the run has had its {config.trainer.max_minutes:g} minutes; "
             f"to train it longer, add trainer.max_minutes={2 * config.trainer.max_minutes:g}"
         )
+    waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
+    if config.trainer.patience is not None and waited >= config.trainer.patience:
+        raise UserError(
+            f"resume={config.resume}: the run had {waited} validations without gain; to train it "
+            f"longer, add trainer.patience={2 * waited}"
+        )
     MetricsFile(Path(config.resume)).keep_until(steps)
     return file
 
@@ -189,7 +198,7 @@ def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) 
         _checkpoint(folder / LAST),
     ]
     if settings.patience is not None:
-        callbacks.append(EarlyStopping("val/loss", patience=settings.patience))
+        callbacks.append(Patience(settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
     return L.Trainer(
         **_hardware(settings),
@@ -253,7 +262,7 @@ def _finish_wandb(status: str) -> None:
 
 
 def _forget_processes(environment: dict[str, str]) -> None:
-    """Leaves the group of processes that Lightning made, as the next job of a multirun needs its own.
+    """Leaves the group of processes that Lightning made: a multirun's next job needs its own.
 
     `environment` is the one before: Lightning tells by its variables which processes there are.
     """
@@ -267,5 +276,11 @@ def _forget_processes(environment: dict[str, str]) -> None:
 
 def _silence_advice() -> None:
     """Lightning advises on what is meant, on what was done (torchmetrics syncs), and on itself."""
-    for advice in ("does not have many workers", "exists and is not empty", "LeafSpec", "sync_dist"):
+    for advice in (
+        "does not have many workers",
+        "exists and is not empty",
+        "LeafSpec",
+        "sync_dist",
+        "not resumable",
+    ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

@@ -45,9 +45,9 @@ class StepTimes(Clock):
 
 def overhead(rounds: int, steps: int = 100) -> None:
     """A step through Lightning, logging and progress bar on, against a bare loop."""
-    for name in ("plain", "null"):
-        config = compose(f"experiment={name}", f"trainer.max_steps={steps}", "seed=1")
-        print(f"experiment={name}, batch {config.data.batch_size} x {config.model.context}")
+    for name in ("adamw", "muon"):
+        config = compose(f"optimizer={name}", f"trainer.max_steps={steps}")
+        print(f"optimizer={name}, batch {config.data.batch_size} x {config.model.context}")
         alternate(
             {
                 "Lightning": partial(lightning_step, config, steps),

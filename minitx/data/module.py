@@ -1,5 +1,6 @@
 """Batches for Lightning, in an order that depends on nothing but the seed and the step."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,12 @@ class Batches(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+
+def _leave_signals_to_the_first(worker: int) -> None:
+    """A terminal sends Ctrl-C to all processes, but the first decides when the others end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class LanguageModelingData(L.LightningDataModule):
@@ -75,6 +82,7 @@ class LanguageModelingData(L.LightningDataModule):
             sampler=Batches(step * self.accumulate, end * self.accumulate),
             batch_size=None,  # the data set gives whole batches
             num_workers=self.workers,
+            worker_init_fn=_leave_signals_to_the_first,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 

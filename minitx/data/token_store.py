@@ -3,28 +3,21 @@
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
-from filelock import FileLock
-from rich.console import Console
-from rich.progress import Progress
 
+from minitx.data.cache import cached
 from minitx.data.corpora import Corpus
+from minitx.data.progress import progress
 from minitx.data.tokenizers import Tokenizer, train_tokenizer
 from minitx.errors import UserError
 
 FORMAT = 1  # raise it when other ids would be written for the same corpus
-QUIET_SECONDS = 2  # progress is shown after these
-LINE_SECONDS = 10  # from one line of progress to the next, where no bar can be drawn
-
-Watch = Callable[[str, list[str]], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -63,22 +56,7 @@ def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> 
     written, and as `train_tokenizer` and the corpus do.
     """
     folder = cache_dir / _key(corpus, kind, vocab_size)
-    if store := _load(folder):
-        return store
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            store = _load(folder)
-            if store is None:
-                _build(corpus, kind, vocab_size, folder)
-                store = _load(folder)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {cache_dir} ({error.strerror}): "
-            "give another folder with data.cache_dir=DIR or MINITX_CACHE"
-        ) from error
-    assert store is not None
-    return store
+    return cached(folder, _load, partial(_build, corpus, kind, vocab_size))
 
 
 def _key(corpus: Corpus, kind: str, vocab_size: int) -> str:
@@ -107,30 +85,27 @@ def _load(folder: Path) -> TokenStore | None:
 
 
 def _build(corpus: Corpus, kind: str, vocab_size: int, folder: Path) -> None:
-    """Write a store beside its place, then move it there whole. The caller holds the lock."""
-    building = folder.with_name(folder.name + ".building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir()
-    try:
-        with _progress(corpus) as watch:
-            learned_from = ["train"] if kind == "bpe" else list(corpus.splits)
-            tokenizer = train_tokenizer(kind, vocab_size, watch("learning tokens", learned_from))
-            lengths = {
-                name: _write(tokenizer, watch(f"tokenising {name}", [name]), building, name)
-                for name in corpus.splits
-            }
-        meta = {
-            "name": corpus.name,
-            "corpus": corpus.fingerprint,
-            "tokenizer": tokenizer.fingerprint,
-            "lengths": lengths,
+    """Write a store into an empty folder."""
+    with progress() as watch:
+
+        def text(doing: str, splits: list[str]) -> Iterator[str]:
+            pieces = chain.from_iterable(corpus.splits[name]() for name in splits)
+            return watch(doing, pieces, sum(corpus.characters[name] for name in splits), len)
+
+        learned_from = ["train"] if kind == "bpe" else list(corpus.splits)
+        tokenizer = train_tokenizer(kind, vocab_size, text("learning tokens", learned_from))
+        lengths = {
+            name: _write(tokenizer, text(f"tokenising {name}", [name]), folder, name)
+            for name in corpus.splits
         }
-        (building / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
-        (building / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    meta = {
+        "name": corpus.name,
+        "corpus": corpus.fingerprint,
+        "tokenizer": tokenizer.fingerprint,
+        "lengths": lengths,
+    }
+    (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
 
 def _write(tokenizer: Tokenizer, texts: Iterator[str], folder: Path, split: str) -> int:
@@ -139,30 +114,3 @@ def _write(tokenizer: Tokenizer, texts: Iterator[str], folder: Path, split: str)
         for ids in tokenizer.encode_stream(texts):
             file.write(ids.tobytes())
         return file.tell() // tokenizer.dtype.itemsize
-
-
-@contextmanager
-def _progress(corpus: Corpus) -> Iterator[Watch]:
-    """Gives a function that streams splits of a corpus and, where it takes long, says how far."""
-    console = Console(stderr=True)
-    bars = Progress(console=console, transient=True, disable=not console.is_interactive)
-    due = monotonic() + QUIET_SECONDS
-
-    def watch(doing: str, splits: list[str]) -> Iterator[str]:
-        nonlocal due
-        bar = bars.add_task(doing, total=sum(corpus.characters[name] for name in splits))
-        for text in chain.from_iterable(corpus.splits[name]() for name in splits):
-            yield text
-            bars.advance(bar, len(text))
-            if monotonic() > due:
-                due = monotonic() + LINE_SECONDS
-                bars.start()
-                if bars.disable:
-                    task = bars.tasks[bar]
-                    left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
-                    console.print(f"{doing}: {task.percentage:.0f}%{left}")
-
-    try:
-        yield watch
-    finally:
-        bars.stop()

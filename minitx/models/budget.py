@@ -1,26 +1,31 @@
 """The width that gives a model so many parameters, so that models of different kinds compare."""
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from minitx.config import ModelConfig, TransformerConfig
-from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
 
 TOLERANCE = 0.02
+WIDEST_STEP = 512
+
+Build = Callable[[ModelConfig], nn.Module]  # one of minitx.models.build, its vocabulary given
 
 
-def fit_width(config: ModelConfig, vocab_size: int, parameters: int) -> ModelConfig:
-    """The config with `dim` solved so that its trainable parameters come within 2% of `parameters`.
+def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig:
+    """The config with `dim` solved so that what `build` makes of it has so many parameters.
 
-    A Transformer's dim moves in steps of its heads; where these are too coarse, the feed-forward's
-    width makes up the rest (unless `ff_dim` is given). Raises ValueError where no width fits.
+    These are the trainable ones, and they come within 2% of `parameters`. A Transformer's dim
+    moves in steps of its heads; where these are too coarse, the feed-forward's width makes up the
+    rest (unless `ff_dim` is given). Raises ValueError where no width fits, or none can be built.
     """
-    step = _smallest_step(config)
+    step = _smallest_width(config, build)
 
     def at(multiple: int) -> int:
-        return _count(dataclasses.replace(config, dim=multiple * step), vocab_size)
+        return _count(dataclasses.replace(config, dim=multiple * step), build)
 
     high = 1
     while at(high) < parameters:
@@ -32,8 +37,8 @@ def fit_width(config: ModelConfig, vocab_size: int, parameters: int) -> ModelCon
     closest = min(low, high, key=lambda multiple: abs(at(multiple) - parameters))
     fitted = dataclasses.replace(config, dim=closest * step)
     if isinstance(fitted, TransformerConfig) and fitted.ff_dim is None:
-        fitted = _adjust_feed_forward(fitted, vocab_size, parameters)
-    found = _count(fitted, vocab_size)
+        fitted = _adjust_feed_forward(fitted, build, parameters)
+    found = _count(fitted, build)
     if abs(found - parameters) > TOLERANCE * parameters:
         raise ValueError(
             f"budget.parameters={parameters:,}: no width comes within {TOLERANCE:.0%}; the "
@@ -43,25 +48,36 @@ def fit_width(config: ModelConfig, vocab_size: int, parameters: int) -> ModelCon
 
 
 def _adjust_feed_forward(
-    config: TransformerConfig, vocab_size: int, parameters: int
+    config: TransformerConfig, build: Build, parameters: int
 ) -> TransformerConfig:
-    found = _count(config, vocab_size)
+    found = _count(config, build)
     if abs(found - parameters) <= TOLERANCE * parameters:
         return config
     ff_dim = 4 * config.dim
     wider = dataclasses.replace(config, ff_dim=ff_dim + 1)
-    per_unit = _count(wider, vocab_size) - found
+    per_unit = _count(wider, build) - found
     return dataclasses.replace(
         config, ff_dim=max(1, ff_dim + round((parameters - found) / per_unit))
     )
 
 
-def _smallest_step(config: ModelConfig) -> int:
-    if not isinstance(config, TransformerConfig) or config.mixer != "attention":
-        return 1
-    return config.heads * (2 if config.position == "rotary" else 1)
+def _smallest_width(config: ModelConfig, build: Build) -> int:
+    """The smallest width that can be built; then its multiples can, and no others.
+
+    Heads divide the width, rotary positions halve a head, two directions halve the whole: which of
+    these holds is known to those who build.
+    """
+    refusal = ValueError("no width was tried")
+    for dim in range(1, WIDEST_STEP + 1):
+        try:
+            _count(dataclasses.replace(config, dim=dim, layers=1), build)
+        except ValueError as error:
+            refusal = error
+        else:
+            return dim
+    raise refusal
 
 
-def _count(config: ModelConfig, vocab_size: int) -> int:
+def _count(config: ModelConfig, build: Build) -> int:
     with torch.device("meta"):  # shapes without numbers: nothing is allocated
-        return count_parameters(language_model(config, vocab_size))[0]
+        return count_parameters(build(config))[0]

@@ -1,52 +1,167 @@
 """From a config to a model: the one place where names choose classes."""
 
+import dataclasses
 from collections.abc import Callable
 
 from torch import nn
 
 from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.models.classifier import Classifier
+from minitx.models.decoders import RecurrentDecoder, TransformerDecoder
+from minitx.models.embedding import TokenEmbedding
 from minitx.models.language_model import LanguageModel
-from minitx.nn.attention import SelfAttention, check_divides
+from minitx.models.seq2seq import Seq2Seq
+from minitx.nn.attention import CrossAttention, SelfAttention, check_divides
 from minitx.nn.blocks import NORMS, Block, Stack
 from minitx.nn.controls import Average, NoMixing
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.init import RECURRENT_EMBEDDING_STD, STD, initialise
 from minitx.nn.positions import ALiBi, Learned, Rotary, Sinusoidal
 from minitx.nn.recurrent import Recurrence, RecurrentStack
+from minitx.nn.recurrent_attention import ATTENTIONS
 
 
 def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
     """The language model that the config names, freshly initialised.
 
-    Raises ValueError where its numbers do not fit together (heads that do not divide dim, ...).
+    Raises ValueError where its numbers do not fit together (heads that do not divide dim, ...), or
+    for a key that asks for what no language model has.
     """
-    backbone: nn.Module
-    position, embedding_std = None, STD
-    if isinstance(config, TransformerConfig):
-        backbone = transformer_stack(config, causal=True)
-        if config.position in ("sinusoidal", "learned"):
-            kind = Sinusoidal if config.position == "sinusoidal" else Learned
-            position = kind(config.dim, config.context)
-    elif isinstance(config, RecurrentConfig):
-        backbone = RecurrentStack(config.dim, config.layers, config.cell, dropout=config.dropout)
-        embedding_std = RECURRENT_EMBEDDING_STD
-    else:
-        raise TypeError(f"no language model is built from a {type(config).__name__}")
+    needless = ("share_embeddings", "bidirectional", "attention", "input_feeding", "pooling")
+    _refuse(config, "a language model", needless)
     model = LanguageModel(
         vocab_size,
         config.dim,
         config.context,
-        backbone,
-        position=position,
+        _backbone(config, causal=True),
+        position=_position(config),
         tied=config.tied,
         dropout=config.dropout,
     )
-    initialise(model, config.layers, embedding_std)
+    recurrent = isinstance(config, RecurrentConfig)
+    initialise(model, config.layers, RECURRENT_EMBEDDING_STD if recurrent else STD)
     return model
 
 
-def transformer_stack(config: TransformerConfig, *, causal: bool) -> Stack:
-    """Residual blocks around the mixer that the config names."""
+def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: int) -> Seq2Seq:
+    """The encoder-decoder that the config names, each half `layers` deep, freshly initialised.
+
+    Raises ValueError where its numbers do not fit together, for a key that asks for what it does
+    not have, or where two vocabularies are to share their embeddings.
+    """
+    _refuse(config, "sequence to sequence", ("pooling",))
+    if config.share_embeddings and source_vocab != target_vocab:
+        raise ValueError(
+            f"model.share_embeddings=true needs one vocabulary for both sides, but they have "
+            f"{source_vocab} and {target_vocab} tokens"
+        )
+    source, target = _embedding(config, source_vocab), _embedding(config, target_vocab)
+    if config.share_embeddings:
+        target.table = source.table
+    model = Seq2Seq(
+        source,
+        target,
+        _backbone(config, causal=False),
+        _decoder(config),
+        config.context,
+        tied=config.tied,
+        dropout=config.dropout,
+    )
+    initialise(model, config.layers, _embedding_std(config))
+    return model
+
+
+def classifier(config: ModelConfig, vocab_size: int, labels: int) -> Classifier:
+    """The classifier that the config names, freshly initialised.
+
+    Raises ValueError where its numbers do not fit together, for a key that asks for what it does
+    not have, or where `pooling` takes what has read one token only.
+    """
+    _refuse(config, "a classifier", ("share_embeddings", "attention", "input_feeding"))
+    one_way = isinstance(config, RecurrentConfig) and config.bidirectional is False
+    if one_way and config.pooling == "first":
+        raise ValueError(
+            "model.pooling=first takes the first position, which with model.bidirectional=false "
+            "has read one token only; pool the mean, or read in both directions"
+        )
+    model = Classifier(
+        _embedding(config, vocab_size),
+        _backbone(config, causal=False),
+        labels,
+        pooling=config.pooling,
+        dropout=config.dropout,
+    )
+    initialise(model, config.layers, _embedding_std(config))
+    return model
+
+
+def _refuse(config: ModelConfig, kind: str, needless: tuple[str, ...]) -> None:
+    """Raises ValueError where one of these keys asks for something: it would be ignored."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in needless and value not in (field.default, False):
+            raise ValueError(f"model.{field.name}={value}: {kind} has no use for it, leave it out")
+
+
+def _backbone(config: ModelConfig, *, causal: bool) -> Stack | RecurrentStack:
+    """What reads one sequence: an encoder, or with `causal` a language model."""
+    if isinstance(config, TransformerConfig):
+        return transformer_stack(config, causal=causal)
+    if isinstance(config, RecurrentConfig):
+        return RecurrentStack(
+            config.dim,
+            config.layers,
+            config.cell,
+            bidirectional=not causal and config.bidirectional is not False,
+            dropout=config.dropout,
+        )
+    raise TypeError(f"no model is built from a {type(config).__name__}")
+
+
+def _decoder(config: ModelConfig) -> TransformerDecoder | RecurrentDecoder:
+    if isinstance(config, TransformerConfig):
+        return TransformerDecoder(transformer_stack(config, causal=True, cross=True))
+    if isinstance(config, RecurrentConfig):
+        if config.input_feeding and config.attention == "none":
+            raise ValueError(
+                "model.input_feeding=true feeds back what attention found, so it needs "
+                "model.attention=additive or dot"
+            )
+        stack = RecurrentStack(
+            config.dim,
+            config.layers,
+            config.cell,
+            input_dim=2 * config.dim if config.input_feeding else None,
+            dropout=config.dropout,
+        )
+        attention = None if config.attention == "none" else ATTENTIONS[config.attention](config.dim)
+        return RecurrentDecoder(stack, attention, input_feeding=config.input_feeding)
+    raise TypeError(f"no model is built from a {type(config).__name__}")
+
+
+def _embedding(config: ModelConfig, vocab_size: int) -> TokenEmbedding:
+    return TokenEmbedding(vocab_size, config.dim, _position(config), config.dropout)
+
+
+def _embedding_std(config: ModelConfig) -> float:
+    """How large embeddings start where `TokenEmbedding` scales those that sines are added to."""
+    if isinstance(config, RecurrentConfig):
+        return RECURRENT_EMBEDDING_STD
+    scaled = isinstance(config, TransformerConfig) and config.position == "sinusoidal"
+    return config.dim**-0.5 if scaled else STD  # so that they are of size one beside the sines
+
+
+def _position(config: ModelConfig) -> Sinusoidal | Learned | None:
+    """Positions that are added to the embeddings, if the config names such."""
+    if not isinstance(config, TransformerConfig):
+        return None
+    if config.position == "sinusoidal":
+        return Sinusoidal(config.dim, config.context)
+    return Learned(config.dim, config.context) if config.position == "learned" else None
+
+
+def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = False) -> Stack:
+    """Residual blocks around the mixer that the config names; a decoder's with cross-attention."""
     mixer = _mixer_factory(config, causal)
     blocks = [
         Block(
@@ -60,6 +175,7 @@ def transformer_stack(config: TransformerConfig, *, causal: bool) -> Stack:
                 bias=config.bias,
                 dropout=config.dropout,
             ),
+            _cross_attention(config) if cross else None,
             norm=config.norm,
             norm_order=config.norm_order,
             dropout=config.dropout,
@@ -67,6 +183,17 @@ def transformer_stack(config: TransformerConfig, *, causal: bool) -> Stack:
         for _ in range(config.layers)
     ]
     return Stack(blocks, NORMS[config.norm](config.dim) if config.norm_order == "pre" else None)
+
+
+def _cross_attention(config: TransformerConfig) -> CrossAttention:
+    return CrossAttention(
+        config.dim,
+        config.heads,
+        config.kv_heads,
+        bias=config.bias,
+        dropout=config.dropout,
+        qk_norm=config.qk_norm,
+    )
 
 
 def _mixer_factory(config: TransformerConfig, causal: bool) -> Callable[[], nn.Module]:

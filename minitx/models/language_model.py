@@ -69,8 +69,10 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     Learned positions count as embeddings.
     """
     total = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    lookup: list[nn.Module] = [m for m in model.modules() if isinstance(m, nn.Embedding | Learned)]
-    if isinstance(model, LanguageModel):
-        lookup.append(model.to_logits)
+    lookup = [
+        part
+        for name, part in model.named_modules()
+        if name == "to_logits" or isinstance(part, nn.Embedding | Learned)
+    ]
     tables = {id(p): p.numel() for m in lookup for p in m.parameters() if p.requires_grad}
     return total, total - sum(tables.values())

@@ -23,6 +23,20 @@ from minitx.nn import masks
 from minitx.nn.positions import ALiBi, Rotary
 
 
+def masked_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
+    """Scores (B, H, Q, K) to weights that sum to one over the keys that are allowed.
+
+    `allowed` is bool and broadcasts to the scores. Where it leaves a query nothing, the weights
+    are zero and the gradients finite.
+    """
+    if allowed is None:
+        return scores.softmax(dim=-1)
+    # The lowest finite number, not -inf: a row with nothing allowed must not turn into NaN on the
+    # way back. Such a row comes out uniform, hence the second fill.
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    return scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
+
+
 def attend(
     q: Tensor,
     k: Tensor,
@@ -41,13 +55,7 @@ def attend(
     scores = q @ k.mT / math.sqrt(q.size(-1))  # (B, H, Q, K)
     if bias is not None:
         scores = scores + bias
-    if allowed is None:
-        weights = scores.softmax(dim=-1)
-    else:
-        # The lowest finite number, not -inf: a row with nothing allowed must not turn into NaN on
-        # the way back. Such a row comes out uniform, hence the second fill.
-        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
+    weights = masked_softmax(scores, allowed)
     return F.dropout(weights, dropout) @ v, weights
 
 

@@ -4,9 +4,9 @@ Transformers: normal with standard deviation 0.02 for every matrix, and 0.02 / s
 the two that write into the residual stream, so that the stream's variance does not grow with depth
 (Radford et al. 2019, GPT-2, section 2.3). Biases start at zero, norms at one.
 
-Recurrences: torch's uniform of +-1/sqrt(dim), with an LSTM's forget gate opened by a bias of one
-(Jozefowicz et al. 2015, section 3.2). Their embeddings start larger than a Transformer's, because
-no norm stands between the two: see `RECURRENT_EMBEDDING_STD`.
+Recurrences and their attention: torch's uniform of +-1/sqrt(dim), with an LSTM's forget gate opened
+by a bias of one (Jozefowicz et al. 2015, section 3.2). Their embeddings start larger than a
+Transformer's, because no norm stands between the two: see `RECURRENT_EMBEDDING_STD`.
 """
 
 import math
@@ -18,6 +18,7 @@ from minitx.nn.attention import MultiHeadAttention
 from minitx.nn.controls import Average
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.recurrent import Recurrence
+from minitx.nn.recurrent_attention import RecurrentAttention
 
 STD = 0.02
 # Measured on tiny_shakespeare, LSTM of 0.8M parameters, 600 steps of AdamW at 3e-3: validation loss
@@ -38,6 +39,8 @@ def initialise(module: nn.Module, layers: int, embedding_std: float = STD) -> No
             if isinstance(part.cell, nn.LSTM):
                 _open_forget_gates(part.cell)
     for part in module.modules():  # a second pass: these override what the first one set
+        if isinstance(part, RecurrentAttention):
+            part.reset_parameters()
         if isinstance(part, nn.Embedding):  # perhaps tied to a linear map
             part.weight.normal_(std=embedding_std)
         if isinstance(part, MultiHeadAttention | Average):

@@ -12,30 +12,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from minitx.nn.states import map_tensors
+
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": nn.RNN,  # Elman 1990
     "lstm": nn.LSTM,  # Hochreiter and Schmidhuber 1997; Gers et al. 2000 for the forget gate
     "gru": nn.GRU,  # Cho et al. 2014
 }
 
-# (directions, B, width): one tensor, or the pair (hidden, cell) of an LSTM.
+# (B, directions, width): one tensor, or the pair (hidden, cell) of an LSTM.
 Hidden = Tensor | tuple[Tensor, Tensor]
 
 
 class Recurrence(nn.Module):
-    """A mixer: one recurrent layer from dim to dim features.
+    """A mixer: one recurrent layer from dim to dim features, or from `input_dim` to dim.
 
     `bidirectional` runs two of half the width, forwards and backwards, and joins them (Schuster
     and Paliwal 1997). Such a layer has seen the end of the sequence, so it takes no state.
     """
 
-    def __init__(self, dim: int, cell: str = "lstm", *, bidirectional: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        cell: str = "lstm",
+        *,
+        bidirectional: bool = False,
+        input_dim: int | None = None,
+    ) -> None:
         super().__init__()
         directions = 2 if bidirectional else 1
         if dim % directions:
             raise ValueError(f"a bidirectional recurrence halves dim, so dim={dim} must be even")
         self.cell = CELLS[cell](
-            dim, dim // directions, batch_first=True, bidirectional=bidirectional
+            dim if input_dim is None else input_dim,
+            dim // directions,
+            batch_first=True,
+            bidirectional=bidirectional,
         )
 
     def forward(
@@ -50,15 +62,16 @@ class Recurrence(nn.Module):
         if state is not None and self.cell.bidirectional:
             raise ValueError("a bidirectional recurrence cannot continue from a state")
         if padding is None:
-            return self.cell(x, state)
+            y, hidden = self.cell(x, _transposed(state))
+            return y, _transposed(hidden)
         lengths = padding.sum(dim=1).cpu()
         # A sequence with no real token cannot be packed: it runs for one step, which is undone.
         packed = pack_padded_sequence(
             x, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
         )
-        packed_y, hidden = self.cell(packed, state)
+        packed_y, hidden = self.cell(packed, _transposed(state))
         y, _ = pad_packed_sequence(packed_y, batch_first=True, total_length=x.size(1))
-        return y * padding[..., None], _advanced(state, hidden, padding.any(dim=1))
+        return y * padding[..., None], _advanced(state, _transposed(hidden), padding.any(dim=1))
 
 
 class RecurrentStack(nn.Module):
@@ -75,11 +88,18 @@ class RecurrentStack(nn.Module):
         cell: str = "lstm",
         *,
         bidirectional: bool = False,
+        input_dim: int | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            Recurrence(dim, cell, bidirectional=bidirectional) for _ in range(layers)
+            Recurrence(
+                dim,
+                cell,
+                bidirectional=bidirectional,
+                input_dim=input_dim if index == 0 else None,
+            )
+            for index in range(layers)
         )
         self.dropout = nn.Dropout(dropout)
 
@@ -89,7 +109,7 @@ class RecurrentStack(nn.Module):
         padding: Tensor | None = None,
         state: tuple[Hidden, ...] | None = None,
     ) -> tuple[Tensor, tuple[Hidden, ...]]:
-        """x (B, T, C), padding bool (B, T) -> (B, T, C), and one state a layer."""
+        """x (B, T, C or input_dim), padding bool (B, T) -> (B, T, C), and one state a layer."""
         new_state = []
         for index, layer in enumerate(self.layers):
             x, hidden = layer(x, padding, None if state is None else state[index])
@@ -99,10 +119,15 @@ class RecurrentStack(nn.Module):
         return x, tuple(new_state)
 
 
+def _transposed(hidden: Any) -> Any:
+    """Between our (B, directions, width) and torch's (directions, B, width), either way."""
+    return map_tensors(lambda part: part.transpose(0, 1).contiguous(), hidden)
+
+
 def _advanced(state: Any, hidden: Any, read: Tensor) -> Any:
     """`hidden` in the rows that have read something, bool (B,); in the others `state` as it was."""
     if isinstance(hidden, tuple):
         parts = zip(state or (None, None), hidden, strict=True)
         return tuple(_advanced(before, after, read) for before, after in parts)
     before = torch.zeros_like(hidden) if state is None else state
-    return torch.where(read[:, None], hidden, before)
+    return torch.where(read[:, None, None], hidden, before)

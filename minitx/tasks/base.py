@@ -87,7 +87,10 @@ class Objective(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The data module begins an epoch wherever the step counter stands, so Lightning must not
-        # go on counting the batches of the epoch that was left.
-        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        # go on counting the batches of the epoch that was left, nor end that epoch again.
+        fit = checkpoint["loops"]["fit_loop"]
+        batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
         for count in ("total", "current"):
-            progress[count] = dict.fromkeys(progress[count], 0)
+            batches[count] = dict.fromkeys(batches[count], 0)
+            epochs[count]["completed"] = epochs[count]["processed"]
+        batches["is_last_batch"] = False

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitx.data import corpora
+from minitx.data import plays as plays_module
 from minitx.data.corpora import Corpus, shakespeare, text_file, tiny_shakespeare
 from minitx.errors import UserError
 
@@ -82,7 +83,7 @@ def test_missing_plays_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_number_of_plays_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "PLAYS", 37)
+    monkeypatch.setattr(plays_module, "PLAYS", 37)
     with pytest.raises(UserError, match="38 plays instead of 37"):
         shakespeare()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minitx.data import token_store
+from minitx.data import cache, progress
 from minitx.data.corpora import Corpus, text_file
 from minitx.data.token_store import TokenStore, default_cache_dir, open_tokens
 from minitx.errors import UserError
@@ -167,7 +167,7 @@ def test_a_finished_store_needs_no_right_to_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_tokens(Counted(SPLITS).corpus, "char", 0, tmp_path)
-    monkeypatch.setattr(token_store, "FileLock", None)
+    monkeypatch.setattr(cache, "FileLock", None)
     again = open_tokens(Counted(SPLITS).corpus, "char", 0, tmp_path)
     assert again.fingerprint == store.fingerprint
 
@@ -177,8 +177,8 @@ def test_slow_work_says_how_far_it_is(
 ) -> None:
     open_tokens(Counted(SPLITS).corpus, "char", 0, tmp_path / "quick")
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(token_store, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(token_store, "LINE_SECONDS", 0)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
     open_tokens(Counted(SPLITS).corpus, "char", 0, tmp_path / "slow")
     out, err = capsys.readouterr()
     assert out == ""

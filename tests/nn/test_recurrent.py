@@ -21,10 +21,12 @@ def test_a_stack_is_torchs_layers(cell, bidirectional):
     x = torch.randn(2, 5, DIM, requires_grad=True)
     (y, states), (expected, expected_state) = ours(x), theirs(x)
     assert_same(y, expected, (x,), pairs, theirs)
+    # Ours is one state a layer, batch first; torch's is one tensor, layer upon layer.
     if cell == "lstm":
-        assert_close(tuple(torch.cat(part) for part in zip(*states, strict=True)), expected_state)
+        parts = zip(*states, strict=True)
+        assert_close([torch.cat(part, dim=1).transpose(0, 1) for part in parts], expected_state)
     else:
-        assert_close(torch.cat(states), expected_state)
+        assert_close(torch.cat(states, dim=1).transpose(0, 1), expected_state)
 
 
 def test_dropout_lies_between_layers_only():
@@ -45,7 +47,7 @@ def test_rows_without_a_real_token_keep_their_state(cell):
     _, before = layer(torch.randn(2, 4, DIM))
 
     def row(hidden, index):
-        return [part[:, index] for part in (hidden if cell == "lstm" else [hidden])]
+        return [part[index] for part in (hidden if cell == "lstm" else [hidden])]
 
     assert_close(row(layer(x, padding, before)[1], 1), row(before, 1))
     nothing = [torch.zeros_like(part) for part in row(before, 1)]

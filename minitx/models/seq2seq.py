@@ -1,0 +1,69 @@
+"""A sequence-to-sequence model: any encoder, any decoder, and logits of what follows."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from minitx.models.decoders import Memory, RecurrentDecoder, TransformerDecoder
+from minitx.models.embedding import TokenEmbedding
+
+
+class Seq2SeqState(NamedTuple):
+    """How many target tokens were read, and what the decoder kept of them."""
+
+    past: int
+    decoder: Any
+
+
+class Seq2Seq(nn.Module):
+    """source -> embeddings -> encoder -> memory;  target so far + memory -> decoder -> logits.
+
+    `encoder(x, padding) -> (encoded, state)` is a `Stack` or a `RecurrentStack`. `tied` makes the
+    target's embeddings the output matrix as well (Press and Wolf 2017).
+    """
+
+    def __init__(
+        self,
+        source_embedding: TokenEmbedding,
+        target_embedding: TokenEmbedding,
+        encoder: nn.Module,
+        decoder: TransformerDecoder | RecurrentDecoder,
+        context: int,
+        *,
+        tied: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.context = context
+        self.source_embedding, self.target_embedding = source_embedding, target_embedding
+        self.encoder, self.decoder = encoder, decoder
+        self.dropout = nn.Dropout(dropout)
+        vocab_size, dim = target_embedding.table.weight.shape
+        self.to_logits = nn.Linear(dim, vocab_size, bias=False)
+        if tied:
+            self.to_logits.weight = target_embedding.table.weight
+
+    def encode(self, source: Tensor, padding: Tensor | None = None) -> Memory:
+        """source int64 (B, S), padding bool (B, S), True = a real token -> what decoders read."""
+        encoded, final = self.encoder(self.source_embedding(source), padding)
+        return self.decoder.remember(encoded, padding, final)
+
+    def decode(
+        self, tokens: Tensor, memory: Memory, state: Seq2SeqState | None = None
+    ) -> tuple[Tensor, Seq2SeqState]:
+        """tokens int64 (B, T) -> logits (B, T, target vocabulary), and the state.
+
+        The logits at position t are for the token at t + 1. With a state, the tokens continue the
+        target that it has read.
+        """
+        past, decoder_state = (0, None) if state is None else state
+        x = self.target_embedding(tokens, past)
+        y, decoder_state = self.decoder(x, memory, decoder_state)
+        return self.to_logits(self.dropout(y)), Seq2SeqState(past + tokens.size(1), decoder_state)
+
+    def forward(self, source: Tensor, source_padding: Tensor | None, target_in: Tensor) -> Tensor:
+        """source (B, S) and its padding, target_in int64 (B, T) -> logits (B, T, vocabulary).
+
+        The target needs no padding mask: nothing that precedes its padding sees it.
+        """
+        return self.decode(target_in, self.encode(source, source_padding))[0]

@@ -1,0 +1,105 @@
+"""How a recurrent decoder attends to its source.
+
+    scores               a = score(h, m), for every decoder state h and every source position m
+    weights              w = softmax(a) over the real source positions
+    context              c = w m
+    attentional state    h~ = tanh(Wc [c; h])
+
+The two scores that RNNs are known for stand here in Luong's order, in which attention follows the
+recurrence (Luong et al. 2015, section 3.1 and equation 5), so that all target positions attend at
+once. Bahdanau et al. (2015) let the context enter the recurrence instead, where each step waits
+for the one before; `input_feeding` of the decoder restores that path.
+
+Letters in shapes: B batch, Q decoder states, K source positions, C = dim. There is one head.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from minitx.nn import masks
+from minitx.nn.attention import KeyValues, masked_softmax
+
+
+class RecurrentAttention(nn.Module):
+    """What both share: the weights, the context and the attentional state.
+
+    `on_weights` is the capture switch, as in `MultiHeadAttention`: a function set there is handed
+    the weights (B, 1, Q, K) of every call.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(dim, dim)
+        self.combine = nn.Linear(2 * dim, dim)
+        self.on_weights: Callable[[Tensor], None] | None = None
+
+    def reset_parameters(self) -> None:
+        """Starts every weight as torch starts those of a linear map."""
+        self.key.reset_parameters()
+        self.combine.reset_parameters()
+
+    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
+        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        raise NotImplementedError
+
+    def keys_and_values(self, encoded: Tensor, padding: Tensor | None = None) -> KeyValues:
+        """What there is to attend to, computed once per source: encoded (B, K, C), padding (B, K).
+
+        The values are the encoder's outputs themselves.
+        """
+        return KeyValues(self.key(encoded)[:, None], encoded[:, None], padding)  # (B, 1, K, C)
+
+    def forward(self, x: Tensor, source: KeyValues) -> Tensor:
+        """Decoder states x (B, Q, C) -> attentional states (B, Q, C).
+
+        Where no source position is real, the context is a zero vector.
+        """
+        allowed = None if source.padding is None else masks.not_padding(source.padding)
+        scores = self.scores(x, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
+        weights = masked_softmax(scores, allowed)
+        if self.on_weights is not None:
+            self.on_weights(weights)
+        context = (weights @ source.values)[:, 0]  # (B, Q, C)
+        return self.combine(torch.cat([context, x], dim=-1)).tanh()
+
+
+class AdditiveAttention(RecurrentAttention):
+    """score(h, m) = v . tanh(Wq h + Wk m)   (Bahdanau et al. 2015, appendix A.1.2)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.query = nn.Linear(dim, dim, bias=False)  # the key's bias serves both
+        self.energy = nn.Parameter(torch.empty(dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Starts every weight as torch starts those of a linear map."""
+        super().reset_parameters()
+        self.query.reset_parameters()
+        bound = 1 / math.sqrt(len(self.energy))
+        nn.init.uniform_(self.energy, -bound, bound)
+
+    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
+        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        hidden = self.query(x)[:, :, None] + keys[:, None]  # (B, Q, K, C)
+        return hidden.tanh() @ self.energy
+
+
+class DotAttention(RecurrentAttention):
+    """score(h, m) = h . Wk m / sqrt(C)   (Luong et al. 2015, equation 8, "general").
+
+    Divided by sqrt(C) as in a Transformer, of whose attention this is the nearest relative.
+    """
+
+    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
+        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        return x @ keys.mT / math.sqrt(x.size(-1))
+
+
+ATTENTIONS: dict[str, type[RecurrentAttention]] = {
+    "additive": AdditiveAttention,
+    "dot": DotAttention,
+}

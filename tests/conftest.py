@@ -1,0 +1,142 @@
+"""What the tests of whole runs share: no network, no traces, tiny runs, scripts called in-process.
+
+Importing torch and Lightning takes seconds, so scripts run inside pytest's own process wherever a
+process of their own is not what is tested.
+"""
+
+import os
+import random
+import runpy
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models want no more
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The smallest run that has everything: a few steps, two validations, a checkpoint after each.
+TINY = (
+    "task=text",
+    "model.dim=16",
+    "model.layers=1",
+    "model.context=16",
+    "data.batch_size=8",
+    "trainer.max_steps=10",
+    "trainer.val_every=5",
+    "trainer.log_every=1",
+    "logger=csv",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone(tmp_path_factory):
+    """Caches, runs and W&B stay in a folder of this session, and nothing is sent anywhere."""
+    place = tmp_path_factory.mktemp("session")
+    before = Path.cwd(), dict(os.environ)
+    os.environ |= {
+        "MINITX_CACHE": str(place / "cache"),
+        "WANDB_BASE_URL": "http://127.0.0.1:9",  # nobody answers there
+        "WANDB_ERROR_REPORTING": "false",
+        "WANDB_CONFIG_DIR": str(place / "wandb_config"),
+        "WANDB_CACHE_DIR": str(place / "wandb_cache"),
+        "WANDB_DATA_DIR": str(place / "wandb_data"),
+        "NETRC": str(place / "no_netrc"),
+    }
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "MINITX_RUN_DIR"):
+        os.environ.pop(name, None)
+    os.chdir(place)
+    yield
+    os.chdir(before[0])
+    os.environ.clear()
+    os.environ |= before[1]
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory):
+    """A text of 40 kB with words, lines and speakers: a small model learns it in seconds."""
+    draw = random.Random(0)
+    words = [
+        "the",
+        "king",
+        "of",
+        "men",
+        "and",
+        "his",
+        "brother",
+        "love",
+        "to",
+        "speak",
+        "no",
+        "more",
+    ]
+    lines = []
+    while sum(map(len, lines)) < 40_000:
+        speaker = draw.choice(["ROMEO", "JULIET", "NURSE"])
+        lines.append(f"{speaker}:\n{' '.join(draw.choices(words, k=draw.randint(4, 9)))}.\n\n")
+    path = tmp_path_factory.mktemp("text") / "play.txt"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(text_file):
+    """The command line of a run of about a second; later keys win over these."""
+    return [*TINY, f"data.path={text_file}"]
+
+
+def compose(*overrides):
+    """The typed config that scripts/train.py would see with this command line."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from minitx.cli import quoted
+    from minitx.composition import compose
+
+    GlobalHydra.instance().clear()
+    return compose(*[quoted(str(override)) for override in overrides])
+
+
+@pytest.fixture(scope="session")
+def train(tiny):
+    """Trains a tiny run as the command line says, `resume=` too, and opens it."""
+    from minitx.composition import resumed
+    from minitx.training import train as train_run
+
+    def train(*overrides):
+        words = [str(override) for override in overrides]
+        if any(word.startswith("resume=") for word in words):
+            return train_run(resumed(compose(*words), words))
+        return train_run(compose(*tiny, *words))
+
+    return train
+
+
+class Answer(NamedTuple):
+    """What a script left behind: its exit status and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def script(monkeypatch, capsys):
+    """Runs scripts/<name>.py in this process with a command line."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    def script(name, *arguments):
+        path = str(ROOT / "scripts" / f"{name}.py")
+        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        GlobalHydra.instance().clear()
+        capsys.readouterr()
+        status = 0
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as end:
+            status = end.code or 0
+        return Answer(status, *capsys.readouterr())
+
+    return script

@@ -1,0 +1,268 @@
+"""A run that was stopped goes on as if it never had been, to the bit."""
+
+import os
+import signal
+
+import pytest
+from run_files import assert_same, checkpoint, files, rows, series, summary
+
+from minitx.errors import UserError
+from minitx.tasks.language_modeling import LanguageModeling
+
+# Everything that draws random numbers or changes with time.
+RANDOM = ["model.dropout=0.1", "optimizer.warmup_steps=4", "trainer.max_steps=15", "seed=3"]
+
+
+@pytest.fixture
+def during_step(monkeypatch):
+    """Lets something happen in the middle of a training step: `during_step(7, action)`."""
+
+    def during_step(number, action):
+        training_step, done = LanguageModeling.training_step, []
+
+        def step(self, batch, batch_idx):
+            if self.trainer.global_step == number - 1 and not done:
+                done.append(number)
+                action()
+            return training_step(self, batch, batch_idx)
+
+        monkeypatch.setattr(LanguageModeling, "training_step", step)
+
+    return during_step
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class PowerCut(Exception):
+    pass
+
+
+def power_cut():
+    raise PowerCut
+
+
+def stop(train, during_step, folder, step, *overrides):
+    """Starts a run and interrupts it in the middle of a step, or resumes one and does."""
+    during_step(step, interrupt)
+    where = f"resume={folder}" if folder.exists() else f"run.dir={folder}"
+    with pytest.raises(UserError, match=f"stopped at step {step}, .* resume={folder}$"):
+        train(where, *overrides)
+
+
+def portable(kept, folder):
+    """A checkpoint without what must differ: times, the folder's name."""
+    kept["callbacks"]["Clock"] = kept["callbacks"]["Clock"]["tokens"]
+    kept["hyper_parameters"]["config"]["run"] = None
+    for state in kept["callbacks"].values():
+        if isinstance(state, dict) and "dirpath" in state:
+            for name, value in state.items():
+                state[name] = str(value).replace(str(folder), "FOLDER")
+    # Lightning's own counters of batches begin anew with each part; ours depend on the step.
+    del kept["loops"]
+    return kept
+
+
+def assert_same_run(one, other):
+    assert rows(one) == rows(other)
+    assert files(one) == files(other)
+    for name in ("last", "best"):
+        assert_same(portable(checkpoint(one, name), one), portable(checkpoint(other, name), other))
+    facts = [summary(folder, timed=False) for folder in (one, other)]
+    assert facts[0] == facts[1]
+
+
+# Each pair of the first three choices occurs.
+VARIANTS = {
+    "muon": ["optimizer=muon"],
+    "muon, 2 workers, accumulate 2": ["data.workers=2", "trainer.accumulate=2"],
+    "adamw, 2 workers": ["optimizer=adamw", "data.workers=2"],
+    "adamw, accumulate 2": ["optimizer=adamw", "trainer.accumulate=2"],
+    "lstm": ["model=lstm", "model.layers=2"],
+    "linear decay": ["optimizer.schedule=linear"],
+    "bf16": ["trainer.precision=bf16-mixed"],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_interrupted_run_goes_on_exactly(variant, train, during_step, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(f"run.dir={whole}", *RANDOM, *VARIANTS[variant])
+    stop(train, during_step, parts, 7, *RANDOM, *VARIANTS[variant])
+    assert summary(parts)["status"] == "interrupted"
+    assert summary(parts)["steps"] == 7
+    run = train(f"resume={parts}")
+    assert list(rows(parts)) == list(range(1, 16))
+    assert_same_run(parts, whole)
+    assert summary(parts)["status"] == "finished"
+    assert run.config.resume is None
+
+
+@pytest.mark.parametrize("step", [1, 5, 14, 15])
+def test_at_whatever_step(step, train, during_step, tmp_path):
+    """Also in the first step, before a validation, and in the last: none is left out."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(f"run.dir={whole}", *RANDOM)
+    if step < 15:
+        stop(train, during_step, parts, step, *RANDOM)
+        train(f"resume={parts}")
+    else:  # a validation and the end come first
+        during_step(step, interrupt)
+        train(f"run.dir={parts}", *RANDOM)
+    assert_same_run(parts, whole)
+
+
+def test_again_and_again(train, during_step, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(f"run.dir={whole}", *RANDOM)
+    stop(train, during_step, parts, 3, *RANDOM)
+    stop(train, during_step, parts, 4)
+    stop(train, during_step, parts, 12)
+    train(f"resume={parts}")
+    assert_same_run(parts, whole)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+    accumulate, train, during_step, tmp_path
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    many = [*RANDOM, f"trainer.accumulate={accumulate}"]
+    train(f"run.dir={whole}", *many)
+    during_step(8, power_cut)
+    with pytest.raises(PowerCut):
+        train(f"run.dir={parts}", *many)
+    assert list(rows(parts)) == list(range(1, 8))  # steps 6 and 7 are to be done again
+    assert checkpoint(parts, "last")["global_step"] == 5
+    assert summary(parts)["status"] == "failed"
+    train(f"resume={parts}")
+    assert_same_run(parts, whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_must_start_again(train, during_step, tmp_path):
+    during_step(3, power_cut)
+    with pytest.raises(PowerCut):
+        train(f"run.dir={tmp_path / 'run'}")
+    with pytest.raises(UserError, match="before its first validation, so start it again"):
+        train(f"resume={tmp_path / 'run'}")
+
+
+def test_sigterm_stops_like_ctrl_c_and_handlers_are_given_back(train, during_step, tmp_path):
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    during_step(6, terminate)
+    with pytest.raises(UserError, match="stopped at step 6,"):
+        train(f"run.dir={tmp_path / 'run'}")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert checkpoint(tmp_path / "run", "last")["global_step"] == 6
+
+
+def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
+    during_step(6, lambda: (interrupt(), interrupt()))
+    with pytest.raises(SystemExit):  # Lightning's answer to a KeyboardInterrupt
+        train(f"run.dir={tmp_path / 'run'}")
+    assert summary(tmp_path / "run")["status"] == "failed"
+    assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
+
+
+def test_a_finished_run_says_so(train, tmp_path):
+    train(f"run.dir={tmp_path / 'run'}")
+    before = {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")}
+    with pytest.raises(UserError, match=r"has had its 10 steps.*trainer.max_steps=20"):
+        train(f"resume={tmp_path / 'run'}")
+    after = {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")}
+    assert after == before
+
+
+def test_a_finished_run_can_be_trained_longer(train, tmp_path):
+    """With a constant learning rate it is even the run that was longer from the beginning."""
+    constant = [*RANDOM, "optimizer.schedule=constant"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(f"run.dir={whole}", *constant)
+    train(f"run.dir={parts}", *constant, "trainer.max_steps=8")
+    assert set(rows(parts)) == set(range(1, 9))
+    run = train(f"resume={parts}", "trainer.max_steps=15")
+    assert run.config.trainer.max_steps == 15
+    table = rows(parts)
+    assert {name for name in table[8] if "val/" in name}  # the end of the first part was measured
+    table[8] = rows(whole)[8]
+    assert table == rows(whole)
+    one, other = checkpoint(parts, "last"), checkpoint(whole, "last")
+    assert_same(one["state_dict"], other["state_dict"])
+    assert_same(one["optimizer_states"], other["optimizer_states"])
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("seed=9", "seed (1 in the run, 9 asked for)"),
+        ("model.dim=32", "model.dim (16 in the run, 32 asked for)"),
+        ("model=lstm", "model (transformer in the run, lstm asked for)"),
+        ("optimizer=adamw", "optimizer (muon in the run, adamw asked for)"),
+        ("task=shakespeare", "task (text in the run, shakespeare asked for)"),
+        ("data.batch_size=9", "data.batch_size (8 in the run, 9 asked for)"),
+        ("optimizer.lr=1", "optimizer.lr (0.003 in the run, 1.0 asked for)"),
+        ("+seed=9", "seed (1 in the run, 9 asked for)"),
+        ("++seed=9", "seed (1 in the run, 9 asked for)"),
+        ("experiment=plain", "experiment"),
+    ],
+)
+def test_a_changed_run_is_refused(override, says, script, train, tmp_path):
+    train(f"run.dir={tmp_path / 'run'}", "trainer.max_steps=5")
+    longer = "trainer.max_steps=10"
+    answer = script("train", f"resume={tmp_path / 'run'}", longer, override)
+    assert answer.status == 1
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    assert says in answer.err or override == "+seed=9"
+    assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
+
+
+def test_what_is_repeated_beside_resume_is_no_change(train, tmp_path):
+    train(f"run.dir={tmp_path / 'run'}", "seed=7", "trainer.max_steps=5")
+    same = ["seed=7", "model=transformer", "model.dim=16", "optimizer=muon", "task=text"]
+    run = train(f"resume={tmp_path / 'run'}", "trainer.max_steps=6", *same)
+    assert (run.step, run.config.seed, run.config.model.layers) == (6, 7, 1)
+
+
+def test_the_tracker_may_change(train, tmp_path):
+    train(f"run.dir={tmp_path / 'run'}", "logger=tensorboard", "trainer.max_steps=5")
+    run = train(f"resume={tmp_path / 'run'}", "logger=csv", "trainer.max_steps=10")
+    assert run.config.logger.name == "csv"
+    assert list(rows(tmp_path / "run")) == list(range(1, 11))
+
+
+def test_a_folder_that_was_moved_keeps_its_best(train, tmp_path):
+    """A learning rate that is far too high makes the model worse after its best validation."""
+    steep = ["optimizer=adamw", "optimizer.lr=1", "optimizer.warmup_steps=0"]
+    steep.append("optimizer.schedule=constant")
+    run = train(f"run.dir={tmp_path / 'run'}", *steep, "trainer.max_steps=35")
+    assert run.step < 35, "choose another learning rate"
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    run = train(f"resume={moved}", "trainer.max_steps=40")
+    losses = series(moved, "val/loss")
+    assert run.step == min(losses, key=losses.get) < 40
+    assert run.path == moved / "checkpoints" / "best.ckpt"
+    assert checkpoint(moved, "last")["global_step"] == 40
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_changed_corpus_is_refused(train, tmp_path, text_file):
+    own = tmp_path / "own.txt"
+    own.write_text(text_file.read_text(encoding="utf-8"), encoding="utf-8")
+    train(f"run.dir={tmp_path / 'run'}", f"data.path={own}", "trainer.max_steps=5")
+    own.write_text(own.read_text(encoding="utf-8").replace("king", "queen"), encoding="utf-8")
+    with pytest.raises(UserError, match="corpus"):
+        train(f"resume={tmp_path / 'run'}", "trainer.max_steps=10")
+
+
+def test_samples_and_metrics_of_other_steps_stay(train, during_step, tmp_path):
+    stop(train, during_step, tmp_path / "run", 7)
+    train(f"resume={tmp_path / 'run'}")
+    text = (tmp_path / "run" / "samples.txt").read_text(encoding="utf-8")
+    headings = [line for line in text.splitlines() if line.startswith("--- step ")]
+    assert headings == ["--- step 5 ---", "--- step 10 ---"]

@@ -1,0 +1,82 @@
+"""--help: every choice and every key, with its default and meaning, on lines that fit."""
+
+import string
+
+import pytest
+from hydra.core.config_store import ConfigStore
+
+from minitx.composition import CONF, compose, keys, register_schemas, set_help, to_plain
+from minitx.config import MODELS, Config, EvaluateConfig, GenerateConfig
+from minitx.help import help_text
+
+SCHEMAS = {"config": Config, "generate": GenerateConfig, "evaluate": EvaluateConfig}
+
+every_page = pytest.mark.parametrize("script", SCHEMAS)
+
+
+@pytest.fixture(scope="module")
+def pages():
+    register_schemas()
+    return {script: help_text(script, schema) for script, schema in SCHEMAS.items()}
+
+
+def entries(page):
+    """The entry of each key, by name: its line and those that go on with it, in one."""
+    found, name = {}, None
+    for line in page.split("Keys (key=value)")[1].splitlines():
+        if line.startswith("  ") and line[2] != " ":
+            name = line.strip().split("=")[0]
+            assert name not in found
+            found[name] = ""
+        if name is not None:
+            found[name] += " ".join(["", *line.split()])
+    return found
+
+
+@every_page
+def test_every_key_is_there_with_its_meaning(pages, script):
+    found = entries(pages[script])
+    expected = set()
+    for model in MODELS.values():
+        for name, field in keys(SCHEMAS[script], model):
+            if hasattr(field.type, "__dataclass_fields__"):
+                assert f"\n{name}: {field.metadata['help']}" in pages[script]
+            else:
+                expected.add(name)
+                assert field.metadata["help"] in found[name]
+                assert all(choice in found[name] for choice in field.metadata.get("choices", ()))
+    assert set(found) == expected
+
+
+def test_defaults_are_those_of_a_run_without_words(pages):
+    plain = to_plain(compose())
+    for name, entry in entries(pages["config"]).items():
+        value = plain
+        for part in name.split("."):
+            value = value.get(part, {})
+        if value != {}:  # a key of another model
+            shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
+            assert entry.split()[0] == f"{name}={shown}"
+
+
+def test_every_option_of_every_group_is_there(pages):
+    choices = pages["config"].split("Choices")[1].split("Keys")[0]
+    lines = {line.split()[0]: line for line in choices.splitlines() if line.startswith("  ")}
+    files = list(CONF.glob("*/*.yaml"))
+    assert set(lines) == {file.parent.name for file in files}
+    for file in files:
+        assert file.stem in lines[file.parent.name].replace(",", " ").split()
+
+
+@every_page
+def test_lines_fit_the_terminal(pages, script):
+    assert max(map(len, pages[script].splitlines())) <= 100
+    assert pages[script].isascii()
+
+
+def test_hydra_prints_the_page_as_it_is():
+    text = "cost: $5 or $$ in $words"
+    set_help(text)
+    node = ConfigStore.instance().load("hydra/help/minitx.yaml").node
+    set_help("")
+    assert string.Template(node.template).substitute() == text
