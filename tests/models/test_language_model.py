@@ -255,6 +255,26 @@ def test_numbers_that_do_not_fit_are_refused():
         language_model(TransformerConfig(**SMALL, heads=3), VOCAB)
 
 
+@pytest.mark.parametrize(
+    "needless",
+    [
+        {"bidirectional": True},
+        {"attention": "dot"},
+        {"input_feeding": True},
+        {"pooling": "first"},
+        {"share_embeddings": True},
+    ],
+)
+def test_what_no_language_model_has_is_refused(needless):
+    ((key, value),) = needless.items()
+    with pytest.raises(ValueError, match=rf"model\.{key}={value}: a language model has no use"):
+        language_model(RecurrentConfig(**SMALL, **needless), VOCAB)
+
+
+def test_one_direction_may_be_said_aloud():
+    language_model(RecurrentConfig(**SMALL, bidirectional=False), VOCAB)
+
+
 def test_a_config_that_names_no_model_is_refused():
     with pytest.raises(TypeError, match="ModelConfig"):
         language_model(ModelConfig(**SMALL), VOCAB)

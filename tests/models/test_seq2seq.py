@@ -1,6 +1,7 @@
 """Whole encoder-decoders, of every kind: beside torch's own, and what each of them promises."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from seq2seq_kinds import CONFIGS, SMALL, SOURCE, TARGET, make_model
 from torch import nn
 
 from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.models.budget import fit_width
 from minitx.models.build import sequence_to_sequence
 from minitx.models.language_model import count_parameters
 from minitx.nn.attention import CrossAttention
@@ -312,6 +314,25 @@ def test_tied_and_shared_embeddings_are_one_parameter(kind, tied, shared, tables
 def test_parameters_counted_by_hand(config, hidden):
     model = sequence_to_sequence(config, SOURCE, TARGET)
     assert count_parameters(model) == (hidden + (SOURCE + TARGET) * DIM, hidden)
+
+
+@few_examples
+@given(
+    config=st.sampled_from(
+        [
+            TransformerConfig(layers=2, position="rotary", heads=3),
+            TransformerConfig(layers=2, mixer="lstm", heads=3),
+            TransformerConfig(layers=2, share_embeddings=True),
+            RecurrentConfig(layers=2, attention="additive", input_feeding=True),
+            RecurrentConfig(layers=2, cell="gru"),
+        ]
+    ),
+    parameters=st.integers(600_000, 3_000_000),
+)
+def test_a_budget_of_parameters_is_met(config, parameters):
+    build = partial(sequence_to_sequence, source_vocab=20, target_vocab=20)
+    fitted = fit_width(config, build, parameters)
+    assert count_parameters(build(fitted))[0] == pytest.approx(parameters, rel=0.02)
 
 
 @pytest.mark.parametrize("dim", [16, 64])

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minitx.composition import compose, from_plain, read_config, resumed, to_plain
-from minitx.config import MODELS, Config, ModelConfig, TransformerConfig
+from minitx.config import MODELS, Config, ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.errors import UserError
 from minitx.folder import write_yaml
 
@@ -47,8 +47,14 @@ def built(schema, **given):
     return st.builds(schema, **strategies)
 
 
+def model_named(name):
+    """Any config of the model of this name; a recurrent one has the cell it is named after."""
+    cell = {} if name == "transformer" else {"cell": st.just(name)}
+    return built(MODELS[name], name=st.just(name), **cell)
+
+
 CONFIGS = st.sampled_from(sorted(MODELS)).flatmap(
-    lambda name: built(Config, model=built(MODELS[name], name=st.just(name)))
+    lambda name: built(Config, model=model_named(name))
 )
 
 
@@ -211,3 +217,9 @@ def test_what_makes_it_another_run_may_not(folder, word, named):
 def test_no_config_without_a_model_is_complete():
     with pytest.raises(UserError):
         from_plain(to_plain(Config(model=ModelConfig())))
+
+
+def test_a_recurrent_model_is_named_after_its_cell():
+    values = to_plain(Config(model=RecurrentConfig(name="lstm", cell="gru")))
+    with pytest.raises(UserError, match="say model=gru"):
+        from_plain(values)
