@@ -7,11 +7,10 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import lightning as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
 from minitx.callbacks import (
@@ -24,7 +23,7 @@ from minitx.callbacks import (
     StopOnRequest,
 )
 from minitx.composition import to_plain
-from minitx.config import Config, TrainerConfig
+from minitx.config import Config
 from minitx.corpus import open_store
 from minitx.data.module import LanguageModelingData
 from minitx.data.token_store import TokenStore
@@ -38,11 +37,13 @@ from minitx.folder import (
     write_atomically,
     write_yaml,
 )
+from minitx.limits import check_hardware, check_limits, check_shares, hardware, leave_process_group
 from minitx.models.budget import fit_width
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel
 from minitx.progress import TrainingProgress, fraction_done
-from minitx.run import Run, load, read_checkpoint
+from minitx.resuming import checkpoint_to_resume
+from minitx.run import Run, load
 from minitx.summary import Summary
 from minitx.tasks.language_modeling import LanguageModeling
 from minitx.tracking import MetricsFile, check_tracker, make_tracker
@@ -56,9 +57,9 @@ def train(config: Config) -> Run:
     With `config.resume` the run in that folder goes on as if it had never stopped.
     Raises UserError, before anything is written, for a config that cannot be trained.
     """
-    _check_limits(config)
+    check_limits(config)
+    check_hardware(config.trainer)
     check_tracker(config.logger)
-    _check_hardware(config.trainer)
     store = open_store(config)
     build = partial(language_model, vocab_size=store.tokenizer.vocab_size)
     budget = config.budget.parameters
@@ -67,8 +68,8 @@ def train(config: Config) -> Run:
     torch.manual_seed(config.seed)
     model = _fitting(lambda: build(config.model))
     data = make_data(config, store)
-    _check_shares(data, config.trainer.devices)
-    checkpoint = _checkpoint_to_resume(config, store)
+    check_shares(data, config)
+    checkpoint = checkpoint_to_resume(config, store)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
     config = dataclasses.replace(config, resume=None)  # what is kept tells what the run is
 
@@ -100,27 +101,8 @@ def train(config: Config) -> Run:
     finally:
         summary.write(status)
         _finish_wandb(status)
-        _forget_processes(environment)
+        leave_process_group(environment)
     return load(folder, trainer.strategy.root_device)
-
-
-def _check_limits(config: Config) -> None:
-    if config.trainer.max_steps is None and config.trainer.max_minutes is None:
-        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
-    if config.data.batch_size % config.trainer.devices:
-        raise UserError(
-            f"data.batch_size={config.data.batch_size} cannot be shared by trainer.devices="
-            f"{config.trainer.devices}: make it a multiple"
-        )
-
-
-def _check_shares(data: LanguageModelingData, devices: int) -> None:
-    for split, windows in data.evaluation.items():
-        if len(windows) < devices:
-            raise UserError(
-                f"the {split} split has {len(windows)} windows of model.context={data.context}, "
-                f"too few for trainer.devices={devices}: give more text, or fewer devices"
-            )
 
 
 def make_task(
@@ -150,41 +132,6 @@ def make_data(config: Config, store: TokenStore) -> LanguageModelingData:
     )
 
 
-def _checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
-    """The checkpoint to go on from, once the run is known to be the same and unfinished."""
-    if config.resume is None:
-        return None
-    file = Path(config.resume, LAST)
-    if not file.is_file():
-        raise UserError(
-            f"resume={config.resume}: there is no {LAST} in it; the run stopped before its first "
-            "validation, so start it again"
-        )
-    checkpoint = read_checkpoint(file)
-    if checkpoint["hyper_parameters"]["tokenizer"] != store.tokenizer.to_json():
-        raise UserError(f"resume={config.resume}: the corpus or its tokenizer has changed since")
-    steps = checkpoint["global_step"]
-    if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:
-        raise UserError(
-            f"resume={config.resume}: the run has had its {steps:,} steps; to train it longer, "
-            f"add trainer.max_steps={2 * steps}"
-        )
-    minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
-    if config.trainer.max_minutes is not None and minutes >= config.trainer.max_minutes:
-        raise UserError(
-            f"resume={config.resume}: the run has had its {config.trainer.max_minutes:g} minutes; "
-            f"to train it longer, add trainer.max_minutes={2 * config.trainer.max_minutes:g}"
-        )
-    waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
-    if config.trainer.patience is not None and waited >= config.trainer.patience:
-        raise UserError(
-            f"resume={config.resume}: the run had {waited} validations without gain; to train it "
-            f"longer, add trainer.patience={2 * waited}"
-        )
-    MetricsFile(Path(config.resume)).keep_until(steps)
-    return file
-
-
 def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) -> L.Trainer:
     """Lightning's trainer with everything minitx wants around the steps."""
     settings = config.trainer
@@ -201,7 +148,7 @@ def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) 
         callbacks.append(Patience(settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
     return L.Trainer(
-        **_hardware(settings),
+        **hardware(settings),
         max_steps=settings.max_steps or -1,
         max_epochs=-1,
         accumulate_grad_batches=settings.accumulate,
@@ -214,24 +161,6 @@ def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) 
         enable_model_summary=False,
         default_root_dir=folder,
     )
-
-
-def _hardware(settings: TrainerConfig) -> dict[str, Any]:
-    return {
-        "accelerator": settings.accelerator,
-        "devices": settings.devices,
-        "strategy": settings.strategy,
-        "precision": settings.precision,
-    }
-
-
-def _check_hardware(settings: TrainerConfig) -> None:
-    """Says before anything is written that this machine, or Lightning, cannot train so."""
-    try:
-        L.Trainer(**_hardware(settings), logger=False, enable_checkpointing=False)
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        asked = ", ".join(f"trainer.{name}={value}" for name, value in _hardware(settings).items())
-        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
 
 
 def _checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
@@ -259,19 +188,6 @@ def _finish_wandb(status: str) -> None:
 
         # Else the next job of a multirun would write into this run.
         wandb.finish(exit_code=0 if status == "finished" else 1)
-
-
-def _forget_processes(environment: dict[str, str]) -> None:
-    """Leaves the group of processes that Lightning made: a multirun's next job needs its own.
-
-    `environment` is the one before: Lightning tells by its variables which processes there are.
-    """
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
-        os.environ.pop(name, None)
-        if name in environment:
-            os.environ[name] = environment[name]
 
 
 def _silence_advice() -> None:

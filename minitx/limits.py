@@ -1,0 +1,66 @@
+"""What can be trained at all, and on this machine: said before anything is written."""
+
+import os
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from minitx.config import Config, TrainerConfig
+from minitx.data.module import LanguageModelingData
+from minitx.errors import UserError
+
+
+def check_limits(config: Config) -> None:
+    """Refuses a training without end, and batches that cannot be shared out. Raises UserError."""
+    if config.trainer.max_steps is None and config.trainer.max_minutes is None:
+        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
+    if config.data.batch_size % config.trainer.devices:
+        raise UserError(
+            f"data.batch_size={config.data.batch_size} cannot be shared by trainer.devices="
+            f"{config.trainer.devices}: make it a multiple"
+        )
+
+
+def check_shares(data: LanguageModelingData, config: Config) -> None:
+    """Refuses an evaluation in which a device would have nothing to do. Raises UserError."""
+    devices = config.trainer.devices
+    for split, windows in data.evaluation.items():
+        if len(windows) < devices:
+            raise UserError(
+                f"the {split} split has {len(windows)} windows of model.context={data.context}, "
+                f"too few for trainer.devices={devices}: give more text, or fewer devices"
+            )
+
+
+def hardware(settings: TrainerConfig) -> dict[str, Any]:
+    """What Lightning's trainer is to be told of the machine."""
+    return {
+        "accelerator": settings.accelerator,
+        "devices": settings.devices,
+        "strategy": settings.strategy,
+        "precision": settings.precision,
+    }
+
+
+def check_hardware(settings: TrainerConfig) -> None:
+    """Refuses what this machine, or Lightning, cannot do. Raises UserError."""
+    try:
+        L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
+        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+
+
+def leave_process_group(environment: dict[str, str]) -> None:
+    """Leaves the group of processes that Lightning made: a multirun's next job needs its own.
+
+    `environment` is the one before: Lightning tells by its variables which processes there are.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        os.environ.pop(name, None)
+        if name in environment:
+            os.environ[name] = environment[name]
