@@ -165,7 +165,7 @@ def test_it_stops_early_only_where_nothing_better_can_come(name, seed, alpha, be
 
 
 class Hesitating(nn.Module):
-    """Ends at once with probability 0.6; else it goes on, and ends for certain after 8 tokens."""
+    """Ends at once with probability 0.6; else it goes on, and would end after 8 tokens."""
 
     context = 100
 
@@ -179,7 +179,7 @@ class Hesitating(nn.Module):
 
     def decode(self, tokens, memory, state):
         past, self.steps = state or 0, self.steps + 1
-        end = 0.6 if past == 0 else 0.99 if past == 8 else 0.01
+        end = 0.6 if past == 0 else 0.01 if past < 8 else 0.99
         logits = torch.full((len(tokens), 1, TARGET), -torch.inf)
         logits[..., EOS], logits[..., 2] = math.log(end), math.log(1 - end)
         return logits, past + 1
@@ -189,7 +189,7 @@ class Hesitating(nn.Module):
     ("alpha", "longest", "length", "steps"),
     [
         (0.0, 50, 0, 1),  # log 0.4 cannot rise above log 0.6 any more
-        (2.0, 50, 8, 9),  # but, divided by what a long output is divided by, it can
+        (2.0, 9, 8, 9),  # but, divided by what a long output is divided by, it can
         (2.0, 1, 0, 1),  # if a long one is allowed
     ],
 )
