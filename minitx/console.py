@@ -40,8 +40,9 @@ def show_run(run: Run) -> None:
     sample = _last_sample(folder)
     if sample:
         console.print(Panel(Text(sample), title="what it writes now", title_align="left"))
+    prompt = ' prompt="ROMEO:"' if "shakespeare" in summary["task"] else ""
     commands = [
-        f'python scripts/generate.py run={folder} prompt="ROMEO:"',
+        f"python scripts/generate.py run={folder}{prompt}",
         f"python scripts/evaluate.py run={folder} split=val",
         f"python scripts/train.py resume={folder} trainer.max_steps={2 * summary['steps']}",
     ]

@@ -67,7 +67,7 @@ def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: i
         tied=config.tied,
         dropout=config.dropout,
     )
-    initialise(model, config.layers, _embedding_std(config))
+    initialise(model, config.layers, _embedding_std(config), glorot=True)
     return model
 
 
@@ -91,7 +91,7 @@ def classifier(config: ModelConfig, vocab_size: int, labels: int) -> Classifier:
         pooling=config.pooling,
         dropout=config.dropout,
     )
-    initialise(model, config.layers, _embedding_std(config))
+    initialise(model, config.layers, _embedding_std(config), glorot=True)
     return model
 
 

@@ -1,8 +1,11 @@
 """How weights start.
 
-Transformers: normal with standard deviation 0.02 for every matrix, and 0.02 / sqrt(2 * layers) for
-the two that write into the residual stream, so that the stream's variance does not grow with depth
-(Radford et al. 2019, GPT-2, section 2.3). Biases start at zero, norms at one.
+Language models: normal with standard deviation 0.02 for every matrix, and 0.02 / sqrt(2 * layers)
+for the two that write into the residual stream, so that the stream's variance does not grow with
+depth (Radford et al. 2019, GPT-2, section 2.3). Biases start at zero, norms at one.
+
+Encoders and decoders: Glorot's uniform (Glorot and Bengio 2010, equation 16), as in the code of
+Vaswani et al. 2017. A narrow model whose cross-attention starts with 0.02 does not find its source.
 
 Recurrences and their attention: torch's uniform of +-1/sqrt(dim), with an LSTM's forget gate opened
 by a bias of one (Jozefowicz et al. 2015, section 3.2). Their embeddings start larger than a
@@ -27,11 +30,16 @@ RECURRENT_EMBEDDING_STD = 0.5
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, layers: int, embedding_std: float = STD) -> None:
-    """Sets every weight in `module`, whose residual stream runs through `layers` blocks."""
+def initialise(
+    module: nn.Module, layers: int, embedding_std: float = STD, *, glorot: bool = False
+) -> None:
+    """Sets every weight in `module`, whose residual stream runs through `layers` blocks.
+
+    Matrices start by Glorot's rule, or else by GPT-2's, which alone depends on `layers`.
+    """
     for part in module.modules():
         if isinstance(part, nn.Linear):
-            part.weight.normal_(std=STD)
+            nn.init.xavier_uniform_(part.weight) if glorot else part.weight.normal_(std=STD)
         if isinstance(part, nn.Linear) and part.bias is not None:
             part.bias.zero_()
         if isinstance(part, Recurrence):
@@ -43,9 +51,9 @@ def initialise(module: nn.Module, layers: int, embedding_std: float = STD) -> No
             part.reset_parameters()
         if isinstance(part, nn.Embedding):  # perhaps tied to a linear map
             part.weight.normal_(std=embedding_std)
-        if isinstance(part, MultiHeadAttention | Average):
+        if isinstance(part, MultiHeadAttention | Average) and not glorot:
             part.output.weight.normal_(std=STD / math.sqrt(2 * layers))
-        if isinstance(part, FeedForward):
+        if isinstance(part, FeedForward) and not glorot:
             part.down.weight.normal_(std=STD / math.sqrt(2 * layers))
 
 

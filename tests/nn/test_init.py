@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from minitx.nn.attention import SelfAttention
+from minitx.nn.attention import CrossAttention, SelfAttention
 from minitx.nn.blocks import Block, Stack
 from minitx.nn.controls import Average
 from minitx.nn.feedforward import FeedForward
@@ -34,6 +34,19 @@ def test_transformers_start_as_gpt2(layers):
             std = 0.02 / math.sqrt(2 * layers) if into_stream else 0.02
             assert parameter.std().item() == pytest.approx(std, rel=0.03), name
             assert parameter.mean().abs().item() < 0.05 * std, name
+
+
+def test_encoders_and_decoders_start_by_glorots_rule():
+    cross = CrossAttention(DIM, 4, kv_heads=2)
+    decoder = Block(DIM, SelfAttention(DIM, 4), FeedForward(DIM, 4 * DIM), cross)
+    initialise(decoder, layers=2, glorot=True)
+    for name, parameter in decoder.named_parameters():
+        if parameter.ndim == 2:
+            bound = math.sqrt(6 / sum(parameter.shape))
+            assert parameter.abs().max().item() == pytest.approx(bound, rel=0.01), name
+            assert parameter.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.03), name
+        elif name.endswith("bias"):
+            assert (parameter == 0).all(), name
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
