@@ -1,5 +1,7 @@
 """What happens around the training steps: the clock, the metrics, the samples, the early end."""
 
+import math
+import re
 import signal
 import threading
 import time
@@ -16,9 +18,10 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from minitx.data.token_store import TokenStore
 from minitx.decoding import generate
 from minitx.errors import UserError
-from minitx.folder import LAST, SAMPLES
+from minitx.folder import LAST, SAMPLES, write_atomically
 from minitx.models.language_model import LanguageModel
 from minitx.tasks.base import Objective
+from minitx.tracking import MetricsFile
 
 
 class Clock(L.Callback):
@@ -99,6 +102,9 @@ class RecordMetrics(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.last_tokens, self.last_seconds = self.clock.tokens, self.clock.training_seconds
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):  # a resumed run writes the later rows again
+                logger.keep_until(trainer.global_step)
 
     def on_train_batch_end(
         self,
@@ -115,14 +121,23 @@ class RecordMetrics(L.Callback):
         metrics = {
             "train/loss": float(trainer.strategy.reduce(pl_module.step_loss)),
             "grad_norm": float(pl_module.grad_norm),
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": trainer.optimizers[0].param_groups[-1]["lr"],  # AdamW's, also beside Muon
             "tokens_per_second": (tokens - self.last_tokens) / (seconds - self.last_seconds),
         }
         self.last_tokens, self.last_seconds = tokens, seconds
         _log(trainer, metrics)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        _log(trainer, {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k})
+        metrics = _measured(trainer, "val/")
+        _log(trainer, metrics)
+        if not math.isfinite(metrics["val/loss"]):
+            raise UserError(
+                f"the loss is not finite at step {trainer.global_step:,}: lower optimizer.lr or "
+                "optimizer.matrix_lr, or lengthen optimizer.warmup_steps"
+            )
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        _log(trainer, _measured(trainer, "test/"))
 
 
 class SampleText(L.Callback):
@@ -151,6 +166,13 @@ class SampleText(L.Callback):
             if isinstance(logger, WandbLogger):
                 rows = [[str(trainer.global_step), sample]]
                 logger.log_text("sample", ["step", "text"], rows)
+
+    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
+        if trainer.is_global_zero and self.path.exists():  # a resumed run writes the later ones
+            parts = re.split(r"^(?=--- step (\d+) ---$)", self.path.read_text("utf-8"), flags=re.M)
+            samples = zip(parts[1::2], parts[2::2], strict=True)
+            kept = [text for step, text in samples if int(step) <= trainer.global_step]
+            write_atomically(self.path, "".join(kept))
 
     def _sample(self, task: L.LightningModule) -> str:
         model = task.model
@@ -245,6 +267,11 @@ class StopOnRequest(L.Callback):
 def ends_step(trainer: L.Trainer, batch_idx: int) -> bool:
     """Whether this batch is the last of those whose gradients are added up for a step."""
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
+def _measured(trainer: L.Trainer, prefix: str) -> dict[str, float]:
+    metrics = trainer.callback_metrics
+    return {name: float(metrics[name]) for name in metrics if name.startswith(prefix)}
 
 
 def _log(trainer: L.Trainer, metrics: dict[str, float]) -> None:

@@ -30,6 +30,8 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 
 # What a run may be resumed with; anything else would make it another run.
 CHANGED_ON_RESUME = ("trainer", "logger", "resume")
+# ... and where its corpus lies now; that it is the same one is checked by its fingerprint.
+MOVED_ON_RESUME = ("data.dir", "data.path", "data.cache_dir", "data.workers")
 
 Schema = TypeVar("Schema")
 
@@ -57,6 +59,8 @@ def compose(*overrides: str) -> Config:
 
     Raises UserError for a value outside its rules, and Hydra's errors for words it cannot follow.
     """
+    if not CONF.is_dir():
+        raise UserError(f"{CONF} is missing: install minitx from its checkout, pip install -e .")
     register_schemas()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return to_typed(hydra.compose("config", list(overrides)), Config)
@@ -139,7 +143,7 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
     for override in overrides:
         name = override.lstrip("+~").split("=", 1)[0]
         group, *rest = name.split(".")
-        if group not in CHANGED_ON_RESUME:
+        if group not in CHANGED_ON_RESUME and name not in MOVED_ON_RESUME:
             old, new = _choice(saved, name), _choice(asked, name)
             is_key = hasattr(saved, group)  # an experiment is none: it sets several
             if is_key and old == new:
@@ -213,9 +217,10 @@ def type_name(field: dataclasses.Field[Any]) -> str:
 def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for name in map(str, node):
         value = node._get_node(name)
-        yield f"{prefix}{name}"
         if isinstance(value, DictConfig) and not value._is_none():
             yield from _names(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def _check(config: Any, prefix: str) -> None:
@@ -235,6 +240,8 @@ def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None
     # "not >=" rather than "<", so that NaN breaks every rule.
     if "minimum" in rules and not value >= rules["minimum"]:
         raise UserError(f"{name}={value}: it must be at least {rules['minimum']}")
+    if "maximum" in rules and not value <= rules["maximum"]:
+        raise UserError(f"{name}={value}: it must be at most {rules['maximum']}")
     if "above" in rules and not value > rules["above"]:
         raise UserError(f"{name}={value}: it must be above {rules['above']}")
     if "below" in rules and not value < rules["below"]:

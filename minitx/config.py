@@ -15,11 +15,18 @@ def key(
     *,
     choices: tuple[str, ...] | None = None,
     minimum: float | None = None,
+    maximum: float | None = None,
     above: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A field of a config: `minimum` <= value, `above` < value < `below`, or one of `choices`."""
-    rules = {"choices": choices, "minimum": minimum, "above": above, "below": below}
+    """A key: `minimum` <= it <= `maximum`, `above` < it < `below`, or one of `choices`."""
+    rules = {
+        "choices": choices,
+        "minimum": minimum,
+        "maximum": maximum,
+        "above": above,
+        "below": below,
+    }
     metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
     if isinstance(default, type):  # a group of keys
         return field(default_factory=default, metadata=metadata)
@@ -108,7 +115,7 @@ class OptimizerConfig:
         choices=("cosine", "linear", "inverse_sqrt", "constant"),
     )
     warmup_steps: int = key(100, "steps from zero to the peak", minimum=0)
-    final_lr: float = key(0.1, "share of the peak left at the end", minimum=0)
+    final_lr: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
     clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
 
 
@@ -186,7 +193,7 @@ class GenerateConfig:
     samples: int = key(1, "texts to write", minimum=1)
     temperature: float = key(0.8, "below 1 bolder choices win more often; 0: always", minimum=0)
     top_k: int | None = key(None, "choose among the k likeliest tokens only", minimum=1)
-    top_p: float | None = key(None, "choose among the likeliest that reach p", above=0)
+    top_p: float | None = key(None, "choose among the likeliest that reach p", above=0, maximum=1)
     seed: int = key(1, "of the choices", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
 

@@ -44,7 +44,7 @@ def show_run(run: Run) -> None:
     commands = [
         f"python scripts/generate.py run={folder}{prompt}",
         f"python scripts/evaluate.py run={folder} split=val",
-        f"python scripts/train.py resume={folder} trainer.max_steps={2 * summary['steps']}",
+        f"python scripts/train.py resume={folder} {_longer(run, summary)}",
     ]
     console.print(f"The run lies in {folder}. Next:", highlight=False)
     for command in commands:
@@ -82,26 +82,41 @@ def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
         print(flush=True)
 
 
-def show_runs(folders: list[Path]) -> None:
-    """Several runs beside each other, as a multirun leaves them."""
-    table = Table(title=f"{len(folders)} runs", title_justify="left")
-    table.add_column("model", no_wrap=True)
-    for column in ("seed", "parameters", "val loss", "bits/byte", "tokens/s"):
+def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
+    """The runs of a multirun beside each other: what each had of its own, and what came of it.
+
+    A run is its folder and the words of its command line.
+    """
+    common = set.intersection(*(set(words) for _, words in runs))
+    table = Table(title=f"{len(runs)} runs", title_justify="left")
+    table.add_column("run")
+    for column in ("parameters", "val loss", "bits/byte", "tokens/s"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("folder", overflow="fold")
-    for folder in folders:
+    for folder, words in runs:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         metrics = summary["metrics"]
+        own = " ".join(word for word in words if word not in common)
         table.add_row(
-            summary["model"],
-            str(summary["seed"]),
+            own or f"model={summary['model']} seed={summary['seed']}",
             f"{summary['parameters']:,}",
             f"{metrics['val/loss']:.4f}",
             f"{metrics['val/bits_per_byte']:.4f}",
             f"{summary['tokens_per_second']:,.0f}",
-            str(folder),
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for folder, _ in runs:
+        console.print(f"  {folder}", highlight=False, soft_wrap=True)
+
+
+def _longer(run: Run, summary: dict[str, Any]) -> str:
+    """The override that lets a finished run go on: of the limit that ended it."""
+    limits = run.config.trainer
+    if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
+        return f"trainer.max_steps={2 * summary['steps']}"
+    if limits.max_minutes is not None:
+        return f"trainer.max_minutes={2 * limits.max_minutes:g}"
+    return f"trainer.patience={2 * (limits.patience or 1)}"
 
 
 def _title(summary: dict[str, Any]) -> str:

@@ -33,10 +33,8 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, dict[str, float]]:
         raise UserError(
             f"split={config.split}: {run.config.task.name} has only {', '.join(store.splits)}"
         )
-    if store.tokenizer.to_json() != run.tokenizer.to_json():
-        raise UserError(
-            f"the corpus is not the one that {config.run} was trained on: its tokenizer differs"
-        )
+    if store.fingerprint != run.data_fingerprint:
+        raise UserError(f"the corpus is not the one that {config.run} was trained on")
     context = run.config.model.context
     batches = DataLoader(
         DisjointWindows(store.split(config.split), context),

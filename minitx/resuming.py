@@ -8,14 +8,12 @@ from minitx.data.token_store import TokenStore
 from minitx.errors import UserError
 from minitx.folder import LAST
 from minitx.run import read_checkpoint
-from minitx.tracking import MetricsFile
 
 
 def checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
     """The checkpoint to go on from; None for a run that is not resumed.
 
-    Drops the rows of metrics.csv that will be written again. Raises UserError where the run is no
-    longer the same, or is finished.
+    Raises UserError where the run is no longer the same, or is finished.
     """
     if config.resume is None:
         return None
@@ -26,8 +24,8 @@ def checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
             "validation, so start it again"
         )
     checkpoint = read_checkpoint(file)
-    if checkpoint["hyper_parameters"]["tokenizer"] != store.tokenizer.to_json():
-        raise UserError(f"resume={config.resume}: the corpus or its tokenizer has changed since")
+    if checkpoint["hyper_parameters"]["data_fingerprint"] != store.fingerprint:
+        raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
     if checkpoint["hyper_parameters"]["config"]["model"] != to_plain(config.model):
         raise UserError(f"resume={config.resume}: config.yaml tells of another model than {LAST}")
     steps = checkpoint["global_step"]
@@ -48,5 +46,4 @@ def checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
             f"resume={config.resume}: the run had {waited} validations without gain; to train it "
             f"longer, add trainer.patience={2 * waited}"
         )
-    MetricsFile(Path(config.resume)).keep_until(steps)
     return file

@@ -21,7 +21,8 @@ from minitx.models.language_model import LanguageModel
 class Run:
     """What a training leaves: `model` in eval mode on `device`, `tokenizer`, `config`.
 
-    `path` is the checkpoint it came from, `step` the optimizer steps it had taken.
+    `path` is the checkpoint it came from, `step` the optimizer steps it had taken, and
+    `data_fingerprint` tells the corpus and its tokenizer from others.
     """
 
     model: LanguageModel
@@ -29,6 +30,7 @@ class Run:
     config: Config
     path: Path
     step: int
+    data_fingerprint: str
     device: torch.device
 
 
@@ -58,7 +60,15 @@ def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = F
         reason = str(error).splitlines()[1].strip()
         raise UserError(f"{file}: its weights do not fit its own config ({reason})") from error
     where = _device(device)
-    return Run(model.eval().to(where), tokenizer, config, file, checkpoint["global_step"], where)
+    return Run(
+        model.eval().to(where),
+        tokenizer,
+        config,
+        file,
+        checkpoint["global_step"],
+        archive["data_fingerprint"],
+        where,
+    )
 
 
 def find_checkpoint(path: Path, *, last: bool = False) -> Path:
@@ -96,7 +106,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise UserError(f"{file} is damaged or not a checkpoint: it cannot be unpacked") from error
     if not (
         _has(checkpoint, "state_dict", "hyper_parameters", "global_step")
-        and _has(checkpoint["hyper_parameters"], "config", "tokenizer")
+        and _has(checkpoint["hyper_parameters"], "config", "tokenizer", "data_fingerprint")
         and _has(checkpoint["state_dict"])
     ):
         raise UserError(

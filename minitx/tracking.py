@@ -26,7 +26,8 @@ class MetricsFile(Logger):
         super().__init__()
         self.path = folder / METRICS
         self.columns = ["step"]
-        self.row: dict[str, float] = {}
+        self.row: dict[str, Any] = {}
+        self.written: int | None = None  # step of the latest row in the file
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 self.columns = next(csv.reader(file), self.columns)
@@ -58,8 +59,13 @@ class MetricsFile(Logger):
         if not self.row:
             return
         new = [name for name in self.row if name not in self.columns]
-        if new or not self.path.exists():
-            self._rewrite(self._rows(), self.columns + new)
+        continued = self.row["step"] == self.written  # as by the test after the last validation
+        if new or continued or not self.path.exists():
+            rows = self._rows()
+            if continued:
+                self.row = rows.pop() | self.row
+            self._rewrite(rows, self.columns + new)
+        self.written = self.row["step"]
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(self.row)
         self.row = {}

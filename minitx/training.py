@@ -115,7 +115,11 @@ def make_task(
         torch.from_numpy(store.tokenizer.byte_lengths()),
         config.seed,
         progress,
-        archive={"config": to_plain(config), "tokenizer": store.tokenizer.to_json()},
+        archive={
+            "config": to_plain(config),
+            "tokenizer": store.tokenizer.to_json(),
+            "data_fingerprint": store.fingerprint,
+        },
     )
 
 

@@ -22,8 +22,6 @@ def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
     prompt = config.prompt.replace("\\n", "\n")
     if not prompt:
         raise UserError('prompt="" is empty: give at least one character, as in prompt="ROMEO:"')
-    if config.top_p is not None and config.top_p > 1:
-        raise UserError(f"top_p={config.top_p}: a probability, at most 1")
     tokens = torch.tensor([run.tokenizer.encode(prompt)], device=run.device)
     for number in range(config.samples):
         generator = torch.Generator(run.device).manual_seed(derived_seed(config.seed, number))

@@ -5,6 +5,7 @@ changes both. The figures of docs/benchmarks.md that are losses come from script
 """
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -216,4 +217,5 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs")
     arguments = parser.parse_args()
     quiet_libraries()
+    os.environ["FORCE_COLOR"] = "1"  # rich draws its bar, also where nobody watches
     BENCHES[arguments.bench](arguments.rounds)

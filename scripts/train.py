@@ -6,7 +6,7 @@ from minitx.cli import main
 from minitx.config import Config
 
 
-def train(config: Config, overrides: list[str]) -> Path:
+def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
     from minitx.composition import launched_by_lightning, resumed
     from minitx.console import quiet_libraries, run_folder, show_run
     from minitx.training import train as train_run
@@ -17,13 +17,13 @@ def train(config: Config, overrides: list[str]) -> Path:
     run = train_run(config)
     if not launched_by_lightning():
         show_run(run)
-    return run_folder(run)
+    return run_folder(run), overrides
 
 
-def compare(folders: list[Path]) -> None:
+def compare(runs: list[tuple[Path, list[str]]]) -> None:
     from minitx.console import show_runs
 
-    show_runs(folders)
+    show_runs(runs)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> 
     """Tokenise a corpus, or find it tokenised in `cache_dir`.
 
     Processes that start together wait for the first. What a killed process left half done is
-    made anew, as is what no longer matches its hash. Raises UserError where the cache cannot be
-    written, and as `train_tokenizer` and the corpus do.
+    made anew, as is a store whose files are of the wrong size or whose tokenizer has changed.
+    Raises UserError where the cache cannot be written, and as `train_tokenizer` and the corpus do.
     """
     folder = cache_dir / _key(corpus, kind, vocab_size)
     return cached(folder, _load, partial(_build, corpus, kind, vocab_size))
@@ -73,14 +73,14 @@ def _load(folder: Path) -> TokenStore | None:
     try:
         tokenizer = Tokenizer.from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        lengths = meta["lengths"]
+        lengths, trained_on, learned = meta["lengths"], meta["corpus"], meta["tokenizer"]
         sizes = {name: _ids_file(folder, name).stat().st_size for name in lengths}
-    except (OSError, ValueError, LookupError, UserError):
+    except (OSError, ValueError, LookupError, TypeError, UserError):
         return None
     expected = {name: length * tokenizer.dtype.itemsize for name, length in lengths.items()}
-    if tokenizer.fingerprint != meta["tokenizer"] or sizes != expected:
+    if tokenizer.fingerprint != learned or sizes != expected:
         return None
-    both = hashlib.sha256((meta["corpus"] + meta["tokenizer"]).encode())
+    both = hashlib.sha256((trained_on + learned).encode())
     return TokenStore(folder, tokenizer, both.hexdigest(), lengths)
 
 

@@ -30,16 +30,13 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
     needless = ("share_embeddings", "bidirectional", "attention", "input_feeding", "pooling")
     _refuse(config, "a language model", needless)
     model = LanguageModel(
-        vocab_size,
-        config.dim,
-        config.context,
+        _embedding(config, vocab_size),
         _backbone(config, causal=True),
-        position=_position(config),
+        config.context,
         tied=config.tied,
         dropout=config.dropout,
     )
-    recurrent = isinstance(config, RecurrentConfig)
-    initialise(model, config.layers, RECURRENT_EMBEDDING_STD if recurrent else STD)
+    initialise(model, config.layers, _embedding_std(config))
     return model
 
 
@@ -106,6 +103,8 @@ def _refuse(config: ModelConfig, kind: str, needless: tuple[str, ...]) -> None:
 def _backbone(config: ModelConfig, *, causal: bool) -> Stack | RecurrentStack:
     """What reads one sequence: an encoder, or with `causal` a language model."""
     if isinstance(config, TransformerConfig):
+        if config.mixer != "attention":
+            _refuse(config, f"model.mixer={config.mixer}", ("window",))
         return transformer_stack(config, causal=causal)
     if isinstance(config, RecurrentConfig):
         return RecurrentStack(

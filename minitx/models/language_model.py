@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from minitx.models.embedding import TokenEmbedding
 from minitx.nn.positions import Learned
 
 
@@ -17,31 +18,28 @@ class LanguageModelState(NamedTuple):
 class LanguageModel(nn.Module):
     """tokens -> embeddings [+ positions] -> backbone -> logits over the vocabulary.
 
-    `backbone(x, padding, state) -> (y, state)` is a causal `Stack` or a `RecurrentStack`;
-    `position(x, past)` is a `Sinusoidal` or a `Learned`, or None where positions act elsewhere.
-    Tied embeddings: Press and Wolf 2017.
+    `backbone(x, padding, state) -> (y, state)` is a causal `Stack` or a `RecurrentStack`. `tied`
+    makes the embeddings the output matrix as well (Press and Wolf 2017).
     """
 
     def __init__(
         self,
-        vocab_size: int,
-        dim: int,
-        context: int,
+        embedding: TokenEmbedding,
         backbone: nn.Module,
+        context: int,
         *,
-        position: nn.Module | None = None,
         tied: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.context = context
-        self.embedding = nn.Embedding(vocab_size, dim)
-        self.position = position
-        self.dropout = nn.Dropout(dropout)
+        self.embedding = embedding
         self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        vocab_size, dim = embedding.table.weight.shape
         self.to_logits = nn.Linear(dim, vocab_size, bias=False)
         if tied:
-            self.to_logits.weight = self.embedding.weight
+            self.to_logits.weight = embedding.table.weight
 
     def forward(
         self,
@@ -55,10 +53,8 @@ class LanguageModel(nn.Module):
         text that it has read.
         """
         past, backbone_state = (0, None) if state is None else state
-        x = self.embedding(tokens)  # (B, T, C)
-        if self.position is not None:
-            x = self.position(x, past)
-        x, backbone_state = self.backbone(self.dropout(x), padding, backbone_state)
+        x = self.embedding(tokens, past)  # (B, T, C)
+        x, backbone_state = self.backbone(x, padding, backbone_state)
         logits = self.to_logits(self.dropout(x))
         return logits, LanguageModelState(past + tokens.size(1), backbone_state)
 

@@ -108,7 +108,7 @@ GENERATING = {
 
 EVALUATING = {
     "unknown split": (["run=good.ckpt", "split=valid"], ["split=valid", "did you mean val?"]),
-    "other corpus": (["run=good.ckpt", "data.path=kings.txt"], ["tokenizer differs"]),
+    "other corpus": (["run=good.ckpt", "data.path=kings.txt"], ["not the one", "trained on"]),
     "corpus gone": (["run=good.ckpt", "data.path=no.txt"], ["no.txt"]),
 }
 

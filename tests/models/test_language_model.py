@@ -1,5 +1,6 @@
 """Whole language models, of every kind: no future, no trace of padding, one state, and numbers."""
 
+import dataclasses
 import math
 
 import pytest
@@ -69,7 +70,7 @@ def assert_close(actual, expected):
 def test_no_gradient_comes_from_a_later_token(name):
     model, time = make_model(name), 5
     embedded = []
-    model.embedding.register_forward_hook(lambda *call: embedded.append(call[-1]))
+    model.embedding.table.register_forward_hook(lambda *call: embedded.append(call[-1]))
     logits, _ = model(torch.randint(VOCAB, (2, time)))
     for t in range(time):
         (gradient,) = torch.autograd.grad(logits[:, t].sum(), embedded, retain_graph=True)
@@ -165,7 +166,7 @@ def test_a_state_dict_makes_another_model_the_same(name):
 @pytest.mark.parametrize("kind", [TransformerConfig, RecurrentConfig])
 def test_tied_embeddings_are_one_parameter(kind, tied):
     model = language_model(kind(**SMALL, tied=tied), VOCAB)
-    assert (model.to_logits.weight is model.embedding.weight) == tied
+    assert (model.to_logits.weight is model.embedding.table.weight) == tied
     tables = [p for p in model.parameters() if p.shape == (VOCAB, SMALL["dim"])]
     assert len(tables) == (1 if tied else 2)
 
@@ -205,7 +206,7 @@ def test_parameters_counted_by_hand(config, hidden, tied):
 
 def test_frozen_parameters_are_not_counted():
     model = language_model(RecurrentConfig(**SMALL, cell="rnn"), VOCAB)
-    model.embedding.requires_grad_(False)
+    model.embedding.table.requires_grad_(False)
     assert count_parameters(model) == (2 * 144, 2 * 144)
 
 
@@ -233,12 +234,18 @@ def test_what_writes_into_the_stream_starts_smaller_in_a_deeper_model():
 
 @tied_or_not
 @pytest.mark.parametrize(
-    ("kind", "std"), [(TransformerConfig, STD), (RecurrentConfig, RECURRENT_EMBEDDING_STD)]
+    ("config", "std"),
+    [
+        (TransformerConfig(dim=128, position="rotary"), STD),
+        (TransformerConfig(dim=128, position="sinusoidal"), 128**-0.5),  # one beside the sines
+        (RecurrentConfig(dim=128), RECURRENT_EMBEDDING_STD),
+    ],
 )
-def test_embeddings_start_by_the_kind_of_model(kind, std, tied):
+def test_embeddings_start_by_the_kind_of_model(config, std, tied):
     torch.manual_seed(0)
-    model = language_model(kind(tied=tied), vocab_size=100)  # 12,800 numbers: within 3 %
-    assert model.embedding.weight.std().item() == pytest.approx(std, rel=0.03)
+    config = dataclasses.replace(config, tied=tied)
+    model = language_model(config, vocab_size=100)  # 12,800 numbers: within 3 %
+    assert model.embedding.table.weight.std().item() == pytest.approx(std, rel=0.03)
     assert model.to_logits.weight.std().item() == pytest.approx(std if tied else STD, rel=0.03)
 
 

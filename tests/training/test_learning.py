@@ -74,11 +74,13 @@ def test_metrics_have_these_names_and_one_row_a_logging_step(finished):
     _, folder = finished
     training = ["train/loss", "grad_norm", "lr", "tokens_per_second"]
     validation = ["val/loss", "val/perplexity", "val/bits_per_byte", "val/accuracy"]
-    assert columns(folder) == ["step", *training, *validation]
+    test = [name.replace("val/", "test/") for name in validation]
+    assert columns(folder) == ["step", *training, *validation, *test]
     table = rows(folder, timed=True)
     assert list(table) == [10, 20, 30, 40, 50, 60]
     for step, row in table.items():
-        assert set(row) == {*training, *(validation if step % 20 == 0 else [])}
+        measured = [*(validation if step % 20 == 0 else []), *(test if step == 60 else [])]
+        assert set(row) == {*training, *measured}
         assert row["grad_norm"] > 0
         assert row["tokens_per_second"] > 0
         assert row["lr"] > 0

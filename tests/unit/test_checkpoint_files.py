@@ -26,7 +26,11 @@ def make_checkpoint():
     model = language_model(config.model, TOKENIZER.vocab_size)
     return {
         "state_dict": {f"model.{name}": value for name, value in model.state_dict().items()},
-        "hyper_parameters": {"config": to_plain(config), "tokenizer": TOKENIZER.to_json()},
+        "hyper_parameters": {
+            "config": to_plain(config),
+            "tokenizer": TOKENIZER.to_json(),
+            "data_fingerprint": "f",
+        },
         "global_step": 7,
         "loops": {"anything": [1, 2]},
     }

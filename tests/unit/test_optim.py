@@ -59,9 +59,9 @@ def test_every_parameter_is_in_one_group(name, config):
 def test_tables_are_not_orthogonalised(name):
     model = make_model(name)
     matrices, tables, _ = split_parameters(model)
-    expected = {id(model.embedding.weight), id(model.to_logits.weight)}
+    expected = {id(model.embedding.table.weight), id(model.to_logits.weight)}
     if CONFIGS[name].__dict__.get("position") == "learned":
-        expected.add(id(model.position.table))
+        expected.add(id(model.embedding.position.table))
     assert {id(table) for table in tables} == expected
     backbone = [p for p in model.backbone.parameters() if p.ndim == 2]
     assert same(matrices, backbone)
@@ -80,8 +80,8 @@ def test_only_matrices_and_tables_decay(name, config):
 
 def test_frozen_parameters_are_left_out():
     model = make_model("attention, learned")
-    model.embedding.weight.requires_grad_(False)
-    kept = [p for p in model.parameters() if p is not model.embedding.weight]
+    model.embedding.table.weight.requires_grad_(False)
+    kept = [p for p in model.parameters() if p is not model.embedding.table.weight]
     assert same(groups_of(make_optimizer(model, MUON)), kept)
 
 
