@@ -39,6 +39,11 @@ def test_commands_in_the_documents_compose(script, arguments):
         to_typed(hydra.compose(name, overrides), schema)
 
 
+def test_no_figure_is_left_out():
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        assert "@@" not in document.read_text(encoding="utf-8"), document
+
+
 def test_ci_runs_the_test_command_of_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.search(r'^pip install -e "\.\[test\]" && pytest$', readme, re.MULTILINE)

@@ -36,7 +36,9 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
         tied=config.tied,
         dropout=config.dropout,
     )
-    initialise(model, config.layers, _embedding_std(config))
+    # Small beside the sines too: a tied output must not start by repeating the token just read.
+    recurrent = isinstance(config, RecurrentConfig)
+    initialise(model, config.layers, RECURRENT_EMBEDDING_STD if recurrent else STD)
     return model
 
 

@@ -237,7 +237,7 @@ def test_what_writes_into_the_stream_starts_smaller_in_a_deeper_model():
     ("config", "std"),
     [
         (TransformerConfig(dim=128, position="rotary"), STD),
-        (TransformerConfig(dim=128, position="sinusoidal"), 128**-0.5),  # one beside the sines
+        (TransformerConfig(dim=128, position="sinusoidal"), STD),
         (RecurrentConfig(dim=128), RECURRENT_EMBEDDING_STD),
     ],
 )

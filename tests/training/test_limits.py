@@ -157,3 +157,35 @@ def test_a_budget_sets_the_width(train, tmp_path):
         assert run.config.model.dim != 16
         again = minitx.load(folder / "checkpoints" / "last.ckpt")
         assert again.config.model == run.config.model
+
+
+def test_a_loss_that_is_not_finite_ends_a_run_with_a_word(train, tmp_path):
+    wild = ["optimizer=adamw", "optimizer.lr=1e30", "optimizer.warmup_steps=0"]
+    with pytest.raises(UserError, match=r"not finite at step 5: lower optimizer.lr"):
+        train(f"run.dir={tmp_path / 'run'}", *wild)
+    assert summary(tmp_path / "run")["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("limits", "next_word"),
+    [
+        (["trainer.max_steps=10"], "trainer.max_steps=20"),
+        (["trainer.max_minutes=0.001", "trainer.max_steps=null"], "trainer.max_minutes=0.002"),
+    ],
+)
+def test_the_command_that_is_offered_next_lets_a_run_go_on(
+    limits, next_word, tiny, script, tmp_path
+):
+    answer = script("train", *tiny, f"run.dir={tmp_path / 'run'}", *limits)
+    assert answer.status == 0, answer.err
+    assert f"python scripts/train.py resume={tmp_path / 'run'} {next_word}" in answer.out
+
+
+def test_sinusoidal_positions_do_not_drown_the_tokens(train, tmp_path):
+    """The embeddings are scaled beside the sines, which are as large as one."""
+    losses = {}
+    for position in ("sinusoidal", "none"):
+        longer = [f"model.position={position}", "trainer.max_steps=100", "trainer.val_every=100"]
+        train(f"run.dir={tmp_path / position}", "model.dim=32", *longer)
+        losses[position] = summary(tmp_path / position)["metrics"]["val/loss"]
+    assert losses["sinusoidal"] < losses["none"]

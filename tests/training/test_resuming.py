@@ -161,9 +161,12 @@ def test_sigterm_stops_like_ctrl_c_and_handlers_are_given_back(train, during_ste
 
 
 def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
+    # Python's own handler, which a shell's background job does not get.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     during_step(6, lambda: (interrupt(), interrupt()))
     with pytest.raises(SystemExit):  # Lightning's answer to a KeyboardInterrupt
         train(f"run.dir={tmp_path / 'run'}")
+    signal.signal(signal.SIGINT, before)
     assert summary(tmp_path / "run")["status"] == "failed"
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
 
@@ -251,12 +254,34 @@ def test_a_folder_that_was_moved_keeps_its_best(train, tmp_path):
 
 
 def test_a_changed_corpus_is_refused(train, tmp_path, text_file):
+    """Also where its characters, and with them the tokenizer, are the same."""
     own = tmp_path / "own.txt"
     own.write_text(text_file.read_text(encoding="utf-8"), encoding="utf-8")
     train(f"run.dir={tmp_path / 'run'}", f"data.path={own}", "trainer.max_steps=5")
-    own.write_text(own.read_text(encoding="utf-8").replace("king", "queen"), encoding="utf-8")
+    own.write_text(own.read_text(encoding="utf-8")[::-1], encoding="utf-8")
     with pytest.raises(UserError, match="corpus"):
         train(f"resume={tmp_path / 'run'}", "trainer.max_steps=10")
+
+
+def test_a_corpus_that_was_moved_is_found_where_it_is_said_to_be(train, tmp_path, text_file):
+    own, moved = tmp_path / "own.txt", tmp_path / "moved.txt"
+    own.write_text(text_file.read_text(encoding="utf-8"), encoding="utf-8")
+    train(f"run.dir={tmp_path / 'run'}", f"data.path={own}", "trainer.max_steps=5")
+    own.rename(moved)
+    run = train(f"resume={tmp_path / 'run'}", f"data.path={moved}", "trainer.max_steps=10")
+    assert (run.step, run.config.data.path) == (10, str(moved))
+
+
+def test_samples_after_the_checkpoint_are_written_again(train, tmp_path):
+    train(f"run.dir={tmp_path / 'run'}", "trainer.max_steps=5")
+    samples = tmp_path / "run" / "samples.txt"
+    kept = samples.read_text(encoding="utf-8")
+    samples.write_text(f"{kept}--- step 10 ---\nof a run that was killed\n\n", encoding="utf-8")
+    train(f"resume={tmp_path / 'run'}", "trainer.max_steps=10")
+    text = samples.read_text(encoding="utf-8")
+    assert text.startswith(kept)
+    assert text.count("--- step 10 ---") == 1
+    assert "killed" not in text
 
 
 def test_samples_and_metrics_of_other_steps_stay(train, during_step, tmp_path):
