@@ -179,13 +179,3 @@ def test_the_command_that_is_offered_next_lets_a_run_go_on(
     answer = script("train", *tiny, f"run.dir={tmp_path / 'run'}", *limits)
     assert answer.status == 0, answer.err
     assert f"python scripts/train.py resume={tmp_path / 'run'} {next_word}" in answer.out
-
-
-def test_sinusoidal_positions_do_not_drown_the_tokens(train, tmp_path):
-    """The embeddings are scaled beside the sines, which are as large as one."""
-    losses = {}
-    for position in ("sinusoidal", "none"):
-        longer = [f"model.position={position}", "trainer.max_steps=100", "trainer.val_every=100"]
-        train(f"run.dir={tmp_path / position}", "model.dim=32", *longer)
-        losses[position] = summary(tmp_path / position)["metrics"]["val/loss"]
-    assert losses["sinusoidal"] < losses["none"]
