@@ -20,7 +20,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.composition import (
     CONF,
-    launched_by_lightning,
     literal,
     nearest,
     options,
@@ -30,6 +29,7 @@ from minitx.composition import (
     unknown_key,
 )
 from minitx.errors import StoppedByUser, UserError
+from minitx.folder import launched_by_lightning
 from minitx.help import help_text
 
 Schema = TypeVar("Schema")

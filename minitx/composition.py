@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import os
 import re
 import typing
 from collections.abc import Iterator
@@ -77,8 +76,9 @@ def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
     Raises UserError for a key that does not exist (naming the nearest), or a value outside its
     rules.
     """
+    known = set(known_keys(composed, schema))
     for name in _names(composed):
-        if name not in known_keys(composed, schema):
+        if name not in known:
             raise unknown_key(name, composed, schema)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, schema)
@@ -258,8 +258,3 @@ def _get(config: Any, name: str) -> Any:
     for part in name.split("."):
         config = getattr(config, part, None)
     return config
-
-
-def launched_by_lightning() -> bool:
-    """Whether this process is one that Lightning started beside the first (DDP)."""
-    return os.environ.get("LOCAL_RANK", "0") != "0"

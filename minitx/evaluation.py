@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from minitx.config import EvaluateConfig
 from minitx.corpus import open_store
-from minitx.data.module import EVALUATION_TOKENS
+from minitx.data.module import evaluation_batch
 from minitx.data.windows import DisjointWindows
 from minitx.errors import UserError
 from minitx.metrics import TextLoss
@@ -38,7 +38,7 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, dict[str, float]]:
     context = run.config.model.context
     batches = DataLoader(
         DisjointWindows(store.split(config.split), context),
-        batch_size=max(1, EVALUATION_TOKENS // context),
+        batch_size=evaluation_batch(context),
     )
     losses = TextLoss(torch.from_numpy(run.tokenizer.byte_lengths())).to(run.device)
     console = Console(file=sys.stderr)

@@ -24,12 +24,17 @@ BEST = Path("checkpoints", "best.ckpt")
 FOLDER_VARIABLE = "MINITX_RUN_DIR"
 
 
+def launched_by_lightning() -> bool:
+    """Whether this process is one that Lightning started beside the first (DDP)."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
 def create_run_folder(config: Config) -> Path:
     """Makes the folder of a new run: `run.dir`, or runs/<date>_<time>_<task>_<model>_<seed>.
 
     Raises UserError where the folder exists with something in it, or cannot be made.
     """
-    if FOLDER_VARIABLE in os.environ and os.environ.get("LOCAL_RANK", "0") != "0":
+    if FOLDER_VARIABLE in os.environ and launched_by_lightning():
         return Path(os.environ[FOLDER_VARIABLE])
     if config.run.dir is None:
         moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

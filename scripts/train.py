@@ -7,8 +7,9 @@ from minitx.config import Config
 
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
-    from minitx.composition import launched_by_lightning, resumed
+    from minitx.composition import resumed
     from minitx.console import quiet_libraries, run_folder, show_run
+    from minitx.folder import launched_by_lightning
     from minitx.training import train as train_run
 
     quiet_libraries()

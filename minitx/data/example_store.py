@@ -45,6 +45,27 @@ class ExampleStore:
 
 
 @dataclass(frozen=True)
+class StoreView:
+    """What the stores of pairs and of labels share, each of which names the columns its own way."""
+
+    store: ExampleStore
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, of the examples and the tokenizers."""
+        return self.store.fingerprint
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many examples each split has."""
+        return self.store.counts
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.counts)
+
+
+@dataclass(frozen=True)
 class Plan(Generic[Record]):
     """How a corpus becomes ids: its columns of text, and the kind of tokenizer of each.
 

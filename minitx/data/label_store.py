@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from minitx.data.batches import LabelBatch, label_batch
-from minitx.data.example_store import ExampleStore, Plan, open_examples
+from minitx.data.example_store import ExampleStore, Plan, StoreView, open_examples
 from minitx.data.labels import Example, LabelCorpus
 from minitx.data.ragged import Ragged
 from minitx.data.sequence_tokenizers import SequenceTokenizer
@@ -47,25 +47,10 @@ class LabelSplit:
 
 
 @dataclass(frozen=True)
-class LabelStore:
+class LabelStore(StoreView):
     """The ids of a corpus with labels, and the tokenizer that made them."""
 
-    store: ExampleStore
     labels: tuple[str, ...]  # names of the classes, in the order of their ids
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256, hex, of the examples, the labels and the tokenizer."""
-        return self.store.fingerprint
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many examples each split has."""
-        return self.store.counts
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(self.counts)
 
     @property
     def tokenizer(self) -> SequenceTokenizer:

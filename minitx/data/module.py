@@ -14,6 +14,11 @@ from minitx.data.windows import DisjointWindows, RandomWindows
 EVALUATION_TOKENS = 8192
 
 
+def evaluation_batch(context: int) -> int:
+    """How many windows of this length are evaluated at once."""
+    return max(1, EVALUATION_TOKENS // context)
+
+
 class Batches(Sampler[int]):
     """The numbers from `start` to `stop` by which a data set is asked for batches or windows."""
 
@@ -99,5 +104,5 @@ class LanguageModelingData(L.LightningDataModule):
         return DataLoader(
             windows,
             sampler=Batches(trainer.global_rank, len(windows), trainer.world_size),
-            batch_size=max(1, EVALUATION_TOKENS // self.context),
+            batch_size=evaluation_batch(self.context),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from minitx.data.batches import PairBatch, pair_batch
-from minitx.data.example_store import ExampleStore, Plan, open_examples
+from minitx.data.example_store import ExampleStore, Plan, StoreView, open_examples
 from minitx.data.pairs import Pair, PairCorpus
 from minitx.data.ragged import Ragged
 from minitx.data.sequence_tokenizers import SequenceTokenizer
@@ -42,24 +42,8 @@ class PairSplit:
 
 
 @dataclass(frozen=True)
-class PairStore:
+class PairStore(StoreView):
     """The ids of a corpus of pairs, and the tokenizers that made them."""
-
-    store: ExampleStore
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256, hex, of the pairs and the tokenizers."""
-        return self.store.fingerprint
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many pairs each split has."""
-        return self.store.counts
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(self.counts)
 
     @property
     def source_tokenizer(self) -> SequenceTokenizer:

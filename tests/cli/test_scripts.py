@@ -15,6 +15,7 @@ import minitx
 from minitx import evaluation
 from minitx.composition import keys, options
 from minitx.config import MODELS, Config, EvaluateConfig, GenerateConfig
+from minitx.data import module
 from minitx.help import GROUPS
 
 ROOT = Path(__file__).parents[2]
@@ -154,7 +155,7 @@ def test_evaluation_prints_what_the_summary_says(split, script, folder):
 
 @pytest.mark.parametrize("tokens", [32, 1000, 100_000])
 def test_evaluation_equals_the_summary_whatever_the_batch(tokens, folder, monkeypatch):
-    monkeypatch.setattr(evaluation, "EVALUATION_TOKENS", tokens)
+    monkeypatch.setattr(module, "EVALUATION_TOKENS", tokens)
     run, found = evaluation.evaluate(EvaluateConfig(run=str(folder)))
     metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
     assert found == pytest.approx(
