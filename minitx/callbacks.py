@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,14 +14,14 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import nn
 
-from minitx.data.token_store import TokenStore
-from minitx.decoding import generate
 from minitx.errors import UserError
-from minitx.folder import LAST, SAMPLES, write_atomically
-from minitx.models.language_model import LanguageModel
+from minitx.folder import CONFUSION, LAST, SAMPLES, write_atomically, write_bytes_atomically
 from minitx.tasks.base import Objective
+from minitx.tasks.classification import Classification
 from minitx.tracking import MetricsFile
 
 
@@ -66,7 +67,8 @@ class Clock(L.Callback):
         if self.step_began is not None:
             self.training_seconds += now - self.step_began
         self.step_began = now
-        self.tokens += batch[0].numel() * trainer.world_size
+        assert isinstance(pl_module, Objective)
+        self.tokens += pl_module.tokens(batch)
         if self.limit is not None and ends_step(trainer, batch_idx):
             self.spent = trainer.strategy.broadcast(self.elapsed)
             if self.spent >= self.limit:
@@ -125,11 +127,13 @@ class RecordMetrics(L.Callback):
             "tokens_per_second": (tokens - self.last_tokens) / (seconds - self.last_seconds),
         }
         self.last_tokens, self.last_seconds = tokens, seconds
-        _log(trainer, metrics)
+        log(trainer, metrics)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        metrics = _measured(trainer, "val/")
-        _log(trainer, metrics)
+        if trainer.state.fn != TrainerFn.FITTING:  # of weights that no step of training had
+            return
+        metrics = measured(trainer, "val/")
+        log(trainer, metrics)
         if not math.isfinite(metrics["val/loss"]):
             raise UserError(
                 f"the loss is not finite at step {trainer.global_step:,}: lower optimizer.lr or "
@@ -137,29 +141,25 @@ class RecordMetrics(L.Callback):
             )
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        _log(trainer, _measured(trainer, "test/"))
+        log(trainer, measured(trainer, "test/"))
 
 
-class SampleText(L.Callback):
+class WriteSamples(L.Callback):
     """Lets the model write at each validation: to samples.txt, and to W&B.
 
-    The sample draws from a generator of its own, so that looking does not change the training.
+    `sample(model, device)` gives the text. It must leave torch's generators alone, so that looking
+    does not change the training.
     """
 
-    LENGTH = 200  # tokens
-
-    def __init__(self, folder: Path, store: TokenStore, seed: int) -> None:
+    def __init__(self, folder: Path, sample: Callable[[nn.Module, torch.device], str]) -> None:
         self.path = folder / SAMPLES
-        self.tokenizer, self.seed = store.tokenizer, seed
-        try:
-            self.prompt = self.tokenizer.encode("\n")
-        except UserError:  # a text of one line
-            self.prompt = [int(store.split("train")[0])]
+        self.sample = sample
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        sample = self._sample(pl_module)
+        assert isinstance(pl_module, Objective)
+        sample = self.sample(pl_module.model, pl_module.device)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"--- step {trainer.global_step} ---\n{sample}\n\n")
         for logger in trainer.loggers:
@@ -174,13 +174,25 @@ class SampleText(L.Callback):
             kept = [text for step, text in samples if int(step) <= trainer.global_step]
             write_atomically(self.path, "".join(kept))
 
-    def _sample(self, task: L.LightningModule) -> str:
-        model = task.model
-        assert isinstance(model, LanguageModel)
-        generator = torch.Generator(task.device).manual_seed(self.seed)
-        prompt = torch.tensor([self.prompt], device=task.device)
-        tokens = generate(model, prompt, self.LENGTH, generator, temperature=0.8)
-        return self.tokenizer.decode([int(token) for token in tokens])
+
+class DrawConfusion(L.Callback):
+    """Draws which label was taken for which in the test split: to a picture, and to W&B."""
+
+    def __init__(self, folder: Path, labels: tuple[str, ...]) -> None:
+        self.folder, self.labels = folder, labels
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, Classification)
+        from minitx.figures import confusion_matrix, png  # matplotlib takes its time
+
+        figure = confusion_matrix(pl_module.confusion.cpu().numpy(), self.labels, "test")
+        path = self.folder / CONFUSION.format(split="test")
+        write_bytes_atomically(path, png(figure))
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("confusion", [str(path)])
 
 
 class Checkpoint(ModelCheckpoint):
@@ -195,6 +207,10 @@ class Checkpoint(ModelCheckpoint):
         scores = state_dict["best_k_models"]
         state["best_k_models"] = {path.replace(before, now): scores[path] for path in scores}
         super().load_state_dict(state)
+
+
+class KeptCheckpoint(Checkpoint):
+    """Keeps the best or the latest checkpoints, whose weights are averaged at the end."""
 
 
 class Patience(EarlyStopping):
@@ -269,11 +285,13 @@ def ends_step(trainer: L.Trainer, batch_idx: int) -> bool:
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
-def _measured(trainer: L.Trainer, prefix: str) -> dict[str, float]:
+def measured(trainer: L.Trainer, prefix: str) -> dict[str, float]:
+    """The metrics that the trainer has at hand of a split: "val/", "test/"."""
     metrics = trainer.callback_metrics
     return {name: float(metrics[name]) for name in metrics if name.startswith(prefix)}
 
 
-def _log(trainer: L.Trainer, metrics: dict[str, float]) -> None:
+def log(trainer: L.Trainer, metrics: dict[str, float]) -> None:
+    """Gives metrics to all loggers, as those of the present step."""
     for logger in trainer.loggers:
         logger.log_metrics(metrics, step=trainer.global_step)

@@ -36,7 +36,10 @@ Schema = TypeVar("Schema")
 Result = TypeVar("Result")
 
 # Free text and paths: Hydra would otherwise read commas, quotes and brackets in them.
-VERBATIM = ("prompt", "run", "resume", "run.dir", "data.dir", "data.path", "data.cache_dir")
+VERBATIM = (
+    *("prompt", "text", "input", "output", "run", "resume", "run.dir"),
+    *("data.dir", "data.path", "data.target_path", "data.cache_dir"),
+)
 
 
 def main(
@@ -120,7 +123,7 @@ def quoted(argument: str) -> str:
     name, equals, value = argument.partition("=")
     already_quoted = re.fullmatch(r""""(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", value, re.DOTALL)
     is_text = equals and name in VERBATIM
-    if not is_text or already_quoted or (value == "null" and name != "prompt"):
+    if not is_text or already_quoted or (value == "null" and name not in ("prompt", "text")):
         return argument
     value = literal(value)
     # Inside quotes, backslashes count only before a quote: double those, and escape the quote.

@@ -18,10 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 from minitx.config import (
     MODELS,
     Config,
+    DecodingChange,
+    DecodingConfig,
     EvaluateConfig,
     GenerateConfig,
     ModelConfig,
+    PredictConfig,
     RecurrentConfig,
+    TranslateConfig,
 )
 from minitx.errors import UserError
 
@@ -30,7 +34,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 # What a run may be resumed with; anything else would make it another run.
 CHANGED_ON_RESUME = ("trainer", "logger", "resume")
 # ... and where its corpus lies now; that it is the same one is checked by its fingerprint.
-MOVED_ON_RESUME = ("data.dir", "data.path", "data.cache_dir", "data.workers")
+MOVED_ON_RESUME = ("data.dir", "data.path", "data.target_path", "data.cache_dir", "data.workers")
 
 Schema = TypeVar("Schema")
 
@@ -41,6 +45,8 @@ def register_schemas() -> None:
     store.store(name="train_schema", node=Config)
     store.store(name="generate_schema", node=GenerateConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
+    store.store(name="translate_schema", node=TranslateConfig)
+    store.store(name="predict_schema", node=PredictConfig)
     set_help("")
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
@@ -92,6 +98,12 @@ def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
 def to_plain(config: Any) -> dict[str, Any]:
     """Dataclasses as dicts of plain values, as checkpoints and YAML files hold them."""
     return dataclasses.asdict(config)
+
+
+def changed(decoding: DecodingConfig, change: DecodingChange) -> DecodingConfig:
+    """The decoding of a run, with what was said beside it put on it."""
+    said = {name: value for name, value in to_plain(change).items() if value is not None}
+    return dataclasses.replace(decoding, **said)
 
 
 def from_plain(values: Any) -> Config:

@@ -33,23 +33,65 @@ def key(
     return field(default=default, metadata=metadata)
 
 
+LANGUAGE_MODELING = "language modelling"
+SEQUENCE_TO_SEQUENCE = "sequence to sequence"
+CLASSIFICATION = "classification"
+
+# A task is a corpus with an objective.
+OBJECTIVES = {
+    "shakespeare": LANGUAGE_MODELING,
+    "tiny_shakespeare": LANGUAGE_MODELING,
+    "text": LANGUAGE_MODELING,
+    "cmudict": SEQUENCE_TO_SEQUENCE,
+    "multi30k": SEQUENCE_TO_SEQUENCE,
+    "pairs": SEQUENCE_TO_SEQUENCE,
+    "genre": CLASSIFICATION,
+    "sst2": CLASSIFICATION,
+    "trec": CLASSIFICATION,
+    "labels": CLASSIFICATION,
+}
+
+
 @dataclass
 class TaskConfig:
-    name: str = key(
-        "shakespeare", "the corpus", choices=("shakespeare", "tiny_shakespeare", "text")
+    name: str = key("shakespeare", "the corpus", choices=tuple(OBJECTIVES))
+    label_smoothing: float = key(
+        0.0, "share of a target's probability that all classes get alike", minimum=0, below=1
     )
+    measure: str = key(
+        "bleu",
+        "sequence to sequence: bleu (with chrf), or wer (with per) where outputs are phonemes",
+        choices=("bleu", "wer"),
+    )
+
+    @property
+    def objective(self) -> str:
+        """Which of the three objectives the corpus has."""
+        return OBJECTIVES[self.name]
+
+
+TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")
 
 
 @dataclass
 class DataConfig:
     dir: str | None = key(None, "folder that holds the corpora's files")
-    path: str | None = key(None, "your own UTF-8 text (task=text)")
+    path: str | None = key(None, "your own file: .txt; .tsv or .jsonl of pairs or labels, or .gz")
+    target_path: str | None = key(None, "the targets, where data.path has the sources line by line")
     held_out: float = key(
-        0.05, "share of your text for validation, and again for test", above=0, below=0.5
+        0.05, "share of your file for validation, and again for test", above=0, below=0.5
     )
-    tokenizer: str = key("char", "unit of text", choices=("char", "byte", "bpe"))
-    vocab_size: int = key(1024, "number of tokens of the bpe tokenizer", minimum=257)
-    batch_size: int = key(12, "sequences in a step, over all devices", minimum=1)
+    stress: bool = key(False, "keep the stress of vowels (task=cmudict)")
+    tokenizer: str = key("char", "unit of text", choices=TOKENIZERS)
+    target_tokenizer: str | None = key(None, "of targets [as of sources]", choices=TOKENIZERS)
+    joint: bool = key(False, "one vocabulary for sources and targets")
+    vocab_size: int = key(1024, "tokens of a tokenizer of words or pieces of words", minimum=5)
+    batch_size: int | None = key(
+        None, "language modelling: sequences in a batch, over all devices", minimum=1
+    )
+    batch_tokens: int | None = key(
+        None, "pairs and labels: tokens in a batch, padding included, over all devices", minimum=1
+    )
     workers: int = key(0, "processes that prepare batches", minimum=0)
     cache_dir: str | None = key(None, "tokenised corpora [$MINITX_CACHE, else ~/.cache/minitx]")
 
@@ -112,11 +154,14 @@ class OptimizerConfig:
     schedule: str = key(
         "cosine",
         "the learning rate after warm-up",
-        choices=("cosine", "linear", "inverse_sqrt", "constant"),
+        choices=("cosine", "linear", "noam", "constant"),
     )
     warmup_steps: int = key(100, "steps from zero to the peak", minimum=0)
     final_lr: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
     clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
+    ema: float | None = key(
+        None, "decay of a moving average of the weights, which is what is kept", above=0, below=1
+    )
 
 
 @dataclass
@@ -126,6 +171,10 @@ class TrainerConfig:
     val_every: int = key(250, "steps from one validation, and checkpoint, to the next", minimum=1)
     log_every: int = key(10, "steps from one row of metrics to the next", minimum=1)
     accumulate: int = key(1, "batches whose gradients are added up for one step", minimum=1)
+    average: int | None = key(
+        None, "average the weights of so many checkpoints at the end, if that is better", minimum=2
+    )
+    average_of: str = key("best", "checkpoints to average", choices=("best", "last"))
     patience: int | None = key(None, "stop after so many validations without gain", minimum=1)
     accelerator: str = key("cpu", "cpu, gpu, mps, ... or auto")
     devices: int = key(1, "number of devices", minimum=1)
@@ -154,6 +203,16 @@ class BudgetConfig:
 
 
 @dataclass
+class DecodingConfig:
+    beam: int = key(5, "hypotheses that are followed; 1 is greedy", minimum=1)
+    length_penalty: float = key(0.6, "0 prefers short outputs, 1 compares by token", minimum=0)
+    min_length: int = key(0, "fewest tokens of an output", minimum=0)
+    max_length: int | None = key(
+        None, "most tokens of an output [twice the source, and 10]", minimum=1
+    )
+
+
+@dataclass
 class RunConfig:
     dir: str | None = key(None, "the run's folder [runs/DATE_TIME_TASK_MODEL_SEED]")
 
@@ -168,6 +227,7 @@ class Config:
     optimizer: OptimizerConfig = key(OptimizerConfig, "how weights change")
     trainer: TrainerConfig = key(TrainerConfig, "how long, how often, on what")
     logger: LoggerConfig = key(LoggerConfig, "where metrics go")
+    decoding: DecodingConfig = key(DecodingConfig, "how outputs are searched (seq. to sequence)")
     budget: BudgetConfig = key(BudgetConfig, "fair comparison")
     run: RunConfig = key(RunConfig, "where results go")
     seed: int = key(1, "of weights, batches and dropout", minimum=0, below=2**32)
@@ -201,7 +261,20 @@ class GenerateConfig:
 @dataclass
 class DataLocation:
     dir: str | None = key(None, "folder that holds the corpora's files [as in the run]")
-    path: str | None = key(None, "your own UTF-8 text [as in the run]")
+    path: str | None = key(None, "your own file [as in the run]")
+    target_path: str | None = key(None, "your file of targets [as in the run]")
+
+
+@dataclass
+class DecodingChange:
+    beam: int | None = key(
+        None, "hypotheses that are followed; 1 is greedy [as in the run]", minimum=1
+    )
+    length_penalty: float | None = key(
+        None, "0 prefers short outputs, 1 compares by token [as in the run]", minimum=0
+    )
+    min_length: int | None = key(None, "fewest tokens of an output [as in the run]", minimum=0)
+    max_length: int | None = key(None, "most tokens of an output [as in the run]", minimum=1)
 
 
 @dataclass
@@ -212,3 +285,37 @@ class EvaluateConfig:
     split: str = key("val", "part of the corpus", choices=("train", "val", "test"))
     device: str = key("cpu", "cpu, cuda, mps, ...")
     data: DataLocation = key(DataLocation, "where the corpus is now")
+    decoding: DecodingChange = key(DecodingChange, "how outputs are searched")
+
+
+@dataclass
+class TranslateConfig:
+    """What `scripts/translate.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    text: str | None = key(None, "a source [the lines of standard input]")
+    input: str | None = key(None, "a file of sources, one a line")
+    output: str | None = key(None, "a file for the outputs, a line a source [standard output]")
+    n_best: int = key(1, "outputs for each source; over 1, each with its score", minimum=1)
+    scores: bool = key(False, "write each output's score before it")
+    temperature: float | None = key(
+        None, "draw outputs instead of searching; below 1 bolder choices win more often", minimum=0
+    )
+    top_k: int | None = key(None, "draw among the k likeliest tokens only", minimum=1)
+    top_p: float | None = key(None, "draw among the likeliest that reach p", above=0, maximum=1)
+    seed: int = key(1, "of the draws", minimum=0, below=2**32)
+    device: str = key("cpu", "cpu, cuda, mps, ...")
+    decoding: DecodingChange = key(DecodingChange, "how outputs are searched")
+
+
+@dataclass
+class PredictConfig:
+    """What `scripts/predict.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    text: str | None = key(None, "a text to classify [the lines of standard input]")
+    input: str | None = key(None, "a file of texts, one a line")
+    output: str | None = key(
+        None, "a .jsonl file for labels and probabilities [standard output]"
+    )
+    device: str = key("cpu", "cpu, cuda, mps, ...")

@@ -12,10 +12,39 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from minitx.config import LANGUAGE_MODELING
 from minitx.folder import SAMPLES, SUMMARY
-from minitx.run import Run
+from minitx.run import SCRIPTS, Run
+from minitx.setups.base import Evaluation
 
-SHOWN_METRICS = ("loss", "bits_per_byte", "perplexity", "accuracy")
+# By their names in summary.json; those that a run has are shown, in this order.
+SHOWN_METRICS = {
+    "loss": "loss (nats/token)",
+    "bits_per_byte": "bits per byte",
+    "perplexity": "perplexity",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "wer": "word error rate",
+    "per": "phoneme error rate",
+    "bleu": "BLEU",
+    "bleu_lowercase": "BLEU, lower case",
+    "chrf": "chrF",
+}
+
+# What the runs of a multirun are compared by.
+COMPARED_METRICS = (
+    *("val/loss", "val/bits_per_byte", "val/accuracy", "val/macro_f1"),
+    *("test/wer", "test/per", "test/bleu", "test/chrf", "test/accuracy"),
+)
+
+# Something to try a model of a task with.
+EXAMPLES = {
+    "cmudict": "attention",
+    "multi30k": "A man is reading a book on a bench.",
+    "genre": "O, she doth teach the torches to burn bright!",
+    "sst2": "A film that nobody who sees it will forget.",
+    "trec": "Who wrote the first dictionary?",
+}
 
 
 def quiet_libraries() -> None:
@@ -25,14 +54,9 @@ def quiet_libraries() -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
 
 
-def run_folder(run: Run) -> Path:
-    """The folder of a run that was opened from its checkpoints."""
-    return run.path.parent.parent
-
-
 def show_run(run: Run) -> None:
     """A finished run: its figures, a sample of what it writes, where it lies, what to do next."""
-    folder = run_folder(run)
+    folder = run.folder
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     console = Console()
     console.print(_title(summary), highlight=False)
@@ -40,15 +64,29 @@ def show_run(run: Run) -> None:
     sample = _last_sample(folder)
     if sample:
         console.print(Panel(Text(sample), title="what it writes now", title_align="left"))
-    prompt = ' prompt="ROMEO:"' if "shakespeare" in summary["task"] else ""
     commands = [
-        f"python scripts/generate.py run={folder}{prompt}",
+        _use(run, summary["task"]),
         f"python scripts/evaluate.py run={folder} split=val",
         f"python scripts/train.py resume={folder} {_longer(run, summary)}",
     ]
     console.print(f"The run lies in {folder}. Next:", highlight=False)
     for command in commands:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
+
+
+def announce(facts: dict[str, Any]) -> None:
+    """What there is to train on, before the training begins."""
+    if "train_tokens" in facts:
+        text = f"{facts['train_tokens']:,} tokens to train on"
+    else:
+        left_out = facts["train_examples_left_out"]
+        text = (
+            f"{facts['train_examples'] - left_out:,} examples to train on, "
+            f"{f'{left_out:,} longer than model.context left out' if left_out else 'all there are'}"
+            f"; {facts['batches_an_epoch']:,} batches an epoch, "
+            f"{facts['padding_share']:.1%} of them padding"
+        )
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:
@@ -59,17 +97,34 @@ def metrics_table(metrics: dict[str, float]) -> Table:
     table = Table("")
     for split in splits:
         table.add_column(split, justify="right")
-    for name in SHOWN_METRICS:
+    for name, label in SHOWN_METRICS.items():
         values = [metrics.get(f"{split}/{name}") for split in splits]
-        table.add_row(_label(name), *["" if v is None else f"{v:.4f}" for v in values])
+        if any(value is not None for value in values):
+            table.add_row(label, *["" if value is None else _number(value) for value in values])
     return table
 
 
-def show_evaluation(run: Run, metrics: dict[str, float]) -> None:
-    """The metrics of one split."""
+def _number(value: float) -> str:
+    return f"{value:.4f}" if value < 10 else f"{value:.2f}"
+
+
+def show_evaluation(run: Run, split: str, evaluation: Evaluation, files: list[str]) -> None:
+    """The metrics of one split with their intervals, and where the rest is."""
     console = Console()
     console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
-    console.print(metrics_table(metrics))
+    table = Table("", split, "95% interval")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, label in SHOWN_METRICS.items():
+        if name in evaluation.metrics:
+            ends = evaluation.intervals.get(name)
+            interval = "" if ends is None else f"{_number(ends[0])} to {_number(ends[1])}"
+            table.add_row(label, _number(evaluation.metrics[name]), interval)
+    console.print(table)
+    for signature in evaluation.signatures:
+        console.print(signature, highlight=False, soft_wrap=True)
+    for file in files:
+        console.print(f"  {run.folder / file}", highlight=False, soft_wrap=True)
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
@@ -90,17 +145,18 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     common = set.intersection(*(set(words) for _, words in runs))
     table = Table(title=f"{len(runs)} runs", title_justify="left")
     table.add_column("run")
-    for column in ("parameters", "val loss", "bits/byte", "tokens/s"):
+    summaries = [json.loads((folder / SUMMARY).read_text("utf-8")) for folder, _ in runs]
+    found = {name for summary in summaries for name in summary["metrics"]}
+    compared = [name for name in COMPARED_METRICS if name in found]
+    for column in ("parameters", *compared, "tokens/s"):
         table.add_column(column, justify="right", no_wrap=True)
-    for folder, words in runs:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    for (folder, words), summary in zip(runs, summaries, strict=True):
         metrics = summary["metrics"]
         own = " ".join(word for word in words if word not in common)
         table.add_row(
             own or f"model={summary['model']} seed={summary['seed']}",
             f"{summary['parameters']:,}",
-            f"{metrics['val/loss']:.4f}",
-            f"{metrics['val/bits_per_byte']:.4f}",
+            *[_number(metrics[name]) if name in metrics else "" for name in compared],
             f"{summary['tokens_per_second']:,.0f}",
         )
     console = Console()
@@ -127,8 +183,14 @@ def _title(summary: dict[str, Any]) -> str:
     )
 
 
-def _label(name: str) -> str:
-    return {"loss": "loss (nats/token)", "bits_per_byte": "bits per byte"}.get(name, name)
+def _use(run: Run, task: str) -> str:
+    """The command that makes use of the model."""
+    objective = run.config.task.objective
+    command = f"python scripts/{SCRIPTS[objective]}.py run={run.folder}"
+    if objective == LANGUAGE_MODELING:
+        return command + (' prompt="ROMEO:"' if "shakespeare" in task else "")
+    example = EXAMPLES.get(task)
+    return f'{command} text="{example}"' if example else f"{command} input=my.txt"
 
 
 def _last_sample(folder: Path) -> str:

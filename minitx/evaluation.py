@@ -1,24 +1,26 @@
 """A trained model measured on a whole split of its corpus."""
 
-import sys
+import json
 
-import torch
-from rich.console import Console
-from rich.progress import track
-from torch.utils.data import DataLoader
-
+from minitx.composition import changed, to_plain
 from minitx.config import EvaluateConfig
-from minitx.corpus import open_store
-from minitx.data.module import evaluation_batch
-from minitx.data.windows import DisjointWindows
 from minitx.errors import UserError
-from minitx.metrics import TextLoss
+from minitx.folder import (
+    CONFUSION,
+    EVALUATION,
+    OUTPUTS,
+    write_atomically,
+    write_bytes_atomically,
+    write_json,
+)
 from minitx.run import Run, load
+from minitx.scores import RESAMPLES
+from minitx.setups import open_setup
+from minitx.setups.base import Evaluation
 
 
-@torch.inference_mode()
-def evaluate(config: EvaluateConfig) -> tuple[Run, dict[str, float]]:
-    """The run, and its metrics on `config.split`, named as in summary.json.
+def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
+    """The run, and its model measured on `config.split`; see `write_evaluation` for what it leaves.
 
     Raises UserError without a run, for a split the corpus has not got, or where the corpus is no
     longer the one that the model was trained on.
@@ -26,23 +28,47 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, dict[str, float]]:
     if config.run is None:
         raise UserError("which model is to be measured? run=<a run's folder or .ckpt file>")
     run = load(config.run, config.device)
-    where = run.config.data
-    where.dir, where.path = config.data.dir or where.dir, config.data.path or where.path
-    store = open_store(run.config)
-    if config.split not in store.splits:
-        raise UserError(
-            f"split={config.split}: {run.config.task.name} has only {', '.join(store.splits)}"
-        )
-    if store.fingerprint != run.data_fingerprint:
+    for name, place in to_plain(config.data).items():
+        if place is not None:
+            setattr(run.config.data, name, place)
+    setup = open_setup(run.config)
+    if config.split not in setup.store.splits:
+        known = ", ".join(setup.store.splits)
+        raise UserError(f"split={config.split}: {run.config.task.name} has only {known}")
+    if setup.store.fingerprint != run.data_fingerprint:
         raise UserError(f"the corpus is not the one that {config.run} was trained on")
-    context = run.config.model.context
-    batches = DataLoader(
-        DisjointWindows(store.split(config.split), context),
-        batch_size=evaluation_batch(context),
-    )
-    losses = TextLoss(torch.from_numpy(run.tokenizer.byte_lengths())).to(run.device)
-    console = Console(file=sys.stderr)
-    for inputs, targets in track(batches, f"evaluating {config.split}", console=console):
-        logits, _ = run.model(inputs.to(run.device))
-        losses.update(logits, targets.to(run.device))
-    return run, {f"{config.split}/{name}": value for name, value in losses.compute().items()}
+    run.config.decoding = changed(run.config.decoding, config.decoding)
+    return run, setup.evaluate(run.model, config.split, run.config.decoding)
+
+
+def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
+    """Leaves what was measured in the run's folder; gives the names of the files.
+
+    evaluation_<split>.json holds the metrics with their intervals and how they came about,
+    outputs_<split>.jsonl every example with what the model made of it, confusion_<split>.png which
+    label was taken for which.
+    """
+    files = [EVALUATION.format(split=split)]
+    figures = {
+        "checkpoint": run.path.name,
+        "step": run.step,
+        "split": split,
+        "metrics": evaluation.metrics,
+        "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
+        "intervals_are": f"95%, bootstrap over examples, {RESAMPLES} resamples",
+        "signatures": evaluation.signatures,
+        "decoding": to_plain(run.config.decoding),
+    }
+    write_json(run.folder / files[0], figures)
+    if evaluation.outputs:
+        files.append(OUTPUTS.format(split=split))
+        lines = [json.dumps(output, ensure_ascii=False) + "\n" for output in evaluation.outputs]
+        write_atomically(run.folder / files[-1], "".join(lines))
+    if evaluation.confusion is not None:
+        from minitx.figures import confusion_matrix, png  # matplotlib takes its time
+
+        files.append(CONFUSION.format(split=split))
+        labels = run.vocabulary.labels  # type: ignore[union-attr]
+        figure = confusion_matrix(evaluation.confusion, labels, f"{run.config.task.name}, {split}")
+        write_bytes_atomically(run.folder / files[-1], png(figure))
+    return files

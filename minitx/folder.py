@@ -16,9 +16,15 @@ CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 SUMMARY = "summary.json"
 TOKENIZER = "tokenizer.json"
+SOURCE_TOKENIZER = Path("tokenizer", "source.json")
+TARGET_TOKENIZER = Path("tokenizer", "target.json")
 SAMPLES = "samples.txt"
+CONFUSION = "confusion_{split}.png"
+OUTPUTS = "outputs_{split}.jsonl"
+EVALUATION = "evaluation_{split}.json"
 LAST = Path("checkpoints", "last.ckpt")
 BEST = Path("checkpoints", "best.ckpt")
+AVERAGED = Path("checkpoints", "averaged.ckpt")
 
 # Set for the processes that Lightning starts beside this one, which must not invent a folder.
 FOLDER_VARIABLE = "MINITX_RUN_DIR"
@@ -76,10 +82,16 @@ def _first_free(parent: Path, name: str) -> Path:
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes UTF-8 text to a file beside `path`, then renames it: nobody sees half of it."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """As `write_atomically`; the folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(content)
         os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
         os.replace(temporary, path)
     except BaseException:

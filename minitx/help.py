@@ -17,12 +17,16 @@ GROUPS = ("task", "model", "optimizer", "trainer", "logger", "experiment")
 
 EXAMPLES = {
     "config": """\
-Train a model on a text.
+Train a model on a task: a text to continue, pairs to translate, texts to classify.
 
   python scripts/train.py                                   the default: minutes on 2 CPU cores
   python scripts/train.py model=lstm                        the same with an LSTM
   python scripts/train.py model.heads=8 trainer.max_steps=500
   python scripts/train.py task=text data.path=my.txt        your own text
+  python scripts/train.py task=cmudict                      spelling to phonemes
+  python scripts/train.py task=cmudict model=lstm model.attention=additive
+  python scripts/train.py task=genre                        which kind of play a speech is from
+  python scripts/train.py task=pairs data.path=my.tsv       your own pairs; task=labels likewise
   python scripts/train.py -m model=transformer,lstm seed=1,2,3
   python scripts/train.py resume=runs/...                   go on with a run
 """,
@@ -35,6 +39,21 @@ Let a trained model write.
 Measure a trained model on a whole split.
 
   python scripts/evaluate.py run=runs/... split=test
+  python scripts/evaluate.py run=runs/... split=test decoding.beam=10
+""",
+    "translate": """\
+Let a trained sequence-to-sequence model write the outputs of sources.
+
+  python scripts/translate.py run=runs/... text="attention"
+  python scripts/translate.py run=runs/... text="attention" n_best=5
+  python scripts/translate.py run=runs/... input=words.txt output=phonemes.txt decoding.beam=10
+  echo attention | python scripts/translate.py run=runs/...
+""",
+    "predict": """\
+Let a trained classifier tell the class of texts.
+
+  python scripts/predict.py run=runs/... text="O, she doth teach the torches to burn bright!"
+  python scripts/predict.py run=runs/... input=texts.txt output=classes.jsonl
 """,
 }
 

@@ -8,29 +8,23 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from minitx.config import Config, TrainerConfig
-from minitx.data.module import LanguageModelingData
+from minitx.data.module import StretchedData
 from minitx.errors import UserError
 
 
 def check_limits(config: Config) -> None:
-    """Refuses a training without end, and batches that cannot be shared out. Raises UserError."""
+    """Refuses a training without end. Raises UserError."""
     if config.trainer.max_steps is None and config.trainer.max_minutes is None:
         raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
-    if config.data.batch_size % config.trainer.devices:
-        raise UserError(
-            f"data.batch_size={config.data.batch_size} cannot be shared by trainer.devices="
-            f"{config.trainer.devices}: make it a multiple"
-        )
 
 
-def check_shares(data: LanguageModelingData, config: Config) -> None:
+def check_shares(data: StretchedData, devices: int) -> None:
     """Refuses an evaluation in which a device would have nothing to do. Raises UserError."""
-    devices = config.trainer.devices
-    for split, windows in data.evaluation.items():
-        if len(windows) < devices:
+    for split, shares in data.evaluation.items():
+        if len(shares) < devices:
             raise UserError(
-                f"the {split} split has {len(windows)} windows of model.context={data.context}, "
-                f"too few for trainer.devices={devices}: give more text, or fewer devices"
+                f"the {split} split makes {len(shares)} windows or batches, too few for "
+                f"trainer.devices={devices}: give more text, or fewer devices"
             )
 
 

@@ -1,17 +1,22 @@
-"""How good a language model is, over a whole split."""
+"""How well tokens and classes are predicted, over a whole split."""
 
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
 
 from minitx.data.windows import IGNORE
 
 
 class TextLoss(Metric):
-    """Loss, perplexity, bits per byte and accuracy of next-token predictions.
+    """Loss, perplexity, accuracy of next-token predictions, and bits per byte of a text.
 
     Sums over the tokens of a split, so that the figures depend neither on the batch size nor on
     the number of devices. Bits per byte compares across tokenizers, which nats per token do not.
@@ -21,10 +26,13 @@ class TextLoss(Metric):
     tokens: Tensor
     correct: Tensor
     bytes: Tensor
-    byte_lengths: Tensor
+    byte_lengths: Tensor | None
 
-    def __init__(self, byte_lengths: Tensor) -> None:
-        """byte_lengths int64 (vocab_size,): how many bytes of text each token stands for."""
+    def __init__(self, byte_lengths: Tensor | None = None) -> None:
+        """byte_lengths int64 (vocab_size,): how many bytes of text each token stands for.
+
+        Where it is None, there are no bits per byte.
+        """
         super().__init__()
         self.register_buffer("byte_lengths", byte_lengths, persistent=False)
         self.add_state("nats", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
@@ -40,14 +48,32 @@ class TextLoss(Metric):
         self.nats = self.nats.double() + nats.double().sum()
         self.tokens += scored.sum()
         self.correct += ((logits.argmax(dim=-1) == targets) & scored).sum()
-        self.bytes += (self.byte_lengths[targets.clamp(min=0)] * scored).sum()
+        if self.byte_lengths is not None:
+            self.bytes += (self.byte_lengths[targets.clamp(min=0)] * scored).sum()
 
     def compute(self) -> dict[str, float]:
         """loss in nats per token, perplexity = exp(loss), bits_per_byte, accuracy in 0 to 1."""
         nats, tokens = float(self.nats), int(self.tokens)
-        return {
+        metrics = {
             "loss": nats / tokens,
             "perplexity": math.exp(min(nats / tokens, 700.0)),  # exp overflows beyond 709
-            "bits_per_byte": nats / math.log(2) / int(self.bytes),
             "accuracy": int(self.correct) / tokens,
         }
+        if self.byte_lengths is not None:
+            metrics["bits_per_byte"] = nats / math.log(2) / int(self.bytes)
+        return metrics
+
+
+def label_metrics(labels: int) -> MetricCollection:
+    """Accuracy, the mean of the classes' F1 scores, and how often which is taken for which.
+
+    Updated with predictions and labels, int64 (B,) each. `confusion` is int64 (labels, labels), the
+    true class down. A class that neither occurs nor is predicted does not enter the mean.
+    """
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(labels, average="micro"),
+            "macro_f1": MulticlassF1Score(labels, average="macro"),
+            "confusion": MulticlassConfusionMatrix(labels),
+        }
+    )

@@ -112,7 +112,7 @@ def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) ->
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
     if config.schedule == "constant":
         return rising
-    if config.schedule == "inverse_sqrt":
+    if config.schedule == "noam":
         return rising * min(1.0, math.sqrt(max(warmup, 1) / (step + 1)))
     left = 1.0 - min(1.0, progress)
     if config.schedule == "cosine":

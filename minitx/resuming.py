@@ -4,15 +4,15 @@ from pathlib import Path
 
 from minitx.composition import to_plain
 from minitx.config import Config
-from minitx.data.token_store import TokenStore
 from minitx.errors import UserError
 from minitx.folder import LAST
 from minitx.run import read_checkpoint
 
 
-def checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
+def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
     """The checkpoint to go on from; None for a run that is not resumed.
 
+    `fingerprint` is that of the corpus and its tokenizers now.
     Raises UserError where the run is no longer the same, or is finished.
     """
     if config.resume is None:
@@ -24,7 +24,7 @@ def checkpoint_to_resume(config: Config, store: TokenStore) -> Path | None:
             "validation, so start it again"
         )
     checkpoint = read_checkpoint(file)
-    if checkpoint["hyper_parameters"]["data_fingerprint"] != store.fingerprint:
+    if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
     if checkpoint["hyper_parameters"]["config"]["model"] != to_plain(config.model):
         raise UserError(f"resume={config.resume}: config.yaml tells of another model than {LAST}")

@@ -9,29 +9,52 @@ from typing import Any
 import torch
 
 from minitx.composition import from_plain
-from minitx.config import Config
+from minitx.config import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config
+from minitx.data.sequence_tokenizers import SequenceTokenizer
 from minitx.data.tokenizers import Tokenizer
 from minitx.errors import UserError
 from minitx.folder import BEST, LAST
-from minitx.models.build import language_model
+from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
+from minitx.models.seq2seq import Seq2Seq
+from minitx.vocabulary import PairVocabulary, Vocabulary, vocabulary_from_plain
+
+# What makes use of a trained model of each objective.
+SCRIPTS = {
+    LANGUAGE_MODELING: "generate",
+    SEQUENCE_TO_SEQUENCE: "translate",
+    CLASSIFICATION: "predict",
+}
 
 
 @dataclass
 class Run:
-    """What a training leaves: `model` in eval mode on `device`, `tokenizer`, `config`.
+    """What a training leaves: `model` in eval mode on `device`, `vocabulary`, `config`.
 
     `path` is the checkpoint it came from, `step` the optimizer steps it had taken, and
     `data_fingerprint` tells the corpus and its tokenizer from others.
     """
 
-    model: LanguageModel
-    tokenizer: Tokenizer
+    model: LanguageModel | Seq2Seq | Classifier
+    vocabulary: Vocabulary
     config: Config
     path: Path
     step: int
     data_fingerprint: str
     device: torch.device
+
+    @property
+    def tokenizer(self) -> Tokenizer | SequenceTokenizer:
+        """The one tokenizer. Raises AttributeError for pairs, which have two."""
+        if isinstance(self.vocabulary, PairVocabulary):
+            raise AttributeError("two tokenizers: run.vocabulary.source, run.vocabulary.target")
+        return self.vocabulary.tokenizer
+
+    @property
+    def folder(self) -> Path:
+        """Where what is found out about the run is written: its folder, or that of its file."""
+        parent = self.path.parent
+        return parent.parent if parent.name == LAST.parent.name else parent
 
 
 def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = False) -> Run:
@@ -44,9 +67,9 @@ def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = F
     checkpoint = read_checkpoint(file)
     archive = checkpoint["hyper_parameters"]
     config = from_plain(archive["config"])
-    tokenizer = Tokenizer.from_json(archive["tokenizer"])
+    vocabulary = vocabulary_from_plain(config.task.objective, archive)
     try:
-        model = language_model(config.model, tokenizer.vocab_size)
+        model = vocabulary.build(config.model)
     except ValueError as error:
         raise UserError(f"{file}: no model can be built from its config ({error})") from error
     weights = {
@@ -62,13 +85,30 @@ def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = F
     where = _device(device)
     return Run(
         model.eval().to(where),
-        tokenizer,
+        vocabulary,
         config,
         file,
         checkpoint["global_step"],
         archive["data_fingerprint"],
         where,
     )
+
+
+def load_for(objective: str, path: str | None, device: str) -> Run:
+    """As `load`, for a script that serves one objective.
+
+    Raises UserError also where no run was named, or it has another objective.
+    """
+    if path is None:
+        raise UserError("which model? run=<a run's folder or .ckpt file>")
+    run = load(path, device)
+    found = run.config.task.objective
+    if found != objective:
+        raise UserError(
+            f"{path} is a run of {found} (task={run.config.task.name}), and this is for "
+            f"{objective}: use scripts/{SCRIPTS[found]}.py"
+        )
+    return run
 
 
 def find_checkpoint(path: Path, *, last: bool = False) -> Path:

@@ -1,6 +1,6 @@
-"""How good decoded outputs are, beside references: BLEU, chrF, error rates, with intervals.
+"""How good outputs and predictions are, over a whole split, with intervals.
 
-Every function takes `outputs` (n texts) and `references` (n lists of texts, one or more each).
+The functions over texts take `outputs` (n texts) and `references` (n lists of texts, one or more each).
 """
 
 from collections.abc import Sequence
@@ -63,6 +63,34 @@ def phoneme_error_rate(outputs: Outputs, references: References) -> Score:
     return _ratio(np.array(edits, float), np.array(lengths, float))
 
 
+def accuracy(predicted: np.ndarray, true: np.ndarray) -> Score:
+    """Share of examples whose label was found, 0 to 1; int64 (n,) each."""
+    return _ratio((predicted == true).astype(float), np.ones(len(true)))
+
+
+def macro_f1(predicted: np.ndarray, true: np.ndarray, labels: int) -> Score:
+    """Mean over the labels of 2 TP / (2 TP + FP + FN), 0 to 1; int64 (n,) each.
+
+    A label that neither occurs nor is predicted does not enter the mean.
+    """
+
+    def mean_f1(rows: np.ndarray) -> float:
+        counts = confusion(predicted[rows], true[rows], labels)
+        involved = counts.sum(axis=0) + counts.sum(axis=1)  # 2 TP + FP + FN
+        return float((2 * np.diag(counts)[involved > 0] / involved[involved > 0]).mean())
+
+    generator = np.random.default_rng(0)
+    n = len(true)
+    means = [mean_f1(generator.integers(n, size=n)) for _ in range(RESAMPLES)]
+    return Score(mean_f1(np.arange(n)), *_interval(means))
+
+
+def confusion(predicted: np.ndarray, true: np.ndarray, labels: int) -> np.ndarray:
+    """How often which label was taken for which: int64 (labels, labels), the true one down."""
+    pairs = np.bincount(true * labels + predicted, minlength=labels * labels)
+    return pairs.reshape(labels, labels)
+
+
 def _distance(output: list[str], reference: list[str]) -> tuple[int, int]:
     """Edits between the two, and the length of the reference."""
     characters = {symbol: chr(0xE000 + i) for i, symbol in enumerate({*output, *reference})}
@@ -89,5 +117,9 @@ def _ratio(parts: np.ndarray, wholes: np.ndarray) -> Score:
     for _ in range(RESAMPLES):
         drawn = generator.integers(len(parts), size=len(parts))
         ratios.append(parts[drawn].sum() / wholes[drawn].sum())
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return Score(float(parts.sum() / wholes.sum()), float(low), float(high))
+    return Score(float(parts.sum() / wholes.sum()), *_interval(ratios))
+
+
+def _interval(resampled: Sequence[float]) -> tuple[float, float]:
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return float(low), float(high)

@@ -9,24 +9,28 @@ from typing import Any
 
 import lightning as L
 import torch
+from torch import nn
 
 from minitx.callbacks import Clock
 from minitx.config import Config
-from minitx.data.token_store import TokenStore
 from minitx.folder import SUMMARY, write_json
-from minitx.models.language_model import LanguageModel, count_parameters
+from minitx.models.language_model import count_parameters
 from minitx.tracking import MetricsFile
 
 
 class Summary:
-    """Collects the figures of one run and writes them; `status` tells how the run stands."""
+    """Collects the figures of one run and writes them; `status` tells how the run stands.
+
+    `fingerprint` is that of the corpus and its tokenizers, `data` tells what there is to train on.
+    """
 
     def __init__(
         self,
         folder: Path,
         config: Config,
-        model: LanguageModel,
-        store: TokenStore,
+        model: nn.Module,
+        fingerprint: str,
+        data: dict[str, Any],
         clock: Clock,
         trainer: L.Trainer,
     ) -> None:
@@ -40,7 +44,8 @@ class Summary:
             "parameters": parameters,
             "parameters_non_embedding": non_embedding,
             "seed": config.seed,
-            "data_fingerprint": store.fingerprint,
+            "data": data,
+            "data_fingerprint": fingerprint,
             "git_commit": _git_commit(),
             "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
         }

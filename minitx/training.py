@@ -5,7 +5,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,39 +12,32 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from minitx.averaging import MovingAverage, average_checkpoints
 from minitx.callbacks import (
     Checkpoint,
     Clock,
     Interrupted,
+    KeptCheckpoint,
     Patience,
     RecordMetrics,
-    SampleText,
     StopOnRequest,
+    log,
+    measured,
 )
 from minitx.composition import to_plain
 from minitx.config import Config
-from minitx.corpus import open_store
-from minitx.data.module import LanguageModelingData
-from minitx.data.token_store import TokenStore
+from minitx.console import announce
+from minitx.data.module import StretchedData
 from minitx.errors import StoppedByUser, UserError
-from minitx.folder import (
-    BEST,
-    CONFIG,
-    LAST,
-    TOKENIZER,
-    create_run_folder,
-    write_atomically,
-    write_yaml,
-)
+from minitx.folder import AVERAGED, BEST, CONFIG, LAST, create_run_folder, write_yaml
 from minitx.limits import check_hardware, check_limits, check_shares, hardware, leave_process_group
 from minitx.models.budget import fit_width
-from minitx.models.build import language_model
-from minitx.models.language_model import LanguageModel
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.resuming import checkpoint_to_resume
 from minitx.run import Run, load
+from minitx.setups import open_setup
 from minitx.summary import Summary
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.tasks.base import Objective
 from minitx.tracking import MetricsFile, check_tracker, make_tracker
 
 Built = TypeVar("Built")
@@ -60,37 +52,41 @@ def train(config: Config) -> Run:
     check_limits(config)
     check_hardware(config.trainer)
     check_tracker(config.logger)
-    store = open_store(config)
-    build = partial(language_model, vocab_size=store.tokenizer.vocab_size)
-    budget = config.budget.parameters
+    setup = open_setup(config)
+    build, budget = setup.vocabulary.build, config.budget.parameters
     if budget is not None:
         config.model = _fitting(lambda: fit_width(config.model, build, budget))
     torch.manual_seed(config.seed)
     model = _fitting(lambda: build(config.model))
-    data = make_data(config, store)
-    check_shares(data, config)
-    checkpoint = checkpoint_to_resume(config, store)
+    data = setup.data()
+    check_shares(data, config.trainer.devices)
+    checkpoint = checkpoint_to_resume(config, setup.store.fingerprint)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
-    config = dataclasses.replace(config, resume=None)  # what is kept tells what the run is
+    # What is kept tells what the run is.
+    setup.config = config = dataclasses.replace(config, resume=None)
 
     clock = Clock(config.trainer.max_minutes)
-    trainer = make_trainer(config, folder, clock, store)
-    task = make_task(config, model, store, lambda: fraction_done(trainer, clock))
+    trainer = make_trainer(config, folder, clock, setup.callbacks(folder))
+    objective = setup.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
+    facts = data.facts()
     if trainer.is_global_zero:
-        write_yaml(folder / CONFIG, task.archive["config"])
-        write_atomically(folder / TOKENIZER, task.archive["tokenizer"])
-    summary = Summary(folder, config, model, store, clock, trainer)
+        write_yaml(folder / CONFIG, objective.archive["config"])
+        setup.vocabulary.write(folder)
+        announce(facts)
+    summary = Summary(folder, config, model, setup.store.fingerprint, facts, clock, trainer)
     summary.write("running")
     status, environment = "failed", dict(os.environ)
     try:
         with warnings.catch_warnings():
             _silence_advice()
-            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(objective, data, ckpt_path=checkpoint, weights_only=True)
+            _average_kept(trainer, objective, data, folder)
             summary.write("running")
-            if "test" in store.splits:
-                trainer.test(task, data, ckpt_path=folder / BEST, weights_only=True, verbose=False)
+            if "test" in setup.store.splits:
+                best = folder / BEST
+                trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
         status = "finished"
     except Interrupted:
         status = "interrupted"
@@ -105,49 +101,22 @@ def train(config: Config) -> Run:
     return load(folder, trainer.strategy.root_device)
 
 
-def make_task(
-    config: Config, model: LanguageModel, store: TokenStore, progress: Callable[[], float]
-) -> LanguageModeling:
-    """The objective over the model, with all that a checkpoint needs to be complete."""
-    return LanguageModeling(
-        model,
-        config.optimizer,
-        torch.from_numpy(store.tokenizer.byte_lengths()),
-        config.seed,
-        progress,
-        archive={
-            "config": to_plain(config),
-            "tokenizer": store.tokenizer.to_json(),
-            "data_fingerprint": store.fingerprint,
-        },
-    )
-
-
-def make_data(config: Config, store: TokenStore) -> LanguageModelingData:
-    """Batches of the store's tokens, as the config wants them."""
-    return LanguageModelingData(
-        store,
-        config.model.context,
-        config.data.batch_size,
-        config.seed,
-        steps_an_epoch=config.trainer.val_every,
-        accumulate=config.trainer.accumulate,
-        workers=config.data.workers,
-    )
-
-
-def make_trainer(config: Config, folder: Path, clock: Clock, store: TokenStore) -> L.Trainer:
+def make_trainer(config: Config, folder: Path, clock: Clock, shown: list[Callback]) -> L.Trainer:
     """Lightning's trainer with everything minitx wants around the steps."""
     settings = config.trainer
+    ema = config.optimizer.ema
     callbacks: list[Callback] = [
         clock,
         RecordMetrics(settings.log_every, clock),
         TrainingProgress(clock),
-        SampleText(folder, store, config.seed),
+        *shown,
+        *([] if ema is None else [MovingAverage(ema)]),  # behind those that look at the model
         StopOnRequest(folder),
         _checkpoint(folder / BEST, monitor="val/loss"),
         _checkpoint(folder / LAST),
     ]
+    if settings.average is not None:
+        callbacks.append(_kept(folder, settings.average, settings.average_of))
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
@@ -176,6 +145,44 @@ def _checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+
+
+def _kept(folder: Path, number: int, which: str) -> KeptCheckpoint:
+    return KeptCheckpoint(
+        dirpath=folder / LAST.parent,
+        filename="kept-{step}",
+        monitor="val/loss" if which == "best" else "step",
+        mode="min" if which == "best" else "max",
+        save_top_k=number,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _average_kept(
+    trainer: L.Trainer, objective: Objective, data: StretchedData, folder: Path
+) -> None:
+    """Averages the weights of the checkpoints that were kept, if any; the better is best.ckpt."""
+    files = [
+        Path(path)
+        for callback in trainer.checkpoint_callbacks
+        if isinstance(callback, KeptCheckpoint)
+        for path in callback.best_k_models
+    ]
+    if len(files) < 2:
+        return
+    averaged = folder / AVERAGED
+    if trainer.is_global_zero:
+        average_checkpoints(files, averaged)
+    trainer.strategy.barrier()
+    before = MetricsFile(folder).best("val/loss")["val/loss"]
+    trainer.validate(objective, data, ckpt_path=averaged, weights_only=True, verbose=False)
+    metrics = measured(trainer, "val/")
+    log(trainer, {"averaged/loss": metrics["val/loss"]})
+    if trainer.is_global_zero and metrics["val/loss"] < before:
+        log(trainer, metrics)
+        os.replace(averaged, folder / BEST)
+    trainer.strategy.barrier()
 
 
 def _fitting(build: Callable[[], Built]) -> Built:

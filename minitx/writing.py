@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import torch
 
-from minitx.config import GenerateConfig
+from minitx.config import LANGUAGE_MODELING, GenerateConfig
 from minitx.decoding import generate
 from minitx.errors import UserError
-from minitx.run import load
+from minitx.models.language_model import LanguageModel
+from minitx.run import load_for
 from minitx.seeding import derived_seed
+from minitx.vocabulary import TextVocabulary
 
 
 def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
@@ -16,13 +18,14 @@ def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
 
     Raises UserError without a run, or for a prompt the tokenizer cannot read.
     """
-    if config.run is None:
-        raise UserError("which model should write? run=<a run's folder or .ckpt file>")
-    run = load(config.run, config.device)
+    run = load_for(LANGUAGE_MODELING, config.run, config.device)
+    assert isinstance(run.model, LanguageModel)
+    assert isinstance(run.vocabulary, TextVocabulary)
+    tokenizer = run.vocabulary.tokenizer
     prompt = config.prompt.replace("\\n", "\n")
     if not prompt:
         raise UserError('prompt="" is empty: give at least one character, as in prompt="ROMEO:"')
-    tokens = torch.tensor([run.tokenizer.encode(prompt)], device=run.device)
+    tokens = torch.tensor([tokenizer.encode(prompt)], device=run.device)
     for number in range(config.samples):
         generator = torch.Generator(run.device).manual_seed(derived_seed(config.seed, number))
         new = generate(
@@ -34,7 +37,7 @@ def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
             top_k=config.top_k,
             top_p=config.top_p,
         )
-        yield _text(prompt, run.tokenizer.decode_stream(int(token) for token in new))
+        yield _text(prompt, tokenizer.decode_stream(int(token) for token in new))
 
 
 def _text(prompt: str, pieces: Iterator[str]) -> Iterator[str]:

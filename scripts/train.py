@@ -1,4 +1,4 @@
-"""Trains a model on a text: python scripts/train.py --help"""
+"""Trains a model on a task: python scripts/train.py --help"""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from minitx.config import Config
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
     from minitx.composition import resumed
-    from minitx.console import quiet_libraries, run_folder, show_run
+    from minitx.console import quiet_libraries, show_run
     from minitx.folder import launched_by_lightning
     from minitx.training import train as train_run
 
@@ -18,7 +18,7 @@ def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
     run = train_run(config)
     if not launched_by_lightning():
         show_run(run)
-    return run_folder(run), overrides
+    return run.folder, overrides
 
 
 def compare(runs: list[tuple[Path, list[str]]]) -> None:

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "minitx.nn": ["torch", "minitx.nn"],
     "minitx.models": ["torch", "minitx.nn", "minitx.models", "minitx.config"],
     "minitx.data": [
-        *["torch", "numpy", "tokenizers", "filelock", "rich"],
+        *["torch", "numpy", "tokenizers", "filelock", "rich", "datasets", "huggingface_hub"],
         *["minitx.data", "minitx.errors"],
     ],
     "minitx.data.module": ["torch", "lightning", "minitx.data"],

@@ -94,16 +94,38 @@ class Examples(Protocol[Batch]):
     def lengths(self) -> np.ndarray:
         """Tokens of every example on every side, as in a batch: int64 (N, sides)."""
 
+    @property
+    def targets(self) -> np.ndarray:
+        """How many predictions every example asks for: int64 (N,)."""
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """What every example adds to the count of tokens seen: int64 (N,)."""
+
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of some examples."""
 
 
-class TrainingBatches(Dataset[Batch], Generic[Batch]):
+class Share(NamedTuple, Generic[Batch]):
+    """What one rank holds of a training batch, and what that is a share of.
+
+    tokens   real tokens of the batch, on all ranks: what a run counts
+    targets  predictions of the whole step, in all its batches on all ranks: what a sum of losses is
+             to be divided by, so that each prediction weighs the same wherever it stands
+    """
+
+    batch: Batch
+    tokens: int
+    targets: int
+
+
+class TrainingBatches(Dataset[Share[Batch]], Generic[Batch]):
     """Training batches without end, by number, as `TokenBatches` puts them together.
 
     `batch_tokens` counts the padded tokens of all ranks together. Rank r of the world holds every
     world-th row, from the r-th on, of the batch that a single process would see. Where a batch has
     fewer rows than there are ranks, the others hold its first one with nothing to predict.
+    `accumulate` batches make a step.
 
     Raises UserError where no example fits `context`.
     """
@@ -116,16 +138,23 @@ class TrainingBatches(Dataset[Batch], Generic[Batch]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        accumulate: int = 1,
     ) -> None:
         self.examples = examples
         self.numbers = TokenBatches(examples.lengths, batch_tokens, seed, context)
         self.mine = slice(rank, None, world_size)
+        self.accumulate = accumulate
 
-    def __getitem__(self, batch: int) -> Batch:
+    def __getitem__(self, batch: int) -> Share[Batch]:
         """This rank's rows of a batch."""
         rows = self.numbers[batch]
         mine = rows[self.mine]
-        return self.examples.batch(mine) if len(mine) else self.examples.batch(rows[:1]).unscored()
+        share = self.examples.batch(mine if len(mine) else rows[:1])
+        first = batch - batch % self.accumulate
+        step = [self.numbers[first + i] for i in range(self.accumulate)]
+        targets = sum(int(self.examples.targets[those].sum()) for those in step)
+        tokens = int(self.examples.tokens[rows].sum())
+        return Share(share if len(mine) else share.unscored(), tokens, targets)
 
 
 class WholeBatches(Dataset[Batch], Generic[Batch]):

@@ -30,6 +30,16 @@ class LabelSplit:
         """Tokens of every text as they are in a batch, with <bos>: int64 (N, 1)."""
         return self.text.lengths[:, None] + 1
 
+    @property
+    def targets(self) -> np.ndarray:
+        """Predictions of every example: one, int64 (N,)."""
+        return np.ones(len(self), np.int64)
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """Tokens seen are those that are read: int64 (N,)."""
+        return self.lengths[:, 0]
+
     @cached_property
     def examples(self) -> list[Example]:
         """The examples as text."""

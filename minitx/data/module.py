@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from minitx.data.batches import TrainingBatches, WholeBatches
+from minitx.data.label_store import LabelSplit, LabelStore
+from minitx.data.pair_store import PairSplit, PairStore
 from minitx.data.token_store import TokenStore
 from minitx.data.windows import DisjointWindows, RandomWindows
+from minitx.errors import UserError
 
 # Tokens in a batch of evaluation: large enough to keep a device busy, small enough for its memory.
 EVALUATION_TOKENS = 8192
@@ -38,41 +42,36 @@ def _leave_signals_to_the_first(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-class LanguageModelingData(L.LightningDataModule):
-    """Random windows to train on; every split whole, in disjoint windows, to evaluate on.
+class StretchedData(L.LightningDataModule):
+    """Batches to train on without end; every split whole to evaluate on.
 
     What Lightning calls an epoch is here the stretch of steps from one validation to the next. It
     starts at the step the trainer has reached, so that a resumed run needs no state of its loader.
-    `batch_size` counts sequences over all devices. Raises UserError for a split shorter than one
-    context.
+
+    `evaluation` is what each split but train is evaluated on: whole batches, or single examples
+    where `evaluation_size` says how many of them make a batch.
     """
 
     def __init__(
         self,
-        store: TokenStore,
-        context: int,
-        batch_size: int,
-        seed: int,
+        evaluation: dict[str, Any],
+        evaluation_size: int | None,
         *,
         steps_an_epoch: int,
         accumulate: int = 1,
         workers: int = 0,
     ) -> None:
         super().__init__()
-        self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
+        self.evaluation, self.evaluation_size = evaluation, evaluation_size
         self.steps_an_epoch, self.accumulate, self.workers = steps_an_epoch, accumulate, workers
-        self.train_windows(rank=0, world_size=1)  # say now that a split is too short
-        self.evaluation = {
-            split: DisjointWindows(store.split(split), context)
-            for split in store.splits
-            if split != "train"
-        }
 
-    def train_windows(self, rank: int, world_size: int) -> RandomWindows:
-        """The batches of one of the processes that train together."""
-        return RandomWindows(
-            self.store.split("train"), self.context, self.batch_size, self.seed, rank, world_size
-        )
+    def training_batches(self, rank: int, world_size: int) -> Dataset[Any]:
+        """The batches, by number, of one of the processes that train together."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to train on, in plain figures."""
+        raise NotImplementedError
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
@@ -83,7 +82,7 @@ class LanguageModelingData(L.LightningDataModule):
         if trainer.max_steps > 0:
             end = min(end, trainer.max_steps)
         return DataLoader(
-            self.train_windows(trainer.global_rank, trainer.world_size),
+            self.training_batches(trainer.global_rank, trainer.world_size),
             sampler=Batches(step * self.accumulate, end * self.accumulate),
             batch_size=None,  # the data set gives whole batches
             num_workers=self.workers,
@@ -100,9 +99,92 @@ class LanguageModelingData(L.LightningDataModule):
     def _whole(self, split: str) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None
-        windows = self.evaluation[split]
+        examples = self.evaluation[split]
         return DataLoader(
-            windows,
-            sampler=Batches(trainer.global_rank, len(windows), trainer.world_size),
-            batch_size=evaluation_batch(self.context),
+            examples,
+            sampler=Batches(trainer.global_rank, len(examples), trainer.world_size),
+            batch_size=self.evaluation_size,
+        )
+
+
+class LanguageModelingData(StretchedData):
+    """Random windows to train on, disjoint windows to evaluate on.
+
+    `batch_size` counts windows over all devices. Raises UserError for a split shorter than one
+    context.
+    """
+
+    def __init__(
+        self, store: TokenStore, context: int, batch_size: int, seed: int, **stretches: int
+    ) -> None:
+        self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
+        self.training_batches(rank=0, world_size=1)  # say now that a split is too short
+        evaluation = {
+            split: DisjointWindows(store.split(split), context)
+            for split in store.splits
+            if split != "train"
+        }
+        super().__init__(evaluation, evaluation_batch(context), **stretches)
+
+    def training_batches(self, rank: int, world_size: int) -> RandomWindows:
+        """The windows of one of the processes that train together."""
+        return RandomWindows(
+            self.store.split("train"), self.context, self.batch_size, self.seed, rank, world_size
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {"train_tokens": len(self.store.split("train"))}
+
+
+class ExampleData(StretchedData):
+    """Pairs, or texts with labels, in batches of `batch_tokens` tokens over all devices.
+
+    Training leaves out what is longer than `context`. Evaluation may leave nothing out: raises
+    UserError where one of its examples is longer, and where no example to train on is as short.
+    """
+
+    def __init__(
+        self,
+        store: PairStore | LabelStore,
+        context: int,
+        batch_tokens: int,
+        seed: int,
+        **stretches: int,
+    ) -> None:
+        self.store, self.context, self.batch_tokens, self.seed = store, context, batch_tokens, seed
+        self.train = store.split("train")
+        splits = {name: store.split(name) for name in store.splits if name != "train"}
+        for split in splits.values():
+            require_context(split, context)
+        batches = {name: WholeBatches(split, EVALUATION_TOKENS) for name, split in splits.items()}
+        super().__init__(batches, None, **stretches)
+
+    def facts(self) -> dict[str, Any]:
+        numbers = self.training_batches(rank=0, world_size=1).numbers
+        return {
+            "train_examples": len(self.train),
+            "train_examples_left_out": numbers.dropped,
+            "batches_an_epoch": numbers.per_epoch,
+            "padding_share": round(numbers.padding_share(), 4),
+        }
+
+    def training_batches(self, rank: int, world_size: int) -> TrainingBatches[Any]:
+        """The batches of one of the processes that train together."""
+        return TrainingBatches(
+            self.train,
+            self.context,
+            self.batch_tokens,
+            self.seed,
+            rank,
+            world_size,
+            self.accumulate,
+        )
+
+
+def require_context(split: PairSplit | LabelSplit, context: int) -> None:
+    """Raises UserError where an example is longer: evaluation leaves out none."""
+    if (longest := int(split.lengths.max())) > context:
+        raise UserError(
+            f"model.context={context} is too short for the {split.name} split, whose longest "
+            f"example has {longest} tokens; set model.context={longest}"
         )

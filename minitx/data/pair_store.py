@@ -30,6 +30,16 @@ class PairSplit:
         """Tokens of source and target as they are in a batch, with <eos>: int64 (N, 2)."""
         return np.stack([self.source.lengths, self.target.lengths], axis=1) + 1
 
+    @property
+    def targets(self) -> np.ndarray:
+        """Predictions of every pair, one a target token: int64 (N,)."""
+        return self.lengths[:, 1]
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """Tokens seen are those of targets: int64 (N,)."""
+        return self.targets
+
     @cached_property
     def pairs(self) -> list[Pair]:
         """The pairs as text, with all their references."""

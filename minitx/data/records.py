@@ -39,6 +39,19 @@ def count_lines(path: Path) -> int:
     return count
 
 
+def two_texts(fields: tuple[str, str], texts: Sequence[str]) -> tuple[str, str]:
+    """Two texts without the white space around them.
+
+    Raises ValueError for an empty one, naming its field, and for one that UTF-8 cannot hold.
+    """
+    first, second = (text.strip() for text in texts)
+    for name, text in zip(fields, (first, second), strict=True):
+        if not text:
+            raise ValueError(f"the {name} is empty")
+        text.encode()  # a ValueError for half a surrogate pair, which JSON can spell
+    return first, second
+
+
 class RecordFile:
     """Records of two named texts, one a line: a .tsv of two columns, or a .jsonl; or gzipped.
 
@@ -50,7 +63,7 @@ class RecordFile:
     """
 
     def __init__(self, path: Path, fields: tuple[str, str]) -> None:
-        self.path, self.fields = path, fields
+        self.path, self.fields, self.where = path, fields, f"{path}, line"
         kinds = {".tsv": self._from_tsv, ".jsonl": self._from_json}
         kind = Path(path.name.removesuffix(".gz")).suffix
         if kind not in kinds:
@@ -62,17 +75,9 @@ class RecordFile:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(read_lines(self.path), 1):
             try:
-                yield self._record(line)
+                yield two_texts(self.fields, self._parse(line))
             except ValueError as error:
-                raise UserError(f"{self.path}, line {number}: {error}") from None
-
-    def _record(self, line: str) -> tuple[str, str]:
-        first, second = (text.strip() for text in self._parse(line))
-        for name, text in zip(self.fields, (first, second), strict=True):
-            if not text:
-                raise ValueError(f"the {name} is empty")
-            text.encode()  # a ValueError for half a surrogate pair, which JSON can spell
-        return first, second
+                raise UserError(f"{self.where} {number}: {error}") from None
 
     def _shape(self, kind: str) -> str:
         first, second = self.fields
@@ -120,24 +125,6 @@ class ParallelFiles:
                 if not text:
                     raise UserError(f"{path}, line {number}: the line is empty")
             yield first, second
-
-
-def data_set_files(
-    data_dir: Path | None, name: str, files: Sequence[str], origin: str
-) -> list[Path]:
-    """The files of a well-known data set, in the folder `name` under `data_dir`.
-
-    Raises UserError where one is missing; it says which files are needed and from where.
-    """
-    folder = Path(data_dir or "DIR", name)
-    paths = [folder / file for file in files]
-    missing = [path.name for path in paths if not path.is_file()]
-    if data_dir is None or missing:
-        raise UserError(
-            f"{name} needs {folder}/ with {', '.join(missing)}, from {origin}: "
-            "put them there and give data.dir=DIR"
-        )
-    return paths
 
 
 def _open(path: Path) -> IO[bytes]:

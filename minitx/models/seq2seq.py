@@ -56,14 +56,29 @@ class Seq2Seq(nn.Module):
         The logits at position t are for the token at t + 1. With a state, the tokens continue the
         target that it has read.
         """
+        features, state = self._features(tokens, memory, state)
+        return self.to_logits(features), state
+
+    def forward(
+        self,
+        source: Tensor,
+        source_padding: Tensor | None,
+        target_in: Tensor,
+        *,
+        logits: bool = True,
+    ) -> Tensor:
+        """source (B, S) and its padding, target_in int64 (B, T) -> logits (B, T, vocabulary).
+
+        The target needs no padding mask: nothing that precedes its padding sees it. With
+        `logits=False` it gives the features (B, T, C) that `to_logits` would make them from.
+        """
+        features, _ = self._features(target_in, self.encode(source, source_padding), None)
+        return self.to_logits(features) if logits else features
+
+    def _features(
+        self, tokens: Tensor, memory: Memory, state: Seq2SeqState | None
+    ) -> tuple[Tensor, Seq2SeqState]:
         past, decoder_state = (0, None) if state is None else state
         x = self.target_embedding(tokens, past)
         y, decoder_state = self.decoder(x, memory, decoder_state)
-        return self.to_logits(self.dropout(y)), Seq2SeqState(past + tokens.size(1), decoder_state)
-
-    def forward(self, source: Tensor, source_padding: Tensor | None, target_in: Tensor) -> Tensor:
-        """source (B, S) and its padding, target_in int64 (B, T) -> logits (B, T, vocabulary).
-
-        The target needs no padding mask: nothing that precedes its padding sees it.
-        """
-        return self.decode(target_in, self.encode(source, source_padding))[0]
+        return self.dropout(y), Seq2SeqState(past + tokens.size(1), decoder_state)

@@ -42,7 +42,22 @@ class Objective(L.LightningModule):
         self.step_loss = torch.zeros(())
 
     def loss(self, batch: Any) -> Tensor:
-        """What the training makes small: a scalar, the mean over the batch's targets in nats."""
+        """What the training makes small: a scalar, in nats.
+
+        The mean over all batches and devices of a step is the mean over the step's targets.
+        """
+        raise NotImplementedError
+
+    def tokens(self, batch: Any) -> int:
+        """What a training batch adds to the count of tokens seen, over all devices."""
+        raise NotImplementedError
+
+    def score(self, batch: Any) -> None:
+        """Adds a batch of evaluation to what is measured of a split."""
+        raise NotImplementedError
+
+    def scores(self) -> dict[str, float]:
+        """The metrics of the split so far, by name; then it begins anew."""
         raise NotImplementedError
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -77,6 +92,18 @@ class Objective(L.LightningModule):
     ) -> None:
         # The norm that clipping computes is the one we log: it is not computed twice.
         self.grad_norm = clip_gradients(self.model.parameters(), self.optimizer_config.clip_norm)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.score(batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.report("val", self.scores())
+
+    def on_test_epoch_end(self) -> None:
+        self.report("test", self.scores())
 
     def report(self, split: str, metrics: dict[str, float]) -> None:
         """Hands a split's metrics to the callbacks, one of which writes the row of their step."""

@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -101,7 +102,10 @@ def test_multi30k_is_the_usual() -> None:
 
 
 @pytest.mark.parametrize("data_dir", [None, Path("nowhere")])
-def test_multi30k_says_how_to_get_it(data_dir: Path | None) -> None:
+def test_multi30k_says_how_to_get_it(
+    data_dir: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)  # the hub is for test_hub.py
     with pytest.raises(UserError, match=r"multi30k/ with train\.en\.gz.*2016_flickr.*data\.dir="):
         multi30k(data_dir)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minitx.config import OptimizerConfig
 from minitx.optim import learning_rate_factor
 
-SCHEDULES = ["cosine", "linear", "inverse_sqrt", "constant"]
+SCHEDULES = ["cosine", "linear", "noam", "constant"]
 few_examples = settings(deadline=None, max_examples=25)
 
 
@@ -33,7 +33,7 @@ def test_warm_up_starts_near_zero_and_ends_near_the_peak(schedule):
         ("cosine", [0.1 + 0.9 * (1 + math.cos(0.3 * math.pi)) / 2, 0.55, 0.1]),
         ("linear", [0.73, 0.55, 0.1]),
         ("constant", [1.0, 1.0, 1.0]),
-        ("inverse_sqrt", [math.sqrt(100 / 301), math.sqrt(100 / 501), math.sqrt(100 / 1001)]),
+        ("noam", [math.sqrt(100 / 301), math.sqrt(100 / 501), math.sqrt(100 / 1001)]),
     ],
 )
 def test_values_after_warm_up(schedule, values):

@@ -1,0 +1,261 @@
+"""Figures, drawn by matplotlib: how a classifier confuses its classes.
+
+Only matplotlib's objects are used, never pyplot: nothing global is set, no window is opened, and
+figures may be drawn in several threads at once. The look is passed to each part of a figure from
+the constants below, so that a dark style or TeX in somebody's matplotlibrc does not get into it.
+"""
+
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import ceil
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.image import AxesImage
+
+# The look of every figure. Lengths are in inches, font sizes in points.
+DPI = 150
+TITLE_SIZE, TEXT_SIZE, SMALLEST_SIZE = 12.0, 10.0, 6.0
+INK, PAPER, MUTED, LINE, NO_DATA = "black", "white", "#595959", "#d0d0d0", "#ececec"
+SHARES = "Blues"  # light to dark, told apart with any kind of colour blindness (ColorBrewer)
+# matplotlib brings the first of these; the others, where installed, hold what it lacks.
+FONTS = (
+    "DejaVu Sans",
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "WenQuanYi Zen Hei", "Arial Unicode MS"),
+)
+LONGEST_NAME = 24  # characters
+
+# The layout of a matrix.
+WIDEST_CELL, NARROWEST_CELL, SIDE, LONGEST_SIDE = 1.0, 0.22, 6.5, 22.0
+MOST_NUMBERED = 20  # classes; beyond that, numbers in the cells are a grey haze
+
+
+def draw_confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> bytes:
+    """The figure of `confusion_matrix` as a PNG. Raises ValueError as that does."""
+    return png(confusion_matrix(counts, labels, title))
+
+
+def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
+    """What a classifier took for what: true classes down, predicted classes across.
+
+    `counts` is (classes, classes), integers: counts[i, j] examples of class i predicted as class j.
+    A cell's colour is its share of the row, from 0 to 1, so that rare classes are readable; it
+    holds the count and the share where they fit. Recall stands at the right, precision below. A
+    class without examples has no shares and no recall: its row is grey. Long names are shortened.
+
+    Raises ValueError where `counts` is not one row and one column for each of one label or more.
+    """
+    classes = len(labels)
+    if classes == 0 or counts.shape != (classes, classes):
+        raise ValueError(f"counts {counts.shape} do not fit {classes} labels")
+    names = [_drawable(_shortened(label)) for label in labels]
+    # As wide as is pleasant, then as narrow as a line of text, then as narrow as it must be.
+    cell = min(max(SIDE / classes, NARROWEST_CELL), WIDEST_CELL, LONGEST_SIDE / classes)
+    side = cell * classes
+    size = min(max(36 * cell, SMALLEST_SIZE), TEXT_SIZE)  # half the height of a row
+
+    figure = _figure(side, side)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_frame_on(False)
+    axes.grid(False)
+    shares = row_shares(counts)
+    colours = matplotlib.colormaps[SHARES].with_extremes(bad=NO_DATA)
+    image = axes.imshow(
+        shares,
+        colours,
+        vmin=0,
+        vmax=1,
+        aspect="equal",
+        interpolation="nearest",
+        origin="upper",
+    )
+    edges = np.arange(classes + 1) - 0.5
+    for draw in (axes.hlines, axes.vlines):
+        draw(edges, -0.5, classes - 0.5, LINE, linewidth=min(cell, 0.8), clip_on=False)
+
+    if classes <= MOST_NUMBERED:
+        _write_cells(axes, counts, shares, image.to_rgba(shares), cell)
+    step = ceil(1.2 * size / (72 * cell))  # every so-many-th class has room for its name
+    named = range(0, classes, step)
+    _name_classes(axes, counts, names, named, size, cell)
+    _write_margins(axes, counts, named, size, cell)
+    width = int((side + 1.5) / 0.09)  # characters, about as wide as the picture
+    lines = textwrap.fill(_drawable(title), width, break_on_hyphens=False, break_long_words=False)
+    axes.set_title(lines, loc="left", pad=12, size=TITLE_SIZE, **_text())
+
+    _add_scale(figure, image, side)
+    return figure
+
+
+def row_shares(counts: np.ndarray) -> np.ndarray:
+    """Each count as a share of its row, 0 to 1, float64; NaN in rows that hold nothing."""
+    return _ratios(counts, counts.sum(axis=1, keepdims=True))
+
+
+def png(figure: Figure) -> bytes:
+    """The figure at DPI dots an inch, cropped to what is drawn; equal bytes for equal figures."""
+    file = io.BytesIO()
+    figure.savefig(
+        file, format="png", dpi=DPI, facecolor=PAPER, bbox_inches="tight", pad_inches=0.15
+    )
+    return file.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure that draws to memory; `png` adds room for what lies outside of its size."""
+    figure = Figure((width, height), dpi=DPI, facecolor=PAPER)
+    figure.set_layout_engine("none")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _text(colour: str = INK) -> dict[str, Any]:
+    """How every text is drawn: as it stands, a $ or a backslash included."""
+    return {"color": colour, "family": _fonts(), "parse_math": False, "usetex": False}
+
+
+@cache
+def _fonts() -> list[str]:
+    installed = set(fontManager.get_font_names())
+    return [name for name in FONTS if name in installed]
+
+
+def _drawable(text: str) -> str:
+    """The text in one line, with boxes for the characters that no font here holds.
+
+    matplotlib draws such boxes by itself, but with a warning for each character.
+    """
+    fonts = [get_font(findfont(name)) for name in _fonts()]
+    text = " ".join(text.split())
+    return "".join(c if any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
+
+
+def _ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
+    """parts / wholes, and NaN where the whole is zero."""
+    return parts / np.where(wholes == 0, np.nan, wholes)
+
+
+def _percent(share: float) -> str:
+    """Whole percents; what is not quite nothing or not quite all is not rounded to it."""
+    if np.isnan(share):
+        return "–"
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return f"{share:.0%}"
+
+
+def _extent(axes: Axes, texts: Iterable[str], size: float) -> np.ndarray:
+    """Width and height in inches that hold any of the texts."""
+    boxes = []
+    for text in texts:
+        probe = axes.text(0, 0, text, size=size, **_text())
+        box = probe.get_window_extent()
+        boxes.append((box.width, box.height))
+        probe.remove()
+    return np.max(boxes, axis=0) / DPI
+
+
+def _write_cells(
+    axes: Axes, counts: np.ndarray, shares: np.ndarray, colours: np.ndarray, cell: float
+) -> None:
+    """Counts with shares, or counts alone, or nothing: what is readable in cells of this size."""
+    numbers = [f"{count:,}" for count in counts.flat]
+    both = [
+        f"{number}\n{_percent(share)}" if count else number
+        for number, count, share in zip(numbers, counts.flat, shares.flat, strict=True)
+    ]
+    for texts in (both, numbers):
+        room = 0.85 * cell / _extent(axes, set(texts), TEXT_SIZE).max()
+        size = TEXT_SIZE * min(1, room)
+        if size >= SMALLEST_SIZE:
+            break
+    else:
+        return
+    for (row, column), text in zip(np.ndindex(counts.shape), texts, strict=True):
+        # Zeros step back, so that the mistakes stand out.
+        ink = _readable(colours[row, column]) if counts[row, column] else MUTED
+        axes.text(column, row, text, ha="center", va="center", size=size, **_text(ink))
+
+
+def _readable(colour: np.ndarray) -> str:
+    """Ink or paper, whichever contrasts more with a colour (r, g, b, ...), each 0 to 1.
+
+    Relative luminance as in WCAG 2.1; ink is better where (l + 0.05)^2 > 0.05 * 1.05.
+    """
+    red, green, blue = np.where(
+        colour[:3] <= 0.04045, colour[:3] / 12.92, ((colour[:3] + 0.055) / 1.055) ** 2.4
+    )
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return INK if (luminance + 0.05) ** 2 > 0.05 * 1.05 else PAPER
+
+
+def _name_classes(
+    axes: Axes,
+    counts: np.ndarray,
+    names: list[str],
+    named: Sequence[int],
+    size: float,
+    cell: float,
+) -> None:
+    """Names down the left with the number of examples, and along the top, slanted if too wide."""
+    across = [names[index] for index in named]
+    down = [f"{names[index]} ({counts[index].sum():,})" for index in named]
+    axes.set_xticks(named, across, size=size, **_text())
+    axes.set_yticks(named, down, size=size, **_text())
+    axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    if _extent(axes, across, size)[0] > 0.95 * cell:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, rotation_mode="anchor", ha="left", va="center")
+    axes.xaxis.set_label_position("top")
+    axes.set_xlabel("predicted class", size=TEXT_SIZE, labelpad=8, **_text(MUTED))
+    axes.set_ylabel("true class", size=TEXT_SIZE, labelpad=8, **_text(MUTED))
+
+
+def _write_margins(
+    axes: Axes, counts: np.ndarray, named: Sequence[int], size: float, cell: float
+) -> None:
+    """Recall at the right of the rows, precision below the columns."""
+    right = counts.diagonal()
+    recalls = [_percent(share) for share in _ratios(right, counts.sum(axis=1))]
+    precisions = [_percent(share) for share in _ratios(right, counts.sum(axis=0))]
+    turned = 90 if _extent(axes, precisions, size)[0] > 0.85 * cell else 0
+    end = len(counts) - 0.5
+
+    def write(text: str, at: tuple[float, float], offset: tuple[float, float], **how: Any) -> None:
+        axes.annotate(
+            text, at, offset, textcoords="offset points", size=size, **how, **_text(MUTED)
+        )
+
+    for index in named:
+        write(recalls[index], (end, index), (6, 0), va="center_baseline")
+        write(precisions[index], (index, end), (0, -6), ha="center", va="top", rotation=turned)
+    write("recall", (end, -0.5), (6, 3.5), va="bottom")
+    write("precision", (-0.5, end), (-4, -6), ha="right", va="top")
+
+
+def _add_scale(figure: Figure, image: AxesImage, side: float) -> None:
+    """What the colours mean, to the right of the recalls and level with the first rows."""
+    height = min(side, 3.0)
+    # (left, bottom, width, height) as shares of the figure, which is the matrix alone.
+    bar = figure.add_axes((1 + 0.75 / side, 1 - height / side, 0.12 / side, height / side))
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    scale = figure.colorbar(image, bar)
+    scale.outline.set_visible(False)
+    bar.grid(False)
+    bar.set_yticks(ticks, [_percent(tick) for tick in ticks], size=TEXT_SIZE - 1, **_text(MUTED))
+    bar.tick_params(length=0)
+    bar.set_ylabel("share of the true class", size=TEXT_SIZE - 1, **_text(MUTED))

@@ -1,0 +1,112 @@
+"""All that differs between the objectives, around a training loop and folders that do not."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from minitx.composition import to_plain
+from minitx.config import Config, DecodingConfig
+from minitx.data.label_store import LabelStore
+from minitx.data.module import StretchedData
+from minitx.data.pair_store import PairStore
+from minitx.data.token_store import TokenStore, default_cache_dir
+from minitx.errors import UserError
+from minitx.tasks.base import Objective
+from minitx.vocabulary import Vocabulary
+
+
+@dataclass
+class Evaluation:
+    """A model measured on a split.
+
+    `intervals` are 95% bootstrap intervals of some of the `metrics`, `signatures` say how some were
+    computed. `outputs` is a plain dict for each example, as outputs_<split>.jsonl holds them.
+    `confusion` is int64 (labels, labels), the true class down.
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    signatures: list[str] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    confusion: np.ndarray | None = None
+
+
+class Setup(ABC):
+    """A task as its config has it: its corpus, opened, and what is made from that.
+
+    Subclasses open the corpus in __init__, which raises UserError where it cannot be had.
+    """
+
+    config: Config
+    store: TokenStore | PairStore | LabelStore
+    vocabulary: Vocabulary
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @abstractmethod
+    def data(self) -> StretchedData:
+        """The batches. Raises UserError for a split that cannot be trained or evaluated on."""
+
+    @abstractmethod
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> Objective:
+        """What the model is to learn; `done()` is how far the training is, from 0 to 1."""
+
+    @abstractmethod
+    def callbacks(self, folder: Path) -> list[Callback]:
+        """What is to be shown in the run's folder beside the metrics."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        """The model, in eval mode, measured on a whole split."""
+
+    def archive(self) -> dict[str, Any]:
+        """The plain values that make a checkpoint complete by itself."""
+        return {
+            "config": to_plain(self.config),
+            **self.vocabulary.to_plain(),
+            "data_fingerprint": self.store.fingerprint,
+        }
+
+    @property
+    def data_dir(self) -> Path | None:
+        """Where the well-known corpora are."""
+        return Path(self.config.data.dir) if self.config.data.dir else None
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where tokenised corpora are kept."""
+        named = self.config.data.cache_dir
+        return Path(named) if named else default_cache_dir()
+
+    def own_file(self, example: str) -> Path:
+        """The user's file. Raises UserError where none was named."""
+        if self.config.data.path is None:
+            name = self.config.task.name
+            raise UserError(f"task={name} needs your file: data.path={example}")
+        return Path(self.config.data.path)
+
+    def stretches(self) -> dict[str, int]:
+        """What all data modules take from the config."""
+        trainer = self.config.trainer
+        return {
+            "steps_an_epoch": trainer.val_every,
+            "accumulate": trainer.accumulate,
+            "workers": self.config.data.workers,
+        }
+
+    def batch_tokens(self) -> int:
+        """The budget of a batch of examples. Raises UserError where the config has another."""
+        data = self.config.data
+        if data.batch_size is not None or data.batch_tokens is None:
+            raise UserError(
+                f"task={self.config.task.name} has examples of different lengths: say how many "
+                "tokens make a batch, data.batch_tokens=4000, in place of data.batch_size"
+            )
+        return data.batch_tokens

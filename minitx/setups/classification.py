@@ -1,0 +1,101 @@
+"""Classification, set up."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from minitx.callbacks import DrawConfusion
+from minitx.config import Config, DecodingConfig
+from minitx.data.batches import WholeBatches
+from minitx.data.label_store import open_labels
+from minitx.data.labels import LabelCorpus, genre, label_file, sst2, trec
+from minitx.data.module import EVALUATION_TOKENS, ExampleData, require_context
+from minitx.data.progress import progress
+from minitx.scores import accuracy, confusion, macro_f1
+from minitx.setups.base import Evaluation, Setup
+from minitx.tasks.classification import Classification
+from minitx.vocabulary import LabelVocabulary
+
+
+class ClassificationSetup(Setup):
+    """Texts, each with one of some labels."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        data = config.data
+        self.budget = self.batch_tokens()
+        corpus = self._corpus()
+        self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
+        self.vocabulary = LabelVocabulary(self.store.tokenizer, self.store.labels)
+
+    def _corpus(self) -> LabelCorpus:
+        match self.config.task.name:
+            case "genre":
+                return genre()
+            case "sst2":
+                return sst2(self.data_dir)
+            case "trec":
+                return trec(self.data_dir)
+        return label_file(self.own_file("my.tsv"), self.config.data.held_out)
+
+    def data(self) -> ExampleData:
+        config = self.config
+        return ExampleData(
+            self.store, config.model.context, self.budget, config.seed, **self.stretches()
+        )
+
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> Classification:
+        return Classification(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            labels=len(self.store.labels),
+            label_smoothing=self.config.task.label_smoothing,
+        )
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [DrawConfusion(folder, self.store.labels)]
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        device = next(model.parameters()).device
+        examples = self.store.split(split)
+        require_context(examples, self.config.model.context)
+        batches = WholeBatches(examples, EVALUATION_TOKENS)
+        probabilities = np.zeros((len(examples), len(self.store.labels)))
+        with progress() as watch:
+            numbers = watch(f"measuring {split}", range(len(batches)), len(batches), lambda _: 1)
+            for j in numbers:
+                batch = batches[j]
+                logits = model(batch.tokens.to(device), batch.padding.to(device))
+                probabilities[batches.rows[j]] = logits.double().softmax(dim=-1).cpu().numpy()
+        predicted, true = probabilities.argmax(axis=1), examples.labels
+        labels = len(self.store.labels)
+        scores = {
+            "accuracy": accuracy(predicted, true),
+            "macro_f1": macro_f1(predicted, true, labels),
+        }
+        chosen = probabilities[np.arange(len(true)), true]
+        return Evaluation(
+            metrics={"loss": float(-np.log(np.maximum(chosen, 1e-300)).mean())}
+            | {name: score.value for name, score in scores.items()},
+            intervals={name: (score.low, score.high) for name, score in scores.items()},
+            outputs=[
+                {
+                    "text": example.text,
+                    "label": example.label,
+                    "predicted": self.store.labels[best],
+                    "probability": float(row[best]),
+                }
+                for example, best, row in zip(
+                    examples.examples, predicted, probabilities, strict=True
+                )
+            ],
+            confusion=confusion(predicted, true, labels),
+        )

@@ -1,0 +1,102 @@
+"""Language modelling, set up."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+from torch.utils.data import DataLoader
+
+from minitx.callbacks import WriteSamples
+from minitx.config import Config, DecodingConfig
+from minitx.data.corpora import Corpus, shakespeare, text_file, tiny_shakespeare
+from minitx.data.module import LanguageModelingData, evaluation_batch
+from minitx.data.progress import progress
+from minitx.data.token_store import open_tokens
+from minitx.data.windows import DisjointWindows
+from minitx.decoding import generate
+from minitx.errors import UserError
+from minitx.metrics import TextLoss
+from minitx.models.language_model import LanguageModel
+from minitx.setups.base import Evaluation, Setup
+from minitx.tasks.language_modeling import LanguageModeling
+from minitx.vocabulary import TextVocabulary
+
+SAMPLE = 200  # tokens
+
+
+class LanguageModelingSetup(Setup):
+    """A text, cut into windows of `model.context` tokens, each token predicted from those before."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        data = config.data
+        if data.batch_size is None or data.batch_tokens is not None:
+            raise UserError(
+                f"task={config.task.name} has windows of one length: say how many make a batch, "
+                "data.batch_size=12, in place of data.batch_tokens"
+            )
+        if data.batch_size % config.trainer.devices:
+            raise UserError(
+                f"data.batch_size={data.batch_size} cannot be shared by trainer.devices="
+                f"{config.trainer.devices}: make it a multiple"
+            )
+        self.batch_size = data.batch_size
+        self.store = open_tokens(self._corpus(), data.tokenizer, data.vocab_size, self.cache_dir)
+        self.vocabulary = TextVocabulary(self.store.tokenizer)
+
+    def _corpus(self) -> Corpus:
+        if self.config.task.name == "tiny_shakespeare":
+            return tiny_shakespeare(self.data_dir)
+        if self.config.task.name == "text":
+            return text_file(self.own_file("my.txt"), self.config.data.held_out)
+        return shakespeare()
+
+    def data(self) -> LanguageModelingData:
+        return LanguageModelingData(
+            self.store,
+            self.config.model.context,
+            self.batch_size,
+            self.config.seed,
+            **self.stretches(),
+        )
+
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> LanguageModeling:
+        return LanguageModeling(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            byte_lengths=torch.from_numpy(self.store.tokenizer.byte_lengths()),
+            label_smoothing=self.config.task.label_smoothing,
+        )
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [WriteSamples(folder, self._sample)]
+
+    def _sample(self, model: nn.Module, device: torch.device) -> str:
+        """What the model writes of itself. It draws from a generator of its own."""
+        assert isinstance(model, LanguageModel)
+        try:
+            start = self.store.tokenizer.encode("\n")
+        except UserError:  # a text of one line
+            start = [int(self.store.split("train")[0])]
+        generator = torch.Generator(device).manual_seed(self.config.seed)
+        prompt = torch.tensor([start], device=device)
+        tokens = generate(model, prompt, SAMPLE, generator, temperature=0.8)
+        return self.store.tokenizer.decode([int(token) for token in tokens])
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        device = next(model.parameters()).device
+        context = self.config.model.context
+        windows = DisjointWindows(self.store.split(split), context)
+        losses = TextLoss(torch.from_numpy(self.store.tokenizer.byte_lengths())).to(device)
+        loader = DataLoader(windows, batch_size=evaluation_batch(context))
+        with progress() as watch:
+            for inputs, targets in watch(f"measuring {split}", loader, len(loader), lambda _: 1):
+                logits, _ = model(inputs.to(device))
+                losses.update(logits, targets.to(device))
+        return Evaluation(losses.compute())

@@ -1,0 +1,32 @@
+"""What the objectives over separate examples share: steps whose batches differ in size."""
+
+from typing import Any
+
+from torch import Tensor
+
+from minitx.data.batches import Share
+from minitx.tasks.base import Objective
+
+
+class ExampleObjective(Objective):
+    """Examples of different lengths make batches of different numbers of targets.
+
+    A mean of the batches' means would weigh a target by the company it has. So losses are summed,
+    and divided by the targets of the whole step.
+    """
+
+    def __init__(self, *args: Any, label_smoothing: float = 0.0) -> None:
+        super().__init__(*args)
+        self.label_smoothing = label_smoothing
+
+    def summed_loss(self, batch: Any) -> Tensor:
+        """The sum over a batch's targets, in nats: a scalar."""
+        raise NotImplementedError
+
+    def loss(self, batch: Share[Any]) -> Tensor:
+        # Lightning takes the mean over the batches of a step, DDP the mean over the devices.
+        shares = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return self.summed_loss(batch.batch) * (shares / batch.targets)
+
+    def tokens(self, batch: Share[Any]) -> int:
+        return batch.tokens
