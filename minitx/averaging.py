@@ -107,7 +107,7 @@ class MovingAverage(L.Callback):
         if not self.average:
             return
         state, weights = checkpoint["state_dict"], list(pl_module.parameters())
-        for key, values in ((RAW, weights), ("state_dict", self.average)):
+        for key, values in ((RAW, self.raw or weights), ("state_dict", self.average)):
             value_of = dict(zip(weights, values, strict=True))
             # A weight that two modules share has two names.
             names = pl_module.named_parameters(remove_duplicate=False)

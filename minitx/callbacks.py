@@ -185,11 +185,11 @@ class DrawConfusion(L.Callback):
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, Classification)
-        from minitx.figures import confusion_matrix, png  # matplotlib takes its time
+        from minitx.figures import draw_confusion  # matplotlib takes its time
 
-        figure = confusion_matrix(pl_module.confusion.cpu().numpy(), self.labels, "test")
+        picture = draw_confusion(pl_module.confusion.cpu().numpy(), self.labels, "test")
         path = self.folder / CONFUSION.format(split="test")
-        write_bytes_atomically(path, png(figure))
+        write_bytes_atomically(path, picture)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("confusion", [str(path)])

@@ -315,7 +315,5 @@ class PredictConfig:
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     text: str | None = key(None, "a text to classify [the lines of standard input]")
     input: str | None = key(None, "a file of texts, one a line")
-    output: str | None = key(
-        None, "a .jsonl file for labels and probabilities [standard output]"
-    )
+    output: str | None = key(None, "a .jsonl file for labels and probabilities [standard output]")
     device: str = key("cpu", "cpu, cuda, mps, ...")

@@ -150,7 +150,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     compared = [name for name in COMPARED_METRICS if name in found]
     for column in ("parameters", *compared, "tokens/s"):
         table.add_column(column, justify="right", no_wrap=True)
-    for (folder, words), summary in zip(runs, summaries, strict=True):
+    for (_, words), summary in zip(runs, summaries, strict=True):
         metrics = summary["metrics"]
         own = " ".join(word for word in words if word not in common)
         table.add_row(

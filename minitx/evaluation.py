@@ -17,6 +17,7 @@ from minitx.run import Run, load
 from minitx.scores import RESAMPLES
 from minitx.setups import open_setup
 from minitx.setups.base import Evaluation
+from minitx.vocabulary import LabelVocabulary
 
 
 def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
@@ -65,10 +66,11 @@ def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
         lines = [json.dumps(output, ensure_ascii=False) + "\n" for output in evaluation.outputs]
         write_atomically(run.folder / files[-1], "".join(lines))
     if evaluation.confusion is not None:
-        from minitx.figures import confusion_matrix, png  # matplotlib takes its time
+        from minitx.figures import draw_confusion  # matplotlib takes its time
 
         files.append(CONFUSION.format(split=split))
-        labels = run.vocabulary.labels  # type: ignore[union-attr]
-        figure = confusion_matrix(evaluation.confusion, labels, f"{run.config.task.name}, {split}")
-        write_bytes_atomically(run.folder / files[-1], png(figure))
+        assert isinstance(run.vocabulary, LabelVocabulary)
+        title = f"{run.config.task.name}, {split}"
+        picture = draw_confusion(evaluation.confusion, run.vocabulary.labels, title)
+        write_bytes_atomically(run.folder / files[-1], picture)
     return files

@@ -1,6 +1,7 @@
 """How good outputs and predictions are, over a whole split, with intervals.
 
-The functions over texts take `outputs` (n texts) and `references` (n lists of texts, one or more each).
+The functions over texts take `outputs` (n texts) and `references` (n lists of texts, one or more
+each).
 """
 
 from collections.abc import Sequence

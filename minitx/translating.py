@@ -1,7 +1,7 @@
 """Outputs of a sequence-to-sequence model, as text."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -80,7 +80,7 @@ def warn_of_unknown(text: str, ids: Sequence[int], tokenizer: SequenceTokenizer)
         print(f"note: {text!r} has {unit} that the model never saw", file=sys.stderr)
 
 
-def read_source(ids: Sequence[int]) -> list[int]:
+def read_source(ids: Iterable[int]) -> list[int]:
     """A source's ids as the model reads them."""
     return [*map(int, ids), EOS]
 

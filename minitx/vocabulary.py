@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from minitx.config import CLASSIFICATION, SEQUENCE_TO_SEQUENCE, ModelConfig
 from minitx.data.sequence_tokenizers import SequenceTokenizer
 from minitx.data.tokenizers import Tokenizer
 from minitx.errors import UserError
 from minitx.folder import SOURCE_TOKENIZER, TARGET_TOKENIZER, TOKENIZER, write_atomically
 from minitx.models.build import classifier, language_model, sequence_to_sequence
+from minitx.models.classifier import Classifier
+from minitx.models.language_model import LanguageModel
+from minitx.models.seq2seq import Seq2Seq
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TextVocabulary:
 
     tokenizer: Tokenizer
 
-    def build(self, config: ModelConfig) -> nn.Module:
+    def build(self, config: ModelConfig) -> LanguageModel:
         """A `LanguageModel`, freshly initialised. Raises ValueError as `language_model`."""
         return language_model(config, self.tokenizer.vocab_size)
 
@@ -44,7 +45,7 @@ class PairVocabulary:
     source: SequenceTokenizer
     target: SequenceTokenizer
 
-    def build(self, config: ModelConfig) -> nn.Module:
+    def build(self, config: ModelConfig) -> Seq2Seq:
         """A `Seq2Seq`, freshly initialised. Raises ValueError as `sequence_to_sequence`."""
         if config.share_embeddings and self.source.fingerprint != self.target.fingerprint:
             raise ValueError("model.share_embeddings=true needs one vocabulary: data.joint=true")
@@ -67,7 +68,7 @@ class LabelVocabulary:
     tokenizer: SequenceTokenizer
     labels: tuple[str, ...]
 
-    def build(self, config: ModelConfig) -> nn.Module:
+    def build(self, config: ModelConfig) -> Classifier:
         """A `Classifier`, freshly initialised. Raises ValueError as `classifier`."""
         return classifier(config, self.tokenizer.vocab_size, len(self.labels))
 

@@ -11,7 +11,7 @@ from torch import nn
 from minitx.callbacks import DrawConfusion
 from minitx.config import Config, DecodingConfig
 from minitx.data.batches import WholeBatches
-from minitx.data.label_store import open_labels
+from minitx.data.label_store import LabelStore, open_labels
 from minitx.data.labels import LabelCorpus, genre, label_file, sst2, trec
 from minitx.data.module import EVALUATION_TOKENS, ExampleData, require_context
 from minitx.data.progress import progress
@@ -23,6 +23,9 @@ from minitx.vocabulary import LabelVocabulary
 
 class ClassificationSetup(Setup):
     """Texts, each with one of some labels."""
+
+    store: LabelStore
+    vocabulary: LabelVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -13,7 +13,7 @@ from minitx.config import Config, DecodingConfig
 from minitx.data.corpora import Corpus, shakespeare, text_file, tiny_shakespeare
 from minitx.data.module import LanguageModelingData, evaluation_batch
 from minitx.data.progress import progress
-from minitx.data.token_store import open_tokens
+from minitx.data.token_store import TokenStore, open_tokens
 from minitx.data.windows import DisjointWindows
 from minitx.decoding import generate
 from minitx.errors import UserError
@@ -27,7 +27,10 @@ SAMPLE = 200  # tokens
 
 
 class LanguageModelingSetup(Setup):
-    """A text, cut into windows of `model.context` tokens, each token predicted from those before."""
+    """A text in windows of `model.context` tokens, each token predicted from those before it."""
+
+    store: TokenStore
+    vocabulary: TextVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

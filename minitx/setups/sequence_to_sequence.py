@@ -10,7 +10,7 @@ from torch import nn
 from minitx.callbacks import WriteSamples
 from minitx.config import Config, DecodingConfig
 from minitx.data.module import ExampleData, require_context
-from minitx.data.pair_store import open_pairs
+from minitx.data.pair_store import PairStore, open_pairs
 from minitx.data.pairs import PairCorpus, cmudict, multi30k, pair_file, parallel_files
 from minitx.models.seq2seq import Seq2Seq
 from minitx.scores import bleu, chrf, phoneme_error_rate, word_error_rate
@@ -24,6 +24,9 @@ SAMPLES = 8  # pairs of val whose outputs are shown while a run trains
 
 class SequenceToSequenceSetup(Setup):
     """Pairs of a source and its targets, of which the first is learned."""
+
+    store: PairStore
+    vocabulary: PairVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

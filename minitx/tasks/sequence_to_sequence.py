@@ -28,6 +28,7 @@ class SequenceToSequence(ExampleObjective):
     def summed_loss(self, batch: PairBatch) -> Tensor:
         features = self.model(batch.source, batch.source_padding, batch.target_in, logits=False)
         to_logits = self.model.to_logits
+        assert isinstance(to_logits, nn.Linear)
         return summed_cross_entropy(features, to_logits, batch.target_out, self.label_smoothing)
 
     def score(self, batch: PairBatch) -> None:
