@@ -41,12 +41,16 @@ class Clock(L.Callback):
         self.spent = 0.0
         self.started: float | None = None
         self.step_began: float | None = None
+        self.fitting = False
 
     @property
     def elapsed(self) -> float:
         """Seconds of fitting so far, whatever was done in them."""
         now = 0.0 if self.started is None else time.monotonic() - self.started
         return self.elapsed_before + now
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self.fitting = stage == "fit"
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
         # A run that resumes within an epoch gets no on_train_epoch_start.
@@ -85,6 +89,8 @@ class Clock(L.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not self.fitting:  # a test of the best checkpoint does not turn the clock back
+            return
         self.tokens = state_dict["tokens"]
         self.training_seconds = state_dict["training_seconds"]
         self.elapsed_before = self.spent = state_dict["elapsed"]

@@ -114,7 +114,7 @@ def load(repository: str) -> Any:
 
     Only data files are read: `datasets` has run no code of a repository since version 4. Offline,
     or where the hub does not answer, the local copy is taken. Raises ImportError where `datasets`
-    is not installed, and all that it raises.
+    is not installed, and whatever `datasets` and `huggingface_hub` raise.
     """
     # Imported here, as it takes a second and nothing else wants it.
     from datasets import config, load_dataset

@@ -162,7 +162,11 @@ def _position(config: ModelConfig) -> Sinusoidal | Learned | None:
 
 
 def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = False) -> Stack:
-    """Residual blocks around the mixer that the config names; a decoder's with cross-attention."""
+    """Residual blocks around the mixer that the config names; a decoder's with cross-attention.
+
+    Dropout falls on what sublayers add to the stream (Vaswani et al. 2017, section 5.4), and not
+    on attention weights, whose fused kernel on CPUs knows none.
+    """
     mixer = _mixer_factory(config, causal)
     blocks = [
         Block(
@@ -174,7 +178,6 @@ def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = 
                 config.activation,
                 gated=config.gated,
                 bias=config.bias,
-                dropout=config.dropout,
             ),
             _cross_attention(config) if cross else None,
             norm=config.norm,
@@ -192,7 +195,6 @@ def _cross_attention(config: TransformerConfig) -> CrossAttention:
         config.heads,
         config.kv_heads,
         bias=config.bias,
-        dropout=config.dropout,
         qk_norm=config.qk_norm,
     )
 
@@ -220,6 +222,5 @@ def _mixer_factory(config: TransformerConfig, causal: bool) -> Callable[[], nn.M
         window=config.window,
         position=position,
         bias=config.bias,
-        dropout=config.dropout,
         qk_norm=config.qk_norm,
     )

@@ -5,11 +5,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from minitx.data.batches import LabelBatch
 from minitx.data.windows import IGNORE
-from minitx.metrics import label_metrics
+from minitx.metrics import TextLoss, label_metrics
 from minitx.tasks.examples import ExampleObjective
 
 
@@ -21,7 +20,7 @@ class Classification(ExampleObjective):
 
     def __init__(self, *args: Any, labels: int, label_smoothing: float) -> None:
         super().__init__(*args, label_smoothing=label_smoothing)
-        self.losses = MeanMetric()
+        self.losses = TextLoss()
         self.metrics = label_metrics(labels)
         self.confusion = torch.zeros(labels, labels, dtype=torch.int64)
 
@@ -36,13 +35,13 @@ class Classification(ExampleObjective):
 
     def score(self, batch: LabelBatch) -> None:
         logits = self.model(batch.tokens, batch.padding).float()  # (B, labels)
-        self.losses.update(F.cross_entropy(logits, batch.labels), len(batch.labels))
+        self.losses.update(logits[:, None], batch.labels[:, None])  # as texts of one token
         self.metrics.update(logits.argmax(dim=-1), batch.labels)
 
     def scores(self) -> dict[str, float]:
         metrics = self.metrics.compute()
         self.confusion = metrics.pop("confusion")
-        loss = float(self.losses.compute())
+        loss = self.losses.compute()["loss"]
         self.losses.reset()
         self.metrics.reset()
         return {"loss": loss} | {name: float(value) for name, value in metrics.items()}
