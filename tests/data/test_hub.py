@@ -1,9 +1,11 @@
-"""Well-known sets from the hub: `datasets` reads small local copies of its repositories, in their form."""
+"""Well-known sets from the hub, without a network.
+
+`datasets` reads folders that have the form of the hub's repositories, and little in them.
+"""
 
 import gzip
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,17 +22,17 @@ from minitx.errors import UserError
 
 TEXTS = [
     "How did serfdom develop ?",
-    ' two "quotes", a \\ and a tab\u00a0',
+    ' two "quotes", a \\ and a space\u00a0',
     "a sister\u00f0city \u2028 in one line",
     "\u00fcber 1 , 000 \u4eba .",
     "one",
 ]
-# Each set, the numbers that its files give labels and what they are called on the hub.
 CORPORA: dict[str, Callable] = {
     "sst2": labels.sst2,
     "trec": labels.trec,
     "multi30k": pairs.multi30k,
 }
+# A label's number in the files and its name; then its code on the hub, and its number there.
 SENTIMENT = [(0, "negative"), (1, "positive")]
 QUESTION = [
     *[(0, "description", "DESC", 0), (1, "entity", "ENTY", 1), (2, "abbreviation", "ABBR", 2)],
@@ -59,7 +61,7 @@ def publish_sst2(files: Path, repository: Path) -> dict[str, int]:
 
 def publish_trec(files: Path, repository: Path) -> dict[str, int]:
     for split in ("train", "test"):
-        examples = [(*QUESTION[n % 6], f"{text.strip()} {n}") for n, text in enumerate(TEXTS * 6)]
+        examples = [(*QUESTION[n % 6], f"{text.strip()} {n}") for n, text in enumerate(TEXTS * 12)]
         write(files / f"{split}.tsv", [f"{number}\t{text}" for number, *_, text in examples])
         rows = [
             {"text": text, "label": 0, "label_coarse": there, "label_coarse_original": code}
@@ -69,7 +71,7 @@ def publish_trec(files: Path, repository: Path) -> dict[str, int]:
     # The repository holds more than data.
     for name in ("README.md", "TREC_10.label", "train_5500.label", "question_types.txt"):
         write(repository / name, ["DESC:manner How ?"])
-    return {"train": 30, "test": 30}
+    return {"train": 60, "test": 60}
 
 
 def publish_multi30k(files: Path, repository: Path) -> dict[str, int]:
@@ -82,7 +84,7 @@ def publish_multi30k(files: Path, repository: Path) -> dict[str, int]:
 
 
 class Copies:
-    """Small sets, as files under `files` and as the folders that stand for the hub's repositories."""
+    """Small sets, as files and as folders that stand for the repositories."""
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files, self.hub, self.cache = place / "files", place / "hub", place / "cache"
@@ -131,7 +133,7 @@ def test_the_hub_gives_what_the_files_give(name: str, copies: Copies, tmp_path: 
 
 def test_the_labels_of_the_hub_have_our_names(copies: Copies) -> None:
     found = {x.text.split()[-1]: x.label for x in examples(labels.trec(None))["test"]}
-    assert found == {str(n): QUESTION[n % 6][1] for n in range(30)}
+    assert found == {str(n): QUESTION[n % 6][1] for n in range(60)}
     found = {x.text: x.label for x in examples(labels.sst2(None))["val"]}
     assert found["How did serfdom develop ? dev"] == "negative"
 
@@ -211,9 +213,9 @@ def test_code_in_a_repository_is_not_run(copies: Copies, tmp_path: Path) -> None
     trace = tmp_path / "trace"
     code = [f"open({str(trace)!r}, 'w').close()", "import datasets"]
     write(copies.hub / "SetFit/TREC-QC/prepare.py", code)  # the repository has such a file
-    assert labels.trec(None).counts["test"] == 30
+    assert labels.trec(None).counts["test"] == 60
     write(copies.hub / "SetFit/TREC-QC/TREC-QC.py", code)  # what used to load a repository
-    with pytest.raises(UserError, match="trec needs .*scripts are no longer supported"):
+    with pytest.raises(UserError, match=r"trec needs .*scripts are no longer supported"):
         labels.trec(None)
     assert not trace.exists()
 
@@ -279,16 +281,15 @@ def test_offline_nobody_is_asked(tmp_path: Path, listener: socket.socket) -> Non
 
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_what_was_loaded_once_needs_no_network(
-    offline: str, copies: Copies, closed_port: str, monkeypatch: pytest.MonkeyPatch
+    offline: str, copies: Copies, closed_port: str
 ) -> None:
-    # What `datasets` keeps of a folder differs from what it keeps of a repository in the place.
+    # What `datasets` keeps of a folder differs in its place only from what it keeps of the hub.
     copies.load("SetFit/TREC-QC")
-    (kept,) = (copies.cache / "trec-qc").glob("default-*")
-    shutil.move(kept, copies.cache / "SetFit___trec-qc" / "default")
-    code = LOADING.replace("try:", "labels.TREC.sizes.update(train=30, test=30)\ntry:")
+    (copies.cache / "trec-qc").rename(copies.cache / "SetFit___trec-qc")
+    code = LOADING.replace("try:", "labels.TREC.sizes.update(train=60, test=60)\ntry:")
     cache = {"HF_DATASETS_CACHE": str(copies.cache), "HF_ENDPOINT": closed_port}
     answer = in_a_process(code, copies.cache, HF_HUB_OFFLINE=offline, **cache)
-    assert answer.stdout == "30\n"
+    assert answer.stdout == "60\n"
     assert "Retry" not in answer.stderr
 
 
