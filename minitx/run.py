@@ -13,7 +13,7 @@ from minitx.config import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENC
 from minitx.data.sequence_tokenizers import SequenceTokenizer
 from minitx.data.tokenizers import Tokenizer
 from minitx.errors import UserError
-from minitx.folder import BEST, LAST
+from minitx.folder import AVERAGED, BEST, LAST
 from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
@@ -59,6 +59,8 @@ class Run:
 
 def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = False) -> Run:
     """Opens a run's folder (its best checkpoint, or its last) or a .ckpt file.
+
+    Best is the one with the averaged weights where there is one: it is kept only if it is better.
 
     Nothing in the file is executed: it is read with torch's `weights_only=True`.
     Raises UserError where there is no checkpoint, or it is damaged, or not one of minitx.
@@ -117,7 +119,7 @@ def find_checkpoint(path: Path, *, last: bool = False) -> Path:
         return path
     if not path.exists():
         raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
-    for name in (LAST, BEST) if last else (BEST, LAST):
+    for name in (LAST, AVERAGED, BEST) if last else (AVERAGED, BEST, LAST):
         if (path / name).is_file():
             return path / name
     raise UserError(

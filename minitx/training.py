@@ -34,7 +34,7 @@ from minitx.limits import check_hardware, check_limits, check_shares, hardware, 
 from minitx.models.budget import fit_width
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.resuming import checkpoint_to_resume
-from minitx.run import Run, load
+from minitx.run import Run, find_checkpoint, load
 from minitx.setups import open_setup
 from minitx.summary import Summary
 from minitx.tasks.base import Objective
@@ -74,6 +74,7 @@ def train(config: Config) -> Run:
     if trainer.is_global_zero:
         write_yaml(folder / CONFIG, objective.archive["config"])
         setup.vocabulary.write(folder)
+        (folder / AVERAGED).unlink(missing_ok=True)  # of a run that goes on
         announce(facts)
     summary = Summary(folder, config, model, setup.store.fingerprint, facts, clock, trainer)
     summary.write("running")
@@ -85,7 +86,7 @@ def train(config: Config) -> Run:
             _average_kept(trainer, objective, data, folder)
             summary.write("running")
             if "test" in setup.store.splits:
-                best = folder / BEST
+                best = find_checkpoint(folder)
                 trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
         status = "finished"
     except Interrupted:
@@ -162,7 +163,7 @@ def _kept(folder: Path, number: int, which: str) -> KeptCheckpoint:
 def _average_kept(
     trainer: L.Trainer, objective: Objective, data: StretchedData, folder: Path
 ) -> None:
-    """Averages the weights of the checkpoints that were kept, if any; the better is best.ckpt."""
+    """Averages the weights of the checkpoints that were kept, if any, and if that is better."""
     files = [
         Path(path)
         for callback in trainer.checkpoint_callbacks
@@ -181,7 +182,8 @@ def _average_kept(
     log(trainer, {"averaged/loss": metrics["val/loss"]})
     if trainer.is_global_zero and metrics["val/loss"] < before:
         log(trainer, metrics)
-        os.replace(averaged, folder / BEST)
+    elif trainer.is_global_zero:
+        averaged.unlink()
     trainer.strategy.barrier()
 
 
