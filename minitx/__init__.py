@@ -1,7 +1,7 @@
 """minitx: small Transformers beside RNN baselines, trained alike and open to inspection.
 
 `minitx.train(minitx.compose("model=lstm"))` does what `scripts/train.py model=lstm` does;
-`minitx.load("runs/...")` opens what it left: `run.model`, `run.tokenizer`, `run.config`.
+`minitx.load("runs/...")` opens what it left: `run.model`, `run.vocabulary`, `run.config`.
 """
 
 import importlib
