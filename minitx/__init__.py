@@ -1,7 +1,8 @@
 """minitx: small Transformers beside RNN baselines, trained alike and open to inspection.
 
 `minitx.train(minitx.compose("model=lstm"))` does what `scripts/train.py model=lstm` does;
-`minitx.load("runs/...")` opens what it left: `run.model`, `run.vocabulary`, `run.config`.
+`minitx.load("runs/...")` opens what it left: `run.model`, `run.vocabulary`, `run.config`;
+`minitx.attention(run, text)` gives what its heads attend to.
 """
 
 import importlib
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minitx.composition import compose
+    from minitx.inspection.reading import attention
     from minitx.run import Run, load
     from minitx.training import train
 
-__all__ = ["Run", "compose", "load", "train"]
+__all__ = ["Run", "attention", "compose", "load", "train"]
 
 # Found on first use: `import minitx` alone, as --help does, must not wait for torch.
 _HOMES = {
     "Run": "minitx.run",
+    "attention": "minitx.inspection.reading",
     "compose": "minitx.composition",
     "load": "minitx.run",
     "train": "minitx.training",

@@ -162,7 +162,7 @@ class WriteSamples(L.Callback):
         self.sample = sample
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or trainer.state.fn != TrainerFn.FITTING:
             return
         assert isinstance(pl_module, Objective)
         sample = self.sample(pl_module.model, pl_module.device)

@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 # Free text and paths: Hydra would otherwise read commas, quotes and brackets in them.
 VERBATIM = (
-    *("prompt", "text", "input", "output", "run", "resume", "run.dir"),
+    *("prompt", "text", "target", "input", "output", "run", "other", "resume", "run.dir", "dir"),
     *("data.dir", "data.path", "data.target_path", "data.cache_dir"),
 )
 

@@ -21,7 +21,10 @@ from minitx.config import (
     DecodingChange,
     DecodingConfig,
     EvaluateConfig,
+    ExplainConfig,
     GenerateConfig,
+    ImportanceConfig,
+    InspectConfig,
     ModelConfig,
     PredictConfig,
     RecurrentConfig,
@@ -47,6 +50,9 @@ def register_schemas() -> None:
     store.store(name="evaluate_schema", node=EvaluateConfig)
     store.store(name="translate_schema", node=TranslateConfig)
     store.store(name="predict_schema", node=PredictConfig)
+    store.store(name="inspect_schema", node=InspectConfig)
+    store.store(name="importance_schema", node=ImportanceConfig)
+    store.store(name="explain_schema", node=ExplainConfig)
     set_help("")
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()

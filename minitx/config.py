@@ -317,3 +317,52 @@ class PredictConfig:
     input: str | None = key(None, "a file of texts, one a line")
     output: str | None = key(None, "a .jsonl file for labels and probabilities [standard output]")
     device: str = key("cpu", "cpu, cuda, mps, ...")
+
+
+@dataclass
+class ExplainConfig:
+    """What `scripts/explain.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file [the tutorial]")
+    text: str | None = key(None, "what the model reads")
+    part: str | None = key(
+        None,
+        "attention within the encoder or decoder (self: the only one), or across [the first]",
+        choices=("self", "encoder", "decoder", "cross"),
+    )
+    layer: int | None = key(None, "which layer, counted from 0 [0]")
+    head: int | None = key(None, "which head, counted from 0 [0]")
+    truncate: bool = key(False, "cut a text that is longer than the model's context")
+    format: str = key("text", "what is written", choices=("text", "html", "markdown"))
+    output: str | None = key(None, "a file for it [standard output]")
+    device: str = key("cpu", "cpu, cuda, mps, ...")
+
+
+@dataclass
+class InspectConfig:
+    """What `scripts/inspect_attention.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    text: str | None = key(None, "what the model is to read")
+    other: str | None = key(None, "another run, to be shown beside the first")
+    target: str | None = key(None, "an output to follow instead of the model's own, or a label")
+    layers: list[int] | None = key(None, "layers to keep, as in layers=[0,1] [all]")
+    heads: list[int] | None = key(None, "heads to keep [all]")
+    truncate: bool = key(False, "cut a text that is longer than the model's context")
+    dir: str | None = key(None, "folder for what is written [the run's]")
+    device: str = key("cpu", "cpu, cuda, mps, ...")
+
+
+@dataclass
+class ImportanceConfig:
+    """What `scripts/head_importance.py` composes."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    split: str = key("val", "part of the corpus", choices=("val", "test"))
+    metric: str = key("loss", "what heads are judged by", choices=("loss", "accuracy"))
+    prune: int = key(0, "switch off so many of the least important heads together", minimum=0)
+    batches: int | None = key(
+        None, "measure on the first batches of the split only [all]", minimum=1
+    )
+    device: str = key("cpu", "cpu, cuda, mps, ...")
+    data: DataLocation = key(DataLocation, "where the corpus is now")

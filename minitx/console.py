@@ -12,7 +12,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from minitx.config import LANGUAGE_MODELING
+from minitx.config import (
+    CLASSIFICATION,
+    LANGUAGE_MODELING,
+    OBJECTIVES,
+    SEQUENCE_TO_SEQUENCE,
+)
 from minitx.folder import SAMPLES, SUMMARY
 from minitx.run import SCRIPTS, Run
 from minitx.setups.base import Evaluation
@@ -31,11 +36,12 @@ SHOWN_METRICS = {
     "chrf": "chrF",
 }
 
-# What the runs of a multirun are compared by.
-COMPARED_METRICS = (
-    *("val/loss", "val/bits_per_byte", "val/accuracy", "val/macro_f1"),
-    *("test/wer", "test/per", "test/bleu", "test/chrf", "test/accuracy"),
-)
+# What the runs of a multirun are compared by: few enough to leave a terminal room for their names.
+COMPARED_METRICS = {
+    LANGUAGE_MODELING: ("val/loss", "val/bits_per_byte"),
+    SEQUENCE_TO_SEQUENCE: ("val/loss", "test/wer", "test/per", "test/bleu", "test/chrf"),
+    CLASSIFICATION: ("val/loss", "val/accuracy", "test/accuracy"),
+}
 
 # Something to try a model of a task with.
 EXAMPLES = {
@@ -146,10 +152,15 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     table = Table(title=f"{len(runs)} runs", title_justify="left")
     table.add_column("run")
     summaries = [json.loads((folder / SUMMARY).read_text("utf-8")) for folder, _ in runs]
-    found = {name for summary in summaries for name in summary["metrics"]}
-    compared = [name for name in COMPARED_METRICS if name in found]
+    compared = dict.fromkeys(
+        name
+        for summary in summaries
+        for name in COMPARED_METRICS[OBJECTIVES[summary["task"]]]
+        if name in summary["metrics"]
+    )
     for column in ("parameters", *compared, "tokens/s"):
-        table.add_column(column, justify="right", no_wrap=True)
+        heading = column.replace("/", "\n") if column in compared else column
+        table.add_column(heading, justify="right", no_wrap=True)
     for (_, words), summary in zip(runs, summaries, strict=True):
         metrics = summary["metrics"]
         own = " ".join(word for word in words if word not in common)

@@ -3,7 +3,7 @@
 import json
 
 from minitx.composition import changed, to_plain
-from minitx.config import EvaluateConfig
+from minitx.config import DataLocation, EvaluateConfig
 from minitx.errors import UserError
 from minitx.folder import (
     CONFUSION,
@@ -16,7 +16,7 @@ from minitx.folder import (
 from minitx.run import Run, load
 from minitx.scores import RESAMPLES
 from minitx.setups import open_setup
-from minitx.setups.base import Evaluation
+from minitx.setups.base import Evaluation, Setup
 from minitx.vocabulary import LabelVocabulary
 
 
@@ -29,17 +29,26 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
     if config.run is None:
         raise UserError("which model is to be measured? run=<a run's folder or .ckpt file>")
     run = load(config.run, config.device)
-    for name, place in to_plain(config.data).items():
+    setup = open_corpus(run, config.data, config.split)
+    run.config.decoding = changed(run.config.decoding, config.decoding)
+    return run, setup.evaluate(run.model, config.split, run.config.decoding)
+
+
+def open_corpus(run: Run, where: DataLocation, split: str) -> Setup:
+    """The corpus that a run was trained on, where it lies now.
+
+    Raises UserError where it has not got the split, or is no longer the same.
+    """
+    for name, place in to_plain(where).items():
         if place is not None:
             setattr(run.config.data, name, place)
     setup = open_setup(run.config)
-    if config.split not in setup.store.splits:
+    if split not in setup.store.splits:
         known = ", ".join(setup.store.splits)
-        raise UserError(f"split={config.split}: {run.config.task.name} has only {known}")
+        raise UserError(f"split={split}: {run.config.task.name} has only {known}")
     if setup.store.fingerprint != run.data_fingerprint:
-        raise UserError(f"the corpus is not the one that {config.run} was trained on")
-    run.config.decoding = changed(run.config.decoding, config.decoding)
-    return run, setup.evaluate(run.model, config.split, run.config.decoding)
+        raise UserError(f"the corpus is not the one that {run.path} was trained on")
+    return setup
 
 
 def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:

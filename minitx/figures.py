@@ -1,4 +1,4 @@
-"""Figures, drawn by matplotlib: how a classifier confuses its classes.
+"""Figures, drawn by matplotlib: their look, their files, and how a classifier confuses its classes.
 
 Only matplotlib's objects are used, never pyplot: nothing global is set, no window is opened, and
 figures may be drawn in several threads at once. The look is passed to each part of a figure from
@@ -7,6 +7,7 @@ the constants below, so that a dark style or TeX in somebody's matplotlibrc does
 
 import io
 import textwrap
+import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 from math import ceil
@@ -21,7 +22,7 @@ from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.image import AxesImage
 
 # The look of every figure. Lengths are in inches, font sizes in points.
-DPI = 150
+DPI, PADDING = 150, 0.16  # which is 24 dots: whole ones keep a figure's dots where they are
 TITLE_SIZE, TEXT_SIZE, SMALLEST_SIZE = 12.0, 10.0, 6.0
 INK, PAPER, MUTED, LINE, NO_DATA = "black", "white", "#595959", "#d0d0d0", "#ececec"
 SHARES = "Blues"  # light to dark, told apart with any kind of colour blindness (ColorBrewer)
@@ -56,13 +57,13 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> F
     classes = len(labels)
     if classes == 0 or counts.shape != (classes, classes):
         raise ValueError(f"counts {counts.shape} do not fit {classes} labels")
-    names = [_drawable(_shortened(label)) for label in labels]
+    names = [drawable(shortened(label)) for label in labels]
     # As wide as is pleasant, then as narrow as a line of text, then as narrow as it must be.
     cell = min(max(SIDE / classes, NARROWEST_CELL), WIDEST_CELL, LONGEST_SIDE / classes)
     side = cell * classes
     size = min(max(36 * cell, SMALLEST_SIZE), TEXT_SIZE)  # half the height of a row
 
-    figure = _figure(side, side)
+    figure = new_figure(side, side)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_frame_on(False)
     axes.grid(False)
@@ -87,9 +88,7 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> F
     named = range(0, classes, step)
     _name_classes(axes, counts, names, named, size, cell)
     _write_margins(axes, counts, named, size, cell)
-    width = int((side + 1.5) / 0.09)  # characters, about as wide as the picture
-    lines = textwrap.fill(_drawable(title), width, break_on_hyphens=False, break_long_words=False)
-    axes.set_title(lines, loc="left", pad=12, size=TITLE_SIZE, **_text())
+    axes.set_title(wrapped(title, side + 1.5), loc="left", pad=12, size=TITLE_SIZE, **text_style())
 
     _add_scale(figure, image, side)
     return figure
@@ -100,24 +99,51 @@ def row_shares(counts: np.ndarray) -> np.ndarray:
     return _ratios(counts, counts.sum(axis=1, keepdims=True))
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, as pyplot's figures are shown."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def png(figure: Figure) -> bytes:
     """The figure at DPI dots an inch, cropped to what is drawn; equal bytes for equal figures."""
+    return _saved(figure, "png")
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG, text drawn as shapes: equal wherever it is shown, whatever the fonts."""
+    fixed = {"svg.hashsalt": "minitx", "svg.fonttype": "path", "svg.image_inline": True}
+    with _svg_settings, matplotlib.rc_context(fixed):
+        return _saved(figure, "svg", metadata={"Date": None}).decode()
+
+
+_svg_settings = threading.Lock()  # the SVG backend takes its settings from matplotlib's global ones
+
+
+def _saved(figure: Figure, kind: str, **how: Any) -> bytes:
     file = io.BytesIO()
     figure.savefig(
-        file, format="png", dpi=DPI, facecolor=PAPER, bbox_inches="tight", pad_inches=0.15
+        file,
+        format=kind,
+        dpi=DPI,
+        facecolor=PAPER,
+        bbox_inches="tight",
+        pad_inches=PADDING,
+        **how,
     )
     return file.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Picture:
     """A figure that draws to memory; `png` adds room for what lies outside of its size."""
-    figure = Figure((width, height), dpi=DPI, facecolor=PAPER)
+    figure = Picture((width, height), dpi=DPI, facecolor=PAPER)
     figure.set_layout_engine("none")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _text(colour: str = INK) -> dict[str, Any]:
+def text_style(colour: str = INK) -> dict[str, Any]:
     """How every text is drawn: as it stands, a $ or a backslash included."""
     return {"color": colour, "family": _fonts(), "parse_math": False, "usetex": False}
 
@@ -128,7 +154,7 @@ def _fonts() -> list[str]:
     return [name for name in FONTS if name in installed]
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     """The text in one line, with boxes for the characters that no font here holds.
 
     matplotlib draws such boxes by itself, but with a warning for each character.
@@ -138,8 +164,16 @@ def _drawable(text: str) -> str:
     return "".join(c if any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
+
+
+def wrapped(title: str, width: float) -> str:
+    """A title in lines that are about `width` inches long."""
+    characters = int(width / 0.09)
+    return textwrap.fill(
+        drawable(title), characters, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
@@ -158,11 +192,11 @@ def _percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def _extent(axes: Axes, texts: Iterable[str], size: float) -> np.ndarray:
+def extent(axes: Axes, texts: Iterable[str], size: float) -> np.ndarray:
     """Width and height in inches that hold any of the texts."""
     boxes = []
     for text in texts:
-        probe = axes.text(0, 0, text, size=size, **_text())
+        probe = axes.text(0, 0, text, size=size, **text_style())
         box = probe.get_window_extent()
         boxes.append((box.width, box.height))
         probe.remove()
@@ -179,7 +213,7 @@ def _write_cells(
         for number, count, share in zip(numbers, counts.flat, shares.flat, strict=True)
     ]
     for texts in (both, numbers):
-        room = 0.85 * cell / _extent(axes, set(texts), TEXT_SIZE).max()
+        room = 0.85 * cell / extent(axes, set(texts), TEXT_SIZE).max()
         size = TEXT_SIZE * min(1, room)
         if size >= SMALLEST_SIZE:
             break
@@ -187,11 +221,11 @@ def _write_cells(
         return
     for (row, column), text in zip(np.ndindex(counts.shape), texts, strict=True):
         # Zeros step back, so that the mistakes stand out.
-        ink = _readable(colours[row, column]) if counts[row, column] else MUTED
-        axes.text(column, row, text, ha="center", va="center", size=size, **_text(ink))
+        ink = readable(colours[row, column]) if counts[row, column] else MUTED
+        axes.text(column, row, text, ha="center", va="center", size=size, **text_style(ink))
 
 
-def _readable(colour: np.ndarray) -> str:
+def readable(colour: np.ndarray) -> str:
     """Ink or paper, whichever contrasts more with a colour (r, g, b, ...), each 0 to 1.
 
     Relative luminance as in WCAG 2.1; ink is better where (l + 0.05)^2 > 0.05 * 1.05.
@@ -214,15 +248,15 @@ def _name_classes(
     """Names down the left with the number of examples, and along the top, slanted if too wide."""
     across = [names[index] for index in named]
     down = [f"{names[index]} ({counts[index].sum():,})" for index in named]
-    axes.set_xticks(named, across, size=size, **_text())
-    axes.set_yticks(named, down, size=size, **_text())
+    axes.set_xticks(named, across, size=size, **text_style())
+    axes.set_yticks(named, down, size=size, **text_style())
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-    if _extent(axes, across, size)[0] > 0.95 * cell:
+    if extent(axes, across, size)[0] > 0.95 * cell:
         for label in axes.get_xticklabels():
             label.set(rotation=45, rotation_mode="anchor", ha="left", va="center")
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel("predicted class", size=TEXT_SIZE, labelpad=8, **_text(MUTED))
-    axes.set_ylabel("true class", size=TEXT_SIZE, labelpad=8, **_text(MUTED))
+    axes.set_xlabel("predicted class", size=TEXT_SIZE, labelpad=8, **text_style(MUTED))
+    axes.set_ylabel("true class", size=TEXT_SIZE, labelpad=8, **text_style(MUTED))
 
 
 def _write_margins(
@@ -232,12 +266,12 @@ def _write_margins(
     right = counts.diagonal()
     recalls = [_percent(share) for share in _ratios(right, counts.sum(axis=1))]
     precisions = [_percent(share) for share in _ratios(right, counts.sum(axis=0))]
-    turned = 90 if _extent(axes, precisions, size)[0] > 0.85 * cell else 0
+    turned = 90 if extent(axes, precisions, size)[0] > 0.85 * cell else 0
     end = len(counts) - 0.5
 
     def write(text: str, at: tuple[float, float], offset: tuple[float, float], **how: Any) -> None:
         axes.annotate(
-            text, at, offset, textcoords="offset points", size=size, **how, **_text(MUTED)
+            text, at, offset, textcoords="offset points", size=size, **how, **text_style(MUTED)
         )
 
     for index in named:
@@ -256,6 +290,7 @@ def _add_scale(figure: Figure, image: AxesImage, side: float) -> None:
     scale = figure.colorbar(image, bar)
     scale.outline.set_visible(False)
     bar.grid(False)
-    bar.set_yticks(ticks, [_percent(tick) for tick in ticks], size=TEXT_SIZE - 1, **_text(MUTED))
+    labels = [_percent(tick) for tick in ticks]
+    bar.set_yticks(ticks, labels, size=TEXT_SIZE - 1, **text_style(MUTED))
     bar.tick_params(length=0)
-    bar.set_ylabel("share of the true class", size=TEXT_SIZE - 1, **_text(MUTED))
+    bar.set_ylabel("share of the true class", size=TEXT_SIZE - 1, **text_style(MUTED))

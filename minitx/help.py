@@ -55,6 +55,26 @@ Let a trained classifier tell the class of texts.
   python scripts/predict.py run=runs/... text="O, she doth teach the torches to burn bright!"
   python scripts/predict.py run=runs/... input=texts.txt output=classes.jsonl
 """,
+    "inspect": """\
+Show what every head of a trained model attends to in a text: a page, pictures, data, a table.
+
+  python scripts/inspect_attention.py run=runs/... text="attention"
+  python scripts/inspect_attention.py run=runs/... other=runs/... text="attention"
+""",
+    "importance": """\
+Measure a trained model with each of its heads switched off.
+
+  python scripts/head_importance.py run=runs/...
+  python scripts/head_importance.py run=runs/... prune=8
+""",
+    "explain": """\
+Follow one head of attention through its four steps, with every number.
+
+  python scripts/explain.py                                 the tutorial: "The cat sat"
+  python scripts/explain.py run=runs/... layer=0 head=3 text="To be, or not to be"
+  python scripts/explain.py run=runs/... part=cross text="attention"
+  python scripts/explain.py format=html output=explain.html
+""",
 }
 
 
@@ -65,7 +85,9 @@ def help_text(config_name: str, schema: type) -> str:
     lines = [EXAMPLES[config_name]]
     if config_name == "config":
         lines.append("Choices (group=name):")
-        lines += [f"  {group:<11} {', '.join(options(group))}" for group in GROUPS]
+        for group in GROUPS:
+            line = f"  {group:<11} {', '.join(options(group))}"
+            lines += textwrap.wrap(line, width=100, subsequent_indent=" " * 14)
         lines.append("")
     lines.append("Keys (key=value), with their defaults:")
     for name, field in _all_keys(schema):

@@ -3,6 +3,7 @@
 Answers are written chunk by chunk as they come, so a long job that ends early leaves what it did.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def answer_lines(
                 file.write(f"{reply}\n")
             file.flush()
             if failure is not None:
-                kept = f"; what came before it is in {output}" if output else ""
+                kept = f"; what came before it is in {output}" if output and file.tell() else ""
                 raise UserError(f"{failure}{kept}") from failure
 
 
@@ -109,4 +110,9 @@ def _opened(output: str | None) -> Iterator[TextIO]:
     except OSError as error:
         raise UserError(f"output={output} cannot be written: {error.strerror}") from None
     with file:
-        yield file
+        try:
+            yield file
+        except UserError:
+            if not file.tell():  # there is nothing in it to keep
+                os.unlink(output)
+            raise

@@ -39,7 +39,14 @@ def bleu(outputs: Outputs, references: References, *, lowercase: bool = False) -
 
 def chrf(outputs: Outputs, references: References) -> Score:
     """Character n-gram F-score (Popovic 2015), 0 to 100, by sacrebleu."""
-    return _sacrebleu(CHRF(), outputs, references)
+    return _sacrebleu(_PlainCHRF(), outputs, references)
+
+
+class _PlainCHRF(CHRF):
+    """Gives plain numbers: of numpy's beside a plain 0, sacrebleu cannot make an interval."""
+
+    def _compute_f_score(self, statistics: list[int]) -> float:
+        return float(super()._compute_f_score(statistics))
 
 
 def word_error_rate(outputs: Outputs, references: References) -> Score:

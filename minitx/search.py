@@ -117,14 +117,20 @@ def _batches(
         yield numbers, tokens.to(device), padding.to(device)
 
 
-def _limits(model: Seq2Seq, padding: Tensor, min_length: int, max_length: int | None) -> Limits:
-    """How long outputs may be, for the sources with this padding (B, S)."""
-    room = model.context - 1  # the beginning symbol stands before them
+def most_tokens(context: int, min_length: int, max_length: int | None) -> int:
+    """How many tokens an output of a model may have. Raises ValueError for lengths out of range."""
+    room = context - 1  # the beginning symbol stands before them
     if max_length is not None and max_length > room:
         raise ValueError(f"max_length={max_length}: the model's context leaves room for {room}")
     most = room if max_length is None else max_length
     if not 0 <= min_length <= most:
         raise ValueError(f"min_length={min_length}: it must be at least 0, at most {most}")
+    return most
+
+
+def _limits(model: Seq2Seq, padding: Tensor, min_length: int, max_length: int | None) -> Limits:
+    """How long outputs may be, for the sources with this padding (B, S)."""
+    most = most_tokens(model.context, min_length, max_length)
     if max_length is not None:
         return Limits(min_length, torch.full_like(padding[:, 0], max_length, dtype=torch.long))
-    return Limits(min_length, (2 * padding.sum(dim=1) + 10).clamp(min_length, room))
+    return Limits(min_length, (2 * padding.sum(dim=1) + 10).clamp(min_length, most))

@@ -24,12 +24,13 @@ from minitx.callbacks import Clock
 from minitx.composition import compose
 from minitx.config import Config
 from minitx.console import quiet_libraries
-from minitx.corpus import open_store
 from minitx.decoding import generate
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel
 from minitx.optim import clip_gradients, make_optimizer
-from minitx.training import make_data, make_task, make_trainer, train
+from minitx.setups import open_setup
+from minitx.training import make_trainer, train
+from minitx.vocabulary import TextVocabulary
 
 
 class StepTimes(Clock):
@@ -60,23 +61,24 @@ def overhead(rounds: int, steps: int = 100) -> None:
 
 def lightning_step(config: Config, steps: int) -> float:
     """Seconds a step, over the steps after the first ten."""
-    store = open_store(config)
+    setup = open_setup(config)
     torch.manual_seed(config.seed)
-    model = language_model(config.model, store.tokenizer.vocab_size)
+    model = setup.vocabulary.build(config.model)
     times = StepTimes()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(config, Path(folder), times, store)
+        trainer = make_trainer(config, Path(folder), times, setup.callbacks(Path(folder)))
         trainer.limit_val_batches = 0
-        task = make_task(config, model, store, lambda: trainer.global_step / steps)
-        trainer.fit(task, make_data(config, store))
+        objective = setup.objective(model, lambda: trainer.global_step / steps)
+        trainer.fit(objective, setup.data())
         wandb.finish()
     return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
 
 
 def bare_step(config: Config, steps: int) -> float:
     """Seconds a step of the same model, batches and optimizer without any framework."""
+    vocabulary = open_setup(config).vocabulary
     torch.manual_seed(config.seed)
-    model = language_model(config.model, open_store(config).tokenizer.vocab_size)
+    model = vocabulary.build(config.model)
     return plain_loop(model, make_optimizer(model, config.optimizer), config, steps)
 
 
@@ -84,7 +86,7 @@ def plain_loop(
     model: nn.Module, optimizer: torch.optim.Optimizer, config: Config, steps: int
 ) -> float:
     """Seconds a step of a training loop as one writes it by hand, after the first ten."""
-    batches = make_data(config, open_store(config)).train_windows(rank=0, world_size=1)
+    batches = open_setup(config).data().training_batches(rank=0, world_size=1)
     model.train()
     for step in range(steps):
         if step == 10:
@@ -117,7 +119,9 @@ class PlainLSTM(nn.Module):
 def recurrence(rounds: int, steps: int = 60) -> None:
     """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
     config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
-    vocab_size = open_store(config).tokenizer.vocab_size
+    vocabulary = open_setup(config).vocabulary
+    assert isinstance(vocabulary, TextVocabulary)
+    vocab_size = vocabulary.tokenizer.vocab_size
 
     def bare() -> float:
         torch.manual_seed(config.seed)

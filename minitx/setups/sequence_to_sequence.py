@@ -12,8 +12,10 @@ from minitx.config import Config, DecodingConfig
 from minitx.data.module import ExampleData, require_context
 from minitx.data.pair_store import PairStore, open_pairs
 from minitx.data.pairs import PairCorpus, cmudict, multi30k, pair_file, parallel_files
+from minitx.errors import UserError
 from minitx.models.seq2seq import Seq2Seq
 from minitx.scores import bleu, chrf, phoneme_error_rate, word_error_rate
+from minitx.search import most_tokens
 from minitx.setups.base import Evaluation, Setup
 from minitx.tasks.sequence_to_sequence import SequenceToSequence
 from minitx.translating import read_source, search
@@ -55,7 +57,11 @@ class SequenceToSequenceSetup(Setup):
         return parallel_files(path, Path(data.target_path), data.held_out)
 
     def data(self) -> ExampleData:
-        config = self.config
+        config, decoding = self.config, self.config.decoding
+        try:  # what would end the training otherwise, once it is done
+            most_tokens(config.model.context, decoding.min_length, decoding.max_length)
+        except ValueError as error:
+            raise UserError(f"decoding: {error}") from error
         return ExampleData(
             self.store, config.model.context, self.budget, config.seed, **self.stretches()
         )

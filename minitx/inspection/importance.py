@@ -1,0 +1,176 @@
+"""Which heads a model needs: its figures on a split with each one switched off.
+
+Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", sections 3.2 (one head) and
+4.1 (many, the least important first).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.data import DataLoader
+
+from minitx.config import ImportanceConfig
+from minitx.data.progress import progress
+from minitx.errors import UserError
+from minitx.evaluation import open_corpus
+from minitx.figures import png
+from minitx.folder import write_bytes_atomically, write_json
+from minitx.inspection.capture import find_attention, head_count
+from minitx.inspection.grid import head_heatmap
+from minitx.inspection.switching import without_heads
+from minitx.run import load
+from minitx.setups.base import Setup
+
+TOLERATED = 0.01  # share of the metric that pruning may cost
+
+Head = tuple[str, int]  # the attention's name, and the head's number in it
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What switching heads off does to `metric`, "loss" or "accuracy".
+
+    `whole` is the metric with all heads, `without` that without one of them, and `pruned[k]` that
+    without the k + 1 least important ones.
+    """
+
+    metric: str
+    whole: float
+    without: dict[Head, float]
+    pruned: list[float]
+
+    def cost(self, value: float) -> float:
+        """How much worse than the whole a value is, as a share of the whole: above 0 is worse."""
+        change = (value - self.whole) / self.whole
+        return change if self.metric == "loss" else -change
+
+    @property
+    def order(self) -> list[Head]:
+        """The heads, the least important first."""
+        return by_cost(self.without, self.cost)
+
+    @property
+    def dispensable(self) -> int:
+        """How many of the least important heads can go before the metric loses 1%."""
+        lost = [k for k, value in enumerate(self.pruned) if self.cost(value) > TOLERATED]
+        return lost[0] if lost else len(self.pruned)
+
+
+def by_cost(without: Mapping[Head, float], cost: Callable[[float], float]) -> list[Head]:
+    """Heads by what their absence costs, the cheapest first."""
+    return sorted(without, key=lambda head: cost(without[head]))
+
+
+def head_importance(
+    setup: Setup, model: nn.Module, split: str, metric: str, prune: int, batches: int | None
+) -> Importance:
+    """Measures the model on a split (or its first `batches` batches) without each of its heads.
+
+    Then without the least important, the two least important, up to `prune` of them. Given the true
+    target so far, as validation measures. Raises UserError for a model without attention, and for
+    more heads to prune than there are.
+    """
+    found = find_attention(model)
+    heads = [(name, n) for name, each in found.items() for n in range(head_count(each))]
+    if not heads:
+        raise UserError(f"{setup.config.model.name} has no attention, so it has no heads")
+    if prune > len(heads):
+        raise UserError(f"prune={prune}: the model has {len(heads)} heads")
+    objective = setup.objective(model, lambda: 1.0).to(next(model.parameters()).device).eval()
+    data = setup.data()
+    loader = DataLoader(data.evaluation[split], batch_size=data.evaluation_size)
+
+    def measured(off: Sequence[Head]) -> float:
+        by_name: dict[str, list[int]] = {}
+        for name, number in off:
+            by_name.setdefault(name, []).append(number)
+        with without_heads(model, by_name):
+            for batch in islice(loader, batches):
+                objective.score(_moved(batch, objective.device))
+        return objective.scores()[metric]
+
+    whole = measured([])
+    trials: Iterable[list[Head]] = [[head] for head in heads]
+    with progress() as watch:
+        total = len(heads) + prune
+        alone = watch("switching heads off", trials, total, lambda trial: 1)
+        without = {trial[0]: measured(trial) for trial in alone}
+        least = by_cost(without, Importance(metric, whole, without, []).cost)
+        more = watch("pruning", range(1, prune + 1), prune, lambda k: 1)
+        pruned = [measured(least[:k]) for k in more]
+    return Importance(metric, whole, without, pruned)
+
+
+def _moved(batch: Any, device: Any) -> Any:
+    """A batch's tensors on the model's device; batches are tuples of them."""
+    moved = [tensor.to(device) for tensor in batch]
+    return type(batch)(*moved) if hasattr(batch, "_fields") else moved
+
+
+def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]:
+    """Measures the run's heads; writes head_importance.png and .json into its folder.
+
+    Raises UserError without a run, and as `head_importance` and `open_corpus`.
+    """
+    if config.run is None:
+        raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
+    run = load(config.run, config.device)
+    setup = open_corpus(run, config.data, config.split)
+    found = head_importance(
+        setup, run.model, config.split, config.metric, config.prune, config.batches
+    )
+    names = list(dict.fromkeys(name for name, _ in found.without))
+    heads = 1 + max(number for _, number in found.without)
+    costs = np.full((len(names), heads), np.nan)
+    for (name, number), value in found.without.items():
+        costs[names.index(name), number] = found.cost(value)
+    title = f"{run.config.model.name} on {run.config.task.name}: how much worse {config.metric}"
+    figure = head_heatmap(costs, names, [str(n) for n in range(heads)], f"{title} without a head")
+    picture, numbers = run.folder / "head_importance.png", run.folder / "head_importance.json"
+    write_bytes_atomically(picture, png(figure))
+    write_json(
+        numbers,
+        {
+            "checkpoint": run.path.name,
+            "split": config.split,
+            "batches": config.batches,
+            "metric": found.metric,
+            "with_all_heads": found.whole,
+            "without": [
+                {"attention": name, "head": number, found.metric: found.without[name, number]}
+                for name, number in found.order
+            ],
+            "without_the_least_important": found.pruned,
+        },
+    )
+    return found, [picture, numbers]
+
+
+def show_importance(found: Importance, files: list[Path]) -> None:
+    """The heads from the least important on, and how many of them can go."""
+    console = Console()
+    console.print(f"{found.metric} with all heads: {found.whole:.4f}", highlight=False)
+    table = Table(
+        "attention", "head", f"{found.metric} without it", "worse by", "without all so far"
+    )
+    for k, (name, number) in enumerate(found.order):
+        value = found.without[name, number]
+        together = f"{found.pruned[k]:.4f}" if k < len(found.pruned) else ""
+        table.add_row(name, str(number), f"{value:.4f}", f"{found.cost(value):+.2%}", together)
+    console.print(table)
+    if found.pruned:
+        more = " at least" if found.dispensable == len(found.pruned) else ""
+        console.print(
+            f"{found.dispensable} of the least important heads{more} can go before "
+            f"{found.metric} is {TOLERATED:.0%} worse",
+            highlight=False,
+        )
+    for file in files:
+        console.print(f"  {file}", highlight=False, soft_wrap=True)

@@ -1,0 +1,104 @@
+"""What a head does, in a few numbers.
+
+With w(q, k) the weight that query q gives to key k, a measure is the mean over the queries q of
+
+    entropy    - sum over k of w(q, k) ln w(q, k), in nats: 0 for one key, ln n for n keys alike
+    distance   sum over k of w(q, k) |q - k|, in tokens
+    first      w(q, 0)
+    previous   w(q, q - 1)
+    same       w(q, q)
+
+In a causal map the first query has no choice but itself, so it is left out of every mean. The
+queries and keys of a cross map are positions of two texts, so it has entropy and first alone.
+Queries that may attend to nothing are left out as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from minitx.inspection.maps import AttentionMap
+
+
+@dataclass(frozen=True)
+class HeadMeasures:
+    """One row of the table; None where a measure makes no sense, or there was nothing to measure.
+
+    `induction` is the head's score in `minitx.inspection.induction`.
+    """
+
+    name: str
+    head: int
+    entropy: float | None
+    distance: float | None
+    first: float | None
+    previous: float | None
+    same: float | None
+    induction: float | None
+
+
+def measure_heads(
+    maps: Sequence[AttentionMap], induction: Mapping[str, Tensor] | None = None
+) -> list[HeadMeasures]:
+    """A row for every head of every map, in their order.
+
+    `induction` holds the scores (heads,) of `induction_score` by the maps' names.
+    """
+    rows = []
+    for each in maps:
+        measures = _of_cross(each.weights) if each.kind == "cross" else _of_self(each.weights)
+        scores = None if induction is None else induction.get(each.name)
+        for index, head in enumerate(each.heads):
+            values = {name: _number(means[index]) for name, means in measures.items()}
+            score = None if scores is None else _number(scores[head])
+            rows.append(HeadMeasures(each.name, head, **values, induction=score))
+    return rows
+
+
+def _of_self(weights: Tensor) -> dict[str, Tensor]:
+    """weights (H, T, T) -> each measure (H,), NaN where there is no query to measure."""
+    position = torch.arange(weights.size(-1))
+    distance = (position[:, None] - position).abs().to(weights.dtype)  # (T, T)
+    causal = not weights.triu(1).any()
+    later = slice(1 if causal else 0, None)
+    measured = _attending(weights)
+    return {
+        "entropy": _mean(_entropy(weights)[:, later], measured[:, later]),
+        "distance": _mean((weights * distance).sum(dim=-1)[:, later], measured[:, later]),
+        "first": _mean(weights[:, later, 0], measured[:, later]),
+        "previous": _mean(weights.diagonal(-1, dim1=1, dim2=2), measured[:, 1:]),
+        "same": _mean(weights.diagonal(dim1=1, dim2=2)[:, later], measured[:, later]),
+    }
+
+
+def _of_cross(weights: Tensor) -> dict[str, Tensor]:
+    """weights (H, Q, K) -> as `_of_self`."""
+    measured = _attending(weights)
+    none = torch.full_like(weights[:, 0, 0], torch.nan)
+    return {
+        "entropy": _mean(_entropy(weights), measured),
+        "distance": none,
+        "first": _mean(weights[:, :, 0], measured),
+        "previous": none,
+        "same": none,
+    }
+
+
+def _entropy(weights: Tensor) -> Tensor:
+    return torch.special.entr(weights).sum(dim=-1)
+
+
+def _attending(weights: Tensor) -> Tensor:
+    """Which queries attend to anything: bool (H, Q)."""
+    return weights.any(dim=-1)
+
+
+def _mean(values: Tensor, measured: Tensor) -> Tensor:
+    """The mean over the queries that are measured: (H, Q) and bool (H, Q) -> (H,)."""
+    return values.where(measured, torch.nan).nanmean(dim=-1)
+
+
+def _number(value: Tensor) -> float | None:
+    return None if value.isnan() else float(value)

@@ -1,0 +1,235 @@
+"""Attention maps as one self-contained page: it works from disk, and asks no network for anything.
+
+The page is web/page.html with its style, its scripts and the maps written into it. What comes from
+a text or a checkpoint enters it as JSON in a block that is never executed, and the scripts put it
+in place as text, never as markup.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
+
+# In the order in which they stand in the page: each uses those before it.
+SCRIPTS = ("elements", "weights", "colours", "overview", "matrix", "lines", "run", "start")
+
+MOST_WEIGHTS = 24_000_000  # in one page, which has 64 MB then and opens within some seconds
+
+# The codes of weights: web/weights.js knows the same two numbers.
+FULL, NOT_A_NUMBER = 65534, 65535
+
+# What the kinds of maps are called, in a switch and above a map; what a map shows; and what stands
+# above the rows, and above the columns, where they are two columns of tokens.
+KINDS = {
+    "encoder": (
+        *("Encoder", "Encoder self-attention", "A row for each token: the tokens it attends to."),
+        *("token", "attends to"),
+    ),
+    "decoder": (
+        *("Decoder", "Decoder self-attention", "A row for each token: the tokens it attends to."),
+        *("token", "attends to"),
+    ),
+    "cross": (
+        *("Cross", "Cross-attention"),
+        "A row for each output token: the source tokens it attends to, the strongest ringed.",
+        *("output", "source"),
+    ),
+    "influence": (
+        *("Influence", "Influence (gradient × input)"),
+        "A row for each prediction: the input tokens it is due to.",
+        *("prediction", "is due to"),
+    ),
+}
+
+
+def page(maps: "AttentionMaps", other: "AttentionMaps | None" = None) -> str:
+    """The whole page, to be written as UTF-8: what a run attended to, or two runs side by side.
+
+    Weights are within 2e-5 of those of `maps`, and zero where those are. Beyond `MOST_WEIGHTS` the
+    page holds the first maps and says which it leaves out. Raises ValueError where labels do not
+    fit weights.
+    """
+    shown = [maps] if other is None else [maps, other]
+    style = _source("page.css")
+    # One script, so that one hash allows it.
+    script = "\n".join(_source(f"{name}.js") for name in SCRIPTS)
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "policy": policy,
+        "title": html.escape(" and ".join(visible(each.title, blanks=" ") for each in shown)),
+        "style": style,
+        "data": _json([_run(each, MOST_WEIGHTS // len(shown)) for each in shown]),
+        "script": script,
+    }
+    # All at once: what stands in a part is not looked at again, whatever a token looks like.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("page.html"))
+
+
+def frame(page: str) -> str:
+    """A page within another one, as in a notebook: apart from its styles, scripts and cookies."""
+    return (
+        '<iframe title="attention maps" width="100%" height="760" style="border: 0" '
+        f'sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+
+def visible(text: str, blanks: str = "") -> str:
+    """The text with stand-ins for what cannot be seen, or would change how other text is seen.
+
+    Blanks become ␣, ends of lines ⏎, tabs ⇥, except for those in `blanks`; control characters get
+    the pictures that Unicode has of them (␛); what else has no shape, such as the marks that turn
+    the direction of writing around, is named (‹U+202E›). An accent without a letter gets a dotted
+    circle for one, and nothing at all becomes ∅.
+
+    >>> visible(" the\\n")
+    '␣the⏎'
+    """
+    if not text:
+        return "∅"
+    shown = "".join(
+        c if c in blanks or _joins(text, i) else _stand_in(c) for i, c in enumerate(text)
+    )
+    return f"◌{shown}" if unicodedata.category(text[0]).startswith("M") else shown
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether this is a joiner between characters of one token, as in some emoji and scripts."""
+    return text[place] in "\u200c\u200d" and 0 < place < len(text) - 1
+
+
+def _stand_in(character: str) -> str:
+    if character in " \n\t\x7f":
+        return {" ": "␣", "\n": "⏎", "\t": "⇥", "\x7f": "␡"}[character]
+    if character < " ":
+        return chr(0x2400 + ord(character))
+    if unicodedata.category(character)[0] in "CZ":  # no shape, or a blank of some width
+        return f"‹U+{ord(character):04X}›"
+    return character
+
+
+def _run(maps: "AttentionMaps", room: int) -> dict[str, Any]:
+    """All that the scripts show of one run, with at most `room` weights."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    left_out = []
+    if maps.influence is not None:
+        influence = _influence(maps.influence)
+        room -= influence.pop("size")
+        kinds["influence"] = [influence]
+    for each in maps.maps:
+        layer = _layer(each)
+        room -= layer.pop("size")
+        if room < 0:
+            left_out.append(each.name)
+        else:
+            kinds.setdefault(each.kind, []).append(layer)
+    # Influence last: it is what a model without attention has instead of it.
+    order = sorted(kinds, key=lambda kind: kind == "influence")
+    about = dict(maps.about)
+    return {
+        "title": visible(maps.title, blanks=" "),
+        "passages": [
+            (name, visible(passage, blanks=" \n" if passage.strip() else ""))
+            for name in ("text", "output")
+            if (passage := str(about.pop(name, "")))
+        ],
+        "notes": [visible(str(note), blanks=" ") for note in about.pop("notes", [])],
+        "about": list(_facts(about)),
+        "leftOut": left_out,
+        "kinds": [_described(kind, kinds[kind]) for kind in order],
+    }
+
+
+def _described(kind: str, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    name = visible(kind)
+    described = KINDS.get(kind, (name, name, *KINDS["encoder"][2:]))
+    names = ("title", "heading", "caption", "rows", "columns")
+    return {"kind": kind, **dict(zip(names, described, strict=True)), "layers": layers}
+
+
+def _facts(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in about.items():
+        if isinstance(value, Mapping):
+            yield from _facts(value)
+        elif value is not None:
+            spelt = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield visible(str(name), blanks=" "), visible(spelt, blanks=" ")
+
+
+def _layer(each: "AttentionMap") -> dict[str, Any]:
+    number = re.search(r"(?<![^.])\d+(?![^.])", each.name)
+    title = number[0] if number else ""
+    return _matrix(each.name, title, each.weights.numpy(), each.heads, each.queries, each.keys)
+
+
+def _influence(influence: "Influence") -> dict[str, Any]:
+    weights = influence.weights.numpy()[None]
+    return _matrix("influence", "", weights, (0,), influence.targets, influence.sources)
+
+
+def _matrix(
+    name: str,
+    title: str,
+    weights: np.ndarray,
+    heads: Sequence[int],
+    queries: Sequence[str],
+    keys: Sequence[str],
+) -> dict[str, Any]:
+    """One layer's weights, float32 (heads, queries, keys), packed, with labels."""
+    if weights.shape != (len(heads), len(queries), len(keys)):
+        raise ValueError(
+            f"{name}: weights {weights.shape} do not fit {len(heads)} heads, "
+            f"{len(queries)} queries and {len(keys)} keys"
+        )
+    # Where nothing is attended to that comes later, half of the matrix is not worth its room.
+    triangular = len(queries) == len(keys) and not np.any(np.triu(weights, 1) != 0)
+    if triangular:
+        weights = weights[:, *np.tril_indices(len(queries))]
+    return {
+        "name": visible(name),
+        "title": title,
+        "heads": list(heads),
+        "queries": list(map(visible, queries)),
+        "keys": list(map(visible, keys)),
+        "triangular": triangular,
+        "codes": base64.b64encode(encode(weights).tobytes()).decode(),
+        "size": weights.size,
+    }
+
+
+def encode(weights: np.ndarray) -> np.ndarray:
+    """Weights 0 to 1, float32, as codes of the same shape, little-endian uint16.
+
+    code = FULL * sqrt(weight): where weights are small the codes lie closer together, so that the
+    thousandths of a long text keep three digits. Only what is zero gets the code of zero.
+    """
+    codes = np.rint(np.sqrt(np.clip(weights, 0, 1)) * FULL)
+    codes = np.where(weights > 0, np.maximum(codes, 1), codes)
+    return np.where(np.isnan(weights), NOT_A_NUMBER, codes).astype("<u2")
+
+
+def _json(values: object) -> str:
+    """JSON in ASCII that holds no character with a meaning in HTML."""
+    text = json.dumps(values, separators=(",", ":"))
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+
+
+def _source(name: str) -> str:
+    return (files("minitx.inspection") / "web" / name).read_text(encoding="utf-8")
+
+
+def _hash(source: str) -> str:
+    """How a Content-Security-Policy names what it allows."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

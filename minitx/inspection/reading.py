@@ -1,0 +1,136 @@
+"""From a run and a text to what its model attends to, and to what its predictions are due."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from minitx.config import SEQUENCE_TO_SEQUENCE
+from minitx.errors import UserError
+from minitx.inspection.capture import capture, find_attention, head_count
+from minitx.inspection.influence import token_influence
+from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
+from minitx.inspection.passages import Passage, read_passage
+from minitx.models.seq2seq import Seq2Seq
+from minitx.run import Run
+
+
+def attention(
+    run: Run,
+    text: str,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    truncate: bool = False,
+    output: str | None = None,
+) -> AttentionMaps:
+    """What every head attends to while the run's model reads a text.
+
+    A sequence-to-sequence model reads its own output after the text, as scripts/translate.py would
+    find it, or `output`, all at once: row t of a cross map belongs to output token t. `layers` and
+    `heads` keep those alone, numbered from 0; `truncate` cuts a text that is longer than the
+    context. For classifiers `output` may name a label (see `influence`).
+
+    Raises UserError for a model without attention, layers or heads that it does not have, and a
+    text as in `read_passage`: empty, too long, or with unknown characters.
+    """
+    if not find_attention(run.model):
+        raise UserError(
+            f"{_title(run)} has no attention to show; what it has is the influence of every token "
+            "on its predictions: minitx.inspection.reading.influence(run, text)"
+        )
+    passage = read_passage(run, text, truncate=truncate, output=output)
+    maps = _maps(run, passage, layers, heads)
+    about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
+    return AttentionMaps(maps, _title(run), about)
+
+
+def influence(
+    run: Run, text: str, *, truncate: bool = False, output: str | None = None
+) -> Influence:
+    """How much of every prediction is due to every token, by gradient x input, for any model.
+
+    A row for each next token of a language model (the last is its own guess) or for each token of a
+    sequence-to-sequence model's output, which is as in `attention`; for a classifier one row, for
+    the label it gives, or for the label that `output` names. A column for each token of the text.
+
+    Raises UserError as `read_passage`.
+    """
+    return _influence(run, read_passage(run, text, truncate=truncate, output=output))
+
+
+def inspect_text(
+    run: Run,
+    text: str,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    truncate: bool = False,
+    output: str | None = None,
+) -> AttentionMaps:
+    """All there is to see of any model: `attention`, if it has any, and `influence`, together."""
+    passage = read_passage(run, text, truncate=truncate, output=output)
+    maps = _maps(run, passage, layers, heads) if find_attention(run.model) else ()
+    about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
+    return AttentionMaps(maps, _title(run), about, _influence(run, passage))
+
+
+@torch.no_grad()
+def _maps(
+    run: Run, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
+) -> tuple[AttentionMap, ...]:
+    with capture(run.model, layers, heads) as captured:
+        if isinstance(run.model, Seq2Seq):
+            assert passage.target_in is not None
+            run.model(passage.source.ids, None, passage.target_in.ids, logits=False)
+        else:
+            run.model(passage.source.ids)
+    found = find_attention(run.model)
+    maps = []
+    for name, weights in captured.items():
+        numbers = range(head_count(found[name])) if heads is None else dict.fromkeys(heads)
+        maps.append(AttentionMap(name, weights[0], *passage.labels(name), tuple(numbers)))
+    return tuple(maps)
+
+
+def _influence(run: Run, passage: Passage) -> Influence:
+    target_in = None if passage.target_in is None else passage.target_in.ids
+    weights = token_influence(run.model, passage.source.ids, passage.predicted.ids[0], target_in)
+    return Influence(weights, passage.predicted.labels, passage.source.labels)
+
+
+def _title(run: Run) -> str:
+    return f"{run.config.model.name} on {run.config.task.name}, step {run.step:,}"
+
+
+def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
+    return {
+        "run": run.folder.resolve().name,
+        "checkpoint": run.path.name,
+        "step": run.step,
+        "task": run.config.task.name,
+        "objective": run.config.task.objective,
+        "model": run.config.model.name,
+        "text": text,
+        "output": passage.output,
+        "notes": list(passage.notes),
+    }
+
+
+def _settings(
+    run: Run,
+    layers: Sequence[int] | None,
+    heads: Sequence[int] | None,
+    truncate: bool,
+    output: str | None,
+) -> dict[str, Any]:
+    searched = run.config.task.objective == SEQUENCE_TO_SEQUENCE and output is None
+    settings = {
+        "layers": None if layers is None else list(layers),
+        "heads": None if heads is None else list(heads),
+        "truncate": truncate,
+        "output_given": output is not None,
+        "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
+    }
+    return {"settings": settings}

@@ -1,0 +1,103 @@
+"""All there is to see of a model and a text, written into its run's folder and told."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from minitx.config import InspectConfig
+from minitx.errors import UserError
+from minitx.figures import png, svg
+from minitx.folder import write_atomically, write_bytes_atomically
+from minitx.inspection.grid import attention_grid
+from minitx.inspection.induction import induction_score
+from minitx.inspection.maps import AttentionMaps
+from minitx.inspection.measures import HeadMeasures, measure_heads
+from minitx.inspection.page import page
+from minitx.inspection.reading import inspect_text
+from minitx.models.language_model import LanguageModel
+from minitx.run import Run, load
+from minitx.vocabulary import TextVocabulary
+
+COLUMNS = {
+    "entropy": "entropy (nats)",
+    "distance": "distance (tokens)",
+    "first": "on first",
+    "previous": "on previous",
+    "same": "on itself",
+    "induction": "induction",
+}
+
+
+def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures], list[Path]]:
+    """Reads a text with the run's model, and writes what it attended to.
+
+    attention.html is the page, attention.png and .svg the pictures, attention.safetensors and
+    .json the maps as data. Gives the maps, the measures of every head, and the files. Raises
+    UserError without a run or a text, and as `inspect_text`.
+    """
+    if config.run is None:
+        raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
+    if config.text is None:
+        raise UserError('what is the model to read? text="..."')
+    run = load(config.run, config.device)
+    maps = _read(run, config)
+    other = None if config.other is None else _read(load(config.other, config.device), config)
+    folder = run.folder if config.dir is None else Path(config.dir)
+    files = [folder / "attention.html"]
+    write_atomically(files[0], page(maps, other))
+    files += maps.save(folder)
+    if maps:
+        figure = attention_grid(maps)
+        files += [folder / "attention.png", folder / "attention.svg"]
+        write_bytes_atomically(files[-2], png(figure))
+        write_atomically(files[-1], svg(figure))
+    return maps, measure_heads(maps.maps, _induction(run)), files
+
+
+def _read(run: Run, config: InspectConfig) -> AttentionMaps:
+    assert config.text is not None
+    return inspect_text(
+        run,
+        config.text,
+        layers=config.layers,
+        heads=config.heads,
+        truncate=config.truncate,
+        output=config.target,
+    )
+
+
+def _induction(run: Run) -> dict | None:
+    """The heads' scores, where the model is one that could have such heads."""
+    if not isinstance(run.model, LanguageModel) or not isinstance(run.vocabulary, TextVocabulary):
+        return None
+    try:
+        return induction_score(run.model, run.vocabulary.tokenizer.vocab_size)
+    except UserError:  # no attention, or no room for a repetition
+        return None
+
+
+def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:
+    """The table of heads, and where everything lies."""
+    console = Console()
+    console.print(maps.title, highlight=False)
+    if maps.about.get("output"):
+        console.print(f"it says: {maps.about['output']}", highlight=False, markup=False)
+    for note in maps.about.get("notes", []):
+        console.print(f"note: {note}", highlight=False, markup=False)
+    rows = [asdict(head) for head in heads]
+    shown = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
+    if rows:
+        table = Table("attention", "head")
+        for name in shown:
+            table.add_column(COLUMNS[name], justify="right")
+        for row in rows:
+            values = [row[name] for name in shown]
+            numbers = ["" if value is None else f"{value:.3f}" for value in values]
+            table.add_row(row["name"], str(row["head"]), *numbers)
+        console.print(table)
+    else:
+        console.print("It has no attention; the page shows the influence of every token.")
+    for file in files:
+        console.print(f"  {file}", highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,88 @@
+"""A page of tables as text, for a terminal or a file."""
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from minitx.inspection.tables import Page, Table, cut, grid_of
+
+PAGE_WIDTH = 100  # characters, which all but the widest scripts keep to
+INDENT, GUTTER = 2, 3  # blanks before a step's tables, and between them
+MANY = 8  # columns; beyond that they stand closer
+
+
+def to_text(page: Page) -> str:
+    """The page without colours, and without blanks at the ends of lines."""
+    file = io.StringIO()
+    write_text(page, Console(file=file, width=PAGE_WIDTH))
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+
+
+def write_text(page: Page, console: Console) -> None:
+    """Prints the page with colours, on lines that are filled with blanks up to the console's width.
+
+    A console narrower than a table is taken to be as wide as that.
+    """
+    tables = [t for section in page.sections for step in section.steps for t in step.tables]
+    console.width = max(console.width, INDENT + max(map(_width, map(_rich_table, tables))))
+    console.print(Text(page.title, "bold"))
+    for section in page.sections:
+        console.print(Group("", Text(section.title, "bold underline"), *map(Text, section.notes)))
+        for step in section.steps:
+            formulas = [Text(line, "cyan") for line in step.formulas]
+            worked: list[RenderableType] = [Text(line, "dim") for line in step.worked]
+            if worked:
+                worked.insert(0, "")
+            lines = _side_by_side([_rich_table(table) for table in step.tables], console.width)
+            console.print(Group("", Text(step.title, "bold")))
+            console.print(Padding(Group(*formulas, *lines, *worked), (0, 0, 0, INDENT)))
+
+
+def _side_by_side(tables: Sequence[RichTable], room: int) -> Iterator[RenderableType]:
+    """As many tables in a line as fit, with an empty line before each."""
+    lines: list[list[RichTable]] = []
+    left = 0
+    for table in tables:
+        width = _width(table) + GUTTER
+        if width > left:
+            lines.append([])
+            left = room
+        lines[-1].append(table)
+        left -= width
+    for line in lines:
+        grid = RichTable.grid(padding=(0, GUTTER, 0, 0))
+        grid.add_row(*line)
+        yield Padding(grid, (1, 0, 0, 0))
+
+
+def _width(table: RichTable) -> int:
+    unbounded = Console(width=10_000)
+    return Measurement.get(unbounded, unbounded.options, table).maximum
+
+
+def _rich_table(table: Table) -> RichTable:
+    grid = grid_of(table)
+    many_tokens = table.columns is not None and len(grid.columns) > MANY
+    longest, gap = (5, 0) if many_tokens else (7, 1)  # characters of a label, blanks beside it
+    drawn = RichTable(
+        title=Text(table.name, "italic"),
+        title_justify="left",
+        min_width=cell_len(table.name),
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, gap, 0, 0),
+    )
+    drawn.add_column("", no_wrap=True)
+    for label in grid.columns:
+        drawn.add_column(Text(cut(label, longest)), justify="right", no_wrap=True)
+    for label, cells in grid.rows:
+        drawn.add_row(Text(label), *(Text(cell.text) for cell in cells))
+    return drawn

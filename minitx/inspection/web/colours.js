@@ -1,0 +1,84 @@
+// The colour scale of weights, and the colours of heads. The colours themselves are in page.css,
+// which has them twice, for light and for dark.
+
+const SHADES = 1024;
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+
+// A custom property of page.css that holds colours: "#rrggbb #rrggbb ..." -> [[r, g, b], ...].
+function coloursOf(property) {
+  const text = getComputedStyle(document.documentElement).getPropertyValue(property);
+  return text.trim().split(/\s+/).map((hex) =>
+    [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16)));
+}
+
+// Where a weight lies on the scale, 0 to 1. With the root, one scale serves all lengths: in a text
+// of 200 tokens most weights are hundredths.
+function position(weight) {
+  return Math.sqrt(Math.min(weight, 1));
+}
+
+// Colours (r, g, b, a) of the positions on the scale, one after the other.
+function shades() {
+  const stops = coloursOf("--scale");
+  const bytes = new Uint8ClampedArray(4 * SHADES);
+  for (let shade = 0; shade < SHADES; shade++) {
+    const place = (shade / (SHADES - 1)) * (stops.length - 1);
+    const below = Math.min(Math.floor(place), stops.length - 2);
+    for (let part = 0; part < 3; part++) {
+      const [from, to] = [stops[below][part], stops[below + 1][part]];
+      bytes[4 * shade + part] = from + (to - from) * (place - below);
+    }
+    bytes[4 * shade + 3] = 255;
+  }
+  return bytes;
+}
+
+// Paints a matrix, a pixel a weight; the page stretches the canvas. What is zero stays clear, so
+// that a mask is seen, and is no small weight.
+function paint(canvas, values, rows, columns) {
+  canvas.width = columns;
+  canvas.height = rows;
+  const scale = shades();
+  const [wrong] = coloursOf("--wrong");
+  const image = new ImageData(columns, rows);
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] === 0) continue;
+    if (Number.isNaN(values[i])) {
+      image.data.set([...wrong, 255], 4 * i);
+      continue;
+    }
+    const shade = Math.round(position(values[i]) * (SHADES - 1));
+    for (let part = 0; part < 4; part++) image.data[4 * i + part] = scale[4 * shade + part];
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// What the colours mean.
+function legendOfColours() {
+  const bar = element("canvas", { class: "scale-bar" });
+  const steps = 256;
+  const draw = () =>
+    paint(bar, Float32Array.from({ length: steps }, (_, i) => ((i + 1) / steps) ** 2), 1, steps);
+  draw();
+  darkness.addEventListener("change", draw);
+  const ticks = [0, 0.01, 0.1, 0.25, 0.5, 1].map((weight) => {
+    const tick = element("span", {}, `${weight}`);
+    tick.style.left = `${100 * position(weight)}%`;
+    return tick;
+  });
+  return element("div", { class: "scale", role: "img",
+                          "aria-label": "Colour scale of weights, from 0 to 1" },
+    element("span", { class: "scale-name" }, "weight"),
+    element("div", { class: "scale-body" }, bar, element("div", { class: "ticks" }, ...ticks)),
+    element("span", { class: "scale-name" }, "blank: exactly 0"));
+}
+
+// The colour of the head at a place among the heads of its layer; after the last they repeat.
+function headColour(place) {
+  const colours = coloursOf("--heads");
+  return colours[place % colours.length];
+}
+
+function css([red, green, blue], alpha = 1) {
+  return `rgb(${red} ${green} ${blue} / ${alpha})`;
+}

@@ -1,0 +1,235 @@
+// One map, enlarged: a row a query, a column a key, each named by its token.
+
+const LARGEST_CELL = 44; // pixels of the page
+const READABLE_CELL = 16; // as high as a label
+const SMALLEST_CELL = 0.5; // 512 tokens fit a telephone then
+
+class Matrix {
+  constructor() {
+    this.canvas = element("canvas");
+    this.rowBand = element("div", { class: "band" });
+    this.columnBand = element("div", { class: "band" });
+    this.rings = element("div", { class: "rings" });
+    this.tip = element("div", { class: "tip", role: "status" });
+    this.cells = element("div", { class: "cells" },
+      this.canvas, this.rings, this.rowBand, this.columnBand);
+    this.rowLabels = element("div", { class: "row-labels", "aria-hidden": "true" });
+    this.columnLabels = element("div", { class: "column-labels", "aria-hidden": "true" });
+    // Arrow keys read one cell after the other, which no role of tables or images provides for.
+    this.pane = element("div", { class: "matrix-pane", tabindex: 0, role: "application",
+                                 "aria-roledescription": "attention map",
+                                 onkeydown: (event) => this.move(event),
+                                 onfocus: () => this.readAgain(),
+                                 onblur: () => this.leave(),
+                                 onscroll: () => this.placeTip() },
+      element("div", { class: "matrix-sheet" },
+        element("div", { class: "corner" }), this.columnLabels, this.rowLabels, this.cells));
+    this.cells.addEventListener("pointermove", (event) => this.pointAt(event));
+    this.cells.addEventListener("pointerleave", () => this.leave());
+    this.heading = element("h3");
+    this.caption = element("p", { class: "axes" });
+    this.frame = element("div", { class: "matrix-frame" }, this.pane, this.tip);
+    this.element = element("section", { class: "matrix" },
+      element("div", { class: "head-line" }, this.heading, this.zoomButtons()),
+      this.caption, this.frame, legendOfColours());
+    darkness.addEventListener("change", () => this.draw());
+  }
+
+  zoomButtons() {
+    const button = (sign, name, size) =>
+      element("button", { type: "button", "aria-label": name, title: name,
+                          onclick: () => this.resize(size()) }, sign);
+    return element("div", { class: "zoom" },
+      button("−", "Smaller cells", () => this.size / 1.5),
+      button("+", "Larger cells", () => this.size * 1.5),
+      button("Fit", "Fit the whole map", () => this.fittingSize()));
+  }
+
+  // kind: what it is called and shows; heads: whose mean is shown, none for a blank map.
+  show(kind, layer, heads) {
+    const same = this.layer && sameTokens(this.layer, layer);
+    Object.assign(this, { kind, layer, heads, values: layer.mean(heads) });
+    const where = [layer.title && `layer ${layer.title}`,
+                   heads.length ? speltHeads(layer, heads) : "no head is on"];
+    this.heading.textContent = [kind.heading, ...where].filter(Boolean).join(", ");
+    this.caption.textContent = kind.caption;
+    this.pane.setAttribute("aria-label",
+      `${this.heading.textContent}. ${layer.rows} rows, ${layer.columns} columns. ` +
+      "Arrow keys read the cells.");
+    if (!same) this.cursor = [0, 0];
+    this.draw();
+    if (same) this.drawRings();
+    else this.fitReadably();
+    this.leave();
+  }
+
+  draw() {
+    if (this.layer) paint(this.canvas, this.values, this.layer.rows, this.layer.columns);
+  }
+
+  // As large as there is room for, but so that labels can be read.
+  fitReadably() {
+    this.resize(READABLE_CELL); // so that the labels are as wide as they will be
+    this.resize(clamp(this.room() / this.layer.columns, READABLE_CELL, LARGEST_CELL));
+  }
+
+  // Pixels for the cells beside the labels.
+  room() {
+    return this.frame.clientWidth - this.rowLabels.offsetWidth - 4;
+  }
+
+  fittingSize() {
+    const height = 0.6 * innerHeight;
+    return Math.min(this.room() / this.layer.columns, height / this.layer.rows);
+  }
+
+  resize(size) {
+    const { rows, columns } = this.layer;
+    this.size = clamp(size, SMALLEST_CELL, LARGEST_CELL);
+    this.cells.style.width = `${this.size * columns}px`;
+    this.cells.style.height = `${this.size * rows}px`;
+    this.drawLabels();
+    this.drawRings();
+    this.leave();
+  }
+
+  // Where cells are lower than a label is, every so-many-th has one, and none overlaps another.
+  drawLabels() {
+    const { queries, keys } = this.layer;
+    const step = Math.ceil(READABLE_CELL / this.size);
+    const extent = `${step * this.size}px`;
+    const every = (labels) => labels.filter((_, i) => i % step === 0);
+    this.rowLabels.replaceChildren(...every(queries).map((label) => {
+      const made = element("div", { title: label }, element("bdi", {}, label));
+      made.style.height = extent;
+      return made;
+    }));
+    this.columnLabels.replaceChildren(...every(keys).map((label) => {
+      const made = element("div", { title: label }, element("bdi", {}, label));
+      made.style.width = extent;
+      return made;
+    }));
+    this.step = step;
+    this.layFlat();
+  }
+
+  // Column labels lie flat where all of them fit their cells.
+  layFlat() {
+    this.columnLabels.classList.add("flat");
+    const fits = [...this.columnLabels.children].every(
+      (label) => label.firstChild.offsetWidth <= label.clientWidth - 4);
+    this.columnLabels.classList.toggle("flat", fits);
+  }
+
+  // In cross-attention the strongest source of each output token is ringed: the alignment.
+  drawRings() {
+    const ringed = this.kind.kind === "cross" && this.heads.length && this.size >= 8;
+    this.rings.replaceChildren(...(ringed ? this.strongest().map(([row, column]) => {
+      const ring = element("div");
+      this.place(ring, row, column, 1, 1);
+      return ring;
+    }) : []));
+  }
+
+  strongest() {
+    const { rows, columns } = this.layer;
+    return Array.from({ length: rows }, (_, row) => {
+      const weights = this.values.subarray(row * columns, (row + 1) * columns);
+      const most = Math.max(...weights);
+      return [row, most > 0 ? weights.indexOf(most) : -1]; // none in a row of nothing
+    }).filter(([, column]) => column >= 0);
+  }
+
+  // Puts a box over some cells.
+  place(box, row, column, height, width) {
+    Object.assign(box.style, {
+      top: `${row * this.size}px`, left: `${column * this.size}px`,
+      height: `${height * this.size}px`, width: `${width * this.size}px`,
+    });
+  }
+
+  pointAt(event) {
+    const box = this.cells.getBoundingClientRect();
+    const row = Math.floor((event.clientY - box.top) / this.size);
+    const column = Math.floor((event.clientX - box.left) / this.size);
+    const { rows, columns } = this.layer;
+    this.read(clamp(row, 0, rows - 1), clamp(column, 0, columns - 1));
+  }
+
+  move(event) {
+    const { rows, columns } = this.layer;
+    const [row, column] = this.cursor;
+    const ends = { Home: [row, 0], End: [row, columns - 1] };
+    const step = stepOf(event.key);
+    const to = ends[event.key] ?? (step && [row + step[0], column + step[1]]);
+    if (event.key === "Escape") this.leave();
+    if (!to || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.read(clamp(to[0], 0, rows - 1), clamp(to[1], 0, columns - 1));
+    this.scrollTo();
+  }
+
+  readAgain() {
+    // A click focuses the pane too, but then the pointer says which cell is meant.
+    if (this.pane.matches(":focus-visible")) this.read(...this.cursor);
+  }
+
+  // Says what a cell holds, and marks its row and column.
+  read(row, column) {
+    const { queries, keys, columns } = this.layer;
+    this.cursor = [row, column];
+    this.reading = true;
+    this.place(this.rowBand, row, 0, 1, columns);
+    this.place(this.columnBand, 0, column, this.layer.rows, 1);
+    this.element.classList.add("reading");
+    const weight = this.heads.length ? spelt(this.values[row * columns + column]) : "no head is on";
+    this.tip.replaceChildren(
+      element("strong", {}, weight),
+      element("span", {}, element("bdi", {}, queries[row]), " → ", element("bdi", {}, keys[column])),
+      element("small", {}, `row ${row}, column ${column}`));
+    this.light(this.rowLabels, row);
+    this.light(this.columnLabels, column);
+    this.placeTip();
+  }
+
+  light(labels, place) {
+    labels.querySelector(".lit")?.classList.remove("lit");
+    if (place % this.step === 0) labels.children[place / this.step].classList.add("lit");
+  }
+
+  // Beside the cell, on the side where there is room.
+  placeTip() {
+    if (!this.reading) return;
+    const [row, column] = this.cursor;
+    const frame = this.frame.getBoundingClientRect();
+    const cells = this.cells.getBoundingClientRect();
+    const left = cells.left - frame.left + (column + 1) * this.size + 8;
+    const top = cells.top - frame.top + (row + 1) * this.size + 8;
+    const width = this.tip.offsetWidth;
+    const height = this.tip.offsetHeight;
+    const fitsRight = left + width <= frame.width;
+    const fitsBelow = top + height <= frame.height;
+    const x = fitsRight ? left : left - width - this.size - 16;
+    const y = fitsBelow ? top : top - height - this.size - 16;
+    this.tip.style.left = `${clamp(x, 0, Math.max(0, frame.width - width))}px`;
+    this.tip.style.top = `${y}px`;
+  }
+
+  // Keeps the cell in sight, beside the labels that stay.
+  scrollTo() {
+    const [row, column] = this.cursor;
+    const labels = { x: this.rowLabels.offsetWidth, y: this.columnLabels.offsetHeight };
+    const pane = this.pane;
+    const right = (column + 1) * this.size + labels.x - pane.clientWidth;
+    const below = (row + 1) * this.size + labels.y - pane.clientHeight;
+    pane.scrollLeft = clamp(pane.scrollLeft, right, column * this.size);
+    pane.scrollTop = clamp(pane.scrollTop, below, row * this.size);
+  }
+
+  leave() {
+    this.reading = false;
+    this.element.classList.remove("reading");
+    this.tip.replaceChildren();
+    for (const label of this.element.querySelectorAll(".lit")) label.classList.remove("lit");
+  }
+}

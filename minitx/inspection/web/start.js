@@ -1,0 +1,19 @@
+// Builds the page out of the maps that are written into it.
+
+const described = JSON.parse(document.getElementById("data").textContent);
+const runs = described.map((run, place) => new Run(run, place));
+
+// Cross-attention says most about a translation. Two runs begin with a kind that both have.
+function firstKind(run) {
+  const names = run.kinds.map(({ kind }) => kind);
+  const shared = names.filter((name) =>
+    runs.every((each) => each.kinds.some(({ kind }) => kind === name)));
+  return ["cross", ...shared, ...names].find((name) =>
+    shared.length ? shared.includes(name) : names.includes(name));
+}
+
+const main = document.querySelector("main");
+main.classList.toggle("two", runs.length > 1);
+main.append(...runs.map((run) => run.element));
+// Once they are in the page: sizes follow from the room there is.
+for (const run of runs) if (run.kinds.length) run.chooseKind(firstKind(run));

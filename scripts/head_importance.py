@@ -1,0 +1,16 @@
+"""Measures a trained model without each of its heads: python scripts/head_importance.py --help"""
+
+from minitx.cli import main
+from minitx.config import ImportanceConfig
+
+
+def importance(config: ImportanceConfig, overrides: list[str]) -> None:
+    from minitx.console import quiet_libraries
+    from minitx.inspection.importance import importance_of_run, show_importance
+
+    quiet_libraries()
+    show_importance(*importance_of_run(config))
+
+
+if __name__ == "__main__":
+    main("importance", ImportanceConfig, importance)
