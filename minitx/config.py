@@ -185,6 +185,7 @@ class TrainerConfig:
         choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
     )
     compile: bool = key(False, "torch.compile the model")
+    watch_attention: bool = key(True, "draw what is attended to in a text at every validation")
 
 
 @dataclass

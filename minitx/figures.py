@@ -113,7 +113,7 @@ def png(figure: Figure) -> bytes:
 
 def svg(figure: Figure) -> str:
     """The figure as SVG, text drawn as shapes: equal wherever it is shown, whatever the fonts."""
-    fixed = {"svg.hashsalt": "minitx", "svg.fonttype": "path", "svg.image_inline": True}
+    fixed: Any = {"svg.hashsalt": "minitx", "svg.fonttype": "path", "svg.image_inline": True}
     with _svg_settings, matplotlib.rc_context(fixed):
         return _saved(figure, "svg", metadata={"Date": None}).decode()
 

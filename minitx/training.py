@@ -66,7 +66,7 @@ def train(config: Config) -> Run:
     setup.config = config = dataclasses.replace(config, resume=None)
 
     clock = Clock(config.trainer.max_minutes)
-    trainer = make_trainer(config, folder, clock, setup.callbacks(folder))
+    trainer = make_trainer(config, folder, clock, setup.watchers(folder))
     objective = setup.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names

@@ -27,6 +27,7 @@ TINY = (
     "trainer.max_steps=10",
     "trainer.val_every=5",
     "trainer.log_every=1",
+    "trainer.watch_attention=false",  # drawing takes longer than training this
     "logger=csv",
 )
 

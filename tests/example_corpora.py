@@ -74,14 +74,14 @@ part_of_texts = partial(part, key=1)
 
 
 def unigram_loss(learned, targets):
-    """Nats a token of targets under the frequencies of tokens in those learned from.
+    """Nats a token of targets under the frequencies of tokens in those learned from, plus one.
 
     Each ends with one token more, for its end.
     """
     counts = Counter(token for target in learned for token in [*target.split(), "end"])
-    total = sum(counts.values())
     tokens = [token for target in targets for token in [*target.split(), "end"]]
-    return -sum(math.log(counts[token] / total) for token in tokens) / len(tokens)
+    total = sum(counts.values()) + len(counts.keys() | set(tokens))
+    return -sum(math.log((counts[token] + 1) / total) for token in tokens) / len(tokens)
 
 
 def majority(learned, labels):

@@ -8,13 +8,23 @@ import hydra
 import pytest
 
 from minitx.composition import CONF, register_schemas, to_typed
-from minitx.config import Config, EvaluateConfig, GenerateConfig
+from minitx.config import (
+    Config,
+    EvaluateConfig,
+    ExplainConfig,
+    GenerateConfig,
+    PredictConfig,
+    TranslateConfig,
+)
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
     "train": ("config", Config),
     "generate": ("generate", GenerateConfig),
     "evaluate": ("evaluate", EvaluateConfig),
+    "translate": ("translate", TranslateConfig),
+    "predict": ("predict", PredictConfig),
+    "explain": ("explain", ExplainConfig),
 }
 
 

@@ -21,7 +21,38 @@ MAY_IMPORT = {
         *["torch", "numpy", "tokenizers", "filelock", "rich", "datasets", "huggingface_hub"],
         *["minitx.data", "minitx.errors"],
     ],
-    "minitx.data.module": ["torch", "lightning", "minitx.data"],
+    "minitx.data.module": ["torch", "lightning", "minitx.data", "minitx.errors"],
+    # Between a text and a model.
+    "minitx.vocabulary": [
+        *["torch", "minitx.models", "minitx.data", "minitx.config", "minitx.errors"],
+        "minitx.folder",
+    ],
+    # What an objective is: it knows no corpus, no folder, and nothing of what is shown.
+    "minitx.tasks": [
+        *["torch", "torchmetrics", "lightning", "minitx.tasks", "minitx.config"],
+        *["minitx.data.batches", "minitx.data.windows"],
+        *["minitx.losses", "minitx.metrics", "minitx.optim", "minitx.seeding"],
+    ],
+    "minitx.losses": ["torch", "minitx.data.windows"],
+    "minitx.metrics": ["torch", "torchmetrics", "minitx.data.windows"],
+    "minitx.optim": ["torch", "minitx.config"],
+    "minitx.seeding": ["torch", "numpy"],
+    # All that differs between objectives; training, evaluation and what is printed stand above it.
+    "minitx.setups": [
+        *["torch", "numpy", "lightning", "minitx.setups", "minitx.tasks", "minitx.models"],
+        *["minitx.data", "minitx.vocabulary", "minitx.config", "minitx.composition"],
+        *["minitx.errors", "minitx.metrics", "minitx.scores", "minitx.decoding"],
+        *["minitx.translating", "minitx.callbacks"],
+    ],
+    # The callbacks and the outputs that setups choose from know no setup.
+    "minitx.callbacks": [
+        *["torch", "lightning", "minitx.tasks", "minitx.errors", "minitx.folder"],
+        *["minitx.figures", "minitx.tracking"],
+    ],
+    "minitx.translating": [
+        *["torch", "minitx.models", "minitx.data", "minitx.vocabulary", "minitx.config"],
+        *["minitx.composition", "minitx.errors", "minitx.lines", "minitx.run", "minitx.search"],
+    ],
 }
 
 

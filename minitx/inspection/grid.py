@@ -1,21 +1,21 @@
 """Attention as pictures: grids of all maps, one alignment large, and heat maps of heads."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 
+import matplotlib
 import numpy as np
 import torch.nn.functional as F
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from minitx.errors import UserError
 from minitx.figures import (
     MUTED,
+    NO_DATA,
     SHARES,
     SMALLEST_SIZE,
     TEXT_SIZE,
@@ -26,7 +26,7 @@ from minitx.figures import (
 )
 from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.sheet import POINT, Labels, Sheet, line_height
-from minitx.inspection.tables import visible
+from minitx.inspection.tables import label_of
 
 # Lengths are in dots, sizes of type in points.
 PLEASANT, LONGEST = 1600, 3400  # sides of all maps together
@@ -48,16 +48,19 @@ KINDS = {
     "cross": ("Cross-attention", "each token of the output (down) looks at the input (across)"),
 }
 
-CHANGES = "RdBu_r"  # blue below zero, red above: told apart with any kind of colour blindness
+WEIGHTS, TICKS = matplotlib.colormaps[SHARES], (0, 0.05, 0.25, 0.5, 1)
+# Blue below zero and red above it: told apart with any kind of colour blindness.
+CHANGES = matplotlib.colormaps["RdBu_r"].with_extremes(bad=NO_DATA)
 
 
 def attention_grid(maps: AttentionMaps, kind: str | None = None) -> Figure:
     """All maps, or those of one kind: a row a layer, a column a head; queries down, keys across.
 
-    Self-attention stands side by side, cross-attention below it and larger. A cell's colour is its
-    weight, from 0 to 1 in every picture, so that pictures compare. Tokens stand at the left and on
-    top: all of them, or every so-many-th where there is no room. If there are more tokens than
-    dots, a dot is the largest of the weights that it stands for. No side is longer than 4000 dots.
+    Self-attention stands side by side, cross-attention below it and larger. Colours are of the root
+    of a weight, from 0 to 1 in every picture: pictures compare, and the small weights of long texts
+    can be seen. Tokens stand at the left and on top: all of them, or every so-many-th where there
+    is no room. If there are more tokens than dots, a dot is the largest of the weights that it
+    stands for. The sides stay below about 4000 dots.
 
     Raises UserError where there is nothing of that kind.
     """
@@ -89,7 +92,8 @@ def head_heatmap(
     """A number for every head as a colour and in writing: white is 0, red above it and blue below.
 
     `values` is (rows, columns), as (layers, heads): what the model loses without the head, for one.
-    NaN says that there is no such head; its cell is grey. Numbers are written where they fit.
+    A cell is grey where it is not finite: NaN says that there is no such head. Numbers are written
+    where they fit.
 
     Raises ValueError where `values` is not one row and one column for each of one label or more.
     """
@@ -98,7 +102,9 @@ def head_heatmap(
         raise ValueError(
             f"values {numbers.shape} do not fit {len(row_labels)} x {len(column_labels)} labels"
         )
-    sheet = Sheet()
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    most = float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
+    sheet = Sheet(Normalize(-most, most), CHANGES)
     texts = _written(numbers)
     wide, high = sheet.measure([*texts.values(), "0"], TEXT_SIZE)
     width = min(max(wide + 20, 2 * WIDEST_CELL), LONGEST // len(column_labels))
@@ -107,16 +113,15 @@ def head_heatmap(
         sheet.labels([drawable(shortened(label)) for label in labels], unit, TEXT_SIZE)
         for labels, unit in ((row_labels, height), (column_labels, width))
     )
-    most = float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
-    image = sheet.cells(numbers, (0, 0), (width, height), Normalize(-most, most), CHANGES)
+    sheet.cells(numbers, (0, 0), (width, height))
     sheet.write_beside(down, -LABEL_GAP, 0)
     sheet.write_on_top(across, 0, -LABEL_GAP)
     if wide < width and high < height:
-        colours = image.to_rgba(numbers)
+        colours = CHANGES(sheet.norm(numbers))
         for (row, column), text in texts.items():
             x, y, ink = (column + 0.5) * width, (row + 0.5) * height, readable(colours[row, column])
             sheet.write(x, y, text, TEXT_SIZE, ink, ha="center", va="center")
-    return sheet.finish(title, image, "", (-most, 0, most))
+    return sheet.finish(title, (-most, 0, most))
 
 
 def _written(numbers: np.ndarray) -> dict[tuple[int, ...], str]:
@@ -181,12 +186,6 @@ def _head(number: int) -> str:
     return f"head {number}"
 
 
-def _label(token: str) -> str:
-    """A token as text that can be seen; a mark that needs a letter below it gets a circle."""
-    mark = unicodedata.category(token[0])[0] == "M" if token else False
-    return drawable(visible("\N{DOTTED CIRCLE}" * mark + token))
-
-
 @dataclass(frozen=True)
 class _Plan:
     """How a block is laid out: `pool` tokens to a cell, and a map every `pitch` dots."""
@@ -196,6 +195,7 @@ class _Plan:
     pool: int
     queries: Labels
     keys: Labels
+    heads: dict[int, str]  # their names, or where those have no room their numbers
     left: int  # of the maps
     pitch: tuple[int, int]
 
@@ -208,7 +208,7 @@ class _Plan:
 
 def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
     """Blocks side by side in lines, and lines one below the other."""
-    sheet = Sheet()
+    sheet = Sheet(PowerNorm(0.5, 0, 1), WEIGHTS)
     y = 0
     for line in lines:
         cell, pool = _cell(line, LONGEST // len(lines))
@@ -219,10 +219,9 @@ def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
         top = names + max(plan.keys.height for plan in plans) + 2 * LABEL_GAP
         x = 0
         for plan in plans:
-            image, right = _draw_block(sheet, plan, x, y, top, names)
-            x = right + BLOCK_GAP
+            x = _draw_block(sheet, plan, x, y, top, names) + BLOCK_GAP
         y = top + max(len(plan.block.maps) * plan.pitch[1] for plan in plans) + BLOCK_GAP
-    return sheet.finish(title, image, "attention weight", (0, 0.25, 0.5, 0.75, 1))
+    return sheet.finish(title, TICKS, "attention weight")
 
 
 def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:
@@ -242,25 +241,25 @@ def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:
 def _plan(sheet: Sheet, block: _Block, cell: int, pool: int) -> _Plan:
     size = min(max(0.65 * cell / POINT, SMALLEST_SIZE), TITLE_SIZE)
     queries, keys = (
-        sheet.labels([_label(token) for token in tokens], cell / pool, size)
+        sheet.labels([drawable(label_of(token)) for token in tokens], cell / pool, size)
         for tokens in (block.maps[0].queries, block.maps[0].keys)
     )
-    layers, heads = (
-        sheet.measure(names, NAME_SIZE)[0]
-        for names in (block.row_names, block.column_names.values())
-    )
+    layers = sheet.measure(block.row_names, NAME_SIZE)[0]
     left = queries.width + LABEL_GAP + (layers + 2 * LABEL_GAP if layers else 0)
-    plan = _Plan(block, cell, pool, queries, keys, left, (0, 0))
+    plan = _Plan(block, cell, pool, queries, keys, block.column_names, left, (0, 0))
     width, height = plan.size
-    return replace(plan, pitch=(max(width, heads) + GAP, max(height, NAME_HEIGHT) + GAP))
+    heads = block.column_names
+    if sheet.measure(heads.values(), NAME_SIZE)[0] > width:
+        heads = {head: str(head) for head in heads}
+    wide = sheet.measure(heads.values(), NAME_SIZE)[0]
+    pitch = max(width, wide) + GAP, max(height, NAME_HEIGHT) + GAP
+    return replace(plan, heads=heads, pitch=pitch)
 
 
-def _draw_block(
-    sheet: Sheet, plan: _Plan, x: int, y: int, top: int, names: int
-) -> tuple[AxesImage, int]:
+def _draw_block(sheet: Sheet, plan: _Plan, x: int, y: int, top: int, names: int) -> int:
     """Draws a block from (x, y) on: maps from `top` on, names of heads down to `names`.
 
-    Gives one of its maps, and where it ends at the right.
+    Gives where it ends at the right.
     """
     block = plan.block
     note = block.note
@@ -270,8 +269,10 @@ def _draw_block(
     sheet.write(x, y + NAME_HEIGHT, note, NAME_SIZE, MUTED, va="top")
 
     width, height = plan.size
+    if plan.heads != block.column_names:
+        sheet.write(x, names, "head", NAME_SIZE, MUTED, va="bottom")
     lefts = {}
-    for number, (head, name) in enumerate(block.column_names.items()):
+    for number, (head, name) in enumerate(plan.heads.items()):
         left = lefts[head] = x + plan.left + number * plan.pitch[0]
         sheet.write(left + width / 2, names, name, NAME_SIZE, MUTED, ha="center", va="bottom")
         sheet.write_on_top(plan.keys, left, top - LABEL_GAP)
@@ -281,7 +282,6 @@ def _draw_block(
         sheet.write_beside(plan.queries, x + plan.left - LABEL_GAP, start)
         pooled = F.max_pool2d(each.weights[None], plan.pool, ceil_mode=True)[0].numpy()
         for head, weights in zip(each.heads, pooled, strict=True):
-            cell = (plan.cell, plan.cell)
-            image = sheet.cells(weights, (lefts[head], start), cell, Normalize(0, 1), SHARES)
+            sheet.cells(weights, (lefts[head], start), (plan.cell, plan.cell))
     texts = sheet.measure([note], NAME_SIZE)[0], sheet.measure([block.title], 1.2 * TEXT_SIZE)[0]
-    return image, x + max(plan.left + len(lefts) * plan.pitch[0], *texts)  # bold type is wider
+    return x + max(plan.left + len(lefts) * plan.pitch[0], *texts)  # bold type is wider

@@ -4,13 +4,14 @@ Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section
 4.1 (many, the least important first).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -74,8 +75,8 @@ def head_importance(
     """Measures the model on a split (or its first `batches` batches) without each of its heads.
 
     Then without the least important, the two least important, up to `prune` of them. Given the true
-    target so far, as validation measures. Raises UserError for a model without attention, and for
-    more heads to prune than there are.
+    target so far, as validation measures. Raises UserError for a model without attention, for more
+    heads to prune than there are, and where the metric is 0 anyway, so that nothing is a share of it.
     """
     found = find_attention(model)
     heads = [(name, n) for name, each in found.items() for n in range(head_count(each))]
@@ -87,6 +88,7 @@ def head_importance(
     data = setup.data()
     loader = DataLoader(data.evaluation[split], batch_size=data.evaluation_size)
 
+    @torch.inference_mode()
     def measured(off: Sequence[Head]) -> float:
         by_name: dict[str, list[int]] = {}
         for name, number in off:
@@ -97,11 +99,11 @@ def head_importance(
         return objective.scores()[metric]
 
     whole = measured([])
-    trials: Iterable[list[Head]] = [[head] for head in heads]
+    if whole == 0:
+        raise UserError(f"the {metric} on {split} is 0 with all heads: they have nothing to add to")
     with progress() as watch:
-        total = len(heads) + prune
-        alone = watch("switching heads off", trials, total, lambda trial: 1)
-        without = {trial[0]: measured(trial) for trial in alone}
+        alone = watch("switching heads off", heads, len(heads), lambda head: 1)
+        without = {head: measured([head]) for head in alone}
         least = by_cost(without, Importance(metric, whole, without, []).cost)
         more = watch("pruning", range(1, prune + 1), prune, lambda k: 1)
         pruned = [measured(least[:k]) for k in more]

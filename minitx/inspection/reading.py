@@ -71,8 +71,13 @@ def inspect_text(
 ) -> AttentionMaps:
     """All there is to see of any model: `attention`, if it has any, and `influence`, together."""
     passage = read_passage(run, text, truncate=truncate, output=output)
-    maps = _maps(run, passage, layers, heads) if find_attention(run.model) else ()
     about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
+    maps: tuple[AttentionMap, ...] = ()
+    if find_attention(run.model):
+        maps = _maps(run, passage, layers, heads)
+    else:
+        instead = "what is shown is the influence of every token on its predictions"
+        about["notes"] += [f"this {run.config.model.name} has no attention: {instead}"]
     return AttentionMaps(maps, _title(run), about, _influence(run, passage))
 
 

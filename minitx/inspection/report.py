@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from minitx.config import InspectConfig
 from minitx.errors import UserError
@@ -21,11 +22,11 @@ from minitx.run import Run, load
 from minitx.vocabulary import TextVocabulary
 
 COLUMNS = {
-    "entropy": "entropy (nats)",
-    "distance": "distance (tokens)",
-    "first": "on first",
-    "previous": "on previous",
-    "same": "on itself",
+    "entropy": "entropy\n(nats)",
+    "distance": "distance\n(tokens)",
+    "first": "on\nfirst",
+    "previous": "on\nprevious",
+    "same": "on\nitself",
     "induction": "induction",
 }
 
@@ -34,8 +35,9 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     """Reads a text with the run's model, and writes what it attended to.
 
     attention.html is the page, attention.png and .svg the pictures, attention.safetensors and
-    .json the maps as data. Gives the maps, the measures of every head, and the files. Raises
-    UserError without a run or a text, and as `inspect_text`.
+    .json the maps as data; of a model without attention there is no picture. Gives the maps, the
+    measures of every head, and the files. Raises UserError without a run or a text, where the
+    folder cannot be written, and as `inspect_text`.
     """
     if config.run is None:
         raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
@@ -45,14 +47,19 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     maps = _read(run, config)
     other = None if config.other is None else _read(load(config.other, config.device), config)
     folder = run.folder if config.dir is None else Path(config.dir)
+    shown, figure = page(maps, other), attention_grid(maps) if maps else None
     files = [folder / "attention.html"]
-    write_atomically(files[0], page(maps, other))
-    files += maps.save(folder)
-    if maps:
-        figure = attention_grid(maps)
-        files += [folder / "attention.png", folder / "attention.svg"]
-        write_bytes_atomically(files[-2], png(figure))
-        write_atomically(files[-1], svg(figure))
+    try:
+        write_atomically(files[0], shown)
+        files += maps.save(folder)
+        if figure is not None:
+            files += [folder / "attention.png", folder / "attention.svg"]
+            write_bytes_atomically(files[-2], png(figure))
+            write_atomically(files[-1], svg(figure))
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}): say where: dir="
+        ) from error
     return maps, measure_heads(maps.maps, _induction(run)), files
 
 
@@ -68,7 +75,7 @@ def _read(run: Run, config: InspectConfig) -> AttentionMaps:
     )
 
 
-def _induction(run: Run) -> dict | None:
+def _induction(run: Run) -> dict[str, Tensor] | None:
     """The heads' scores, where the model is one that could have such heads."""
     if not isinstance(run.model, LanguageModel) or not isinstance(run.vocabulary, TextVocabulary):
         return None
@@ -89,7 +96,9 @@ def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[
     rows = [asdict(head) for head in heads]
     shown = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
     if rows:
-        table = Table("attention", "head")
+        table = Table()
+        table.add_column("attention", no_wrap=True)
+        table.add_column("head")
         for name in shown:
             table.add_column(COLUMNS[name], justify="right")
         for row in rows:
@@ -97,7 +106,5 @@ def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[
             numbers = ["" if value is None else f"{value:.3f}" for value in values]
             table.add_row(row["name"], str(row["head"]), *numbers)
         console.print(table)
-    else:
-        console.print("It has no attention; the page shows the influence of every token.")
     for file in files:
         console.print(f"  {file}", highlight=False, soft_wrap=True, markup=False)

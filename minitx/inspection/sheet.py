@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.colors import Normalize
-from matplotlib.image import AxesImage
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
 
@@ -21,7 +19,6 @@ from minitx.figures import (
     INK,
     LINE,
     MUTED,
-    NO_DATA,
     TEXT_SIZE,
     TITLE_SIZE,
     Picture,
@@ -43,7 +40,8 @@ SCALE_WIDTH, SCALE_HEIGHT = 240, 12
 class Labels:
     """Labels of the cells in a row or a column: every so-many-th, so that they have room.
 
-    A cell takes `unit` dots. `texts` and their `widths` are of the cells 0, `step`, 2 `step`, ...
+    A cell takes `unit` dots. `texts` and their `widths` are of the cells 0, `step`, 2 `step`, ...;
+    the last half a step has none, so that those of the next row or column have room.
     """
 
     texts: tuple[str, ...]
@@ -75,9 +73,13 @@ class Labels:
 
 
 class Sheet:
-    """What is drawn, on a page that has no edges until it is finished."""
+    """What is drawn, on a page that has no edges until it is finished.
 
-    def __init__(self) -> None:
+    All cells have their colours by one scale: `colours` of `norm` of a value.
+    """
+
+    def __init__(self, norm: Normalize, colours: Colormap) -> None:
+        self.norm, self.colours = norm, colours
         self.figure = new_figure(FAR / DPI, FAR / DPI)
         self.figure.suppressComposite = True  # in SVG all images would become one coarse one
         self.axes = self.figure.add_axes((0, 0, 1, 1))
@@ -92,15 +94,16 @@ class Sheet:
     def labels(self, texts: Sequence[str], unit: float, size: float) -> Labels:
         """Labels of cells of `unit` dots, of a size of type."""
         step = ceil(line_height(size) / unit)
-        shown = tuple(texts[::step])
+        shown = tuple(texts[: max(1, len(texts) - step // 2) : step])
         widths = {text: float(extent(self.axes, [text], size)[0] * DPI) for text in set(shown)}
         return Labels(shown, tuple(widths[text] for text in shown), unit, step, size)
 
     def write(
         self, x: float, y: float, text: str, size: float, colour: str = INK, **how: Any
     ) -> None:
-        """A text at a place, as `ha` and `va` in `how` say."""
-        self.axes.text(x, y, text, size=size, **how, **text_style(colour))
+        """A text at a place, as `ha` and `va` in `how` say; an empty one is none."""
+        if text:
+            self.axes.text(x, y, text, size=size, **how, **text_style(colour))
 
     def write_beside(self, labels: Labels, x: float, y: float) -> None:
         """Labels one below the other, that end at x; the cells begin at y."""
@@ -113,39 +116,30 @@ class Sheet:
             how = {"rotation": 90, "va": "bottom"} if turn else {"va": "baseline"}
             self.write(x + place, y, text, labels.size, ha="center", **how)
 
-    def cells(
-        self,
-        values: np.ndarray,
-        place: tuple[int, int],
-        cell: tuple[int, int],
-        norm: Normalize,
-        colours: str,
-    ) -> AxesImage:
+    def cells(self, values: np.ndarray, place: tuple[int, int], cell: tuple[int, int]) -> None:
         """values (rows, columns) as coloured cells of (width, height) from a place on, framed."""
         x, y = place
         width, height = (size * count for size, count in zip(cell, values.shape[::-1], strict=True))
         frame = Rectangle((x - 0.5, y - 0.5), width + 1, height + 1)
         frame.set(facecolor="none", edgecolor=LINE, linewidth=1 / POINT)
         self.axes.add_patch(frame)
-        return self.axes.imshow(
+        self.axes.imshow(
             values,
-            matplotlib.colormaps[colours].with_extremes(bad=NO_DATA),
-            norm,
+            self.colours,
+            self.norm,
             aspect="auto",
             extent=(x, x + width, y + height, y),
             interpolation="none",
             origin="upper",
         )
 
-    def finish(self, title: str, image: AxesImage, caption: str, ticks: Sequence[float]) -> Picture:
-        """Adds the title, and below all else what the image's colours mean; then cuts the sheet."""
+    def finish(self, title: str, ticks: Sequence[float], caption: str = "") -> Picture:
+        """Adds the title, and below all else what the colours mean; then cuts the sheet."""
         left, top, _, bottom = self._held().extents
         x, y = ceil(left), ceil(bottom) + SCALE_GAP
-        lowest, highest = image.get_clim()
-        scale = np.linspace(lowest, highest, SCALE_WIDTH)[np.newaxis]
-        self.cells(scale, (x, y), (1, SCALE_HEIGHT), image.norm, image.get_cmap().name)
-        for tick in ticks:
-            place = x + SCALE_WIDTH * (tick - lowest) / (highest - lowest)
+        scale = np.asarray(self.norm.inverse(np.linspace(0, 1, SCALE_WIDTH)))[np.newaxis]
+        self.cells(scale, (x, y), (1, SCALE_HEIGHT))
+        for tick, place in zip(ticks, x + SCALE_WIDTH * self.norm(np.array(ticks)), strict=True):
             text = f"{tick:.3g}".replace("-", "\N{MINUS SIGN}")
             self.write(place, y + 18, text, TEXT_SIZE - 2, MUTED, ha="center", va="top")
         middle = y + SCALE_HEIGHT / 2
@@ -155,7 +149,7 @@ class Sheet:
 
         held = self._held().padded(MARGIN)
         cut = Bbox([[floor(held.x0), floor(held.y0)], [ceil(held.x1), ceil(held.y1)]])
-        self.figure.set_size_inches(cut.size / DPI)
+        self.figure.set_size_inches(cut.width / DPI, cut.height / DPI)
         self._show(cut)
         return self.figure
 

@@ -17,6 +17,7 @@ from minitx.data.module import StretchedData
 from minitx.data.pair_store import PairStore
 from minitx.data.token_store import TokenStore, default_cache_dir
 from minitx.errors import UserError
+from minitx.inspection.watching import WatchAttention
 from minitx.tasks.base import Objective
 from minitx.vocabulary import Vocabulary
 
@@ -60,11 +61,22 @@ class Setup(ABC):
 
     @abstractmethod
     def callbacks(self, folder: Path) -> list[Callback]:
-        """What is to be shown in the run's folder beside the metrics."""
+        """What shows how this objective goes, in the run's folder."""
 
     @abstractmethod
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
         """The model, in eval mode, measured on a whole split."""
+
+    @abstractmethod
+    def example(self) -> str:
+        """A text of val, not too long to be looked at."""
+
+    def watchers(self, folder: Path) -> list[Callback]:
+        """All that shows something in the run's folder beside the metrics."""
+        if not self.config.trainer.watch_attention:
+            return self.callbacks(folder)
+        watch = WatchAttention(folder, self.config, self.vocabulary, self.example)
+        return [*self.callbacks(folder), watch]
 
     def archive(self) -> dict[str, Any]:
         """The plain values that make a checkpoint complete by itself."""

@@ -65,6 +65,9 @@ class ClassificationSetup(Setup):
     def callbacks(self, folder: Path) -> list[Callback]:
         return [DrawConfusion(folder, self.store.labels)]
 
+    def example(self) -> str:
+        return min((example.text for example in self.store.split("val").examples[:20]), key=len)
+
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
         device = next(model.parameters()).device

@@ -24,6 +24,7 @@ from minitx.tasks.language_modeling import LanguageModeling
 from minitx.vocabulary import TextVocabulary
 
 SAMPLE = 200  # tokens
+EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
 
 
 class LanguageModelingSetup(Setup):
@@ -90,6 +91,10 @@ class LanguageModelingSetup(Setup):
         prompt = torch.tensor([start], device=device)
         tokens = generate(model, prompt, SAMPLE, generator, temperature=0.8)
         return self.store.tokenizer.decode([int(token) for token in tokens])
+
+    def example(self) -> str:
+        length = min(EXAMPLE, self.config.model.context)
+        return self.store.tokenizer.decode(self.store.split("val")[:length].tolist())
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:

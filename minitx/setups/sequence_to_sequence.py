@@ -91,6 +91,9 @@ class SequenceToSequenceSetup(Setup):
             for pair, (output,) in zip(val.pairs, outputs, strict=False)
         )
 
+    def example(self) -> str:
+        return self.store.split("val").pairs[0].source
+
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
         """What the model writes for the sources of a split, measured on all their references."""
         assert isinstance(model, Seq2Seq)

@@ -69,10 +69,13 @@ TRAINING = {
     "unknown accelerator": (["trainer.accelerator=quantum"], ["trainer.accelerator=quantum"]),
     "unknown strategy": (["trainer.strategy=luck"], ["luck"]),
     "16 bits on a CPU": (["trainer.precision=16-true"], ["trainer.precision"]),
-    "batch not divisible": (["trainer=ddp", "data.batch_size=9"], ["data.batch_size=9", "=2"]),
+    "batch not divisible": (
+        ["trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=9"],
+        ["data.batch_size=9", "trainer.devices=2"],
+    ),
     "split too short to share": (
         ["trainer=ddp", "trainer.accelerator=cpu", "data.path=verse.txt"],
-        ["val split has 1 windows", "trainer.devices=2"],
+        ["val split makes 1 windows", "trainer.devices=2"],
     ),
     "budget too small": (["budget.parameters=10"], ["budget.parameters=10", "model.dim"]),
     "nothing to resume": (["resume=nowhere"], ["nowhere", "not a run's folder"]),

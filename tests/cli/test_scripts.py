@@ -14,12 +14,25 @@ import yaml
 import minitx
 from minitx import evaluation
 from minitx.composition import keys, options
-from minitx.config import MODELS, Config, EvaluateConfig, GenerateConfig
+from minitx.config import (
+    MODELS,
+    Config,
+    EvaluateConfig,
+    GenerateConfig,
+    PredictConfig,
+    TranslateConfig,
+)
 from minitx.data import module
 from minitx.help import GROUPS
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {"train": Config, "generate": GenerateConfig, "evaluate": EvaluateConfig}
+SCHEMAS = {
+    "train": Config,
+    "generate": GenerateConfig,
+    "evaluate": EvaluateConfig,
+    "translate": TranslateConfig,
+    "predict": PredictConfig,
+}
 
 
 def imported_by(*words):
@@ -135,17 +148,19 @@ def test_a_checkpoint_alone_is_enough(script, folder, tmp_path):
 
 
 def evaluated(script, folder, *arguments):
-    """The table of scripts/evaluate.py as {row: value}."""
+    """The table of scripts/evaluate.py as {row: value}, and its whole answer."""
     answer = script("evaluate", f"run={folder}", *arguments)
     assert answer.status == 0, answer.err
     rows = [line.strip("│\n").split("│") for line in answer.out.splitlines() if line[:1] == "│"]
-    return {name.strip(): value.strip() for name, value in rows}
+    assert [interval.strip() for _, _, interval in rows] == [""] * len(rows)  # a text has none
+    return {name.strip(): value.strip() for name, value, _ in rows}, answer
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_evaluation_prints_what_the_summary_says(split, script, folder):
     metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
-    assert evaluated(script, folder, f"split={split}") == {
+    table, _ = evaluated(script, folder, f"split={split}")
+    assert table == {
         "loss (nats/token)": f"{metrics[f'{split}/loss']:.4f}",
         "bits per byte": f"{metrics[f'{split}/bits_per_byte']:.4f}",
         "perplexity": f"{metrics[f'{split}/perplexity']:.4f}",
@@ -153,14 +168,35 @@ def test_evaluation_prints_what_the_summary_says(split, script, folder):
     }
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_evaluation_leaves_its_figures_in_the_folder(split, script, folder):
+    path = folder / f"evaluation_{split}.json"
+    path.unlink(missing_ok=True)
+    before = set(folder.rglob("*"))
+    _, answer = evaluated(script, folder, f"split={split}")
+    assert set(folder.rglob("*")) - before == {path}  # of a text there are no outputs to keep
+    assert f"  {path}\n" in answer.out
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert (found["split"], found["checkpoint"]) == (split, "best.ckpt")
+    assert found["step"] == minitx.load(folder).step
+    assert found["intervals"] == {}
+    metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
+    assert {f"{split}/{name}" for name in found["metrics"]} == {
+        name for name in metrics if name.startswith(f"{split}/")
+    }
+    for name, value in found["metrics"].items():
+        assert value == pytest.approx(metrics[f"{split}/{name}"], rel=1e-6)
+
+
 @pytest.mark.parametrize("tokens", [32, 1000, 100_000])
 def test_evaluation_equals_the_summary_whatever_the_batch(tokens, folder, monkeypatch):
     monkeypatch.setattr(module, "EVALUATION_TOKENS", tokens)
     run, found = evaluation.evaluate(EvaluateConfig(run=str(folder)))
     metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
-    assert found == pytest.approx(
+    assert {f"val/{name}": value for name, value in found.metrics.items()} == pytest.approx(
         {name: value for name, value in metrics.items() if name.startswith("val/")}, rel=1e-6
     )
+    assert (found.intervals, found.outputs, found.confusion) == ({}, [], None)
     assert run.path == folder / "checkpoints" / "best.ckpt"
 
 
@@ -178,8 +214,9 @@ def test_evaluation_is_the_mean_over_every_token(folder, text_file):
             logits, _ = run.model(window[None, :-1])
         total += float(torch.nn.functional.cross_entropy(logits[0], window[1:], reduction="sum"))
     _, found = evaluation.evaluate(EvaluateConfig(run=str(folder)))
-    assert found["val/loss"] == pytest.approx(total / (len(ids) - 1), rel=1e-6)
-    assert found["val/bits_per_byte"] == pytest.approx(total / math.log(2) / (len(ids) - 1))
+    assert found.metrics["loss"] == pytest.approx(total / (len(ids) - 1), rel=1e-6)
+    bits = total / math.log(2) / (len(ids) - 1)
+    assert found.metrics["bits_per_byte"] == pytest.approx(bits)
 
 
 @pytest.mark.parametrize("what", ["folder", "best.ckpt", "last.ckpt"])

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from minitx.data.batches import (
     LabelBatch,
     PairBatch,
+    Share,
     TrainingBatches,
     WholeBatches,
     label_batch,
@@ -87,10 +88,12 @@ def test_a_training_batch_is_that_of_its_number(numbers: PairSplit) -> None:
     batches = TrainingBatches(numbers, 64, 200, seed=0)
     for i in (0, 3, 4 * batches.numbers.per_epoch):
         rows = batches.numbers[i]
-        assert batches[i].source.shape[0] == len(rows)
-        assert batches[i].source.numel() + batches[i].target_in.numel() <= 200
+        batch, tokens, targets = batches[i]
+        assert batch.source.shape[0] == len(rows)
+        assert batch.source.numel() + batch.target_in.numel() <= 200
         expected, _ = source_batch(numbers.source.take(rows))
-        assert torch.equal(batches[i].source, expected)
+        assert torch.equal(batch.source, expected)
+        assert tokens == targets == int((batch.target_out != IGNORE).sum())
 
 
 def test_an_example_as_long_as_the_context_stays(numbers: PairSplit) -> None:
@@ -99,8 +102,19 @@ def test_an_example_as_long_as_the_context_stays(numbers: PairSplit) -> None:
     assert TrainingBatches(numbers, longest, 200, seed=0).numbers.dropped == 0
     shorter = TrainingBatches(numbers, longest - 1, 200, seed=0)
     assert shorter.numbers.dropped == 299 - 255
-    widest = max(shorter[i].source.shape[1] for i in range(shorter.numbers.per_epoch))
+    widest = max(shorter[i].batch.source.shape[1] for i in range(shorter.numbers.per_epoch))
     assert widest == longest - 1
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])
+def test_a_share_tells_the_targets_of_the_whole_step(numbers: PairSplit, accumulate: int) -> None:
+    alone = TrainingBatches(numbers, 64, 200, seed=0)
+    parts = TrainingBatches(numbers, 64, 200, seed=0, accumulate=accumulate)
+    for first in (0, 5 * accumulate):
+        step = range(first, first + accumulate)
+        expected = sum(alone[i].targets for i in step)
+        assert [parts[i].targets for i in step] == [expected] * accumulate
+        assert [parts[i].tokens for i in step] == [alone[i].tokens for i in step]
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -108,19 +122,21 @@ def test_ranks_share_the_batch_of_one_process(numbers: PairSplit, world: int) ->
     alone = TrainingBatches(numbers, 64, 200, seed=0)
     ranks = [TrainingBatches(numbers, 64, 200, 0, rank, world) for rank in range(world)]
     for i in range(alone.numbers.per_epoch):
-        shares = [ranks[rank][i].source for rank in range(world)]
+        shares = [ranks[rank][i].batch.source for rank in range(world)]
         rows = [row[row != 0].tolist() for share in shares for row in share]
-        whole = [row[row != 0].tolist() for row in alone[i].source]
+        whole = [row[row != 0].tolist() for row in alone[i].batch.source]
+        assert {ranks[rank][i][1:] for rank in range(world)} == {alone[i][1:]}
         if len(whole) >= world:
             assert sorted(rows) == sorted(whole)
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_a_rank_without_rows_has_nothing_to_predict(numbers: PairSplit) -> None:
-    first, second = (TrainingBatches(numbers, 64, 1, 0, rank, 2) for rank in range(2))
-    assert first[0].source.tolist() == second[0].source.tolist()  # a budget of 1: a row a batch
-    assert (first[0].target_out != IGNORE).any()
-    assert (second[0].target_out == IGNORE).all()
+    ranks = (TrainingBatches(numbers, 64, 1, 0, rank, 2) for rank in range(2))
+    first, second = (rank[0].batch for rank in ranks)
+    assert first.source.tolist() == second.source.tolist()  # a budget of 1: a row a batch
+    assert (first.target_out != IGNORE).any()
+    assert (second.target_out == IGNORE).all()
 
 
 def test_a_whole_split_comes_once(numbers: PairSplit) -> None:
@@ -138,6 +154,8 @@ def test_a_loader_gives_the_batches_unchanged(numbers: PairSplit, workers: int) 
     batches = TrainingBatches(numbers, 64, 200, seed=0)
     order = [7, 8, 400]
     loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=workers)
-    for i, batch in zip(order, loader, strict=True):
-        assert isinstance(batch, PairBatch)
-        assert all(map(torch.equal, batch, batches[i]))
+    for i, share in zip(order, loader, strict=True):
+        assert isinstance(share, Share)
+        assert isinstance(share.batch, PairBatch)
+        assert all(map(torch.equal, share.batch, batches[i].batch))
+        assert share[1:] == batches[i][1:]

@@ -73,7 +73,7 @@ def test_the_folder_holds_these_files_and_no_others(finished):
 def test_metrics_have_these_names_and_one_row_a_logging_step(finished):
     _, folder = finished
     training = ["train/loss", "grad_norm", "lr", "tokens_per_second"]
-    validation = ["val/loss", "val/perplexity", "val/bits_per_byte", "val/accuracy"]
+    validation = ["val/loss", "val/perplexity", "val/accuracy", "val/bits_per_byte"]
     test = [name.replace("val/", "test/") for name in validation]
     assert columns(folder) == ["step", *training, *validation, *test]
     table = rows(folder, timed=True)
@@ -95,14 +95,21 @@ def test_the_validation_metrics_agree_with_each_other(finished):
             assert 0 < row["val/accuracy"] < 1
 
 
-def test_the_summary_is_complete(finished):
+def train_tokens(text_file):
+    """Characters before the two twentieths that are held out, each of which begins a line."""
+    size = text_file.stat().st_size
+    return text_file.read_text(encoding="utf-8").index("\n", size - 2 * int(size * 0.05)) + 1
+
+
+def test_the_summary_is_complete(finished, text_file):
     run, folder = finished
     found = summary(folder)
     assert set(found) == {
         *["task", "model", "parameters", "parameters_non_embedding", "steps", "tokens_seen"],
         *["train_seconds", "tokens_per_second", "peak_memory_mb", "metrics", "seed"],
-        *["data_fingerprint", "git_commit", "versions", "status"],
+        *["data", "data_fingerprint", "git_commit", "versions", "status"],
     }
+    assert found["data"] == {"train_tokens": train_tokens(text_file)}
     assert found["status"] == "finished"
     assert (found["task"], found["model"]) == ("text", run.config.model.name)
     assert (found["steps"], found["seed"]) == (STEPS, 1)

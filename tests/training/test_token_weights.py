@@ -1,4 +1,4 @@
-"""Every target weighs the same: whatever its batch, however many batches or processes make a step."""
+"""Every target weighs the same, however many batches or processes make a step."""
 
 import json
 import subprocess
@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import compose
 from example_corpora import (
     SMALL,
     labelled_texts,
@@ -19,22 +18,26 @@ from example_corpora import (
     write_jsonl,
     write_tsv,
 )
+from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_files import files, rows, series, summary
 
+from minitx.cli import quoted
+from minitx.composition import compose
 from minitx.data.sequence_tokenizers import BOS, EOS
 from minitx.setups import open_setup
 from minitx.tasks.base import Objective
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-COUNT, SMOOTHING = 300, 0.1
+COUNT, SMOOTHING = 200, 0.1
 EXACT = [
     *SMALL,
     "model.dim=16",
     "model.layers=1",
     "trainer.precision=64-true",
     f"task.label_smoothing={SMOOTHING}",
+    "seed=2",  # with which the batches of the first steps differ in their numbers of targets
 ]
 
 
@@ -48,6 +51,12 @@ def tasks(tmp_path_factory):
         "pairs": ["task=pairs", f"data.path={pairs}", *EXACT, "data.batch_tokens=60"],
         "labels": ["task=labels", f"data.path={labels}", *EXACT, "data.batch_tokens=60"],
     }
+
+
+def set_up(*words):
+    """The task as a training with this command line has it."""
+    GlobalHydra.instance().clear()
+    return open_setup(compose(*map(quoted, words)))
 
 
 def model_of(setup):
@@ -98,7 +107,7 @@ def gradients(monkeypatch):
 def test_a_step_is_the_mean_over_its_targets(task, accumulate, train, tasks, gradients, tmp_path):
     words = [*tasks[task], f"trainer.accumulate={accumulate}", "trainer.max_steps=1"]
     train(*words, f"run.dir={tmp_path / 'run'}")
-    setup = open_setup(compose(*words))
+    setup = set_up(*words)
     loss, expected, counts = mean_over_targets(setup, range(accumulate))
     assert accumulate == 1 or len(set(counts)) > 1, "a mean of means would be the same"
     (found,) = gradients
@@ -118,9 +127,8 @@ def test_a_step_is_the_mean_over_its_targets(task, accumulate, train, tasks, gra
 )
 def test_ranks_together_are_one_process(tasks, task, world, accumulate, budget, step):
     """As DDP has it: the mean over the ranks of what each adds up over its batches."""
-    setup = open_setup(
-        compose(*tasks[task], f"data.batch_tokens={budget}", f"trainer.accumulate={accumulate}")
-    )
+    words = [f"data.batch_tokens={budget}", f"trainer.accumulate={accumulate}"]
+    setup = set_up(*tasks[task], *words)
     batches = range(step * accumulate, (step + 1) * accumulate)
     loss, expected, counts = mean_over_targets(setup, batches)
     model, data = model_of(setup), setup.data()
@@ -132,7 +140,7 @@ def test_ranks_together_are_one_process(tasks, task, world, accumulate, budget, 
         losses = [objective.loss(shares[batch]) / accumulate for batch in batches]
         seen.add(tuple(objective.tokens(shares[batch]) for batch in batches))
         (sum(losses) / world).backward()
-        total += sum(map(float, losses)) / world
+        total += float(sum(losses).detach()) / world
     assert total == pytest.approx(loss)
     torch.testing.assert_close({n: p.grad for n, p in model.named_parameters()}, expected)
     (tokens,) = seen  # every rank counts what all of them saw
@@ -151,8 +159,8 @@ def test_tokens_seen_are_those_of_the_file(task, accumulate, train, tasks, tmp_p
         examples = part_of_texts(labelled_texts(COUNT), "train")
         tokens = sum(len(text.split()) + 1 for _, text in examples)
     words = [*tasks[task], f"trainer.accumulate={accumulate}"]
-    # An even number of batches an epoch, so that two epochs are whole steps.
-    batches = open_setup(compose(*words)).data().facts()["batches_an_epoch"]
+    # Two epochs are a whole number of steps, be they of one batch or of two.
+    batches = set_up(*words).data().facts()["batches_an_epoch"]
     steps = 2 * batches // accumulate
     train(*words, f"run.dir={tmp_path / 'run'}", f"trainer.max_steps={steps}")
     found = summary(tmp_path / "run")
@@ -167,15 +175,15 @@ def test_the_whole_training_is_counted_where_an_earlier_checkpoint_is_the_best(
     train, tasks, tmp_path
 ):
     """It is tested, from its file, once the training is over."""
-    steep = ["optimizer.lr=1", "optimizer.schedule=constant", "optimizer.warmup_steps=0"]
-    words = [*tasks["labels"], *steep, "trainer.val_every=5", "trainer.max_steps=20"]
+    steep = ["optimizer.lr=10", "optimizer.schedule=constant", "optimizer.warmup_steps=0"]
+    words = [*tasks["labels"], *steep, "seed=1", "trainer.max_steps=10"]
     run = train(*words, f"run.dir={tmp_path / 'run'}")
-    assert run.step < 20, "choose another learning rate"
-    setup = open_setup(compose(*words))
+    assert run.step < 10, "choose another learning rate"
+    setup = set_up(*words)
     batches, tokens = setup.data().training_batches(0, 1), setup.store.split("train").tokens
-    seen = sum(int(tokens[batches.numbers[i]].sum()) for i in range(20))
+    seen = sum(int(tokens[batches.numbers[i]].sum()) for i in range(10))
     found = summary(tmp_path / "run")
-    assert (found["steps"], found["tokens_seen"]) == (20, seen)
+    assert (found["steps"], found["tokens_seen"]) == (10, seen)
 
 
 TWO = """

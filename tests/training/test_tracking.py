@@ -9,7 +9,7 @@ from run_files import files, rows, series
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb_files import read, wandb_run
 
-from minitx import corpus
+from minitx import training
 from minitx.errors import UserError
 
 
@@ -164,8 +164,7 @@ def test_online_without_a_key_is_refused_first(train, tmp_path, monkeypatch, no_
     monkeypatch.setenv("NETRC", str(tmp_path / "home" / ".netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_BASE_URL", raising=False)
-    monkeypatch.setattr(corpus, "open_store", lambda config: pytest.fail("data was loaded"))
-    monkeypatch.setattr("minitx.training.open_store", corpus.open_store)
+    monkeypatch.setattr(training, "open_setup", lambda config: pytest.fail("data was loaded"))
     with pytest.raises(UserError, match=r"logger.mode=online needs a W&B key.*wandb login"):
         train(f"run.dir={tmp_path / 'run'}", "logger=wandb", "logger.mode=online")
     assert not (tmp_path / "run").exists()

@@ -6,10 +6,23 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from minitx.composition import CONF, compose, keys, register_schemas, set_help, to_plain
-from minitx.config import MODELS, Config, EvaluateConfig, GenerateConfig
+from minitx.config import (
+    MODELS,
+    Config,
+    EvaluateConfig,
+    GenerateConfig,
+    PredictConfig,
+    TranslateConfig,
+)
 from minitx.help import help_text
 
-SCHEMAS = {"config": Config, "generate": GenerateConfig, "evaluate": EvaluateConfig}
+SCHEMAS = {
+    "config": Config,
+    "generate": GenerateConfig,
+    "evaluate": EvaluateConfig,
+    "translate": TranslateConfig,
+    "predict": PredictConfig,
+}
 
 every_page = pytest.mark.parametrize("script", SCHEMAS)
 
@@ -61,11 +74,19 @@ def test_defaults_are_those_of_a_run_without_words(pages):
 
 def test_every_option_of_every_group_is_there(pages):
     choices = pages["config"].split("Choices")[1].split("Keys")[0]
-    lines = {line.split()[0]: line for line in choices.splitlines() if line.startswith("  ")}
-    files = list(CONF.glob("*/*.yaml"))
-    assert set(lines) == {file.parent.name for file in files}
-    for file in files:
-        assert file.stem in lines[file.parent.name].replace(",", " ").split()
+    listed = {}
+    for line in choices.splitlines():
+        if line.startswith("  ") and line[2] != " ":  # else the line before goes on
+            group, line = line.split(maxsplit=1)
+            listed[group] = ""
+        if listed:
+            listed[group] += f" {line.strip()}"
+    # A recipe is not chosen: it comes with its task and model.
+    files = [file for file in CONF.glob("*/*.yaml") if file.parent.name != "recipe"]
+    assert set(listed) == {file.parent.name for file in files}
+    for group, names in listed.items():
+        expected = sorted(file.stem for file in files if file.parent.name == group)
+        assert names.strip().split(", ") == expected
 
 
 @every_page

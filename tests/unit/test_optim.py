@@ -203,7 +203,8 @@ def fit(task, data, **settings):
 def make_task(config):
     torch.manual_seed(1)
     model = language_model(CONFIGS["recipe"], VOCAB)
-    return LanguageModeling(model, config, torch.ones(VOCAB).long(), 1, lambda: 0.0, {})
+    lengths = torch.ones(VOCAB).long()
+    return LanguageModeling(model, config, 1, lambda: 0.0, {}, byte_lengths=lengths)
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice

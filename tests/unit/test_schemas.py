@@ -28,9 +28,17 @@ from minitx.config import (
     GenerateConfig,
     LoggerConfig,
     OptimizerConfig,
+    PredictConfig,
     RecurrentConfig,
     TaskConfig,
     TransformerConfig,
+    TranslateConfig,
+)
+from minitx.data.sequence_tokenizers import (
+    KINDS,
+    MIN_SUBWORDS,
+    SPECIALS,
+    train_sequence_tokenizer,
 )
 from minitx.data.tokenizers import MIN_BPE_VOCAB, train_tokenizer
 from minitx.errors import UserError
@@ -40,7 +48,13 @@ from minitx.nn.feedforward import ACTIVATIONS
 from minitx.nn.recurrent import CELLS
 from minitx.optim import learning_rate_factor, make_optimizer
 
-SCHEMAS = {"config": Config, "generate": GenerateConfig, "evaluate": EvaluateConfig}
+SCHEMAS = {
+    "config": Config,
+    "generate": GenerateConfig,
+    "evaluate": EvaluateConfig,
+    "translate": TranslateConfig,
+    "predict": PredictConfig,
+}
 
 # (script, model, dotted name, field) of every key there is, each once.
 KEYS = {
@@ -127,25 +141,72 @@ def test_each_choice_of_an_optimizer_is_another():
 
 
 def test_each_choice_of_a_tokenizer_can_be_trained():
-    for kind in choices(DataConfig, "tokenizer"):
+    of_texts = {"char", "byte", "bpe"}
+    for kind in of_texts:
         assert train_tokenizer(kind, MIN_BPE_VOCAB, ["to be"]).kind == kind
-    assert DataConfig.__dataclass_fields__["vocab_size"].metadata["minimum"] == MIN_BPE_VOCAB
+    for kind in KINDS:
+        assert train_sequence_tokenizer(kind, MIN_SUBWORDS, ["to be"]).kind == kind
+    for key in ("tokenizer", "target_tokenizer"):
+        assert set(choices(DataConfig, key)) == of_texts | set(KINDS)
+
+
+def test_a_vocabulary_may_be_as_small_as_the_smallest_tokenizer_has_it():
+    least = DataConfig.__dataclass_fields__["vocab_size"].metadata["minimum"]
+    assert least == len(SPECIALS) + 1  # one word
+    assert train_sequence_tokenizer("word", least, ["to be to"]).vocab_size == least
+    for kind, minimum in (("bpe", MIN_SUBWORDS), ("unigram", MIN_SUBWORDS)):
+        with pytest.raises(UserError, match=f"data.vocab_size={least} must be at least {minimum}"):
+            train_sequence_tokenizer(kind, least, ["to be"])
+    with pytest.raises(UserError, match=f"data.vocab_size={least} .*at least {MIN_BPE_VOCAB}"):
+        train_tokenizer("bpe", least, ["to be"])
+
+
+def test_a_text_has_no_tokenizer_of_words_alone():
+    """Nor pairs and labels one of bytes: what cannot be had is said."""
+    for kind in ("word", "unigram"):
+        with pytest.raises(UserError, match=f"{kind}.*char, byte"):
+            train_tokenizer(kind, MIN_BPE_VOCAB, ["to be"])
+    with pytest.raises(UserError, match=r"'byte' is unknown: choose char, word"):
+        train_sequence_tokenizer("byte", MIN_SUBWORDS, ["to be"])
 
 
 OPTIONS = [f"{f.parent.name}={f.stem}" for f in sorted(CONF.glob("*/*.yaml"))]
 
 
+def values_in(path):
+    """What a file sets, by the groups whose keys these are."""
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    values.pop("defaults", None)
+    for_all_groups = path.read_text(encoding="utf-8").startswith("# @package _global_\n")
+    return values if for_all_groups else {path.parent.name: values}
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_to_what_its_file_says(option):
-    config = to_plain(compose(option))
     group, name = option.split("=")
-    values = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
-    values.pop("defaults", None)
-    if group != "experiment":  # whose values are for all groups
-        values = {group: values}
+    config = to_plain(compose(option))
+    values = values_in(CONF / group / f"{name}.yaml")
+    recipe = CONF / "recipe" / f"{name}_transformer.yaml"
+    if group == "task" and recipe.exists():
+        values = OmegaConf.to_container(OmegaConf.merge(values, values_in(recipe)))
     for section, said in values.items():
         assert said.items() <= config[section].items()
     assert to_plain(from_plain(config)) == config
+
+
+@pytest.mark.parametrize("name", options("recipe"))
+def test_a_recipe_is_chosen_by_its_task_and_model(name):
+    task, _, model = name.rpartition("_")
+    values = values_in(CONF / "recipe" / f"{name}.yaml")
+    config = to_plain(compose(f"task={task}", f"model={model}"))
+    for section, said in values.items():
+        assert said.items() <= config[section].items()
+    assert compose(f"task={task}", f"model={model}", "model.dim=40").model.dim == 40
+    for other in MODELS:
+        if f"{task}_{other}" not in options("recipe"):
+            plain = values_in(CONF / "model" / f"{other}.yaml")["model"]
+            found = to_plain(compose(f"task={task}", f"model={other}"))["model"]
+            assert plain.items() <= found.items()
 
 
 @pytest.mark.parametrize("script", SCHEMAS)
