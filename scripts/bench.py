@@ -27,22 +27,28 @@ from minitx.console import quiet_libraries
 from minitx.decoding import generate
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel
+from minitx.models.seq2seq import Seq2Seq
 from minitx.optim import clip_gradients, make_optimizer
+from minitx.run import load
 from minitx.setups import open_setup
+from minitx.setups.sequence_to_sequence import SequenceToSequenceSetup
 from minitx.training import make_trainer, train
-from minitx.vocabulary import TextVocabulary
+from minitx.translating import read_source, search
+from minitx.vocabulary import PairVocabulary, TextVocabulary
 
 
 class StepTimes(Clock):
-    """A clock that remembers when each training step ended, in seconds."""
+    """A clock that remembers when each training step ended, in seconds, and the tokens by then."""
 
     def __init__(self) -> None:
         super().__init__(max_minutes=None)
         self.ends: list[float] = []
+        self.tokens_then: list[int] = []
 
     def on_train_batch_end(self, *args: Any) -> None:
         super().on_train_batch_end(*args)
         self.ends.append(time.perf_counter())
+        self.tokens_then.append(self.tokens)
 
 
 def overhead(rounds: int, steps: int = 100) -> None:
@@ -59,8 +65,45 @@ def overhead(rounds: int, steps: int = 100) -> None:
         )
 
 
+def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:
+    """Training a Transformer on multi30k against an LSTM of its size; beam search with --run."""
+    if run is not None:
+        opened = load(run)
+        assert isinstance(opened.model, Seq2Seq)
+        assert isinstance(opened.vocabulary, PairVocabulary)
+        split = SequenceToSequenceSetup(opened.config).store.split("test")
+        sources = [read_source(split.source[i]) for i in range(len(split))]
+        decode = partial(search, opened.model, opened.vocabulary, sources, opened.config.decoding)
+        seconds = median(timed(decode) for _ in range(rounds))
+        beam = opened.config.decoding.beam
+        print(f"beam {beam} over {len(sources):,} sentences: {seconds:.1f} s")
+    limits = ("task=multi30k", f"data.dir={data_dir}", f"trainer.max_steps={steps}")
+    print("target tokens trained on, a thousand of them")
+    alternate(
+        {
+            "Transformer": partial(thousand_tokens, compose(*limits), steps),
+            "LSTM": partial(thousand_tokens, compose(*limits, "model=lstm"), steps),
+        },
+        rounds,
+    )
+
+
+def thousand_tokens(config: Config, steps: int) -> float:
+    """Seconds for a thousand tokens through Lightning, over the steps after the first ten."""
+    times = trained(config, steps)
+    return (
+        1000 * (times.ends[-1] - times.ends[10]) / (times.tokens_then[-1] - times.tokens_then[10])
+    )
+
+
 def lightning_step(config: Config, steps: int) -> float:
     """Seconds a step, over the steps after the first ten."""
+    times = trained(config, steps)
+    return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
+
+
+def trained(config: Config, steps: int) -> StepTimes:
+    """Trains for so many steps without a validation, and tells when each ended."""
     setup = open_setup(config)
     torch.manual_seed(config.seed)
     model = setup.vocabulary.build(config.model)
@@ -71,7 +114,7 @@ def lightning_step(config: Config, steps: int) -> float:
         objective = setup.objective(model, lambda: trainer.global_step / steps)
         trainer.fit(objective, setup.data())
         wandb.finish()
-    return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
+    return times
 
 
 def bare_step(config: Config, steps: int) -> float:
@@ -208,7 +251,9 @@ def timed(action: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-BENCHES = {f.__name__: f for f in (overhead, recurrence, generation, memory)}
+BENCHES: dict[str, Callable[..., None]] = {
+    f.__name__: f for f in (overhead, recurrence, generation, memory, translation)
+}
 
 
 if __name__ == "__main__":
@@ -219,7 +264,10 @@ if __name__ == "__main__":
     )
     parser.add_argument("bench", choices=BENCHES, help="what to measure")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs")
+    parser.add_argument("--data-dir", default="data", help="translation: folder with multi30k/")
+    parser.add_argument("--run", help="translation: a run of task=multi30k whose search is timed")
     arguments = parser.parse_args()
     quiet_libraries()
     os.environ["FORCE_COLOR"] = "1"  # rich draws its bar, also where nobody watches
-    BENCHES[arguments.bench](arguments.rounds)
+    extra = {"data_dir": arguments.data_dir, "run": arguments.run}
+    BENCHES[arguments.bench](arguments.rounds, **extra if arguments.bench == "translation" else {})
