@@ -50,13 +50,15 @@ class Summary:
             "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
         }
         self.table = MetricsFile(folder)
+        self.averaged: dict[str, float] = {}  # metrics of val, where an average is what is tested
 
     def write(self, status: str) -> None:
         """Writes the file, whole: running, interrupted, failed or finished. Rank 0 alone does."""
         if not self.trainer.is_global_zero:
             return
         # Of the best checkpoint: it is what is tested, and what evaluation and generation open.
-        val, test = self.table.best("val/loss"), self.trainer.callback_metrics
+        val = self.averaged or self.table.best("val/loss")
+        test = self.trainer.callback_metrics
         metrics = {name: value for name, value in val.items() if name.startswith("val/")}
         metrics |= {name: float(test[name]) for name in test if name.startswith("test/")}
         seconds = self.clock.training_seconds

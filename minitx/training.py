@@ -83,7 +83,7 @@ def train(config: Config) -> Run:
         with warnings.catch_warnings():
             _silence_advice()
             trainer.fit(objective, data, ckpt_path=checkpoint, weights_only=True)
-            _average_kept(trainer, objective, data, folder)
+            summary.averaged = _average_kept(trainer, objective, data, folder)
             summary.write("running")
             if "test" in setup.store.splits:
                 best = find_checkpoint(folder)
@@ -162,8 +162,12 @@ def _kept(folder: Path, number: int, which: str) -> KeptCheckpoint:
 
 def _average_kept(
     trainer: L.Trainer, objective: Objective, data: StretchedData, folder: Path
-) -> None:
-    """Averages the weights of the checkpoints that were kept, if any, and if that is better."""
+) -> dict[str, float]:
+    """Averages the weights of the checkpoints that were kept, if any, and if that is better.
+
+    Gives the average's metrics of val, or none where it is not kept. They are not those of a step,
+    so they do not stand in the place of its own: a run that goes on forgets the average.
+    """
     files = [
         Path(path)
         for callback in trainer.checkpoint_callbacks
@@ -171,7 +175,7 @@ def _average_kept(
         for path in callback.best_k_models
     ]
     if len(files) < 2:
-        return
+        return {}
     averaged = folder / AVERAGED
     if trainer.is_global_zero:
         average_checkpoints(files, averaged)
@@ -180,11 +184,11 @@ def _average_kept(
     trainer.validate(objective, data, ckpt_path=averaged, weights_only=True, verbose=False)
     metrics = measured(trainer, "val/")
     log(trainer, {"averaged/loss": metrics["val/loss"]})
-    if trainer.is_global_zero and metrics["val/loss"] < before:
-        log(trainer, metrics)
-    elif trainer.is_global_zero:
+    better = metrics["val/loss"] < before
+    if trainer.is_global_zero and not better:
         averaged.unlink()
     trainer.strategy.barrier()
+    return metrics if better else {}
 
 
 def _fitting(build: Callable[[], Built]) -> Built:

@@ -76,7 +76,7 @@ def head_importance(
 
     Then without the least important, the two least important, up to `prune` of them. Given the true
     target so far, as validation measures. Raises UserError for a model without attention, for more
-    heads to prune than there are, and where the metric is 0 anyway, so that nothing is a share of it.
+    heads to prune than there are, and for a metric that is 0: nothing is a share of that.
     """
     found = find_attention(model)
     heads = [(name, n) for name, each in found.items() for n in range(head_count(each))]
@@ -159,9 +159,11 @@ def show_importance(found: Importance, files: list[Path]) -> None:
     """The heads from the least important on, and how many of them can go."""
     console = Console()
     console.print(f"{found.metric} with all heads: {found.whole:.4f}", highlight=False)
-    table = Table(
-        "attention", "head", f"{found.metric} without it", "worse by", "without all so far"
-    )
+    table = Table()
+    table.add_column("attention", no_wrap=True)
+    table.add_column("head")
+    for heading in (f"{found.metric}\nwithout it", "worse by", "without\nall so far"):
+        table.add_column(heading, justify="right")
     for k, (name, number) in enumerate(found.order):
         value = found.without[name, number]
         together = f"{found.pruned[k]:.4f}" if k < len(found.pruned) else ""
@@ -175,4 +177,4 @@ def show_importance(found: Importance, files: list[Path]) -> None:
             highlight=False,
         )
     for file in files:
-        console.print(f"  {file}", highlight=False, soft_wrap=True)
+        console.print(f"  {file}", highlight=False, soft_wrap=True, markup=False)

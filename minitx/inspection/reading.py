@@ -15,6 +15,8 @@ from minitx.inspection.passages import Passage, read_passage
 from minitx.models.seq2seq import Seq2Seq
 from minitx.run import Run
 
+MOST_INFLUENCED = 128
+
 
 def attention(
     run: Run,

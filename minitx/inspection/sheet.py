@@ -120,8 +120,9 @@ class Sheet:
         """values (rows, columns) as coloured cells of (width, height) from a place on, framed."""
         x, y = place
         width, height = (size * count for size, count in zip(cell, values.shape[::-1], strict=True))
-        frame = Rectangle((x - 0.5, y - 0.5), width + 1, height + 1)
-        frame.set(facecolor="none", edgecolor=LINE, linewidth=1 / POINT)
+        # A frame is what is seen of a plate below them: a line could hide the dots at the edge.
+        frame = Rectangle((x - 1, y - 1), width + 2, height + 2, zorder=-1)
+        frame.set(facecolor=LINE, edgecolor="none")
         self.axes.add_patch(frame)
         self.axes.imshow(
             values,

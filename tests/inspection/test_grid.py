@@ -163,7 +163,8 @@ def test_layers_stand_below_each_other_and_heads_side_by_side():
 
 
 def test_a_translation_is_one_picture_with_the_alignment_largest():
-    maps = attention(make_run(PAIRS, transformer(heads=2)), "abcdef", output="one two three")
+    run = make_run(PAIRS, transformer(heads=4))
+    maps = attention(run, "abcdefghabcd", output="one two three four five six seven")
     figure = attention_grid(maps)
     titles = ["Encoder self-attention", "Decoder self-attention", "Cross-attention"]
     places = {t.get_text(): t.get_position() for t in figure.axes[0].texts}
@@ -171,11 +172,11 @@ def test_a_translation_is_one_picture_with_the_alignment_largest():
     assert encoder[1] == decoder[1] < cross[1]
     assert encoder[0] == cross[0] < decoder[0]
     images = drawn_maps(figure)
-    assert len(images) == 3 * 2 * 2
+    assert len(images) == 3 * 2 * 4
     cells = [cell(image) for image in images]
-    assert min(cells[-4:]) > max(cells[:-4])
+    assert min(cells[-8:]) > max(cells[:-8])
     assert_apart(figure)
-    assert [len(drawn_maps(maps.plot(kind))) for kind in ("encoder", "decoder", "cross")] == [4] * 3
+    assert [len(drawn_maps(maps.plot(kind))) for kind in ("encoder", "decoder", "cross")] == [8] * 3
     assert [t for t in titles if t in texts(maps.plot("cross"))] == ["Cross-attention"]
 
 
@@ -297,7 +298,7 @@ def test_tokens_are_taken_literally_and_can_be_seen(monkeypatch):
     assert not any(text.get_parse_math() for text in figure.findobj(Text) if text.get_text())
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=3))
 def test_any_token_can_be_drawn(tokens):
     with warnings.catch_warnings():

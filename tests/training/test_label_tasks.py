@@ -205,6 +205,25 @@ def test_an_interrupted_run_goes_on_exactly(variant, train, texts, monkeypatch, 
     assert_same_run(parts, whole)
 
 
+def test_a_run_that_goes_on_forgets_its_average(train, texts, tmp_path):
+    """Its figures are those of the checkpoint that it opens, whatever the average has been."""
+    folder = tmp_path / "run"
+    steep = ["optimizer.lr=3", "optimizer.schedule=constant", "data.batch_tokens=60"]
+    words = [*texts, *steep, "trainer.max_steps=12", "trainer.val_every=4", "trainer.average=3"]
+    run = train(*words, f"run.dir={folder}")
+    average = series(folder, "averaged/loss")[12]
+    assert run.path == folder / "checkpoints" / "averaged.ckpt"
+    assert summary(folder)["metrics"]["val/loss"] == average
+    run = train(f"resume={folder}", "trainer.max_steps=16", "trainer.average=null")
+    assert not (folder / "checkpoints" / "averaged.ckpt").exists()
+    losses = series(folder, "val/loss")
+    assert run.step == min(losses, key=losses.get)
+    assert losses[run.step] > average, "choose another learning rate"
+    assert summary(folder)["metrics"]["val/loss"] == losses[run.step]
+    found = open_setup(run.config).evaluate(run.model, "val", run.config.decoding)
+    assert found.metrics["loss"] == pytest.approx(losses[run.step], rel=1e-5)
+
+
 def test_a_label_that_was_added_is_another_corpus(train, corpus, tmp_path):
     path = write_tsv(tmp_path / "texts.tsv", corpus)
     words = ["task=labels", f"data.path={path}", *SMALL, "data.batch_tokens=300", *FEW]
