@@ -71,7 +71,11 @@ def inspect_text(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """All there is to see of any model: `attention`, if it has any, and `influence`, together."""
+    """All there is to see of any model: `attention`, if it has any, and `influence`, together.
+
+    Where there is attention to see, the influence on more than `MOST_INFLUENCED` predictions is
+    left out, with a note: each takes a backward pass of its own.
+    """
     passage = read_passage(run, text, truncate=truncate, output=output)
     about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
@@ -80,6 +84,10 @@ def inspect_text(
     else:
         instead = "what is shown is the influence of every token on its predictions"
         about["notes"] += [f"this {run.config.model.name} has no attention: {instead}"]
+    predictions = len(passage.predicted.labels)
+    if maps and predictions > MOST_INFLUENCED:
+        about["notes"] += [f"influence is left out: {predictions} predictions are too many"]
+        return AttentionMaps(maps, _title(run), about)
     return AttentionMaps(maps, _title(run), about, _influence(run, passage))
 
 

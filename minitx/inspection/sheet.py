@@ -142,7 +142,8 @@ class Sheet:
         self.cells(scale, (x, y), (1, SCALE_HEIGHT))
         for tick, place in zip(ticks, x + SCALE_WIDTH * self.norm(np.array(ticks)), strict=True):
             text = f"{tick:.3g}".replace("-", "\N{MINUS SIGN}")
-            self.write(place, y + 18, text, TEXT_SIZE - 2, MUTED, ha="center", va="top")
+            within = {ticks[0]: "left", ticks[-1]: "right"}.get(tick, "center")
+            self.write(place, y + 18, text, TEXT_SIZE - 2, MUTED, ha=within, va="top")
         middle = y + SCALE_HEIGHT / 2
         self.write(x + SCALE_WIDTH + 16, middle, caption, TEXT_SIZE - 1, MUTED, va="center")
         lines = wrapped(title, max(self._held().width / DPI, 4))

@@ -65,6 +65,11 @@ def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
 
+def queries(figure):
+    """The labels of the rows of the maps, whose place is where they end."""
+    return [t for t in figure.axes[0].texts if (t.get_ha(), t.get_va()) == ("right", "center")]
+
+
 def box(image):
     """Left, right, top and bottom of an image in dots."""
     left, right, bottom, top = image.get_extent()
@@ -128,7 +133,7 @@ def test_queries_are_written_beside_their_rows_and_keys_above_their_columns():
     (image,) = drawn_maps(figure)
     left, right, top, bottom = box(image)
     words = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
-    beside = {t.get_text(): t.get_position() for t in figure.axes[0].texts if t.get_ha() == "right"}
+    beside = {text.get_text(): text.get_position() for text in queries(figure)}
     assert list(beside) == ["word0", "word1", "word2", "word3"]
     for number, (x, y) in enumerate(beside.values()):
         assert x < left
@@ -289,8 +294,7 @@ def test_tokens_are_taken_literally_and_can_be_seen(monkeypatch):
         "long" * 10: "longlonglon…",
     }
     figure = attention_grid(with_tokens(shown))
-    beside = [t.get_text() for t in figure.axes[0].texts if t.get_ha() == "right"]
-    assert beside == list(shown.values())
+    assert [text.get_text() for text in queries(figure)] == list(shown.values())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         png(figure)  # a formula that does not parse would raise, a character without glyph warn
