@@ -13,6 +13,8 @@ from minitx.config import (
     EvaluateConfig,
     ExplainConfig,
     GenerateConfig,
+    ImportanceConfig,
+    InspectConfig,
     PredictConfig,
     TranslateConfig,
 )
@@ -25,6 +27,8 @@ SCRIPTS = {
     "translate": ("translate", TranslateConfig),
     "predict": ("predict", PredictConfig),
     "explain": ("explain", ExplainConfig),
+    "inspect_attention": ("inspect", InspectConfig),
+    "head_importance": ("importance", ImportanceConfig),
 }
 
 

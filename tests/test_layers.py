@@ -42,13 +42,17 @@ MAY_IMPORT = {
         *["torch", "numpy", "lightning", "minitx.setups", "minitx.tasks", "minitx.models"],
         *["minitx.data", "minitx.vocabulary", "minitx.config", "minitx.composition"],
         *["minitx.errors", "minitx.metrics", "minitx.scores", "minitx.decoding"],
-        *["minitx.translating", "minitx.callbacks"],
+        *["minitx.translating", "minitx.search", "minitx.callbacks"],
+        "minitx.inspection.watching",
     ],
     # The callbacks and the outputs that setups choose from know no setup.
     "minitx.callbacks": [
         *["torch", "lightning", "minitx.tasks", "minitx.errors", "minitx.folder"],
         *["minitx.figures", "minitx.tracking"],
     ],
+    # Looking into a model knows no setup, but for what measures it on a corpus and what reports.
+    "minitx.inspection.capture": ["torch", "minitx.nn", "minitx.models", "minitx.errors"],
+    "minitx.inspection.measures": ["torch", "minitx.inspection.maps"],
     "minitx.translating": [
         *["torch", "minitx.models", "minitx.data", "minitx.vocabulary", "minitx.config"],
         *["minitx.composition", "minitx.errors", "minitx.lines", "minitx.run", "minitx.search"],

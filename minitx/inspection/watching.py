@@ -54,8 +54,8 @@ class WatchAttention(L.Callback):
         try:
             maps = attention(run, self.text())
         except UserError:
-            # The corpus chose the text, and it may be all blanks, or longer than the context. Nobody
-            # who trains asked for this picture alone, so the training goes on without it.
+            # The corpus chose the text, and it may be all blanks, or longer than the context. A
+            # picture is no reason to end a training.
             return
         picture = self.folder / FOLDER / f"step_{trainer.global_step}.png"
         write_bytes_atomically(picture, png(attention_grid(maps)))

@@ -18,7 +18,10 @@ from minitx.config import (
     MODELS,
     Config,
     EvaluateConfig,
+    ExplainConfig,
     GenerateConfig,
+    ImportanceConfig,
+    InspectConfig,
     PredictConfig,
     TranslateConfig,
 )
@@ -32,6 +35,9 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "predict": PredictConfig,
+    "explain": ExplainConfig,
+    "inspect_attention": InspectConfig,
+    "head_importance": ImportanceConfig,
 }
 
 

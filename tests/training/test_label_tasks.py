@@ -47,9 +47,7 @@ def texts(corpus, tmp_path_factory):
 KINDS = {
     "transformer": [],
     "lstm": ["model=lstm"],
-    "lstm, one way": ["model=lstm", "model.bidirectional=false"],
     "gru in place of attention": ["model.mixer=gru"],
-    "average": ["model.mixer=average"],
     "none": ["model.mixer=none"],
     "the first position": ["model.pooling=first", "optimizer=muon"],
 }
@@ -163,7 +161,7 @@ FEW = ["model.dim=16", "trainer.max_steps=6", "trainer.val_every=3"]
 @pytest.mark.parametrize(
     "words",
     [
-        ["trainer.precision=bf16-mixed"],
+        ["trainer.precision=bf16-mixed", "model=lstm", "model.bidirectional=false"],
         ["trainer.precision=64-true", "task.label_smoothing=0.2"],
         ["data.tokenizer=char", "model.context=128", "data.batch_tokens=1000"],
         ["model.context=64", "data.tokenizer=bpe", "data.vocab_size=270"],

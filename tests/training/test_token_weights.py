@@ -30,7 +30,7 @@ from minitx.setups import open_setup
 from minitx.tasks.base import Objective
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-COUNT, SMOOTHING = 200, 0.1
+COUNT, SMOOTHING = 300, 0.1
 EXACT = [
     *SMALL,
     "model.dim=16",

@@ -10,7 +10,10 @@ from minitx.config import (
     MODELS,
     Config,
     EvaluateConfig,
+    ExplainConfig,
     GenerateConfig,
+    ImportanceConfig,
+    InspectConfig,
     PredictConfig,
     TranslateConfig,
 )
@@ -22,6 +25,9 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "predict": PredictConfig,
+    "explain": ExplainConfig,
+    "inspect": InspectConfig,
+    "importance": ImportanceConfig,
 }
 
 every_page = pytest.mark.parametrize("script", SCHEMAS)

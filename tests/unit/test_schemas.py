@@ -25,7 +25,10 @@ from minitx.config import (
     Config,
     DataConfig,
     EvaluateConfig,
+    ExplainConfig,
     GenerateConfig,
+    ImportanceConfig,
+    InspectConfig,
     LoggerConfig,
     OptimizerConfig,
     PredictConfig,
@@ -54,6 +57,9 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "predict": PredictConfig,
+    "explain": ExplainConfig,
+    "inspect": InspectConfig,
+    "importance": ImportanceConfig,
 }
 
 # (script, model, dotted name, field) of every key there is, each once.
