@@ -494,6 +494,16 @@ def test_512_tokens_work(show):
     settle(opened)
     note = opened.locator(".lines .note").inner_text()
     assert note.startswith("The 5,000 strongest of")
+    drawn = opened.evaluate(
+        """async () => {
+          let strokes = 0;
+          CanvasRenderingContext2D.prototype.stroke = () => { strokes += 1; };
+          document.querySelector(".lines-pane").dispatchEvent(new Event("scroll"));
+          for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+          return strokes;
+        }"""
+    )
+    assert 100 < drawn <= 5000
     sides = opened.locator("canvas").evaluate_all(
         "all => all.map(c => Math.max(c.width, c.height))"
     )
