@@ -217,9 +217,13 @@ def test_a_transformer_is_built_as_its_config_says():
     model = language_model(config, VOCAB)
     modules = list(model.modules())
     assert {type(m) for m in modules if "Norm" in type(m).__name__} == {nn.RMSNorm}
-    assert {m.p for m in modules if isinstance(m, nn.Dropout)} == {0.25}
+    dropped = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
+    inside = [name for name in dropped if name.endswith("feed_forward.dropout")]
+    assert [dropped.pop(name) for name in inside] == [0, 0]
+    assert len(dropped) == 2 + 2 * 2  # of embeddings, before logits, and of what sublayers add
+    assert set(dropped.values()) == {0.25}
     attentions = [m for m in modules if isinstance(m, SelfAttention)]
-    assert [(m.causal, m.window, m.dropout) for m in attentions] == 2 * [(True, 3, 0.25)]
+    assert [(m.causal, m.window, m.dropout) for m in attentions] == 2 * [(True, 3, 0)]
     assert all(isinstance(m.query_norm, nn.RMSNorm) for m in attentions)
     assert {m.activation for m in modules if isinstance(m, FeedForward)} == {relu2}
 
