@@ -74,7 +74,8 @@ def main(
             results.append(action(to_typed(composed, schema), overrides))
         except UserError as error:
             failures.append(error)
-            swept.append(" ".join(word for word in overrides if word not in asked))
+            common = {word.casefold() for word in asked}  # Hydra turns false into False
+            swept.append(" ".join(word for word in overrides if word.casefold() not in common))
             _say(f"{swept[-1]}: {error}" if multirun else str(error))
             if isinstance(error, StoppedByUser):
                 sys.exit(1)

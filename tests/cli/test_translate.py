@@ -169,13 +169,12 @@ def test_an_output_that_is_there_is_left_alone(translate, tmp_path):
     assert output.read_text(encoding="utf-8") == "years of work\n"
 
 
-@pytest.mark.parametrize("chunk", [2, 500])
 @pytest.mark.parametrize(
-    ("bad", "parts"),
+    ("bad", "parts", "chunk"),
     [
-        (b"", ["empty"]),
-        (b" \t", ["empty"]),
-        (b"1" * 24, ["25 tokens", "24", "model.context=25"]),
+        (b"", ["empty"], 2),
+        (b" \t", ["empty"], 500),
+        (b"1" * 24, ["25 tokens", "24", "model.context=25"], 1),
     ],
     ids=["empty", "blank", "too long"],
 )

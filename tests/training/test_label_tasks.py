@@ -176,13 +176,6 @@ def test_what_can_be_chosen_runs(words, train, texts, tmp_path):
     assert 0 < summary(tmp_path / "run")["metrics"]["test/macro_f1"] <= 1
 
 
-def test_two_kinds_of_file_are_the_same_corpus(train, texts, corpus, tmp_path):
-    tsv = write_tsv(tmp_path / "texts.tsv", corpus)
-    train(*texts, *FEW, f"run.dir={tmp_path / 'jsonl'}")
-    train(*texts, *FEW, f"data.path={tsv}", f"run.dir={tmp_path / 'tsv'}")
-    assert rows(tmp_path / "jsonl") == rows(tmp_path / "tsv")
-
-
 # Everything that draws random numbers or changes with time.
 RANDOM = ["model.dropout=0.1", "trainer.max_steps=12", "trainer.val_every=5", "seed=3"]
 VARIANTS = {

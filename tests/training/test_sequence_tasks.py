@@ -18,7 +18,6 @@ from minitx.composition import read_config
 from minitx.config import DecodingConfig
 from minitx.data.pairs import PairCorpus
 from minitx.data.sequence_tokenizers import BOS, EOS, SequenceTokenizer
-from minitx.errors import UserError
 from minitx.setups import open_setup, sequence_to_sequence
 from minitx.translating import read_source, search
 
@@ -310,15 +309,6 @@ def test_an_interrupted_run_goes_on_exactly(variant, train, numbers, monkeypatch
     train(f"resume={parts}")
     assert list(rows(parts)) == list(range(1, 13))
     assert_same_run(parts, whole)
-
-
-def test_a_corpus_that_changed_is_not_trained_on(train, corpus, tmp_path):
-    path = write_tsv(tmp_path / "pairs.tsv", corpus)
-    words = ["task=pairs", f"data.path={path}", *SMALL, "data.batch_tokens=600", *FEW]
-    train(*words, f"run.dir={tmp_path / 'run'}")
-    write_tsv(path, [*corpus[:-1], (corpus[-1][0], corpus[0][1])])
-    with pytest.raises(UserError, match="corpus"):
-        train(f"resume={tmp_path / 'run'}", "trainer.max_steps=12")
 
 
 def mean_weights(folder):
