@@ -177,16 +177,17 @@ def _average_kept(
     if len(files) < 2:
         return {}
     averaged = folder / AVERAGED
+    tried = averaged.with_suffix(".tried")  # not to be opened before it has proved better
     if trainer.is_global_zero:
-        average_checkpoints(files, averaged)
+        average_checkpoints(files, tried)
     trainer.strategy.barrier()
     before = MetricsFile(folder).best("val/loss")["val/loss"]
-    trainer.validate(objective, data, ckpt_path=averaged, weights_only=True, verbose=False)
+    trainer.validate(objective, data, ckpt_path=tried, weights_only=True, verbose=False)
     metrics = measured(trainer, "val/")
     log(trainer, {"averaged/loss": metrics["val/loss"]})
     better = metrics["val/loss"] < before
-    if trainer.is_global_zero and not better:
-        averaged.unlink()
+    if trainer.is_global_zero:
+        tried.rename(averaged) if better else tried.unlink()
     trainer.strategy.barrier()
     return metrics if better else {}
 

@@ -74,23 +74,23 @@ class ClassificationSetup(Setup):
         examples = self.store.split(split)
         require_context(examples, self.config.model.context)
         batches = WholeBatches(examples, EVALUATION_TOKENS)
-        probabilities = np.zeros((len(examples), len(self.store.labels)))
+        log_p = np.zeros((len(examples), len(self.store.labels)))
         with progress() as watch:
             numbers = watch(f"measuring {split}", range(len(batches)), len(batches), lambda _: 1)
             for j in numbers:
                 batch = batches[j]
                 logits = model(batch.tokens.to(device), batch.padding.to(device))
-                probabilities[batches.rows[j]] = logits.double().softmax(dim=-1).cpu().numpy()
+                log_p[batches.rows[j]] = logits.double().log_softmax(dim=-1).cpu().numpy()
+        probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels
         labels = len(self.store.labels)
         scores = {
             "accuracy": accuracy(predicted, true),
             "macro_f1": macro_f1(predicted, true, labels),
         }
-        chosen = probabilities[np.arange(len(true)), true]
+        loss = -log_p[np.arange(len(true)), true].mean()
         return Evaluation(
-            metrics={"loss": float(-np.log(np.maximum(chosen, 1e-300)).mean())}
-            | {name: score.value for name, score in scores.items()},
+            metrics={"loss": float(loss)} | {name: score.value for name, score in scores.items()},
             intervals={name: (score.low, score.high) for name, score in scores.items()},
             outputs=[
                 {

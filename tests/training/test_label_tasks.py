@@ -1,6 +1,6 @@
 """Classification: every kind of model learns, and its folder tells the whole of it."""
 
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -260,10 +260,14 @@ PUBLISHED = {
 @pytest.fixture
 def thin(monkeypatch):
     """Lets the task have a quarter of the speeches: to tokenise all of them takes seconds."""
-    corpus = genre()
-    splits = {s: partial(islice, list(corpus.splits[s]()), 0, None, 4) for s in corpus.splits}
-    part = LabelCorpus(corpus.name, splits, corpus.labels)
-    monkeypatch.setattr(classification, "genre", lambda: part)
+
+    @cache
+    def part():
+        corpus = genre()
+        splits = {s: partial(islice, list(corpus.splits[s]()), 0, None, 4) for s in corpus.splits}
+        return LabelCorpus(corpus.name, splits, corpus.labels)
+
+    monkeypatch.setattr(classification, "genre", part)
 
 
 @pytest.mark.parametrize("task", PUBLISHED)
