@@ -345,7 +345,7 @@ class InspectConfig:
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     text: str | None = key(None, "what the model is to read")
-    other: str | None = key(None, "another run, to be shown beside the first")
+    other: str | None = key(None, "another run, to be shown, whole, beside the first")
     target: str | None = key(None, "an output to follow instead of the model's own, or a label")
     layers: list[int] | None = key(None, "layers to keep, as in layers=[0,1] [all]")
     heads: list[int] | None = key(None, "heads to keep [all]")

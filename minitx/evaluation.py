@@ -1,6 +1,7 @@
 """A trained model measured on a whole split of its corpus."""
 
 import json
+import os
 
 from minitx.composition import changed, to_plain
 from minitx.config import DataLocation, EvaluateConfig
@@ -58,6 +59,8 @@ def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
     outputs_<split>.jsonl every example with what the model made of it, confusion_<split>.png which
     label was taken for which.
     """
+    if not os.access(run.folder, os.W_OK):
+        raise UserError(f"{run.folder} cannot be written: permission denied")
     files = [EVALUATION.format(split=split)]
     figures = {
         "checkpoint": run.path.name,

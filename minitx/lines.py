@@ -41,6 +41,7 @@ def answer_lines(
             ready: list[Prepared] = []
             for place, line in chunk:
                 try:
+                    check_utf8(line)
                     ready.append(prepare(line))
                 except UserError as error:
                     failure = UserError(f"{place}{error}")
@@ -51,6 +52,14 @@ def answer_lines(
             if failure is not None:
                 kept = f"; what came before it is in {output}" if output and file.tell() else ""
                 raise UserError(f"{failure}{kept}") from failure
+
+
+def check_utf8(text: str) -> None:
+    """Raises UserError for half a character, which a command line that is not UTF-8 leaves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError("the text is not UTF-8: write it in that") from None
 
 
 Chunk = tuple[list[tuple[str, str]], UserError | None]

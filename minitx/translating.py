@@ -44,6 +44,8 @@ def translate(config: TranslateConfig) -> None:
             f"n_best={config.n_best} is more than decoding.beam={decoding.beam} follows: "
             f"set decoding.beam={config.n_best}"
         )
+    if config.temperature is None and (config.top_k or config.top_p) is not None:
+        raise UserError("top_k and top_p are for drawing outputs: say temperature=1 as well")
     with_scores = config.scores or config.n_best > 1
     generator = torch.Generator(run.device).manual_seed(config.seed)
 

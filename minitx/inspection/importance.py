@@ -4,6 +4,7 @@ Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section
 4.1 (many, the least important first).
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -124,6 +125,8 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     if config.run is None:
         raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
     run = load(config.run, config.device)
+    if not os.access(run.folder, os.W_OK):
+        raise UserError(f"{run.folder} cannot be written: permission denied")
     setup = open_corpus(run, config.data, config.split)
     found = head_importance(
         setup, run.model, config.split, config.metric, config.prune, config.batches

@@ -1,5 +1,6 @@
 """All there is to see of a model and a text, written into its run's folder and told."""
 
+import dataclasses
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
         raise UserError('what is the model to read? text="..."')
     run = load(config.run, config.device)
     maps = _read(run, config)
-    other = None if config.other is None else _read(load(config.other, config.device), config)
+    # The layers and heads asked for are the first run's: the other may have none of those numbers.
+    whole = dataclasses.replace(config, layers=None, heads=None)
+    other = None if config.other is None else _read(load(config.other, config.device), whole)
     folder = run.folder if config.dir is None else Path(config.dir)
     shown, figure = page(maps, other), attention_grid(maps) if maps else None
     files = [folder / "attention.html"]
