@@ -28,7 +28,7 @@ def key(
         "below": below,
     }
     metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
-    if isinstance(default, type):  # a group of keys
+    if isinstance(default, type):  # a group of keys, or a container
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
 
@@ -367,3 +367,55 @@ class ImportanceConfig:
     )
     device: str = key("cpu", "cpu, cuda, mps, ...")
     data: DataLocation = key(DataLocation, "where the corpus is now")
+
+
+@dataclass
+class PresetConfig:
+    """How thorough a study is. What is empty is taken from the study."""
+
+    seeds: list[int] = key(list, "seeds of each arm at its best rate")
+    grid: dict[str, Any] = key(dict, "key: its values, in place of the study's")
+    sweep: dict[str, Any] = key(dict, "key: its values, in place of the study's")
+    settings: list[str] = key(list, "words for every run, as on the command line of train.py")
+    task_settings: dict[str, Any] = key(dict, "task: words for its runs")
+
+
+@dataclass
+class StudyConfig:
+    """A question, as a grid of runs: what a file under conf/study/ holds."""
+
+    name: str = key("", "of the study")
+    question: str = key("", "what it is to answer")
+    tasks: list[str] = key(list, "those it suits [all]")
+    arms: dict[str, Any] = key(dict, "what is compared: name: [words of train.py]")
+    pair_arms: dict[str, Any] = key(dict, "the same for sequence to sequence [as arms]")
+    grid: dict[str, Any] = key(dict, "key: [values]; every arm is trained with every combination")
+    sweep: dict[str, Any] = key(
+        dict, "key: [values], of which each arm and combination gets the one that is best on val"
+    )
+    settings: list[str] = key(list, "words for every run, as on the command line of train.py")
+    parameters: int | None = key(
+        None, "size of every run, within 2% [as the first arm has it]", minimum=1
+    )
+    match: bool = key(True, "give all arms the same number of parameters")
+    measures: str = key(
+        "training", "train runs, or measure the speed of models", choices=("training", "speed")
+    )
+    sections: list[str] = key(list, "of the report, in their order")
+    quick: PresetConfig = key(PresetConfig, "minutes, to see how it goes")
+    full: PresetConfig = key(PresetConfig, "the one to quote")
+    dir: str | None = key(None, "the study's folder [studies/STUDY_TASK_PRESET]")
+    runs: str = key("studies/runs", "where the runs of all studies are kept, each once")
+
+
+@dataclass
+class CompareConfig:
+    """What `scripts/compare.py` composes."""
+
+    study: StudyConfig = key(StudyConfig, "the question")
+    task: str = key("shakespeare", "the corpus", choices=tuple(OBJECTIVES))
+    preset: str = key("quick", "how thorough", choices=("quick", "full"))
+    report_only: bool = key(False, "draw the report of what there is, train nothing")
+    run: str | None = key(None, "a run of the study's plan: do this one only, draw no report")
+    data: DataLocation = key(DataLocation, "where the corpus is")
+    logger: LoggerConfig = key(LoggerConfig, "where metrics go; the study is a group")
