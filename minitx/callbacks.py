@@ -139,7 +139,8 @@ class RecordMetrics(L.Callback):
         if trainer.state.fn != TrainerFn.FITTING:  # of weights that no step of training had
             return
         metrics = measured(trainer, "val/")
-        log(trainer, metrics)
+        seen = {"tokens_seen": self.clock.tokens, "train_seconds": self.clock.training_seconds}
+        log(trainer, metrics | seen)
         if not math.isfinite(metrics["val/loss"]):
             raise UserError(
                 f"the loss is not finite at step {trainer.global_step:,}: lower optimizer.lr or "

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config import (
     MODELS,
+    CompareConfig,
     Config,
     DecodingChange,
     DecodingConfig,
@@ -28,6 +29,7 @@ from minitx.config import (
     ModelConfig,
     PredictConfig,
     RecurrentConfig,
+    StudyConfig,
     TranslateConfig,
 )
 from minitx.errors import UserError
@@ -53,6 +55,8 @@ def register_schemas() -> None:
     store.store(name="inspect_schema", node=InspectConfig)
     store.store(name="importance_schema", node=ImportanceConfig)
     store.store(name="explain_schema", node=ExplainConfig)
+    store.store(name="compare_schema", node=CompareConfig)
+    store.store(group="study", name="study_schema", node=StudyConfig)
     set_help("")
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
@@ -235,10 +239,15 @@ def type_name(field: dataclasses.Field[Any]) -> str:
 def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for name in map(str, node):
         value = node._get_node(name)
-        if isinstance(value, DictConfig) and not value._is_none():
+        if isinstance(value, DictConfig) and not value._is_none() and not _is_free(value):
             yield from _names(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
+
+
+def _is_free(node: DictConfig) -> bool:
+    """Whether it is a value of its own, whose keys are the user's: a dict, not a dataclass."""
+    return node._metadata.object_type in (dict, None)
 
 
 def _check(config: Any, prefix: str) -> None:

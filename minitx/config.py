@@ -42,6 +42,7 @@ OBJECTIVES = {
     "shakespeare": LANGUAGE_MODELING,
     "tiny_shakespeare": LANGUAGE_MODELING,
     "text": LANGUAGE_MODELING,
+    "recall": LANGUAGE_MODELING,
     "cmudict": SEQUENCE_TO_SEQUENCE,
     "multi30k": SEQUENCE_TO_SEQUENCE,
     "pairs": SEQUENCE_TO_SEQUENCE,
@@ -63,6 +64,7 @@ class TaskConfig:
         "sequence to sequence: bleu (with chrf), or wer (with per) where outputs are phonemes",
         choices=("bleu", "wer"),
     )
+    pairs: int | None = key(None, "task=recall: pairs of key and value in a sequence", minimum=1)
 
     @property
     def objective(self) -> str:

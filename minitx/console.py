@@ -45,6 +45,9 @@ COMPARED_METRICS = {
 
 # Something to try a model of a task with.
 EXAMPLES = {
+    "shakespeare": "ROMEO:",
+    "tiny_shakespeare": "ROMEO:",
+    "recall": "k3 v7 k5 v2 k3",
     "cmudict": "attention",
     "multi30k": "A man is reading a book on a bench.",
     "genre": "O, she doth teach the torches to burn bright!",
@@ -81,7 +84,9 @@ def show_run(run: Run) -> None:
 
 
 def announce(facts: dict[str, Any]) -> None:
-    """What there is to train on, before the training begins."""
+    """What there is to train on, if there is an end of it, before the training begins."""
+    if not facts:
+        return
     if "train_tokens" in facts:
         text = f"{facts['train_tokens']:,} tokens to train on"
     else:
@@ -198,9 +203,9 @@ def _use(run: Run, task: str) -> str:
     """The command that makes use of the model."""
     objective = run.config.task.objective
     command = f"python scripts/{SCRIPTS[objective]}.py run={run.folder}"
-    if objective == LANGUAGE_MODELING:
-        return command + (' prompt="ROMEO:"' if "shakespeare" in task else "")
     example = EXAMPLES.get(task)
+    if objective == LANGUAGE_MODELING:
+        return f'{command} prompt="{example}"' if example else command
     return f'{command} text="{example}"' if example else f"{command} input=my.txt"
 
 

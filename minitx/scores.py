@@ -23,13 +23,15 @@ References = Sequence[Sequence[str]]
 class Score:
     """A figure of a whole split and its 95% bootstrap interval, as `low` and `high`.
 
-    `signature` says how the figure was computed, where a convention exists for saying so.
+    `signature` says how the figure was computed, where a convention exists for saying so. `items`
+    are what each item adds to it (see `minitx.items`), float64 (n, k), where it is kept.
     """
 
     value: float
     low: float
     high: float
     signature: str = ""
+    items: np.ndarray | None = None
 
 
 def bleu(outputs: Outputs, references: References, *, lowercase: bool = False) -> Score:
@@ -55,7 +57,7 @@ def word_error_rate(outputs: Outputs, references: References) -> Score:
     In grapheme-to-phoneme conversion an output is one word, hence the name.
     """
     wrong = [output not in allowed for output, allowed in zip(outputs, references, strict=True)]
-    return _ratio(np.array(wrong, float), np.ones(len(wrong)))
+    return ratio(np.array(wrong, float), np.ones(len(wrong)))
 
 
 def phoneme_error_rate(outputs: Outputs, references: References) -> Score:
@@ -68,12 +70,12 @@ def phoneme_error_rate(outputs: Outputs, references: References) -> Score:
         distance, length = min(_distance(output.split(), other.split()) for other in allowed)
         edits.append(distance)
         lengths.append(length)
-    return _ratio(np.array(edits, float), np.array(lengths, float))
+    return ratio(np.array(edits, float), np.array(lengths, float))
 
 
 def accuracy(predicted: np.ndarray, true: np.ndarray) -> Score:
     """Share of examples whose label was found, 0 to 1; int64 (n,) each."""
-    return _ratio((predicted == true).astype(float), np.ones(len(true)))
+    return ratio((predicted == true).astype(float), np.ones(len(true)))
 
 
 def macro_f1(predicted: np.ndarray, true: np.ndarray, labels: int) -> Score:
@@ -115,17 +117,22 @@ def _sacrebleu(metric: SacrebleuMetric, outputs: Outputs, references: References
     ]
     score = metric.corpus_score(list(outputs), streams, n_bootstrap=RESAMPLES)
     low, high = score._mean - score._ci, score._mean + score._ci
-    return Score(score.score, float(low), float(high), str(metric.get_signature()))
+    items = np.array(metric._extract_corpus_statistics(list(outputs), streams), float)
+    return Score(score.score, float(low), float(high), str(metric.get_signature()), items)
 
 
-def _ratio(parts: np.ndarray, wholes: np.ndarray) -> Score:
-    """sum(parts) / sum(wholes), with the percentile bootstrap over items (Efron 1979)."""
+def ratio(parts: np.ndarray, wholes: np.ndarray) -> Score:
+    """sum(parts) / sum(wholes), with the percentile bootstrap over items (Efron 1979).
+
+    float64 (n,) each: of accuracy right or wrong and 1, of a loss nats and tokens.
+    """
     generator = np.random.default_rng(0)
     ratios = []
     for _ in range(RESAMPLES):
         drawn = generator.integers(len(parts), size=len(parts))
         ratios.append(parts[drawn].sum() / wholes[drawn].sum())
-    return Score(float(parts.sum() / wholes.sum()), *_interval(ratios))
+    items = np.stack([parts, wholes], axis=1)
+    return Score(float(parts.sum() / wholes.sum()), *_interval(ratios), items=items)
 
 
 def _interval(resampled: Sequence[float]) -> tuple[float, float]:

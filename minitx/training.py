@@ -43,9 +43,10 @@ from minitx.tracking import MetricsFile, check_tracker, make_tracker
 Built = TypeVar("Built")
 
 
-def train(config: Config) -> Run:
+def train(config: Config, *, test: bool = True) -> Run:
     """Trains what the config says and returns the run, opened at its best checkpoint.
 
+    With `test` it is measured on the test split at the end, where the corpus has one.
     With `config.resume` the run in that folder goes on as if it had never stopped.
     Raises UserError, before anything is written, for a config that cannot be trained.
     """
@@ -85,7 +86,7 @@ def train(config: Config) -> Run:
             trainer.fit(objective, data, ckpt_path=checkpoint, weights_only=True)
             summary.averaged = _average_kept(trainer, objective, data, folder)
             summary.write("running")
-            if "test" in setup.store.splits:
+            if test and "test" in setup.store.splits:
                 best = find_checkpoint(folder)
                 trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
         status = "finished"

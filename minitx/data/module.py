@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from minitx.data.batches import TrainingBatches, WholeBatches
 from minitx.data.label_store import LabelSplit, LabelStore
 from minitx.data.pair_store import PairSplit, PairStore
+from minitx.data.recall import Recall, RecallBatches
 from minitx.data.token_store import TokenStore
 from minitx.data.windows import DisjointWindows, RandomWindows
 from minitx.errors import UserError
@@ -134,6 +135,25 @@ class LanguageModelingData(StretchedData):
 
     def facts(self) -> dict[str, Any]:
         return {"train_tokens": len(self.store.split("train"))}
+
+
+class RecallData(StretchedData):
+    """Sequences made as they are asked for to train on, the same ones always to evaluate on.
+
+    `batch_size` counts sequences over all devices.
+    """
+
+    def __init__(self, recall: Recall, batch_size: int, seed: int, **stretches: int) -> None:
+        self.recall, self.batch_size, self.seed = recall, batch_size, seed
+        evaluation = {split: recall.split(split) for split in recall.splits}
+        super().__init__(evaluation, evaluation_batch(recall.context), **stretches)
+
+    def training_batches(self, rank: int, world_size: int) -> RecallBatches:
+        """The sequences of one of the processes that train together."""
+        return RecallBatches(self.recall, self.batch_size, self.seed, rank, world_size)
+
+    def facts(self) -> dict[str, Any]:
+        return {}  # there is no end of what there is to train on
 
 
 class ExampleData(StretchedData):

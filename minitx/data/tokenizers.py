@@ -1,4 +1,4 @@
-"""Text to ids and back: characters, bytes, or byte pairs learned from the text."""
+"""Text to ids and back: characters, bytes, byte pairs learned from the text, or given words."""
 
 import codecs
 import hashlib
@@ -29,10 +29,10 @@ _LINES = re.compile(r"(?<=\S)(?=\n)")
 class Tokenizer:
     """A trained tokenizer; every text it can encode comes back from its ids unchanged.
 
-    `kind` is "char" (ids in code point order), "byte" (an id is the byte's value) or "bpe"
-    (byte-level byte pairs, Sennrich et al. 2016, Radford et al. 2019). The library's tokenizer
-    within is what is saved, so its file can be read without us; numpy encodes characters and
-    bytes, a hundred times faster.
+    `kind` is "char" (ids in code point order), "byte" (an id is the byte's value), "bpe"
+    (byte-level byte pairs, Sennrich et al. 2016, Radford et al. 2019) or "word" (what white space
+    separates, for which a blank comes back). The library's tokenizer within is what is saved, so
+    its file can be read without us; numpy encodes characters and bytes, a hundred times faster.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -48,6 +48,8 @@ class Tokenizer:
             self._ids[points] = np.arange(len(points))
 
     def _spell(self, token: str) -> bytes:
+        if self.kind == "word":
+            return f" {token}".encode()  # the blank that parts it from the word before
         return token.encode() if self.kind == "char" else bytes(map(_BYTES.__getitem__, token))
 
     @property
@@ -65,7 +67,11 @@ class Tokenizer:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text. Raises UserError for characters a char tokenizer does not know."""
+        """Ids of a text.
+
+        Raises UserError for characters or words that a char or word tokenizer does not know, and
+        where such words are all blanks.
+        """
         return self.encode_array(text).tolist()
 
     def encode_array(self, text: str) -> np.ndarray:
@@ -74,6 +80,8 @@ class Tokenizer:
             return self._encode_characters(text)
         if self.kind == "byte":
             return np.frombuffer(text.encode(), np.uint8)
+        if self.kind == "word":
+            return self._encode_words(text)
         encodings = self._inner.encode_batch_fast(_LINES.split(text))
         return np.fromiter(chain.from_iterable(line.ids for line in encodings), self.dtype)
 
@@ -86,10 +94,14 @@ class Tokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids. Bytes that are not UTF-8 become U+FFFD."""
-        return "".join(self.decode_stream(ids))
+        text = "".join(self.decode_stream(ids))
+        return text[1:] if self.kind == "word" else text
 
     def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
-        """The text of ids as they come; a character is given once its last byte is there."""
+        """The text of ids as they come; a character is given once its last byte is there.
+
+        Words come with the blank before them, as they go on from others.
+        """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for token in ids:
             if text := decoder.decode(self._tokens[token]):
@@ -126,6 +138,28 @@ class Tokenizer:
                 "characters of its corpus; data.tokenizer=byte or bpe knows all"
             )
         return ids.astype(self.dtype)
+
+    def _encode_words(self, text: str) -> np.ndarray:
+        words = text.split()
+        found = [self._inner.token_to_id(word) for word in words]
+        if unknown := [word for word, i in zip(words, found, strict=True) if i is None]:
+            shown = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
+            known = " ".join(self.decode([i]) for i in (0, 1, self.vocab_size - 1))
+            raise UserError(
+                f"the tokenizer does not know {shown}: it knows {self.vocab_size} words, such as "
+                f"those of {known!r}"
+            )
+        if not found:
+            raise UserError(f"there is no word in {text!r}")
+        return np.array(found, self.dtype)
+
+
+def word_tokenizer(words: Iterable[str]) -> Tokenizer:
+    """A tokenizer of these words, none of them twice, whose ids are in their order."""
+    vocab = {word: i for i, word in enumerate(words)}
+    inner = tokenizers.Tokenizer(models.WordLevel(vocab, unk_token=""))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return Tokenizer(inner)  # without a decoder the library joins words with a blank
 
 
 def train_tokenizer(kind: str, vocab_size: int, texts: Iterable[str]) -> Tokenizer:
@@ -183,7 +217,7 @@ def _byte_level(model: models.BPE, use_regex: bool) -> tokenizers.Tokenizer:
 
 def _kind(inner: tokenizers.Tokenizer) -> str:
     if isinstance(inner.model, models.WordLevel):
-        return "char"
+        return "char" if isinstance(inner.pre_tokenizer, pre_tokenizers.Split) else "word"
     # Only byte pairs are kept within words.
     return "bpe" if inner.pre_tokenizer.use_regex else "byte"
 

@@ -34,22 +34,15 @@ class RandomWindows(Dataset[tuple[Tensor, Tensor]]):
         world_size: int = 1,
     ) -> None:
         _require_window(tokens, context)
-        if batch_size % world_size:
-            raise UserError(
-                f"data.batch_size={batch_size} must be a multiple of the {world_size} devices"
-            )
         self.tokens = tokens
         self.batch_size = batch_size
         self.seed = seed
-        share = batch_size // world_size
-        self.mine = slice(rank * share, (rank + 1) * share)
+        self.mine = share_of_batch(batch_size, rank, world_size)
         self.offsets = np.arange(context + 1)
 
     def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch, int64 (batch_size / world_size, context) each."""
-        # A counter-based generator (Salmon et al. 2011): every key is a stream of its own.
-        key = np.array([self.seed, batch], np.uint64)
-        starts = np.random.Generator(np.random.Philox(key=key)).integers(
+        starts = stream(self.seed, batch).integers(
             len(self.tokens) - len(self.offsets) + 1, size=self.batch_size
         )
         windows = self.tokens[starts[self.mine, None] + self.offsets].astype(np.int64)
@@ -86,6 +79,24 @@ class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
         inputs[: len(piece) - 1] = piece[:-1]
         targets[: len(piece) - 1] = piece[1:]
         return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def stream(seed: int, batch: int) -> np.random.Generator:
+    """The random numbers of a batch: a counter-based generator (Salmon et al. 2011).
+
+    Every key is a stream of its own.
+    """
+    return np.random.Generator(np.random.Philox(key=np.array([seed, batch], np.uint64)))
+
+
+def share_of_batch(batch_size: int, rank: int, world_size: int) -> slice:
+    """The rows of a batch that a rank trains on. Raises UserError where they do not divide."""
+    if batch_size % world_size:
+        raise UserError(
+            f"data.batch_size={batch_size} must be a multiple of the {world_size} devices"
+        )
+    share = batch_size // world_size
+    return slice(rank * share, (rank + 1) * share)
 
 
 def _require_window(tokens: np.ndarray, context: int) -> None:

@@ -15,6 +15,7 @@ from minitx.config import Config, DecodingConfig
 from minitx.data.label_store import LabelStore
 from minitx.data.module import StretchedData
 from minitx.data.pair_store import PairStore
+from minitx.data.recall import Recall
 from minitx.data.token_store import TokenStore, default_cache_dir
 from minitx.errors import UserError
 from minitx.inspection.watching import WatchAttention
@@ -28,7 +29,9 @@ class Evaluation:
 
     `intervals` are 95% bootstrap intervals of some of the `metrics`, `signatures` say how some were
     computed. `outputs` is a plain dict for each example, as outputs_<split>.jsonl holds them.
-    `confusion` is int64 (labels, labels), the true class down.
+    `confusion` is int64 (labels, labels), the true class down. `items` are what each item of the
+    split adds to a measure of `minitx.items`: by its name, float64 (items, k). `by_position` is of a
+    language model: the nats, and the number of tokens, at each position: float64 (context, 2).
     """
 
     metrics: dict[str, float]
@@ -36,6 +39,8 @@ class Evaluation:
     signatures: list[str] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
     confusion: np.ndarray | None = None
+    items: dict[str, np.ndarray] = field(default_factory=dict)
+    by_position: np.ndarray | None = None
 
 
 class Setup(ABC):
@@ -45,7 +50,7 @@ class Setup(ABC):
     """
 
     config: Config
-    store: TokenStore | PairStore | LabelStore
+    store: TokenStore | PairStore | LabelStore | Recall
     vocabulary: Vocabulary
 
     def __init__(self, config: Config) -> None:
@@ -112,6 +117,21 @@ class Setup(ABC):
             "accumulate": trainer.accumulate,
             "workers": self.config.data.workers,
         }
+
+    def batch_windows(self) -> int:
+        """How many windows are a batch. Raises UserError where the config says it otherwise."""
+        data, devices = self.config.data, self.config.trainer.devices
+        if data.batch_size is None or data.batch_tokens is not None:
+            raise UserError(
+                f"task={self.config.task.name} has windows of one length: say how many make a "
+                "batch, data.batch_size=12, in place of data.batch_tokens"
+            )
+        if data.batch_size % devices:
+            raise UserError(
+                f"data.batch_size={data.batch_size} cannot be shared by trainer.devices="
+                f"{devices}: make it a multiple"
+            )
+        return data.batch_size
 
     def batch_tokens(self) -> int:
         """The budget of a batch of examples. Raises UserError where the config has another."""

@@ -92,6 +92,7 @@ class ClassificationSetup(Setup):
         return Evaluation(
             metrics={"loss": float(loss)} | {name: score.value for name, score in scores.items()},
             intervals={name: (score.low, score.high) for name, score in scores.items()},
+            items={name: s.items for name, s in scores.items() if s.items is not None},
             outputs=[
                 {
                     "text": example.text,

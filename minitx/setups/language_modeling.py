@@ -6,20 +6,18 @@ from pathlib import Path
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
-from torch.utils.data import DataLoader
 
 from minitx.callbacks import WriteSamples
 from minitx.config import Config, DecodingConfig
 from minitx.data.corpora import Corpus, shakespeare, text_file, tiny_shakespeare
 from minitx.data.module import LanguageModelingData, evaluation_batch
-from minitx.data.progress import progress
 from minitx.data.token_store import TokenStore, open_tokens
 from minitx.data.windows import DisjointWindows
 from minitx.decoding import generate
 from minitx.errors import UserError
-from minitx.metrics import TextLoss
 from minitx.models.language_model import LanguageModel
 from minitx.setups.base import Evaluation, Setup
+from minitx.setups.windows import evaluate_windows
 from minitx.tasks.language_modeling import LanguageModeling
 from minitx.vocabulary import TextVocabulary
 
@@ -35,18 +33,7 @@ class LanguageModelingSetup(Setup):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        data = config.data
-        if data.batch_size is None or data.batch_tokens is not None:
-            raise UserError(
-                f"task={config.task.name} has windows of one length: say how many make a batch, "
-                "data.batch_size=12, in place of data.batch_tokens"
-            )
-        if data.batch_size % config.trainer.devices:
-            raise UserError(
-                f"data.batch_size={data.batch_size} cannot be shared by trainer.devices="
-                f"{config.trainer.devices}: make it a multiple"
-            )
-        self.batch_size = data.batch_size
+        data, self.batch_size = config.data, self.batch_windows()
         self.store = open_tokens(self._corpus(), data.tokenizer, data.vocab_size, self.cache_dir)
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
@@ -96,15 +83,12 @@ class LanguageModelingSetup(Setup):
         length = min(EXAMPLE, self.config.model.context)
         return self.store.tokenizer.decode(self.store.split("val")[:length].tolist())
 
-    @torch.inference_mode()
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
-        device = next(model.parameters()).device
         context = self.config.model.context
-        windows = DisjointWindows(self.store.split(split), context)
-        losses = TextLoss(torch.from_numpy(self.store.tokenizer.byte_lengths())).to(device)
-        loader = DataLoader(windows, batch_size=evaluation_batch(context))
-        with progress() as watch:
-            for inputs, targets in watch(f"measuring {split}", loader, len(loader), lambda _: 1):
-                logits, _ = model(inputs.to(device))
-                losses.update(logits, targets.to(device))
-        return Evaluation(losses.compute())
+        return evaluate_windows(
+            model,
+            DisjointWindows(self.store.split(split), context),
+            evaluation_batch(context),
+            torch.from_numpy(self.store.tokenizer.byte_lengths()),
+            doing=f"measuring {split}",
+        )

@@ -117,6 +117,7 @@ class SequenceToSequenceSetup(Setup):
         return Evaluation(
             metrics={name: score.value for name, score in scores.items()},
             intervals={name: (score.low, score.high) for name, score in scores.items()},
+            items={name: s.items for name, s in scores.items() if s.items is not None},
             signatures=[f"{name}: {s.signature}" for name, s in scores.items() if s.signature],
             outputs=[
                 {

@@ -1,6 +1,6 @@
 """What a study has found so far: all that its report is drawn from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,9 @@ class Results:
 
     `details` holds what else was measured of a run, by key and by what: a table each
     (`minitx.study.measuring`).
+
+    `command` draws the report again and trains what is missing; `facts` says where all this was
+    done, in words and in the order of the report: "processor", "cores", "threads", "torch", ...
     """
 
     study: StudyConfig
@@ -49,6 +52,8 @@ class Results:
     curves: pd.DataFrame
     items: dict[str, np.ndarray]
     details: dict[str, dict[str, pd.DataFrame]]
+    command: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from minitx.data.windows import IGNORE
 from minitx.metrics import TextLoss
 from minitx.tasks.base import Objective
 
@@ -14,10 +15,13 @@ Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 (B, T) each
 class LanguageModeling(Objective):
     """Cross-entropy of every next token, over a `LanguageModel`.
 
-    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for.
+    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for, None where tokens
+    stand for no text. Targets that are `IGNORE` are neither learned nor measured.
     """
 
-    def __init__(self, *args: Any, byte_lengths: Tensor, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, *args: Any, byte_lengths: Tensor | None, label_smoothing: float = 0.0
+    ) -> None:
         super().__init__(*args)
         self.label_smoothing = label_smoothing
         self.losses = TextLoss(byte_lengths)
@@ -27,7 +31,10 @@ class LanguageModeling(Objective):
         inputs, targets = batch
         logits, _ = self.model(inputs)  # (B, T, vocab)
         return F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), label_smoothing=self.label_smoothing
+            logits.flatten(0, 1),
+            targets.flatten(),
+            ignore_index=IGNORE,
+            label_smoothing=self.label_smoothing,
         )
 
     def tokens(self, batch: Batch) -> int:

@@ -1,0 +1,113 @@
+"""Associative recall, set up."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from minitx.callbacks import WriteSamples
+from minitx.config import Config, DecodingConfig
+from minitx.data.module import RecallData, evaluation_batch
+from minitx.data.progress import progress
+from minitx.data.recall import Recall
+from minitx.data.windows import IGNORE
+from minitx.errors import UserError
+from minitx.metrics import TextLoss
+from minitx.setups.base import Evaluation, Setup
+from minitx.tasks.language_modeling import LanguageModeling
+from minitx.vocabulary import TextVocabulary
+
+SAMPLES = 8  # queries
+EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
+
+
+class Answers(NamedTuple):
+    """A model's answers to all queries of a split, in reading order.
+
+    `distance` int64 (queries,) is how far back the key stood, in tokens; `right` bool (queries,).
+    """
+
+    distance: np.ndarray
+    right: np.ndarray
+
+
+class RecallSetup(Setup):
+    """Sequences of `model.context` tokens, in which the values that are asked for are predicted."""
+
+    store: Recall
+    vocabulary: TextVocabulary
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.batch_size = self.batch_windows()
+        if config.task.pairs is None:
+            raise UserError("task=recall needs the number of its pairs: task.pairs=16")
+        self.store = Recall(config.task.pairs, config.model.context)
+        self.vocabulary = TextVocabulary(self.store.tokenizer)
+
+    def data(self) -> RecallData:
+        return RecallData(self.store, self.batch_size, self.config.seed, **self.stretches())
+
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> LanguageModeling:
+        return LanguageModeling(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            byte_lengths=None,
+            label_smoothing=self.config.task.label_smoothing,
+        )
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [WriteSamples(folder, self._sample)]
+
+    @torch.inference_mode()
+    def _sample(self, model: nn.Module, device: torch.device) -> str:
+        """What the model answers to the first queries of val, beside what it should."""
+        inputs, targets = self.store.split("val")[0]
+        logits, _ = model(inputs[None].to(device))
+        asked = (targets != IGNORE).nonzero()[:SAMPLES, 0]
+        answers = logits[0].argmax(dim=-1).cpu()
+        rows = torch.stack([inputs[asked], answers[asked], targets[asked]], dim=1).tolist()
+        return "\n".join("{} -> {}    ({})".format(*map(self._word, row)) for row in rows)
+
+    def _word(self, token: int) -> str:
+        return self.store.tokenizer.decode([token])
+
+    def example(self) -> str:
+        """The first pairs of val, and all of them asked for in their order."""
+        pairs = self.store.split("val")[0][0][: 2 * min(self.store.pairs, EXAMPLE // 4)]
+        return self.store.tokenizer.decode(pairs.repeat(2).tolist())
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        losses = TextLoss().to(next(model.parameters()).device)
+        for logits, _, targets in self._read(model, split):
+            losses.update(logits, targets)
+        return Evaluation(losses.compute())
+
+    @torch.inference_mode()
+    def answers(self, model: nn.Module, split: str) -> Answers:
+        """The answers of the model, in eval mode: does it depend on the distance whether it is right?"""
+        distances, right = [], []
+        for logits, inputs, targets in self._read(model, split):
+            asked = targets != IGNORE
+            distances.append(self.store.distances(inputs, targets))
+            right.append(logits.argmax(dim=-1)[asked] == targets[asked])
+        return Answers(torch.cat(distances).cpu().numpy(), torch.cat(right).cpu().numpy())
+
+    def _read(self, model: nn.Module, split: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Logits (B, T, vocab), and the inputs and targets (B, T) they are of, batch by batch."""
+        device = next(model.parameters()).device
+        loader = DataLoader(self.store.split(split), evaluation_batch(self.store.context))
+        with progress() as watch:
+            for batch in watch(f"measuring {split}", loader, len(loader), lambda _: 1):
+                inputs, targets = (part.to(device) for part in batch)
+                logits, _ = model(inputs)
+                yield logits, inputs, targets

@@ -1,0 +1,106 @@
+"""From a study's folder to its results: what its runs have come to."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from minitx.folder import METRICS
+from minitx.items import MEASURES
+from minitx.study.ledger import Ledger, detail_file
+from minitx.study.measuring import ITEMS
+from minitx.study.notes import Notes, PlannedRun, read_notes
+from minitx.study.results import FAILED, FINISHED, MISSING, Results
+
+SUMMARISED = (
+    *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
+    *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit"),
+)
+
+
+def open_study(folder: str | Path, runs: str | Path = "studies/runs") -> Results:
+    """The results of a study, as far as it has come; `results.runs` is a table of its runs.
+
+    `runs` is the folder in which all studies keep their runs. Raises UserError where there is no
+    study in `folder`, or it is from another version.
+    """
+    notes = read_notes(Path(folder))
+    return collect(notes, Ledger(Path(runs)))
+
+
+def collect(notes: Notes, ledger: Ledger) -> Results:
+    """The results of a study whose notes were read. """
+    rows, curves = [], []
+    items: dict[str, np.ndarray] = {}
+    details: dict[str, dict[str, pd.DataFrame]] = {}
+    measure = MEASURES[notes.measure]
+    for run in notes.runs:
+        row = _row(run, ledger, notes.study.measures)
+        rows.append(row)
+        if row["status"] == MISSING or notes.study.measures == "speed":
+            continue
+        folder = ledger.folder(run.key)
+        curves.append(_curve(run.key, folder))
+        if row["status"] == FINISHED and run.chosen:
+            with np.load(folder / ITEMS) as arrays:
+                items[run.key] = arrays[measure.name]
+            details[run.key] = {name: _table(detail_file(folder, name)) for name in run.details}
+    table = pd.DataFrame(rows)
+    return Results(
+        study=notes.study,
+        task=notes.task,
+        preset=notes.preset,
+        measure=measure,
+        runs=table,
+        curves=pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+        items=items,
+        details=details,
+    )
+
+
+def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
+    summary, figures = ledger.summary(run.key), ledger.figures(run.key)
+    failure = ledger.failure(run.key)
+    done = bool(figures) if run.chosen or kind == "speed" else ledger.trained(run.key)
+    status = FINISHED if done else FAILED if failure else MISSING
+    row: dict[str, Any] = {
+        "key": run.key,
+        "folder": str(ledger.folder(run.key)),
+        "status": status,
+        "reason": "" if done else failure.get("reason", ""),
+        "arm": run.point.arm,
+        **run.point.at,
+        **run.rate,
+        "seed": run.seed,
+        "swept": run.swept,
+        "chosen": run.chosen,
+    }
+    if not done:
+        return row
+    row |= {name: summary[name] for name in SUMMARISED if name in summary}
+    row |= summary.get("metrics", {})
+    metrics = figures.pop("metrics", {})
+    row |= {f"test/{name}": value for name, value in metrics.items()} if run.chosen else {}
+    return row | {name: value for name, value in figures.items() if name != "intervals"}
+
+
+def _curve(key: str, folder: Path) -> pd.DataFrame:
+    """What was measured at every validation."""
+    rows = [row for row in _rows(folder / METRICS) if row.get("val/loss")]
+    kept = ("step", "tokens_seen", "train_seconds")
+    names = [name for name in (rows[0] if rows else {}) if name in kept or name[:4] == "val/"]
+    values = [{name: float(row[name]) for name in names if row[name]} for row in rows]
+    return pd.DataFrame(values).assign(key=key)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.DataFrame() if path.stat().st_size == 0 else pd.read_csv(path)

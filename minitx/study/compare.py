@@ -1,0 +1,107 @@
+"""A study from its question to its report: what is missing is trained, what is there is not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from minitx.config import CompareConfig
+from minitx.study.definition import defined, seeds, study_folder
+from minitx.study.ledger import Ledger
+from minitx.study.notes import NOTES, Notes, PlannedRun, read_notes, write_notes
+from minitx.study.plan import Planner
+from minitx.study.results import Results
+from minitx.study.watching import watching
+
+Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
+
+
+def study(asked: CompareConfig, command: str, launch: Launch) -> Results:
+    """Trains and measures what the study is made of, and gives what was found.
+
+    Every arm, at every point of the grid, is first trained with each value of the sweep and the
+    first seed. It gets the value with the lowest loss on val, and is trained with it from the other
+    seeds. Only then is it tested. What the ledger holds already is not done again.
+
+    Raises UserError for a study that cannot be done, before anything is trained.
+    """
+    from minitx.study.collecting import collect
+    from minitx.study.measuring import NEEDED_BY
+
+    definition = defined(asked)
+    folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
+    if (folder / NOTES).exists():
+        read_notes(folder)  # refuses that of another version
+    planner = Planner(asked, definition)
+    details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
+    first, *others = seeds(asked)
+    points, rates = planner.points(), planner.rates()
+    total = len(points) * (len(rates) + len(others))
+    notes = Notes(definition, asked.task, asked.preset, planner.check(), command)
+
+    sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
+    if len(rates) > 1:
+        sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
+        notes.runs = [run for runs in sweep for run in runs]
+        write_notes(folder, notes)
+        _do(notes.runs, ledger, launch, total)
+    notes.runs = []
+    for runs in sweep:
+        best = choose(runs, ledger)
+        same_rate = [planner.run(best.point, best.rate, seed) for seed in others]
+        counted = [replace(run, chosen=True, details=details) for run in [best, *same_rate]]
+        notes.runs += [run for run in runs if run is not best] + counted
+    write_notes(folder, notes)
+    _do(notes.runs, ledger, launch, total)
+    return collect(notes, ledger)
+
+
+def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
+    """What scripts/compare.py does: the study, or what there is of it, and its report."""
+    from minitx.study.collecting import open_study
+    from minitx.study.report import write_report
+    from minitx.study.telling import tell
+
+    definition = defined(asked)
+    folder = study_folder(definition)
+    if asked.report_only:
+        results = open_study(folder, definition.runs)
+    else:
+        results = study(asked, f"python scripts/compare.py {' '.join(overrides)}", launch)
+    write_report(results, folder)
+    tell(results, folder)
+
+
+def choose(runs: list[PlannedRun], ledger: Ledger) -> PlannedRun:
+    """The run with the lowest loss on val; the first where none has finished.
+
+    A run that failed is not chosen while another has finished.
+    """
+    losses = [ledger.summary(run.key).get("metrics", {}).get("val/loss") for run in runs]
+    finished = [
+        (loss, number)
+        for number, (run, loss) in enumerate(zip(runs, losses, strict=True))
+        if ledger.trained(run.key) and loss is not None
+    ]
+    return runs[min(finished)[1] if finished else 0]
+
+
+def done(run: PlannedRun, ledger: Ledger) -> bool:
+    """Whether there is nothing left to do for a run of the plan."""
+    return ledger.measured(run.key, run.details) if run.chosen else ledger.trained(run.key)
+
+
+def _do(runs: list[PlannedRun], ledger: Ledger, launch: Launch, total: int) -> None:
+    """Has those done that are missing; those that fail, once more."""
+
+    def is_done(run: PlannedRun) -> bool:
+        return done(run, ledger)
+
+    while True:
+        missing = [run for run in runs if not is_done(run) and not ledger.given_up(run.key)]
+        if not missing:
+            return
+        before = [ledger.failure(run.key) for run in missing]
+        with watching(runs, ledger, is_done, total):
+            launch([run.key for run in missing])
+        if before == [ledger.failure(run.key) for run in missing] and not any(map(is_done, missing)):
+            return  # others are at them, or the launcher does not wait

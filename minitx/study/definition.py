@@ -1,0 +1,111 @@
+"""A study as it was asked for: its question, its arms, its grid, with the preset put on it."""
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from minitx.composition import nearest
+from minitx.config import (
+    OBJECTIVES,
+    SEQUENCE_TO_SEQUENCE,
+    CompareConfig,
+    PresetConfig,
+    StudyConfig,
+)
+from minitx.errors import UserError
+
+Values = dict[str, Any]  # key of a config: its value
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm at one point of the grid: what a mean over seeds is taken of."""
+
+    arm: str
+    at: Values
+
+    @property
+    def label(self) -> str:
+        """For people: "lstm, model.heads=8"."""
+        return ", ".join([self.arm, *(f"{name}={value}" for name, value in self.at.items())])
+
+
+def defined(config: CompareConfig) -> StudyConfig:
+    """The study with its preset's values in place of its own.
+
+    Raises UserError for a study without arms or values, or a task that it does not suit.
+    """
+    study, task = config.study, config.task
+    preset: PresetConfig = getattr(study, config.preset)
+    if study.tasks and task not in study.tasks:
+        raise UserError(
+            f"study={study.name} does not suit task={task}: it may be one of "
+            f"{', '.join(study.tasks)}"
+        )
+    pairs = OBJECTIVES[task] == SEQUENCE_TO_SEQUENCE
+    arms = study.pair_arms if pairs and study.pair_arms else study.arms
+    for name in preset.task_settings:
+        if name not in OBJECTIVES:
+            hint = nearest(name, list(OBJECTIVES))
+            raise UserError(
+                f"study.{config.preset}.task_settings has settings for {name}, which is no task"
+                + (f": did you mean {hint}?" if hint else "")
+            )
+    merged = dataclasses.replace(
+        study,
+        arms={name: _words(f"study.arms.{name}", words) for name, words in arms.items()},
+        grid=_axes("grid", preset.grid or study.grid),
+        sweep=_axes("sweep", preset.sweep or study.sweep),
+        settings=[
+            *study.settings,
+            *preset.settings,
+            *_words("task_settings", preset.task_settings.get(task, [])),
+        ],
+        dir=study.dir or f"studies/{study.name}_{task}_{config.preset}",
+    )
+    if not merged.arms:
+        raise UserError(f"study={study.name} compares nothing: study.arms is empty")
+    if not preset.seeds:
+        raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
+    if len(set(preset.seeds)) < len(preset.seeds):
+        raise UserError(f"study.{config.preset}.seeds={preset.seeds}: each seed once")
+    return merged
+
+
+def seeds(config: CompareConfig) -> list[int]:
+    """The seeds of every point; the sweep is done with the first."""
+    preset: PresetConfig = getattr(config.study, config.preset)
+    return preset.seeds
+
+
+def points(study: StudyConfig) -> list[Point]:
+    """Every arm at every point of the grid, the arm that comes first first."""
+    return [Point(arm, at) for arm in study.arms for at in combinations(study.grid)]
+
+
+def combinations(axes: Values) -> list[Values]:
+    """All choices of one value for each key; of no keys there is one, the empty one."""
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def study_folder(study: StudyConfig) -> Path:
+    """Where the study's report is."""
+    assert study.dir is not None
+    return Path(study.dir)
+
+
+def _words(where: str, words: Any) -> list[str]:
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"{where}={words}: write a list of words, as [model=lstm, model.layers=2]")
+    return words
+
+
+def _axes(name: str, axes: Values) -> Values:
+    for key, values in axes.items():
+        if not isinstance(values, list) or not values:
+            raise UserError(f"study.{name}: {key} has no values: write a list, as {key}: [1, 2]")
+        if len(set(map(str, values))) < len(values):
+            raise UserError(f"study.{name}: {key}={values}: each value once")
+    return axes

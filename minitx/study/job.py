@@ -1,0 +1,84 @@
+"""One run of a study: trained if it is not, measured if it is not, and its failure recorded."""
+
+import shutil
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from minitx.composition import compose
+from minitx.config import CompareConfig, Config
+from minitx.console import quiet_libraries
+from minitx.errors import StoppedByUser, UserError
+from minitx.folder import LAST, write_json
+from minitx.study.ledger import MEASURED, Ledger
+from minitx.study.notes import PlannedRun, read_notes
+
+
+def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
+    """Trains and measures the run of that name in the plan of the study in `folder`.
+
+    What is done already is not done again. A failure goes into the ledger, for others to see, and
+    ends nothing else. Raises StoppedByUser where the user stops it, and UserError for a name that
+    the plan does not have.
+    """
+    run = read_notes(folder).run(key)
+    ledger = Ledger(Path(asked.study.runs))
+    ledger.root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(ledger.lock(key), timeout=0), ledger.log(key).open("a") as log:
+            with redirect_stdout(log), redirect_stderr(log):
+                _do(asked, run, ledger)
+    except Timeout:  # another process is at it
+        return
+    except StoppedByUser:
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        ledger.record_failure(key, reason.splitlines()[0])
+
+
+def _do(asked: CompareConfig, run: PlannedRun, ledger: Ledger) -> None:
+    began = time.monotonic()
+    quiet_libraries()
+    config = compose(*run.words)
+    folder = ledger.folder(run.key)
+    if asked.study.measures == "speed":
+        from minitx.study.speed import measure_speed
+
+        write_json(folder / MEASURED, measure_speed(config))
+    else:
+        config.logger = asked.logger
+        config.logger.group = asked.logger.group or Path(asked.study.dir or "").name
+        config.trainer.watch_attention = False
+        _train(config, folder, ledger, run.key)
+        if run.chosen:
+            from minitx.study.measuring import measure
+
+            measure(folder, run.details, began)
+    ledger.forget_failure(run.key)
+
+
+def _train(config: Config, folder: Path, ledger: Ledger, key: str) -> None:
+    """Trains the run, or goes on with it where it was stopped."""
+    from minitx.training import train
+
+    if ledger.trained(key):
+        return
+    config.run.dir = str(folder)
+    if (folder / LAST).is_file():
+        config.resume = str(folder)
+        try:
+            train(config, test=False)
+        except StoppedByUser:
+            raise
+        except UserError as error:  # the checkpoint is damaged, or at its end
+            print(f"begun anew: {error}", file=sys.stderr)
+            config.resume = None
+        else:
+            return
+    if folder.exists():  # it was stopped before its first checkpoint
+        shutil.rmtree(folder)
+    train(config, test=False)

@@ -1,0 +1,52 @@
+"""Gives the runs of a study to Hydra's launcher: this process, several, or a cluster.
+
+`hydra/launcher=joblib` or `submitit_slurm` on the command line of scripts/compare.py decides which.
+A job is that same command line with `run=<key>` added.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from hydra._internal.callbacks import Callbacks  # a launcher's context needs one
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from minitx.composition import register_schemas, to_typed
+from minitx.config import CompareConfig
+from minitx.errors import StoppedByUser
+from minitx.study.definition import defined, study_folder
+from minitx.study.job import do_run
+
+
+def launch(keys: Sequence[str]) -> None:
+    """Does the runs with these keys, and returns when all are done or have failed."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    master = OmegaConf.create({"hydra": HydraConfig.get()})
+    launcher = Plugins.instance().instantiate_launcher(
+        HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks()),
+        _job,
+        master,
+    )
+    asked = list(HydraConfig.get().overrides.task)
+    jobs = [[*asked, f"run={key}"] for key in keys]
+    launcher.launch(jobs, initial_job_idx=0)
+
+
+def _job(composed: DictConfig) -> None:
+    """What a launcher calls, maybe in another process."""
+    register_schemas()
+    try:
+        do_asked_run(to_typed(composed, CompareConfig))
+    except StoppedByUser as error:
+        # No ordinary exception: a launcher would go on with the next job.
+        sys.exit(f"error: {error}")
+
+
+def do_asked_run(config: CompareConfig) -> None:
+    """The run that `run=` names, of a study that was planned before."""
+    assert config.run is not None
+    do_run(config, study_folder(defined(config)), config.run)

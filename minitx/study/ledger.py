@@ -1,0 +1,112 @@
+"""The runs of all studies, each kept once, under a name that its config and its corpus give it.
+
+    <key>/                a run's folder, as scripts/train.py leaves it
+    <key>/measured/       what was measured of it; test.json is written last
+    <key>.log             what it printed
+    <key>.failed.json     why it failed, and how often it was tried
+    <key>.lock            held by the process that is at it
+
+A run counts as trained once its summary.json says that it finished, and as measured once test.json
+is there. Both are written whole, so a process that is killed leaves nothing that counts.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from minitx.composition import to_plain
+from minitx.config import Config
+from minitx.errors import UserError
+from minitx.folder import SUMMARY, write_json
+
+FORMAT = 1  # raise it when the same config would be trained or measured in another way
+MEASURED = Path("measured", "test.json")
+ATTEMPTS = 2  # a run that failed is tried once more
+
+# What does not change a run's figures: where things lie, and who watches.
+PLACES = {
+    "data": ("dir", "path", "target_path", "cache_dir", "workers"),
+    "trainer": ("watch_attention", "log_every"),
+}
+
+
+class Ledger:
+    """The runs in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+
+    def folder(self, key: str) -> Path:
+        return self.root / key
+
+    def log(self, key: str) -> Path:
+        return self.root / f"{key}.log"
+
+    def lock(self, key: str) -> Path:
+        return self.root / f"{key}.lock"
+
+    def trained(self, key: str) -> bool:
+        return self.summary(key).get("status") == "finished"
+
+    def measured(self, key: str, details: list[str]) -> bool:
+        """Whether its test figures are there, and those details."""
+        folder = self.folder(key)
+        return (folder / MEASURED).is_file() and all(
+            detail_file(folder, name).is_file() for name in details
+        )
+
+    def summary(self, key: str) -> dict[str, Any]:
+        """summary.json, or an empty dict without one."""
+        return _read(self.folder(key) / SUMMARY)
+
+    def figures(self, key: str) -> dict[str, Any]:
+        """What was measured, or an empty dict."""
+        return _read(self.folder(key) / MEASURED)
+
+    def failure(self, key: str) -> dict[str, Any]:
+        """`reason` and `attempts` of a run that failed, or an empty dict."""
+        return _read(self.root / f"{key}.failed.json")
+
+    def given_up(self, key: str) -> bool:
+        return self.failure(key).get("attempts", 0) >= ATTEMPTS
+
+    def record_failure(self, key: str, reason: str) -> None:
+        attempts = self.failure(key).get("attempts", 0) + 1
+        write_json(self.root / f"{key}.failed.json", {"reason": reason, "attempts": attempts})
+
+    def forget_failure(self, key: str) -> None:
+        (self.root / f"{key}.failed.json").unlink(missing_ok=True)
+
+
+def run_key(config: Config, fingerprint: str, kind: str) -> str:
+    """The name of a run, by all that makes its figures what they are.
+
+    `fingerprint` is that of its corpus and tokenizers, `kind` what is done with the config
+    ("training", "speed").
+    """
+    values = to_plain(config)
+    for group in ("run", "resume", "logger"):
+        del values[group]
+    for group, names in PLACES.items():
+        for name in names:
+            del values[group][name]
+    text = json.dumps([FORMAT, kind, fingerprint, values], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def detail_file(folder: Path, name: str) -> Path:
+    """Where a table of `measuring.DETAILS` is kept."""
+    return folder / MEASURED.parent / f"{name}.csv"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): delete it, and it is made anew") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds something else than it should: delete it")
+    return values

@@ -1,0 +1,124 @@
+"""Which runs a study is made of, and what each of them is called."""
+
+import json
+from typing import Any
+
+import torch
+
+from minitx.composition import compose, to_plain
+from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, CompareConfig, Config, StudyConfig
+from minitx.errors import UserError
+from minitx.models.budget import fit_width
+from minitx.models.language_model import count_parameters
+from minitx.setups import open_setup
+from minitx.setups.base import Setup
+from minitx.study.definition import Point, Values, combinations, points
+from minitx.study.ledger import run_key
+from minitx.study.notes import PlannedRun
+
+SPEED_TOKENS = 4096  # in a step whose speed is measured, whatever the length
+
+
+def headline(config: Config) -> str:
+    """The name in `minitx.items` of what models of a task are compared by."""
+    if config.task.objective == SEQUENCE_TO_SEQUENCE:
+        return config.task.measure
+    text = config.task.objective == LANGUAGE_MODELING and config.task.name != "recall"
+    return "bits_per_byte" if text else "accuracy"
+
+
+class Planner:
+    """Makes the runs of a study, all with the same corpus and, where arms match, the same size."""
+
+    def __init__(self, asked: CompareConfig, study: StudyConfig) -> None:
+        self.asked, self.study = asked, study
+        self._setups: dict[str, Setup] = {}
+        self._sizes: dict[str, int] = {}
+
+    def points(self) -> list[Point]:
+        return points(self.study)
+
+    def rates(self) -> list[Values]:
+        """What is swept; one empty choice where nothing is."""
+        return combinations(self.study.sweep)
+
+    def check(self) -> str:
+        """Tries every model; gives the name of what they are compared by.
+
+        Raises UserError where one of them cannot be built, or no width meets its size.
+        """
+        for point in self.points():
+            config = compose(*self._words(point, self.rates()[0], 1))
+            if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
+                raise UserError("the speed of language models is measured: task=shakespeare")
+            try:
+                self._fit(config)
+            except (ValueError, UserError) as error:
+                raise UserError(f"{point.label}: {error}") from error
+        return headline(config)
+
+    def run(self, point: Point, rate: Values, seed: int) -> PlannedRun:
+        """The run of one seed, as yet neither swept nor chosen."""
+        words = self._words(point, rate, seed)
+        config = compose(*words)
+        fingerprint = self._setup(config).store.fingerprint
+        key = run_key(config, fingerprint, self.study.measures)
+        return PlannedRun(key, point, rate, seed, words)
+
+    def _words(self, point: Point, rate: Values, seed: int) -> list[str]:
+        words = self._own_words(point, rate, seed)
+        if self.study.match:
+            words.append(f"budget.parameters={self._size(point)}")
+        if self.study.measures == "speed":
+            context = compose(*words).model.context
+            words.append(f"data.batch_size={max(1, SPEED_TOKENS // context)}")
+        return words
+
+    def _own_words(self, point: Point, rate: Values, seed: int) -> list[str]:
+        """Without what depends on the other arms."""
+        where = to_plain(self.asked.data)
+        return [
+            f"task={self.asked.task}",
+            *self.study.arms[point.arm],
+            *self.study.settings,
+            *(f"{name}={_word(value)}" for name, value in (point.at | rate).items()),
+            *(f"data.{name}={_word(place)}" for name, place in where.items() if place is not None),
+            f"seed={seed}",
+        ]
+
+    def _size(self, point: Point) -> int:
+        """The number of parameters that all arms have at this point of the grid."""
+        if self.study.parameters is not None:
+            return self.study.parameters
+        at = json.dumps(point.at)
+        if at not in self._sizes:
+            first = Point(next(iter(self.study.arms)), point.at)
+            config = compose(*self._own_words(first, self.rates()[0], 1))
+            with torch.device("meta"):  # shapes without numbers
+                try:
+                    model = self._setup(config).vocabulary.build(config.model)
+                except ValueError as error:
+                    raise UserError(f"{first.label}: {error}") from error
+            self._sizes[at] = count_parameters(model)[0]
+        return self._sizes[at]
+
+    def _fit(self, config: Config) -> None:
+        build, size = self._setup(config).vocabulary.build, config.budget.parameters
+        if size is not None:
+            fit_width(config.model, build, size)
+        else:
+            with torch.device("meta"):
+                build(config.model)
+
+    def _setup(self, config: Config) -> Setup:
+        """The corpus, opened once for all runs that share it."""
+        parts: list[Any] = [to_plain(config.task), to_plain(config.data), config.model.context]
+        name = json.dumps(parts)
+        if name not in self._setups:
+            self._setups[name] = open_setup(config)
+        return self._setups[name]
+
+
+def _word(value: Any) -> str:
+    """A value as Hydra reads it: text in quotes, so that commas and blanks are no grammar."""
+    return json.dumps(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,72 @@
+"""The parts of a study's report, by name: each a table, a figure of it, and what it says in words.
+
+A section is made from `Results` alone, so that a report can be drawn again at any time. It is None
+where the study has nothing for it to show.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from minitx.composition import nearest
+from minitx.errors import UserError
+from minitx.study.results import Results
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report.
+
+    `name` is that of its files, `table` the figure's data, under column names that people can read.
+    Every sentence follows from the tables; the first `answers` of them stand at the top of the
+    report as well. `comparisons` is a second table, of the pairs that were compared. `note` says
+    how to read the figure, and what it does not show.
+    """
+
+    name: str
+    title: str
+    table: pd.DataFrame
+    figure: Figure | None = None
+    sentences: list[str] = field(default_factory=list)
+    answers: int = 0
+    comparisons: pd.DataFrame | None = None
+    note: str = ""
+
+
+def _in(module: str) -> Callable[[Results], Section | None]:
+    """The function `section` of a module here, which is imported when it is needed."""
+
+    def section(results: Results) -> Section | None:
+        made: Section | None = import_module(f"{__name__}.{module}").section(results)
+        return made
+
+    return section
+
+
+SECTIONS: dict[str, Callable[[Results], Section | None]] = {
+    name: _in(name)
+    for name in (
+        *("quality", "axis", "crossover", "curves", "cost", "heads", "recall", "positions"),
+        *("scaling", "tuning"),
+    )
+}
+
+
+def sections_of(results: Results) -> list[Section]:
+    """The sections that the study names, in its order, without those that have nothing to show.
+
+    Raises UserError for a name that no section has.
+    """
+    for name in results.study.sections:
+        if name not in SECTIONS:
+            hint = nearest(name, list(SECTIONS))
+            raise UserError(
+                f"study.sections names {name}, which there is not; there are "
+                + ", ".join(SECTIONS)
+                + (f": did you mean {hint}?" if hint else "")
+            )
+    made = (SECTIONS[name](results) for name in results.study.sections)
+    return [section for section in made if section is not None]

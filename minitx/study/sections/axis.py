@@ -1,0 +1,141 @@
+"""How quality depends on what the grid varies: heads, pairs to recall, share of the data."""
+
+from functools import partial
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from minitx.figures import PAPER
+from minitx.study import comparison
+from minitx.study.cells import Cell, cells_of, lines_along
+from minitx.study.comparison import Comparison, Verdict, compare, resamples_of
+from minitx.study.results import Results
+from minitx.study.sections import Section
+from minitx.study.statistics import mean_interval
+from minitx.study.style import BAND, finish, name_axes, panels, scale_steps, scale_values, styles
+from minitx.study.words import SHARE_OF_DATA, amount, axis_name, listed, number
+
+
+def section(results: Results) -> Section | None:
+    axis = numeric_axis(results)
+    if axis is None:
+        return None
+    known = [cell for cell in cells_of(results) if len(cell.values(results.metric))]
+    lines = {name: line for name, line in lines_along(axis, known).items() if len(line) > 1}
+    if not lines:
+        return None
+    steps = {
+        name: compare(results, [(cell, line[0]) for cell in line[1:]])
+        for name, line in lines.items()
+    }
+    every = [each for line in steps.values() for each in line]
+    sentences = [_sentence(results, name, lines[name], steps[name]) for name in lines]
+    return Section(
+        name="axis",
+        title=f"How it depends on {axis_name(axis)}",
+        table=_table(results, axis, lines),
+        figure=_figure(results, axis, lines),
+        sentences=sentences,
+        answers=len(sentences),
+        comparisons=comparison.table(every),
+        note=(
+            f"On test, by {axis_name(axis)}. Points: means over seeds; bands: 95% intervals (t). Each "
+            "point is compared with the first of its line: a paired bootstrap over test items "
+            f"({resamples_of(results.measure):,} resamples) and Welch's t over seeds."
+        ),
+    )
+
+
+def numeric_axis(results: Results) -> str | None:
+    """The first key of the grid that has several values, all of them numbers."""
+    for axis, values in results.study.grid.items():
+        if len(values) > 1 and all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in values
+        ):
+            return str(axis)
+    return None
+
+
+def spell(axis: str, value: float) -> str:
+    """A value as it stands below an axis: shares as percents."""
+    return f"{100 * value:.3g}%" if axis == SHARE_OF_DATA else number(value)
+
+
+def _table(results: Results, axis: str, lines: dict[str, list[Cell]]) -> pd.DataFrame:
+    rows = []
+    for name, line in lines.items():
+        for cell in line:
+            interval = mean_interval(cell.values(results.metric))
+            rows.append(
+                {
+                    "arm": name,
+                    axis_name(axis): cell.on(axis),
+                    f"{results.measure.words}, mean": interval.value,
+                    "low": interval.low,
+                    "high": interval.high,
+                    "seeds finished": len(cell.finished),
+                    "seeds planned": len(cell.runs),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _sentence(results: Results, name: str, line: list[Cell], steps: list[Comparison]) -> str:
+    """The best point, and which points differ from the first one by the rule for "better"."""
+    pick = min if results.measure.lower_is_better else max
+    best = pick(line, key=lambda cell: cell.mean(results.metric))
+    figure = amount(results.measure, best.mean(results.metric))
+    places: dict[Verdict, list[str]] = {}
+    for each in steps:
+        places.setdefault(each.verdict, []).append(each.first.place)
+    forms = {
+        Verdict.BETTER: "better with {}",
+        Verdict.WORSE: "worse with {}",
+        Verdict.ONE_SEED: "other, though not shown for other seeds, with {}",
+        Verdict.NOT_SHOWN: "no difference is shown with {}",
+        Verdict.NOT_COMPARED: "not compared with {}",
+    }
+    parts = [form.format(listed(places[kind])) for kind, form in forms.items() if kind in places]
+    return (
+        f"{name} has its best mean with {best.place}: {figure}. Compared with {line[0].place} "
+        f"({amount(results.measure, line[0].mean(results.metric))}): {'; '.join(parts)}."
+    )
+
+
+def _figure(results: Results, axis: str, lines: dict[str, list[Cell]]) -> Figure:
+    figure, [axes] = panels(width=5.6)
+    own = styles(lines)
+    for name, line in lines.items():
+        style = own[name]
+        places = [cell.on(axis) for cell in line]
+        intervals = [mean_interval(cell.values(results.metric)) for cell in line]
+        axes.fill_between(
+            places,
+            [interval.low for interval in intervals],
+            [interval.high for interval in intervals],
+            color=style.colour,
+            alpha=BAND,
+            linewidth=0,
+        )
+        for cell, place in zip(line, places, strict=True):
+            values = cell.values(results.metric)
+            axes.plot([place] * len(values), values, ".", color=style.colour, markersize=3.5)
+        axes.plot(
+            places,
+            [interval.value for interval in intervals],
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
+            markersize=6.5,
+            markeredgecolor=PAPER,
+            markeredgewidth=0.5,
+            linewidth=1.8,
+        )
+    values = [cell.on(axis) for line in lines.values() for cell in line]
+    scale_steps(axes.xaxis, values, partial(spell, axis))
+    scale_values(axes.yaxis, results.measure)
+    way = "lower" if results.measure.lower_is_better else "higher"
+    name_axes(axes, axis_name(axis), f"{results.measure.words} on test ({way} is better)")
+    names = list(lines) if len(lines) > 1 else []
+    what = f"{results.measure.words} by {axis_name(axis)}"
+    return finish(figure, f"{results.study.name} on {results.task}: {what}", names)

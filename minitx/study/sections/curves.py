@@ -1,0 +1,124 @@
+"""How quality on val grows with the tokens that were seen, and with the time it took."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from minitx.study.cells import Cell, cells_of
+from minitx.study.results import Results
+from minitx.study.sections import Section
+from minitx.study.statistics import mean_interval
+from minitx.study.style import BAND, finish, name_axes, panels, plain_numbers, scale_values, styles
+from minitx.study.words import listed, plain, seconds
+
+MOST_LINES = 8
+
+TOKENS, SECONDS = "tokens seen", "training seconds"
+
+
+def section(results: Results) -> Section | None:
+    every = [cell for cell in cells_of(results) if len(cell.finished)]
+    cells = [cell for cell in every if cell.point == every[-1].point]
+    if len(every) <= MOST_LINES:
+        cells = every
+    metric = f"val/{results.measure.name}"
+    if metric not in results.curves:
+        metric = "val/loss"
+    tables = [_of_cell(results, cell, metric) for cell in cells]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if table.empty:
+        return None
+    left_out = (
+        f" Shown are the runs with {cells[0].place}; the others are in runs.csv."
+        if len(cells) < len(every)
+        else ""
+    )
+    return Section(
+        name="curves",
+        title="How they learn",
+        table=table,
+        figure=_figure(results, table, metric),
+        sentences=_sentences(results, table, metric),
+        note=(
+            "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), where "
+            "there are two seeds or more. Seconds are those of training alone, on the machine below, "
+            f"with whatever else it did at the time.{left_out}"
+        ),
+    )
+
+
+def _of_cell(results: Results, cell: Cell, metric: str) -> pd.DataFrame:
+    """A row for each validation, over the seeds that had it."""
+    curves = results.curves[results.curves["key"].isin(cell.finished["key"])]
+    rows = []
+    for step, at_step in curves.dropna(subset=[metric]).groupby("step"):
+        interval = mean_interval(at_step[metric].to_numpy())
+        rows.append(
+            {
+                "arm": cell.name,
+                "step": step,
+                TOKENS: at_step["tokens_seen"].mean(),
+                SECONDS: at_step["train_seconds"].mean(),
+                metric: interval.value,
+                "low": interval.low,
+                "high": interval.high,
+                "seeds": len(at_step),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _sentences(results: Results, table: pd.DataFrame, metric: str) -> list[str]:
+    """Where the arms are after as many tokens as all have seen, and after as many seconds."""
+    lines = {name: line for name, line in table.groupby("arm", sort=False)}
+    if len(lines) < 2:
+        return []
+    sentences = []
+    for column, spell in ((TOKENS, lambda n: f"{n:,.0f} tokens"), (SECONDS, seconds)):
+        shared = min(line[column].max() for line in lines.values())
+        first = max(line[column].min() for line in lines.values())
+        if shared < first:  # one was through before another was looked at for the first time
+            continue
+        values = [
+            f"{name} {plain(results.measure, np.interp(shared, line[column], line[metric]))}"
+            for name, line in lines.items()
+        ]
+        what = results.measure.words if metric.endswith(results.measure.name) else "loss"
+        reached = "that all of them have seen" if column == TOKENS else "that the fastest of them took"
+        sentences.append(
+            f"After {spell(shared)}, {reached}, {what} on val was: {listed(values)} (means over "
+            "seeds, between validations along a straight line)."
+        )
+    return sentences
+
+
+def _figure(results: Results, table: pd.DataFrame, metric: str) -> Figure:
+    figure, both = panels(2)
+    names = list(dict.fromkeys(table["arm"]))
+    own = styles(names)
+    what = results.measure.words if metric.endswith(results.measure.name) else "loss (nats/token)"
+    for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
+        for name, line in table.groupby("arm", sort=False):
+            style = own[str(name)]
+            axes.fill_between(
+                *(line[column], line["low"], line["high"]),
+                color=style.colour,
+                alpha=BAND,
+                linewidth=0,
+            )
+            axes.plot(
+                *(line[column], line[metric]),
+                color=style.colour,
+                linestyle=style.line,
+                marker=style.marker,
+                markersize=4,
+                linewidth=1.7,
+            )
+        # The means decide what is shown, so that one wide band does not press them flat.
+        low, high = table[metric].min(), table[metric].max()
+        axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+        axes.set_xlim(left=0)
+        plain_numbers(axes.xaxis)
+        scale_values(axes.yaxis, results.measure)
+        name_axes(axes, column, f"{what} on val")
+    return finish(figure, f"{results.study.name} on {results.task}: learning", names)

@@ -1,0 +1,95 @@
+"""What the sweep of rates found, by the loss on val."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from minitx.figures import INK
+from minitx.study.results import Results
+from minitx.study.sections import Section
+from minitx.study.style import finish, name_axes, panels, scale_steps, styles
+from minitx.study.sweep import Sweep, spelt, sweeps_of
+from minitx.study.words import count, listed, number
+
+
+def section(results: Results) -> Section | None:
+    sweeps = [sweep for sweep in sweeps_of(results) if len(sweep.tried) > 1]
+    if not sweeps:
+        return None
+    keys = sweeps[0].keys
+    return Section(
+        name="tuning",
+        title="What tuning found",
+        table=_table(sweeps),
+        figure=_figure(results, sweeps, keys[0]) if len(keys) == 1 else None,
+        sentences=[_sentence(sweep) for sweep in sweeps],
+        note=(
+            "Each arm gets the rate with the lowest loss on val, ringed; test is not looked at. A "
+            "best rate at the edge of what was tried leaves open that one beyond it is better."
+        ),
+    )
+
+
+def _table(sweeps: list[Sweep]) -> pd.DataFrame:
+    tables = []
+    for sweep in sweeps:
+        tried = sweep.tried.rename(
+            columns={"loss": "loss on val (nats/token)", "finished": "runs finished"}
+        )
+        tried.insert(0, "arm", sweep.cell.name)
+        tried["chosen"] = ["chosen" if chosen else "" for chosen in tried["chosen"]]
+        tables.append(tried)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _sentence(sweep: Sweep) -> str:
+    name = sweep.cell.name
+    failed = int((sweep.tried["runs"] - sweep.tried["finished"]).sum())
+    lost = f" {count(failed, 'run')} of its sweep did not finish." if failed else ""
+    if not sweep.chosen:
+        return f"{name}: no rate was chosen, as no run of its sweep finished."
+    values = [
+        f"{key.rpartition('.')[2]} {listed([number(v) for v in sorted(set(sweep.tried[key]))])}"
+        for key in sweep.keys
+    ]
+    loss = float(sweep.tried.loc[sweep.tried["chosen"], "loss"].iloc[0])
+    edge = (
+        f" That is the edge of what was tried for {listed(_short(sweep.at_edge))}: the sweep was too "
+        "narrow for it."
+        if sweep.at_edge
+        else ""
+    )
+    return (
+        f"{name}: {spelt(sweep.chosen)} was chosen out of {'; '.join(values)} (loss on val "
+        f"{loss:.3f} nats/token).{edge}{lost}"
+    )
+
+
+def _short(keys: list[str]) -> list[str]:
+    return [key.rpartition(".")[2] for key in keys]
+
+
+def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
+    figure, [axes] = panels(width=5.6)
+    names = [sweep.cell.name for sweep in sweeps]
+    own = styles(names)
+    for sweep in sweeps:
+        style, line = own[sweep.cell.name], sweep.tried.dropna(subset=["loss"])
+        axes.plot(
+            *(line[key], line["loss"]),
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
+            markersize=5.5,
+            linewidth=1.6,
+        )
+        best = line[line["chosen"]]
+        axes.plot(
+            *(best[key], best["loss"], "o"),
+            markersize=12,
+            markerfacecolor="none",
+            markeredgecolor=INK,
+            markeredgewidth=1.1,
+        )
+    scale_steps(axes.xaxis, [value for sweep in sweeps for value in sweep.tried[key]])
+    name_axes(axes, key, "loss on val (nats/token)")
+    return finish(figure, f"{results.study.name} on {results.task}: the sweep", names)

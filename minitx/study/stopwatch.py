@@ -1,0 +1,98 @@
+"""One measurement of speed, in the process that is made for it: `python -m minitx.study.stopwatch`.
+
+It reads the arguments of `measure` from standard input, and writes what that gives to standard
+output, both JSON. It imports little, so that the memory of the training stands out.
+"""
+
+import json
+import re
+import resource
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+
+import torch
+import torch.nn.functional as F
+
+from minitx.composition import from_plain
+from minitx.config import Config
+from minitx.models.budget import fit_width
+from minitx.models.build import language_model
+from minitx.models.language_model import LanguageModel, count_parameters
+from minitx.optim import clip_gradients, make_optimizer
+from minitx.study.costs import latency_ms, operations_per_token
+from minitx.study.timing import repeated
+
+STATUS = Path("/proc/self/status")  # on Linux
+
+
+def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
+    """What `minitx.study.speed.measure_speed` gives, found in this process.
+
+    Raises ValueError for a model that cannot be built."""
+    imports = _peak_memory_mb()
+    torch.manual_seed(config.seed)
+    build, budget = partial(language_model, vocab_size=vocab_size), config.budget.parameters
+    model = build(config.model if budget is None else fit_width(config.model, build, budget))
+    steps, passes = zip(*train(model, config, vocab_size, 0.8 * seconds), strict=True)
+    peak = _peak_memory_mb()
+    low, middle, high = quantiles(steps, n=4, method="inclusive")
+    length, batch_size = config.model.context, config.data.batch_size
+    assert batch_size is not None  # no language modelling is set up without
+    parameters, non_embedding = count_parameters(model)
+    return {
+        "step_seconds": middle,
+        "step_seconds_low": low,
+        "step_seconds_high": high,
+        "forward_backward_seconds": median(passes),
+        "tokens_per_second": batch_size * length / middle,
+        "latency_ms": latency_ms(model, length, 0.2 * seconds),
+        "peak_memory_mb": peak - imports,
+        "imports_memory_mb": imports,
+        "threads": torch.get_num_threads(),
+        "steps": len(steps),
+        "parameters": parameters,
+        "parameters_non_embedding": non_embedding,
+        "operations_per_token": operations_per_token(model, length),
+    }
+
+
+def train(
+    model: LanguageModel, config: Config, vocab_size: int, seconds: float
+) -> list[tuple[float, float]]:
+    """Seconds of every step, and of its forward and backward pass alone."""
+    optimizer = make_optimizer(model, config.optimizer)
+    size = (config.data.batch_size, config.model.context + 1)
+    smoothing = config.task.label_smoothing
+
+    def step() -> tuple[float, float]:
+        windows = torch.randint(vocab_size, size)
+        began = time.perf_counter()
+        logits, _ = model(windows[:, :-1])
+        targets = windows[:, 1:].flatten()
+        F.cross_entropy(logits.flatten(0, 1), targets, label_smoothing=smoothing).backward()
+        passed = time.perf_counter()
+        clip_gradients(model.parameters(), config.optimizer.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        return time.perf_counter() - began, passed - began
+
+    return repeated(step, seconds)
+
+
+def _peak_memory_mb() -> float:
+    """The most that this process has held in memory until now, in MB of a million bytes."""
+    if STATUS.exists():
+        # Not by getrusage: there, a new process starts with the peak of the one that started it.
+        peak = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
+        if peak is not None:
+            return int(peak[1]) * 1024 / 1e6
+    scale = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
+
+
+if __name__ == "__main__":
+    job = json.load(sys.stdin)
+    json.dump(measure(**job | {"config": from_plain(job["config"])}), sys.stdout)

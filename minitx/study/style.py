@@ -1,0 +1,202 @@
+"""The look of a study's figures: a colour, a marker and a line for each arm, the same everywhere.
+
+Colours are those of Okabe and Ito 2008, "Color Universal Design", which are told apart with any
+kind of colour blindness; but for yellow, which cannot be seen on white. Markers and lines tell the
+arms apart where there is no colour at all.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from minitx.figures import (
+    INK,
+    LINE,
+    MUTED,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    drawable,
+    new_figure,
+    text_style,
+    wrapped,
+)
+from minitx.items import Measure
+from minitx.study.words import SHARES, number
+
+BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+ORANGE, SKY, BLACK = "#e69f00", "#56b4e9", "#000000"
+
+# In inches: a panel, and what lies between two of them, for the numbers and the name of an axis.
+PANEL_WIDTH, PANEL_HEIGHT, BETWEEN = 4.6, 3.3, 0.85
+LEGEND_GAP, TITLE_GAP, ROW = 0.12, 0.14, 0.22
+BAND = 0.16  # how opaque an interval is behind its line
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an arm is drawn: `line` is a matplotlib line style."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+SOLID, DASHED, DOTTED, DASH_DOT = "-", (0, (5, 1.8)), (0, (1.2, 1.4)), (0, (5, 1.5, 1.2, 1.5))
+LONG, DOUBLE, SPARSE = (0, (9, 2)), (0, (5, 1.5, 1.2, 1.5, 1.2, 1.5)), (0, (3, 3))
+
+ALL = (
+    Style(BLUE, "o", SOLID),
+    Style(VERMILLION, "s", DASHED),
+    Style(GREEN, "^", DASH_DOT),
+    Style(PURPLE, "D", DOTTED),
+    Style(ORANGE, "v", LONG),
+    Style(SKY, "P", DOUBLE),
+    Style(BLACK, "X", SPARSE),
+)
+
+# Attention is what a Transformer mixes with: they never stand in one figure.
+KNOWN = {
+    **{"transformer": ALL[0], "attention": ALL[0]},
+    **{"lstm": ALL[1], "lstm_none": ALL[1]},
+    **{"gru": ALL[2], "gru_none": ALL[2]},
+    **{"rnn": ALL[3], "rnn_none": ALL[3]},
+    **{"lstm_additive": ALL[4], "gru_additive": ALL[4], "rnn_additive": ALL[4]},
+    **{"average": ALL[4], "lstm_dot": ALL[5], "gru_dot": ALL[5], "rnn_dot": ALL[5]},
+    **{"none": ALL[6]},
+}
+
+
+def styles(names: Iterable[str]) -> dict[str, Style]:
+    """A style for each name: its own where it has one, else one of those that are left, in turn.
+
+    Names beyond the number of styles get colours for a second time, with other markers.
+    """
+    names = list(dict.fromkeys(names))
+    found: dict[str, Style] = {}
+    for name in names:
+        style = KNOWN.get(name)
+        if style is not None and style not in found.values():
+            found[name] = style
+    left = [style for style in ALL if style not in found.values()]
+    more = [
+        Style(style.colour, marker, style.line)
+        for style, marker in zip(ALL, cycle("<>pdh*1"), strict=False)
+    ]
+    others = cycle([*left, *more])
+    return {name: found.get(name) or next(others) for name in names}
+
+
+def panels(
+    count: int = 1, *, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side, each `width` x `height` inches, with a light grid."""
+    whole = count * width + (count - 1) * BETWEEN
+    figure = new_figure(whole, height)
+    made = []
+    for place in range(count):
+        left = place * (width + BETWEEN) / whole
+        axes = figure.add_axes((left, 0, width / whole, 1))
+        axes.set_facecolor("none")
+        axes.set_axisbelow(True)
+        axes.grid(True, color=LINE, linewidth=0.6, alpha=0.7, linestyle="-")
+        for side, spine in axes.spines.items():
+            spine.set(visible=side in ("left", "bottom"), color=MUTED, linewidth=0.8)
+        axes.tick_params(colors=MUTED, labelsize=TEXT_SIZE - 1, width=0.8, length=3, which="major")
+        axes.tick_params(which="minor", length=0)
+        made.append(axes)
+    return figure, made
+
+
+def name_axes(axes: Axes, across: str, up: str) -> None:
+    """What stands along the axes, with units; `up` lies flat on top, to be read without turning."""
+    axes.set_xlabel(drawable(across), size=TEXT_SIZE, labelpad=6, **text_style())
+    axes.set_title(drawable(up), size=TEXT_SIZE, loc="left", pad=8, **text_style())
+
+
+def finish(figure: Figure, title: str, names: Sequence[str] = ()) -> Figure:
+    """Puts the title and a legend of arms above all panels, where they hide nothing."""
+    width, height = figure.get_size_inches()
+    top = height + 0.42  # above the names of the axes
+    if names:
+        own = styles(names)
+        handles = [
+            Line2D(
+                *([], []),
+                color=own[name].colour,
+                linestyle=own[name].line,
+                linewidth=1.8,
+                marker=own[name].marker,
+                markersize=6,
+                label=drawable(name),
+            )
+            for name in names
+        ]
+        columns = max(1, min(len(names), int(width / (0.75 + 0.085 * max(map(len, names))))))
+        legend = figure.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0, top / height),
+            ncols=columns,
+            frameon=False,
+            borderpad=0,
+            borderaxespad=0,
+            handlelength=2.8,
+            columnspacing=1.6,
+            prop={"size": TEXT_SIZE - 0.5, "family": text_style()["family"]},
+        )
+        for text in legend.get_texts():
+            text.set(color=INK, parse_math=False)
+        top += ROW * -(-len(names) // columns) + LEGEND_GAP
+    figure.text(
+        *(0, (top + TITLE_GAP / 2) / height),
+        wrapped(title, max(width, 4.5)),
+        size=TITLE_SIZE,
+        va="bottom",
+        **text_style(),
+    )
+    return figure
+
+
+def scale_values(axis: Any, measure: Measure) -> None:
+    """Percents along an axis of a measure that is a share."""
+    if measure.name in SHARES:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
+
+
+def scale_steps(
+    axis: Any, values: Sequence[float], spell: Callable[[float], str] = number
+) -> None:
+    """Marks the values that were tried, evenly apart where they grow by factors.
+
+    `axis` is axes.xaxis or axes.yaxis.
+    """
+    values = sorted(set(values))
+    if geometric(values):
+        axis._set_axes_scale("log")
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: spell(value)))
+
+
+def geometric(values: Sequence[float]) -> bool:
+    """Whether they are read best on a logarithmic scale: above zero, from one to more than four."""
+    return min(values) > 0 and max(values) > 4 * min(values)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Thousands as 1.5M and 20k along an axis, without powers of ten at its end."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def short(value: float) -> str:
+    """"1.5M", "20k", "300"."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.4g}{letter}"
+    return f"{value:.4g}"

@@ -1,0 +1,101 @@
+"""Shows how far a study is while its runs are done, by whatever process does them."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from minitx.study.ledger import Ledger
+from minitx.study.notes import PlannedRun
+
+EVERY, EVERY_LINE = 1.0, 15.0  # seconds from one look to the next; from one line to the next
+
+
+@contextmanager
+def watching(
+    runs: Sequence[PlannedRun], ledger: Ledger, done: Callable[[PlannedRun], bool], total: int
+) -> Iterator[None]:
+    """While it lasts, a bar in a terminal, elsewhere a line at times: runs done, running, left.
+
+    `total` is how many runs the study has in all: those that are planned later count as left.
+    """
+    stop = threading.Event()
+    thread = threading.Thread(target=_watch, args=(runs, ledger, done, total, sys.stderr, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _watch(
+    runs: Sequence[PlannedRun],
+    ledger: Ledger,
+    done: Callable[[PlannedRun], bool],
+    total: int,
+    stderr: TextIO,
+    stop: threading.Event,
+) -> None:
+    # The stream as it was: jobs in this process write theirs to their logs.
+    console = Console(file=stderr)
+    bar = Progress(
+        TextColumn("[bold]studying"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}"),
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=total, status="")
+    began, before, line_due = time.time(), sum(map(done, runs)), 0.0
+    with bar:
+        while True:
+            finished = sum(map(done, runs))
+            status = _status(runs, ledger, done, total, began, before)
+            bar.update(task, completed=finished, status=status)
+            bar.refresh()
+            if not console.is_terminal and time.time() >= line_due:
+                print(f"studying: {status}", file=stderr, flush=True)
+                line_due = time.time() + EVERY_LINE
+            if stop.wait(EVERY):
+                return
+
+
+def _status(
+    runs: Sequence[PlannedRun],
+    ledger: Ledger,
+    done: Callable[[PlannedRun], bool],
+    total: int,
+    began: float,
+    before: int,
+) -> str:
+    finished = [run for run in runs if done(run)]
+    failed = [run for run in runs if ledger.given_up(run.key) and not done(run)]
+    open_ = [run for run in runs if run not in finished and run not in failed]
+    running = [run for run in open_ if _written_since(ledger, run, began)]
+    left = total - len(finished) - len(failed) - len(running)
+    parts = [f"{len(finished)} of {total} runs done"]
+    if failed:
+        parts.append(f"{len(failed)} failed")
+    if running:
+        parts.append(f"running {'; '.join(run.label for run in running)}")
+    parts.append(f"{left} left")
+    new = len(finished) - before
+    if new and left + len(running):
+        # Half of what runs is done, on average.
+        seconds = (time.time() - began) / (new + len(running) / 2) * (left + len(running) / 2)
+        parts.append(f"about {timedelta(seconds=round(seconds))} to go")
+    return ", ".join(parts)
+
+
+def _written_since(ledger: Ledger, run: PlannedRun, began: float) -> bool:
+    log = ledger.log(run.key)
+    return log.exists() and log.stat().st_mtime >= began

@@ -1,0 +1,119 @@
+"""Numbers, names and lists as a report writes them."""
+
+from collections.abc import Sequence
+from math import floor, isnan, log10
+from numbers import Real
+from typing import Any
+
+from minitx.items import Measure
+from minitx.study.statistics import Interval
+
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = "–"
+
+# Measures that are shares of something: people read them as percents.
+SHARES = ("accuracy", "wer", "per")
+
+# Keys that a grid is usually made of, as people say them: one of it, and several.
+AXES = {
+    "model.heads": ("head", "heads"),
+    "model.layers": ("layer", "layers"),
+    "model.context": ("token of context", "tokens of context"),
+    "model.dim": ("feature", "features"),
+    "task.pairs": ("pair", "pairs"),
+    "task.length": ("token", "tokens"),
+}
+SHARE_OF_DATA = "data.share"
+
+
+def amount(measure: Measure, value: float) -> str:
+    """A figure with its unit: "2.145 bits per byte", "word error rate 24.3%"."""
+    if measure.name in SHARES:
+        return f"{measure.words} {plain(measure, value)}"
+    return f"{plain(measure, value)} {measure.words}"
+
+
+def plain(measure: Measure, value: float) -> str:
+    """A figure as precisely as it is known: "2.145", "24.3%"; BLEU to a tenth of a point."""
+    if isnan(value):
+        return UNKNOWN
+    return signed(f"{100 * value:.1f}%" if measure.name in SHARES else f"{value:.{_decimals(measure)}f}")
+
+
+def change(measure: Measure, value: float) -> str:
+    """A difference without its unit, a digit finer than what it is the difference of."""
+    scaled, decimals = (100 * value, 2) if measure.name in SHARES else (value, 1 + _decimals(measure))
+    return UNKNOWN if isnan(value) else signed(f"{scaled:.{decimals}f}")
+
+
+def points(measure: Measure) -> str:
+    """What differences are counted in."""
+    if measure.name in SHARES:
+        return "percentage points"
+    return "nats/token" if measure.name == "loss" else measure.words
+
+
+def between(measure: Measure, interval: Interval) -> str:
+    """The ends of the interval of a difference."""
+    return f"{change(measure, interval.low)} to {change(measure, interval.high)}"
+
+
+def number(value: Any) -> str:
+    """A number of any size in a table: whole ones whole, others with four digits."""
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return UNKNOWN
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return str(value)
+    value = float(value)
+    if value.is_integer() and abs(value) < 1e15:
+        return signed(f"{int(value):,}")
+    if abs(value) >= 1e6 or abs(value) < 1e-4:
+        return signed(f"{value:.3g}")
+    return signed(f"{value:,.{max(0, 3 - floor(log10(abs(value))))}f}")
+
+
+def signed(text: str) -> str:
+    """The text of a number with a minus sign that is as wide as a plus; -0 is 0."""
+    if text.startswith("-") and not text.strip("-0.,%"):
+        text = text[1:]
+    return text.replace("-", MINUS) if text.startswith("-") else text
+
+
+def seconds(value: float) -> str:
+    """A length of time in the unit that suits it: "48 s", "12 min", "1.9 h"."""
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def count(n: int, one: str, several: str | None = None) -> str:
+    """"1 seed", "3 seeds"."""
+    return f"{n:,} {one if n == 1 else several or one + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """"a", "a and b", "a, b and c"."""
+    parts = list(parts)
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def axis_name(axis: str) -> str:
+    """What stands along an axis of a figure: "heads", "share of the training data"."""
+    if axis == SHARE_OF_DATA:
+        return "share of the training data"
+    return AXES[axis][1] if axis in AXES else axis.rpartition(".")[2].replace("_", " ")
+
+
+def at(axis: str, value: Any) -> str:
+    """A place in the grid: "8 heads", "10% of the data", "position=rotary"."""
+    if axis == SHARE_OF_DATA:
+        return f"{100 * value:.3g}% of the data"
+    if axis in AXES:
+        return f"{number(value)} {AXES[axis][value != 1]}"
+    return f"{axis.rpartition('.')[2]}={number(value)}"
+
+
+def _decimals(measure: Measure) -> int:
+    return 1 if measure.name == "bleu" else 3

@@ -1,0 +1,20 @@
+"""Answers a question with a grid of runs: python scripts/compare.py --help"""
+
+from minitx.cli import main
+from minitx.config import CompareConfig
+
+
+def compare(config: CompareConfig, overrides: list[str]) -> None:
+    from minitx.console import quiet_libraries
+    from minitx.study.compare import compare as compare_models
+    from minitx.study.launching import do_asked_run, launch
+
+    quiet_libraries()
+    if config.run is not None:
+        do_asked_run(config)
+    else:
+        compare_models(config, overrides, launch)
+
+
+if __name__ == "__main__":
+    main("compare", CompareConfig, compare)
