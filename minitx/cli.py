@@ -38,6 +38,7 @@ Result = TypeVar("Result")
 # Free text and paths: Hydra would otherwise read commas, quotes and brackets in them.
 VERBATIM = (
     *("prompt", "text", "target", "input", "output", "run", "other", "resume", "run.dir", "dir"),
+    *("study.dir", "study.runs"),
     *("data.dir", "data.path", "data.target_path", "data.cache_dir"),
 )
 

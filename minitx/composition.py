@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -77,8 +78,13 @@ def compose(*overrides: str) -> Config:
     if not CONF.is_dir():
         raise UserError(f"{CONF} is missing: install minitx from its checkout, pip install -e .")
     register_schemas()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return to_typed(hydra.compose("config", list(overrides)), Config)
+    outer = GlobalHydra.instance().hydra  # of a script that composes others
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return to_typed(hydra.compose("config", list(overrides)), Config)
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def options(group: str) -> list[str]:

@@ -411,13 +411,10 @@ class StudyConfig:
 
 
 @dataclass
-class CompareConfig:
-    """What `scripts/compare.py` composes."""
+class CompareConfig(Config):
+    """What `scripts/compare.py` composes: a study, and keys that hold for all of its runs."""
 
     study: StudyConfig = key(StudyConfig, "the question")
-    task: str = key("shakespeare", "the corpus", choices=tuple(OBJECTIVES))
     preset: str = key("quick", "how thorough", choices=("quick", "full"))
     report_only: bool = key(False, "draw the report of what there is, train nothing")
-    run: str | None = key(None, "a run of the study's plan: do this one only, draw no report")
-    data: DataLocation = key(DataLocation, "where the corpus is")
-    logger: LoggerConfig = key(LoggerConfig, "where metrics go; the study is a group")
+    only: str | None = key(None, "do this one run of the study's plan, and draw no report")

@@ -10,7 +10,7 @@ def compare(config: CompareConfig, overrides: list[str]) -> None:
     from minitx.study.launching import do_asked_run, launch
 
     quiet_libraries()
-    if config.run is not None:
+    if config.only is not None:
         do_asked_run(config)
     else:
         compare_models(config, overrides, launch)

@@ -8,7 +8,7 @@ key stands once more at a random place, and its value follows again:
 Only the values of these queries are to be predicted, and nothing but the pair far back tells them.
 Source: Arora et al. 2023, "Zoology" (arXiv 2312.04927). There queries are likelier close to the
 pairs, by a power law, as in natural text. Here all places are alike likely, as what is asked is how
-far a model reaches: distances from 2 * pairs to context - 2 * pairs are about equally frequent then,
+far a model reaches: distances from 2 * pairs to context - 2 * pairs are about equally frequent,
 and only those at both ends are rarer.
 """
 

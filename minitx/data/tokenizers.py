@@ -141,17 +141,15 @@ class Tokenizer:
 
     def _encode_words(self, text: str) -> np.ndarray:
         words = text.split()
-        found = [self._inner.token_to_id(word) for word in words]
-        if unknown := [word for word, i in zip(words, found, strict=True) if i is None]:
-            shown = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
-            known = " ".join(self.decode([i]) for i in (0, 1, self.vocab_size - 1))
+        ids = [self._inner.token_to_id(word) for word in words]
+        if None in ids or not ids:
+            unknown = dict.fromkeys(word for word, i in zip(words, ids, strict=True) if i is None)
+            shown = ", ".join(map(repr, [*unknown][:10])) or "a text without words"
             raise UserError(
-                f"the tokenizer does not know {shown}: it knows {self.vocab_size} words, such as "
-                f"those of {known!r}"
+                f"the tokenizer does not know {shown}: it knows {self.vocab_size} words, as in "
+                f"{self.decode([1, self.vocab_size - 1, 0])!r}"
             )
-        if not found:
-            raise UserError(f"there is no word in {text!r}")
-        return np.array(found, self.dtype)
+        return np.array(ids, self.dtype)
 
 
 def word_tokenizer(words: Iterable[str]) -> Tokenizer:

@@ -46,17 +46,21 @@ class LanguageModel(nn.Module):
         tokens: Tensor,
         padding: Tensor | None = None,
         state: LanguageModelState | None = None,
+        *,
+        logits: bool = True,
     ) -> tuple[Tensor, LanguageModelState]:
         """tokens int64 (B, T), padding bool (B, T) -> logits (B, T, vocab_size), and the state.
 
         The logits at position t are for the token at t + 1. With a state, the tokens continue the
-        text that it has read.
+        text that it has read. With `logits=False` it gives the features (B, T, C) that `to_logits`
+        would make them from.
         """
         past, backbone_state = (0, None) if state is None else state
         x = self.embedding(tokens, past)  # (B, T, C)
         x, backbone_state = self.backbone(x, padding, backbone_state)
-        logits = self.to_logits(self.dropout(x))
-        return logits, LanguageModelState(past + tokens.size(1), backbone_state)
+        features = self.dropout(x)
+        state = LanguageModelState(past + tokens.size(1), backbone_state)
+        return self.to_logits(features) if logits else features, state
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

@@ -1,13 +1,13 @@
 """Associative recall, set up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from minitx.callbacks import WriteSamples
@@ -17,9 +17,9 @@ from minitx.data.progress import progress
 from minitx.data.recall import Recall
 from minitx.data.windows import IGNORE
 from minitx.errors import UserError
-from minitx.metrics import TextLoss
 from minitx.setups.base import Evaluation, Setup
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.setups.windows import evaluate_windows
+from minitx.tasks.recall import AssociativeRecall
 from minitx.vocabulary import TextVocabulary
 
 SAMPLES = 8  # queries
@@ -53,8 +53,8 @@ class RecallSetup(Setup):
     def data(self) -> RecallData:
         return RecallData(self.store, self.batch_size, self.config.seed, **self.stretches())
 
-    def objective(self, model: nn.Module, done: Callable[[], float]) -> LanguageModeling:
-        return LanguageModeling(
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> AssociativeRecall:
+        return AssociativeRecall(
             model,
             self.config.optimizer,
             self.config.seed,
@@ -85,29 +85,26 @@ class RecallSetup(Setup):
         pairs = self.store.split("val")[0][0][: 2 * min(self.store.pairs, EXAMPLE // 4)]
         return self.store.tokenizer.decode(pairs.repeat(2).tolist())
 
-    @torch.inference_mode()
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
-        losses = TextLoss().to(next(model.parameters()).device)
-        for logits, _, targets in self._read(model, split):
-            losses.update(logits, targets)
-        return Evaluation(losses.compute())
+        return evaluate_windows(
+            model,
+            self.store.split(split),
+            evaluation_batch(self.store.context),
+            byte_lengths=None,
+            doing=f"measuring {split}",
+        )
 
     @torch.inference_mode()
     def answers(self, model: nn.Module, split: str) -> Answers:
-        """The answers of the model, in eval mode: does it depend on the distance whether it is right?"""
-        distances, right = [], []
-        for logits, inputs, targets in self._read(model, split):
-            asked = targets != IGNORE
-            distances.append(self.store.distances(inputs, targets))
-            right.append(logits.argmax(dim=-1)[asked] == targets[asked])
-        return Answers(torch.cat(distances).cpu().numpy(), torch.cat(right).cpu().numpy())
-
-    def _read(self, model: nn.Module, split: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Logits (B, T, vocab), and the inputs and targets (B, T) they are of, batch by batch."""
+        """What the model, in eval mode, answers to the queries of a split, near and far."""
         device = next(model.parameters()).device
         loader = DataLoader(self.store.split(split), evaluation_batch(self.store.context))
+        distance, right = [], []
         with progress() as watch:
-            for batch in watch(f"measuring {split}", loader, len(loader), lambda _: 1):
+            for batch in watch(f"asking {split}", loader, len(loader), lambda _: 1):
                 inputs, targets = (part.to(device) for part in batch)
                 logits, _ = model(inputs)
-                yield logits, inputs, targets
+                asked = targets != IGNORE  # (B, T)
+                distance.append(self.store.distances(inputs, targets))
+                right.append(logits[asked].argmax(dim=-1) == targets[asked])
+        return Answers(torch.cat(distance).cpu().numpy(), torch.cat(right).cpu().numpy())

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from minitx.study.results import FINISHED, Results
-from minitx.study.words import at
+from minitx.study.words import at, at_each, listed
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Cell:
 
     def values(self, column: str) -> np.ndarray:
         """A column of the finished runs, what is known of it: float64 (seeds,)."""
+        if column not in self.runs:
+            return np.empty(0)
         return self.finished[column].dropna().to_numpy(float)
 
     def mean(self, column: str) -> float:
@@ -67,6 +69,13 @@ def cells_of(results: Results) -> list[Cell]:
         values = tuple(value.item() if isinstance(value, np.generic) else value for value in point)
         cells.append(Cell(arm, axes, values, runs[runs["chosen"]]))
     return cells
+
+
+def places(cells: list[Cell]) -> str:
+    """Where cells lie, in words: "2, 4 and 8 heads"."""
+    if cells and len(cells[0].axes) == 1:
+        return at_each(cells[0].axes[0], [cell.point[0] for cell in cells])
+    return listed([cell.place for cell in cells])
 
 
 def lines_along(axis: str, cells: list[Cell]) -> dict[str, list[Cell]]:

@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from minitx.config import CompareConfig
-from minitx.study.definition import defined, seeds, study_folder
+from minitx.study.definition import common_words, defined, seeds, study_folder
 from minitx.study.ledger import Ledger
 from minitx.study.notes import NOTES, Notes, PlannedRun, read_notes, write_notes
-from minitx.study.plan import Planner
+from minitx.study.plan import Planner, headline
 from minitx.study.results import Results
 from minitx.study.watching import watching
 
 Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
 
 
-def study(asked: CompareConfig, command: str, launch: Launch) -> Results:
+def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results:
     """Trains and measures what the study is made of, and gives what was found.
 
     Every arm, at every point of the grid, is first trained with each value of the sweep and the
@@ -31,12 +31,14 @@ def study(asked: CompareConfig, command: str, launch: Launch) -> Results:
     folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
     if (folder / NOTES).exists():
         read_notes(folder)  # refuses that of another version
-    planner = Planner(asked, definition)
+    planner = Planner(asked.task, definition, common_words(overrides))
+    planner.check()
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)
     points, rates = planner.points(), planner.rates()
     total = len(points) * (len(rates) + len(others))
-    notes = Notes(definition, asked.task, asked.preset, planner.check(), command)
+    command = f"python scripts/compare.py {' '.join(overrides)}"
+    notes = Notes(definition, asked.task.name, asked.preset, headline(asked.task), command)
 
     sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
     if len(rates) > 1:
@@ -58,15 +60,16 @@ def study(asked: CompareConfig, command: str, launch: Launch) -> Results:
 def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
     """What scripts/compare.py does: the study, or what there is of it, and its report."""
     from minitx.study.collecting import open_study
-    from minitx.study.report import write_report
-    from minitx.study.telling import tell
 
     definition = defined(asked)
     folder = study_folder(definition)
     if asked.report_only:
         results = open_study(folder, definition.runs)
     else:
-        results = study(asked, f"python scripts/compare.py {' '.join(overrides)}", launch)
+        results = study(asked, overrides, launch)
+    from minitx.study.report import write_report  # matplotlib takes its time, and threads
+    from minitx.study.telling import tell
+
     write_report(results, folder)
     tell(results, folder)
 

@@ -24,7 +24,7 @@ from minitx.study.statistics import (
     percentile_interval,
     resampled_scores,
 )
-from minitx.study.words import amount, between, change, count, listed, plain, points
+from minitx.study.words import against, between, count, listed, size_of_change
 
 
 class Verdict(StrEnum):
@@ -74,13 +74,8 @@ class Comparison:
         ahead, behind = (names, (self.first, self.second)), (names[::-1], (self.second, self.first))
         sides, cells = ahead if self._first_leads else behind
         better, worse = sides
-        return (
-            self._claim(better, worse)
-            + f": {self._figures(cells)}"
-            + f", {self._effect(cells)} ({self._intervals()})"
-            + self._left_out()
-            + "."
-        )
+        claim, effect = self._claim(better, worse), self._effect(cells)
+        return f"{claim}: {effect} ({self._intervals()}){self._left_out()}."
 
     def _claim(self, better: str, worse: str) -> str:
         if self.verdict is Verdict.ONE_SEED:
@@ -89,32 +84,25 @@ class Comparison:
             return f"No difference is shown between {better} and {worse}"
         return f"{better} is better than {worse}"
 
-    def _figures(self, cells: tuple[Cell, Cell]) -> str:
-        metric = f"test/{self.measure.name}"
-        one, other = (cell.mean(metric) for cell in cells)
-        return f"{plain(self.measure, one)} against {amount(self.measure, other)}"
-
     def _effect(self, cells: tuple[Cell, Cell]) -> str:
-        """How far the first of the two is from the second, with the share of it that this is."""
-        metric = f"test/{self.measure.name}"
-        one, other = (cell.mean(metric) for cell in cells)
+        """Both figures, and how far the first of the two is from the second, also as a share."""
+        one, other = (cell.mean(f"test/{self.measure.name}") for cell in cells)
         size = abs(one - other)
-        share = f", or {size / abs(other):.1%}" if other else ""
+        share = f" or {size / abs(other):.1%}" if other else ""
         way = "lower" if one < other else "higher"
-        return f"{way} by {change(self.measure, size)} {points(self.measure)}{share}"
+        figures = against(self.measure, one, other)
+        return f"{figures}, {way} by {size_of_change(self.measure, size)}{share}"
 
     def _intervals(self) -> str:
         """Both, of the difference as a size: as `_effect` has it, above zero."""
         items, seeds = self.items, self.seeds
         if self.seeds.value < 0:
             items, seeds = -items, -seeds
-        counts = [len(cell.finished) for cell in (self.first, self.second)]
-        over = count(counts[0], "seed") + (" each" if counts[0] == counts[1] else f" and {counts[1]}")
-        known = f"over {over} {between(self.measure, seeds)}" if seeds.known else f"{over}: none over seeds"
-        tested = (
-            f"over test items {between(self.measure, items)}" if items.known else "none over test items"
-        )
-        return f"95% interval {tested}, {known}"
+        one, other = (len(cell.finished) for cell in (self.first, self.second))
+        over = f"{count(one, 'seed')} each" if one == other else f"{one} and {count(other, 'seed')}"
+        return "95% interval " + (
+            f"over test items {between(self.measure, items)}, " if items.known else ""
+        ) + (f"over {over} {between(self.measure, seeds)}" if seeds.known else f"{over}")
 
     def _left_out(self) -> str:
         """Which seeds are not in it."""

@@ -37,7 +37,7 @@ def defined(config: CompareConfig) -> StudyConfig:
 
     Raises UserError for a study without arms or values, or a task that it does not suit.
     """
-    study, task = config.study, config.task
+    study, task = config.study, config.task.name
     preset: PresetConfig = getattr(study, config.preset)
     if study.tasks and task not in study.tasks:
         raise UserError(
@@ -72,6 +72,33 @@ def defined(config: CompareConfig) -> StudyConfig:
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: each seed once")
     return merged
+
+
+# What the study itself decides, or what is not for the runs: not to be said of all of them.
+OF_THE_STUDY = ("study", "preset", "report_only", "only")
+NOT_FOR_ALL = {
+    "model": "the arms of the study choose it",
+    "seed": "the study's preset has several: study.quick.seeds=[1,2,3]",
+    "resume": "a study goes on by itself",
+    "run": "the study names the folders of its runs",
+    "budget": "say study.parameters, for all arms",
+}
+
+
+def common_words(overrides: list[str]) -> list[str]:
+    """What the command line says of every run, as words for scripts/train.py.
+
+    Raises UserError for what cannot be said of all of them.
+    """
+    words = []
+    for word in overrides:
+        name = word.lstrip("+").partition("=")[0]
+        group = name.partition(".")[0]
+        if name in NOT_FOR_ALL or group in ("run", "budget"):
+            raise UserError(f"{word}: {NOT_FOR_ALL[group]}")
+        if group not in (*OF_THE_STUDY, "task", "logger"):
+            words.append(word)
+    return words
 
 
 def seeds(config: CompareConfig) -> list[int]:

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     except StoppedByUser:
         raise
     except Exception as error:
+        with ledger.log(key).open("a") as log:
+            traceback.print_exc(file=log)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         ledger.record_failure(key, reason.splitlines()[0])
 

@@ -1,7 +1,7 @@
 """Gives the runs of a study to Hydra's launcher: this process, several, or a cluster.
 
 `hydra/launcher=joblib` or `submitit_slurm` on the command line of scripts/compare.py decides which.
-A job is that same command line with `run=<key>` added.
+A job is that same command line with `only=<key>` added.
 """
 
 import sys
@@ -11,8 +11,8 @@ from hydra._internal.callbacks import Callbacks  # a launcher's context needs on
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
 
 from minitx.composition import register_schemas, to_typed
 from minitx.config import CompareConfig
@@ -23,16 +23,15 @@ from minitx.study.job import do_run
 
 def launch(keys: Sequence[str]) -> None:
     """Does the runs with these keys, and returns when all are done or have failed."""
-    hydra = GlobalHydra.instance().hydra
+    hydra, here = GlobalHydra.instance().hydra, HydraConfig.get()
     assert hydra is not None
-    master = OmegaConf.create({"hydra": HydraConfig.get()})
-    launcher = Plugins.instance().instantiate_launcher(
-        HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks()),
-        _job,
-        master,
+    asked = list(here.overrides.task)
+    whole = hydra.config_loader.load_configuration(
+        here.job.config_name, [*here.overrides.hydra, *asked], run_mode=RunMode.MULTIRUN
     )
-    asked = list(HydraConfig.get().overrides.task)
-    jobs = [[*asked, f"run={key}"] for key in keys]
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
+    launcher = Plugins.instance().instantiate_launcher(context, _job, whole)
+    jobs = [[*asked, f"only={key}"] for key in keys]
     launcher.launch(jobs, initial_job_idx=0)
 
 
@@ -47,6 +46,6 @@ def _job(composed: DictConfig) -> None:
 
 
 def do_asked_run(config: CompareConfig) -> None:
-    """The run that `run=` names, of a study that was planned before."""
-    assert config.run is not None
-    do_run(config, study_folder(defined(config)), config.run)
+    """The run that `only=` names, of a study that was planned before."""
+    assert config.only is not None
+    do_run(config, study_folder(defined(config)), config.only)

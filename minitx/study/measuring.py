@@ -50,7 +50,7 @@ def measure(folder: Path, details: list[str], began: float) -> None:
         "metrics": evaluation.metrics,
         "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
         "operations_per_token": operations_per_token(run.model, run.config.model.context),
-        "latency_ms": latency_ms(run.model),
+        "latency_ms": latency_ms(run.model, run.config.model.context),
         "threads": torch.get_num_threads(),
         "seconds": round(time.monotonic() - began, 1),
     }

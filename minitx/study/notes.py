@@ -63,7 +63,7 @@ class Notes:
         for run in self.runs:
             if run.key == key:
                 return run
-        raise UserError(f"run={key}: the study has no such run; its runs are in {NOTES}")
+        raise UserError(f"only={key}: the study has no such run; its runs are in {NOTES}")
 
 
 def write_notes(folder: Path, notes: Notes) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from minitx.composition import compose, to_plain
-from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, CompareConfig, Config, StudyConfig
+from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
 from minitx.models.budget import fit_width
 from minitx.models.language_model import count_parameters
@@ -19,19 +19,22 @@ from minitx.study.notes import PlannedRun
 SPEED_TOKENS = 4096  # in a step whose speed is measured, whatever the length
 
 
-def headline(config: Config) -> str:
+def headline(task: TaskConfig) -> str:
     """The name in `minitx.items` of what models of a task are compared by."""
-    if config.task.objective == SEQUENCE_TO_SEQUENCE:
-        return config.task.measure
-    text = config.task.objective == LANGUAGE_MODELING and config.task.name != "recall"
+    if task.objective == SEQUENCE_TO_SEQUENCE:
+        return task.measure
+    text = task.objective == LANGUAGE_MODELING and task.name != "recall"
     return "bits_per_byte" if text else "accuracy"
 
 
 class Planner:
-    """Makes the runs of a study, all with the same corpus and, where arms match, the same size."""
+    """Makes the runs of a study, all with the same corpus and, where arms match, the same size.
 
-    def __init__(self, asked: CompareConfig, study: StudyConfig) -> None:
-        self.asked, self.study = asked, study
+    `common` are words for all of them.
+    """
+
+    def __init__(self, task: TaskConfig, study: StudyConfig, common: list[str]) -> None:
+        self.task, self.study, self.common = task, study, common
         self._setups: dict[str, Setup] = {}
         self._sizes: dict[str, int] = {}
 
@@ -42,11 +45,8 @@ class Planner:
         """What is swept; one empty choice where nothing is."""
         return combinations(self.study.sweep)
 
-    def check(self) -> str:
-        """Tries every model; gives the name of what they are compared by.
-
-        Raises UserError where one of them cannot be built, or no width meets its size.
-        """
+    def check(self) -> None:
+        """Raises UserError where one of the models cannot be built, or no width meets its size."""
         for point in self.points():
             config = compose(*self._words(point, self.rates()[0], 1))
             if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
@@ -55,7 +55,6 @@ class Planner:
                 self._fit(config)
             except (ValueError, UserError) as error:
                 raise UserError(f"{point.label}: {error}") from error
-        return headline(config)
 
     def run(self, point: Point, rate: Values, seed: int) -> PlannedRun:
         """The run of one seed, as yet neither swept nor chosen."""
@@ -76,13 +75,12 @@ class Planner:
 
     def _own_words(self, point: Point, rate: Values, seed: int) -> list[str]:
         """Without what depends on the other arms."""
-        where = to_plain(self.asked.data)
         return [
-            f"task={self.asked.task}",
+            f"task={self.task.name}",
             *self.study.arms[point.arm],
             *self.study.settings,
+            *self.common,
             *(f"{name}={_word(value)}" for name, value in (point.at | rate).items()),
-            *(f"data.{name}={_word(place)}" for name, place in where.items() if place is not None),
             f"seed={seed}",
         ]
 

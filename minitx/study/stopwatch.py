@@ -9,12 +9,14 @@ import re
 import resource
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from minitx.composition import from_plain
 from minitx.config import Config
@@ -31,16 +33,18 @@ STATUS = Path("/proc/self/status")  # on Linux
 def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
     """What `minitx.study.speed.measure_speed` gives, found in this process.
 
-    Raises ValueError for a model that cannot be built."""
+    Raises ValueError for a model that cannot be built.
+    """
     imports = _peak_memory_mb()
     torch.manual_seed(config.seed)
     build, budget = partial(language_model, vocab_size=vocab_size), config.budget.parameters
     model = build(config.model if budget is None else fit_width(config.model, build, budget))
-    steps, passes = zip(*train(model, config, vocab_size, 0.8 * seconds), strict=True)
-    peak = _peak_memory_mb()
-    low, middle, high = quantiles(steps, n=4, method="inclusive")
     length, batch_size = config.model.context, config.data.batch_size
     assert batch_size is not None  # no language modelling is set up without
+    draw = partial(torch.randint, vocab_size, (batch_size, length + 1))
+    steps, passes = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
+    peak = _peak_memory_mb()
+    low, middle, high = quantiles(steps, n=4, method="inclusive")
     parameters, non_embedding = count_parameters(model)
     return {
         "step_seconds": middle,
@@ -60,15 +64,17 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
 
 
 def train(
-    model: LanguageModel, config: Config, vocab_size: int, seconds: float
+    model: LanguageModel, config: Config, draw: Callable[[], Tensor], seconds: float
 ) -> list[tuple[float, float]]:
-    """Seconds of every step, and of its forward and backward pass alone."""
+    """Seconds of every step, and of its forward and backward pass alone.
+
+    `draw()` gives the windows of a step, int64 (B, T + 1).
+    """
     optimizer = make_optimizer(model, config.optimizer)
-    size = (config.data.batch_size, config.model.context + 1)
     smoothing = config.task.label_smoothing
 
     def step() -> tuple[float, float]:
-        windows = torch.randint(vocab_size, size)
+        windows = draw()
         began = time.perf_counter()
         logits, _ = model(windows[:, :-1])
         targets = windows[:, 1:].flatten()

@@ -33,6 +33,13 @@ def amount(measure: Measure, value: float) -> str:
     return f"{plain(measure, value)} {measure.words}"
 
 
+def against(measure: Measure, one: float, other: float) -> str:
+    """Two figures: "2.145 against 2.219 bits per byte"."""
+    if measure.name in SHARES:
+        return f"{amount(measure, one)} against {plain(measure, other)}"
+    return f"{plain(measure, one)} against {amount(measure, other)}"
+
+
 def plain(measure: Measure, value: float) -> str:
     """A figure as precisely as it is known: "2.145", "24.3%"; BLEU to a tenth of a point."""
     if isnan(value):
@@ -41,16 +48,17 @@ def plain(measure: Measure, value: float) -> str:
 
 
 def change(measure: Measure, value: float) -> str:
-    """A difference without its unit, a digit finer than what it is the difference of."""
-    scaled, decimals = (100 * value, 2) if measure.name in SHARES else (value, 1 + _decimals(measure))
-    return UNKNOWN if isnan(value) else signed(f"{scaled:.{decimals}f}")
+    """A difference, a digit finer than what it is the difference of, without a unit."""
+    if isnan(value):
+        return UNKNOWN
+    share = measure.name in SHARES
+    return signed(f"{100 * value:.2f}" if share else f"{value:.{1 + _decimals(measure)}f}")
 
 
-def points(measure: Measure) -> str:
-    """What differences are counted in."""
-    if measure.name in SHARES:
-        return "percentage points"
-    return "nats/token" if measure.name == "loss" else measure.words
+def size_of_change(measure: Measure, value: float) -> str:
+    """The same, for people who have just read the figures: of percents "1.39 percentage points"."""
+    unit = " percentage points" if measure.name in SHARES else ""
+    return change(measure, value) + unit
 
 
 def between(measure: Measure, interval: Interval) -> str:
@@ -59,7 +67,7 @@ def between(measure: Measure, interval: Interval) -> str:
 
 
 def number(value: Any) -> str:
-    """A number of any size in a table: whole ones whole, others with four digits."""
+    """A value of any kind and size; of a number four digits, fewer where the others are zeros."""
     if value is None or (isinstance(value, float) and isnan(value)):
         return UNKNOWN
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -69,7 +77,9 @@ def number(value: Any) -> str:
         return signed(f"{int(value):,}")
     if abs(value) >= 1e6 or abs(value) < 1e-4:
         return signed(f"{value:.3g}")
-    return signed(f"{value:,.{max(0, 3 - floor(log10(abs(value))))}f}")
+    places = max(0, 3 - floor(log10(abs(value))))
+    text = f"{value:,.{places}f}"
+    return signed(text.rstrip("0").rstrip(".") if places else text)
 
 
 def signed(text: str) -> str:
@@ -113,6 +123,16 @@ def at(axis: str, value: Any) -> str:
     if axis in AXES:
         return f"{number(value)} {AXES[axis][value != 1]}"
     return f"{axis.rpartition('.')[2]}={number(value)}"
+
+
+def at_each(axis: str, values: Sequence[Any]) -> str:
+    """Several places along an axis: "2, 4 and 8 heads"."""
+    if axis == SHARE_OF_DATA:
+        return f"{listed([f'{100 * value:.3g}%' for value in values])} of the data"
+    if axis in AXES:
+        several = list(values) != [1]
+        return f"{listed([number(value) for value in values])} {AXES[axis][several]}"
+    return f"{axis.rpartition('.')[2]}={listed([number(value) for value in values])}"
 
 
 def _decimals(measure: Measure) -> int:

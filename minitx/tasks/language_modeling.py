@@ -5,7 +5,6 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from minitx.data.windows import IGNORE
 from minitx.metrics import TextLoss
 from minitx.tasks.base import Objective
 
@@ -15,8 +14,8 @@ Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 (B, T) each
 class LanguageModeling(Objective):
     """Cross-entropy of every next token, over a `LanguageModel`.
 
-    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for, None where tokens
-    stand for no text. Targets that are `IGNORE` are neither learned nor measured.
+    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for, None where that
+    means nothing.
     """
 
     def __init__(
@@ -31,10 +30,7 @@ class LanguageModeling(Objective):
         inputs, targets = batch
         logits, _ = self.model(inputs)  # (B, T, vocab)
         return F.cross_entropy(
-            logits.flatten(0, 1),
-            targets.flatten(),
-            ignore_index=IGNORE,
-            label_smoothing=self.label_smoothing,
+            logits.flatten(0, 1), targets.flatten(), label_smoothing=self.label_smoothing
         )
 
     def tokens(self, batch: Batch) -> int:

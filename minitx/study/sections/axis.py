@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 
 from minitx.figures import PAPER
 from minitx.study import comparison
-from minitx.study.cells import Cell, cells_of, lines_along
+from minitx.study.cells import Cell, cells_of, lines_along, places
 from minitx.study.comparison import Comparison, Verdict, compare, resamples_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
 from minitx.study.style import BAND, finish, name_axes, panels, scale_steps, scale_values, styles
-from minitx.study.words import SHARE_OF_DATA, amount, axis_name, listed, number
+from minitx.study.words import SHARE_OF_DATA, amount, axis_name, number
 
 
 def section(results: Results) -> Section | None:
@@ -85,9 +85,9 @@ def _sentence(results: Results, name: str, line: list[Cell], steps: list[Compari
     pick = min if results.measure.lower_is_better else max
     best = pick(line, key=lambda cell: cell.mean(results.metric))
     figure = amount(results.measure, best.mean(results.metric))
-    places: dict[Verdict, list[str]] = {}
+    found: dict[Verdict, list[Cell]] = {}
     for each in steps:
-        places.setdefault(each.verdict, []).append(each.first.place)
+        found.setdefault(each.verdict, []).append(each.first)
     forms = {
         Verdict.BETTER: "better with {}",
         Verdict.WORSE: "worse with {}",
@@ -95,7 +95,7 @@ def _sentence(results: Results, name: str, line: list[Cell], steps: list[Compari
         Verdict.NOT_SHOWN: "no difference is shown with {}",
         Verdict.NOT_COMPARED: "not compared with {}",
     }
-    parts = [form.format(listed(places[kind])) for kind, form in forms.items() if kind in places]
+    parts = [form.format(places(found[kind])) for kind, form in forms.items() if kind in found]
     return (
         f"{name} has its best mean with {best.place}: {figure}. Compared with {line[0].place} "
         f"({amount(results.measure, line[0].mean(results.metric))}): {'; '.join(parts)}."
@@ -107,21 +107,21 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Cell]]) -> Figure
     own = styles(lines)
     for name, line in lines.items():
         style = own[name]
-        places = [cell.on(axis) for cell in line]
+        along = [cell.on(axis) for cell in line]
         intervals = [mean_interval(cell.values(results.metric)) for cell in line]
         axes.fill_between(
-            places,
+            along,
             [interval.low for interval in intervals],
             [interval.high for interval in intervals],
             color=style.colour,
             alpha=BAND,
             linewidth=0,
         )
-        for cell, place in zip(line, places, strict=True):
+        for cell, place in zip(line, along, strict=True):
             values = cell.values(results.metric)
             axes.plot([place] * len(values), values, ".", color=style.colour, markersize=3.5)
         axes.plot(
-            places,
+            along,
             [interval.value for interval in intervals],
             color=style.colour,
             linestyle=style.line,

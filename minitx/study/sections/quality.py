@@ -6,13 +6,13 @@ from matplotlib.figure import Figure
 
 from minitx.figures import INK, MUTED, PAPER, TEXT_SIZE, drawable, text_style
 from minitx.study import comparison
-from minitx.study.cells import Cell, cells_of
+from minitx.study.cells import Cell, cells_of, places
 from minitx.study.comparison import Comparison, Verdict, all_pairs, compare, resamples_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
 from minitx.study.style import finish, name_axes, panels, scale_values, styles
-from minitx.study.words import amount, count, listed
+from minitx.study.words import amount, count
 
 ROW, LEAST = 0.34, 1.0  # inches: of an arm in the figure, and of the figure
 MOST_IN_WORDS = 8  # comparisons; the others are in the table
@@ -79,9 +79,9 @@ def _sentences(results: Results, comparisons: list[Comparison]) -> list[str]:
 
 def _summary(pair: tuple[str, str], along: list[Comparison]) -> str:
     """How two arms compare over all points of the grid."""
-    places: dict[Verdict, list[str]] = {}
+    found: dict[Verdict, list[Cell]] = {}
     for each in along:
-        places.setdefault(each.verdict, []).append(each.first.place)
+        found.setdefault(each.verdict, []).append(each.first)
     words = {
         Verdict.BETTER: f"{pair[0]} is better with {{}}",
         Verdict.WORSE: f"{pair[1]} is better with {{}}",
@@ -89,7 +89,7 @@ def _summary(pair: tuple[str, str], along: list[Comparison]) -> str:
         Verdict.ONE_SEED: "the runs differ, which is not shown for other seeds, with {}",
         Verdict.NOT_COMPARED: "they cannot be compared with {}",
     }
-    parts = [form.format(listed(places[kind])) for kind, form in words.items() if kind in places]
+    parts = [form.format(places(found[kind])) for kind, form in words.items() if kind in found]
     return f"{pair[0]} and {pair[1]}: {'; '.join(parts)}."
 
 

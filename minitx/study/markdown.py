@@ -1,0 +1,80 @@
+"""A study's report as Markdown, with its pictures beside it."""
+
+import re
+
+import pandas as pd
+
+from minitx.study.report import MOST_ROWS, Report
+from minitx.study.sections import Section
+from minitx.study.tables import shown
+
+QUICK = "This is the quick preset: made to be seen within minutes, and not to be quoted."
+
+
+def markdown(report: Report) -> str:
+    """The whole report; what comes from configs and failures is escaped."""
+    parts = [f"# {_text(report.title)}"]
+    if report.quick:
+        parts.append(f"> **{QUICK}**")
+    parts += ["## The question", _text(report.question), "## The answer"]
+    parts += [_items(report.answer or ["No sentence: see the tables below."])]
+    if report.picture:
+        parts.append(_picture(report.picture))
+    for section in report.sections:
+        parts += _section(section, pictured=section is not report.picture)
+    parts += ["## How it was done", _facts(report.how)]
+    parts += ["## Rules of a fair comparison", _items(_rules(report))]
+    parts += ["## All runs", _table(report.runs)]
+    if report.command:
+        parts += ["## To repeat it", f"```sh\n{report.command}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section, pictured: bool) -> list[str]:
+    parts = [f"## {_text(section.title)}"]
+    if pictured and section.figure:
+        parts.append(_picture(section))
+    if section.sentences:
+        parts.append(_items(section.sentences))
+    parts.append(_data(section.table, section.name))
+    if section.comparisons is not None:
+        parts.append(_data(section.comparisons, f"{section.name}_comparisons"))
+    if section.note:
+        parts.append(f"*{_text(section.note)}*")
+    return parts
+
+
+def _picture(section: Section) -> str:
+    return f"![{_text(section.title)}](figures/{section.name}.png)"
+
+
+def _data(table: pd.DataFrame, name: str) -> str:
+    file = f"figures/{name}.csv"
+    if len(table) > MOST_ROWS:
+        return f"The figure's data: [{file}]({file}), {len(table):,} rows."
+    return _table(table)
+
+
+def _table(table: pd.DataFrame) -> str:
+    written = shown(table)
+    lines = [written.heads, ["---:" if right else "---" for right in written.numeric]]
+    head, rule = (list(map(_text, lines[0])), lines[1])
+    rows = [list(map(_text, row)) for row in written.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
+
+
+def _facts(facts: dict[str, str]) -> str:
+    return "\n".join(f"- **{_text(name)}**: {_text(words)}" for name, words in facts.items())
+
+
+def _rules(report: Report) -> list[str]:
+    return [f"{'kept' if rule.kept else 'NOT KEPT'}: {rule.words}" for rule in report.rules]
+
+
+def _items(sentences: list[str]) -> str:
+    return "\n".join(f"- {_text(sentence)}" for sentence in sentences)
+
+
+def _text(words: str) -> str:
+    """Words in one line, of which nothing is taken for markup."""
+    return re.sub(r"([\\`*_\[\]<>|#$~&])", r"\\\1", " ".join(words.split()))

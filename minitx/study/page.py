@@ -1,0 +1,108 @@
+"""A study's report as one self-contained page: pictures are inside, and no network is asked.
+
+It holds no script. What comes from a config, a text or a failure enters it escaped.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+
+import pandas as pd
+
+from minitx.study.markdown import QUICK
+from minitx.study.report import MOST_ROWS, Report
+from minitx.study.sections import Section
+from minitx.study.tables import shown
+
+
+def page(report: Report, pictures: Mapping[str, str]) -> str:
+    """The whole page, to be written as UTF-8; `pictures` are SVGs by the names of sections."""
+    style = _source("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    parts = {
+        "policy": (
+            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+        "title": escape(report.title),
+        "style": style,
+        "body": "\n".join(_body(report, pictures)),
+    }
+    # All at once: what stands in a part is not looked at again, whatever it looks like.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("report.html"))
+
+
+def _body(report: Report, pictures: Mapping[str, str]) -> Iterable[str]:
+    yield f"<h1>{escape(report.title)}</h1>"
+    if report.quick:
+        yield f'<p class="notice"><strong>{escape(QUICK)}</strong></p>'
+    yield '<p class="label">The question</p>'
+    yield f'<p class="question">{escape(report.question)}</p>'
+    yield '<div class="answer"><p class="label">The answer</p>'
+    yield f"{_items(report.answer or ['No sentence: see the tables below.'])}</div>"
+    if report.picture:
+        yield _picture(report.picture, pictures)
+    for section in report.sections:
+        yield f"<h2>{escape(section.title)}</h2>"
+        if section.figure and section is not report.picture:
+            yield _picture(section, pictures)
+        if section.sentences:
+            yield _items(section.sentences)
+        yield _data(section.table, "The figures", section.name)
+        if section.comparisons is not None:
+            yield _data(section.comparisons, "The comparisons", f"{section.name}_comparisons")
+        if section.note:
+            yield f'<p class="note">{escape(section.note)}</p>'
+    yield "<h2>How it was done</h2><dl>"
+    yield from (
+        f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>" for name, words in report.how.items()
+    )
+    yield '</dl><h2>Rules of a fair comparison</h2><ul class="rules">'
+    for rule in report.rules:
+        kind, mark = ("kept", "✓ kept") if rule.kept else ("broken", "✗ not kept")
+        yield f'<li class="{kind}"><b>{mark}</b><span>{escape(rule.words)}</span></li>'
+    yield "</ul><h2>All runs</h2>"
+    yield _table(report.runs)
+    if report.command:
+        yield f"<h2>To repeat it</h2><pre>{escape(report.command)}</pre>"
+
+
+def _items(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
+def _picture(section: Section, pictures: Mapping[str, str]) -> str:
+    drawn = base64.b64encode(pictures[section.name].encode()).decode()
+    words = escape(" ".join([f"{section.title}.", *section.sentences]))
+    return f'<figure><img src="data:image/svg+xml;base64,{drawn}" alt="{words}"></figure>'
+
+
+def _data(table: pd.DataFrame, what: str, name: str) -> str:
+    """A table to be opened; of a long one where it lies."""
+    file = f"figures/{name}.csv"
+    if len(table) > MOST_ROWS:
+        link = f'<a href="{escape(file)}">{escape(file)}</a>'
+        return f'<p class="note">{what}: {link}, {len(table):,} rows.</p>'
+    return f"<details><summary>{what}</summary>{_table(table)}</details>"
+
+
+def _table(table: pd.DataFrame) -> str:
+    written = shown(table)
+    kinds = [' class="number"' if right else "" for right in written.numeric]
+
+    def row(tag: str, cells: list[str]) -> str:
+        made = (
+            f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    head = row("th", written.heads)
+    body = "".join(row("td", cells) for cells in written.rows)
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _source(name: str) -> str:
+    return (files("minitx.study") / "web" / name).read_text(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""A study's report: what stands in it, and its files.
+
+    report.md, report.html   the same, to be read where code is read, and in a browser
+    runs.csv                 every run of the plan, with all its figures
+    figures/<section>.png, .svg, .csv; <section>_comparisons.csv
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from minitx.errors import UserError
+from minitx.figures import png, svg
+from minitx.folder import write_atomically, write_bytes_atomically
+from minitx.study.comparison import resamples_of
+from minitx.study.results import FINISHED, Results
+from minitx.study.rules import Rule, check_rules
+from minitx.study.sections import Section, sections_of
+from minitx.study.words import count, listed, seconds
+
+MOST_ROWS = 40  # of a table in the report; longer ones are in their files alone
+
+# Columns of the table of runs, and what they are called there.
+ABOUT_RUNS = {
+    "parameters": "parameters",
+    "tokens_seen": "tokens seen",
+    "train_seconds": "seconds",
+    "val/loss": "val loss",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says, whatever the form it gets.
+
+    `how` tells how it was done, a fact and its words each; `runs` has a row for each run.
+    """
+
+    title: str
+    quick: bool
+    question: str
+    answer: list[str]
+    sections: list[Section]
+    how: dict[str, str]
+    rules: list[Rule]
+    runs: pd.DataFrame
+    command: str
+
+    @property
+    def picture(self) -> Section | None:
+        """The section whose figure stands at the top."""
+        return next((section for section in self.sections if section.figure), None)
+
+
+def write_report(results: Results, folder: Path) -> Report:
+    """Writes the report of what there is into the study's folder, and gives it.
+
+    Raises UserError where no run has finished, where runs are of different corpora or tokenizers,
+    and for a section that there is not.
+    """
+    from minitx.study.markdown import markdown
+    from minitx.study.page import page
+
+    report = compose(results)
+    pictures = {each.name: svg(each.figure) for each in report.sections if each.figure}
+    figures = folder / "figures"
+    for section in report.sections:
+        write_atomically(figures / f"{section.name}.csv", section.table.to_csv(index=False))
+        if section.comparisons is not None:
+            comparisons = section.comparisons.to_csv(index=False)
+            write_atomically(figures / f"{section.name}_comparisons.csv", comparisons)
+        if section.figure:
+            write_bytes_atomically(figures / f"{section.name}.png", png(section.figure))
+            write_atomically(figures / f"{section.name}.svg", pictures[section.name])
+    write_atomically(folder / "runs.csv", results.runs.to_csv(index=False))
+    write_atomically(folder / "report.html", page(report, pictures))
+    write_atomically(folder / "report.md", markdown(report))
+    return report
+
+
+def compose(results: Results) -> Report:
+    """All that the report says. Raises UserError as `write_report`."""
+    runs = results.runs
+    if runs.empty or not (runs["status"] == FINISHED).any():
+        raise UserError(
+            f"study={results.study.name} has no finished run yet, so there is nothing to report: "
+            "train it first, without report_only=true"
+        )
+    rules = check_rules(results)
+    sections = sections_of(results)
+    return Report(
+        title=f"{results.study.name} on {results.task}",
+        quick=results.preset == "quick",
+        question=results.study.question,
+        answer=[each for section in sections for each in section.sentences[: section.answers]],
+        sections=sections,
+        how=_how(results),
+        rules=rules,
+        runs=_runs(results),
+        command=results.command,
+    )
+
+
+def _how(results: Results) -> dict[str, str]:
+    study, runs = results.study, results.runs
+    trained = study.measures == "training"
+    facts = {
+        "task": results.task,
+        "preset": results.preset,
+        "arms": "; ".join(f"{arm}: {' '.join(words)}" for arm, words in study.arms.items()),
+        "grid": _axes(study.grid),
+        "sweep": _axes(study.sweep) if trained else "",
+        "settings": " ".join(study.settings),
+        "seeds": listed([str(seed) for seed in sorted(set(runs["seed"]))]),
+        "headline": f"{results.measure.words} on test" if trained else "",
+        "intervals": _intervals(results) if results.items else "",
+        "runs": f"{count(int((runs['status'] == FINISHED).sum()), 'run')} finished of {len(runs)}",
+        "time taken": _time(runs),
+        **results.facts,
+    }
+    return {name: words for name, words in facts.items() if words}
+
+
+def _axes(axes: dict[str, list[object]]) -> str:
+    return "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in axes.items())
+
+
+def _intervals(results: Results) -> str:
+    sizes = sorted({len(items) for items in results.items.values()})
+    items = listed([f"{size:,}" for size in sizes])
+    return (
+        "95%; over seeds Student's t for a mean and Welch's t for a difference; over test items a "
+        f"paired percentile bootstrap of {resamples_of(results.measure):,} resamples of {items} "
+        "items, which are taken as independent of each other"
+    )
+
+
+def _time(runs: pd.DataFrame) -> str:
+    """What all runs took, measured as they were done."""
+    for column, what in (("seconds", "training and measuring"), ("train_seconds", "training")):
+        if column in runs and runs[column].notna().any():
+            return f"{seconds(float(runs[column].sum()))} of {what}, the runs one after the other"
+    return ""
+
+
+def _runs(results: Results) -> pd.DataFrame:
+    """The table of runs: what each was, what came of it, and why not where nothing did."""
+    runs = results.runs
+    own = [*results.axes, *results.study.sweep, "seed", "status"]
+    table = runs[["arm", *(name for name in own if name in runs)]].copy()
+    table["counts"] = ["yes" if chosen else "sweep" for chosen in runs["chosen"]]
+    columns = ABOUT_RUNS | {results.metric: f"test {results.measure.words}"}
+    for column, name in columns.items():
+        if column in runs:
+            table[name] = runs[column]
+    if any(runs["reason"]):
+        table["reason"] = runs["reason"]
+    table["run"] = runs["key"]
+    return table
