@@ -27,11 +27,11 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     from minitx.study.collecting import collect
     from minitx.study.measuring import NEEDED_BY
 
-    definition = defined(asked)
+    definition = defined(asked, common_words(overrides))
     folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
     if (folder / NOTES).exists():
         read_notes(folder)  # refuses that of another version
-    planner = Planner(asked.task, definition, common_words(overrides))
+    planner = Planner(asked.task, definition)
     planner.check()
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)

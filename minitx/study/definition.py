@@ -1,6 +1,7 @@
 """A study as it was asked for: its question, its arms, its grid, with the preset put on it."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -32,8 +33,8 @@ class Point:
         return ", ".join([self.arm, *(f"{name}={value}" for name, value in self.at.items())])
 
 
-def defined(config: CompareConfig) -> StudyConfig:
-    """The study with its preset's values in place of its own.
+def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
+    """The study with its preset's values in place of its own, and `common` words for every run.
 
     Raises UserError for a study without arms or values, or a task that it does not suit.
     """
@@ -62,6 +63,7 @@ def defined(config: CompareConfig) -> StudyConfig:
             *study.settings,
             *preset.settings,
             *_words("task_settings", preset.task_settings.get(task, [])),
+            *common,
         ],
         dir=study.dir or f"studies/{study.name}_{task}_{config.preset}",
     )

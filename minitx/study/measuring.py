@@ -22,6 +22,7 @@ from minitx.inspection.reading import attention
 from minitx.run import Run, load
 from minitx.setups import open_setup
 from minitx.setups.base import Evaluation, Setup
+from minitx.setups.recall import RecallSetup
 from minitx.study.costs import latency_ms, operations_per_token
 from minitx.study.ledger import MEASURED, detail_file
 
@@ -139,11 +140,22 @@ def position_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
     ]
 
 
+def recall_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+    """For every query of test, how far back its key stood, and whether the model was right."""
+    assert isinstance(setup, RecallSetup)
+    answers = setup.answers(run.model, "test")
+    return [
+        {"distance": int(distance), "right": int(right)}
+        for distance, right in zip(answers.distance, answers.right, strict=True)
+    ]
+
+
 # What may be asked for beside the figures on test, a table each.
 DETAILS: dict[str, Callable[[Run, Setup, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,
+    "recall": recall_rows,
 }
 
 # Which of them a section of the report is drawn from.

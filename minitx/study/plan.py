@@ -28,13 +28,10 @@ def headline(task: TaskConfig) -> str:
 
 
 class Planner:
-    """Makes the runs of a study, all with the same corpus and, where arms match, the same size.
+    """Makes the runs of a study, all with the same corpus and, where arms match, the same size."""
 
-    `common` are words for all of them.
-    """
-
-    def __init__(self, task: TaskConfig, study: StudyConfig, common: list[str]) -> None:
-        self.task, self.study, self.common = task, study, common
+    def __init__(self, task: TaskConfig, study: StudyConfig) -> None:
+        self.task, self.study = task, study
         self._setups: dict[str, Setup] = {}
         self._sizes: dict[str, int] = {}
 
@@ -79,7 +76,6 @@ class Planner:
             f"task={self.task.name}",
             *self.study.arms[point.arm],
             *self.study.settings,
-            *self.common,
             *(f"{name}={_word(value)}" for name, value in (point.at | rate).items()),
             f"seed={seed}",
         ]

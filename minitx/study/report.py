@@ -154,7 +154,7 @@ def _runs(results: Results) -> pd.DataFrame:
     for column, name in columns.items():
         if column in runs:
             table[name] = runs[column]
+    table["run"] = runs["key"]
     if any(runs["reason"]):
         table["reason"] = runs["reason"]
-    table["run"] = runs["key"]
     return table

@@ -17,6 +17,7 @@ from minitx.study.words import count, listed, number
 
 TOLERANCE = 0.02  # share by which numbers of parameters may differ from what was asked for
 LEAST_SEEDS = 3
+VARY_DATA = ("data.", "task.", "model.context")  # what is made as long as the context, that too
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def check_corpus(results: Results) -> None:
 
 def _by_data(results: Results, runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Runs that learn from the same data, whatever else the grid varies."""
-    axes = [axis for axis in results.axes if axis.startswith(("data.", "task."))]
+    axes = [axis for axis in results.axes if axis.startswith(VARY_DATA)]
     if not axes:
         return [("", runs)]
     return [(str(point), group) for point, group in runs.groupby(axes, sort=False)]
@@ -103,7 +104,7 @@ def _sizes(arm: str, cells: list[Cell]) -> str:
 
 def _corpus(results: Results) -> Rule:
     """`check_corpus` has refused what would not keep it."""
-    several = any(axis.startswith(("data.", "task.")) for axis in results.axes)
+    several = any(axis.startswith(VARY_DATA) for axis in results.axes)
     where = ", at each point of the grid" if several else ""
     return Rule(
         "the same corpus and tokenizer",

@@ -19,6 +19,7 @@ from minitx.figures import (
     INK,
     LINE,
     MUTED,
+    PAPER,
     TEXT_SIZE,
     TITLE_SIZE,
     drawable,
@@ -27,6 +28,7 @@ from minitx.figures import (
     wrapped,
 )
 from minitx.items import Measure
+from minitx.study.statistics import Interval
 from minitx.study.words import SHARES, number
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
@@ -34,7 +36,8 @@ ORANGE, SKY, BLACK = "#e69f00", "#56b4e9", "#000000"
 
 # In inches: a panel, and what lies between two of them, for the numbers and the name of an axis.
 PANEL_WIDTH, PANEL_HEIGHT, BETWEEN = 4.6, 3.3, 0.85
-LEGEND_GAP, TITLE_GAP, ROW = 0.12, 0.14, 0.22
+NAME, LEGEND_GAP, TITLE_GAP, ROW = 0.42, 0.12, 0.14, 0.22  # above the panels
+KEY, LETTER = 0.75, 0.075  # of a legend: a line with its gaps, and a letter
 BAND = 0.16  # how opaque an interval is behind its line
 
 
@@ -113,6 +116,36 @@ def panels(
     return figure, made
 
 
+def draw_line(
+    axes: Axes,
+    style: Style,
+    across: Sequence[float],
+    values: Sequence[Interval],
+    *,
+    markersize: float = 6,
+) -> None:
+    """A line through the values, and behind it a band from end to end of their intervals."""
+    axes.fill_between(
+        across,
+        [each.low for each in values],
+        [each.high for each in values],
+        color=style.colour,
+        alpha=BAND,
+        linewidth=0,
+    )
+    axes.plot(
+        across,
+        [each.value for each in values],
+        color=style.colour,
+        linestyle=style.line,
+        linewidth=1.8,
+        marker=style.marker,
+        markersize=markersize,
+        markeredgecolor=PAPER,
+        markeredgewidth=0.5,
+    )
+
+
 def name_axes(axes: Axes, across: str, up: str) -> None:
     """What stands along the axes, with units; `up` lies flat on top, to be read without turning."""
     axes.set_xlabel(drawable(across), size=TEXT_SIZE, labelpad=6, **text_style())
@@ -122,7 +155,8 @@ def name_axes(axes: Axes, across: str, up: str) -> None:
 def finish(figure: Figure, title: str, names: Sequence[str] = ()) -> Figure:
     """Puts the title and a legend of arms above all panels, where they hide nothing."""
     width, height = figure.get_size_inches()
-    top = height + 0.42  # above the names of the axes
+    named = any(axes.get_title(loc="left") for axes in figure.axes)
+    top = height + (NAME if named else LEGEND_GAP)
     if names:
         own = styles(names)
         handles = [
@@ -137,7 +171,7 @@ def finish(figure: Figure, title: str, names: Sequence[str] = ()) -> Figure:
             )
             for name in names
         ]
-        columns = max(1, min(len(names), int(width / (0.75 + 0.085 * max(map(len, names))))))
+        columns = _columns(names, width)
         legend = figure.legend(
             handles=handles,
             loc="lower left",
@@ -163,6 +197,16 @@ def finish(figure: Figure, title: str, names: Sequence[str] = ()) -> Figure:
     return figure
 
 
+def _columns(names: Sequence[str], width: float) -> int:
+    """How many columns of a legend fit: each takes what its longest name does."""
+    for columns in range(len(names), 1, -1):
+        rows = -(-len(names) // columns)
+        groups = [names[start : start + rows] for start in range(0, len(names), rows)]
+        if sum(KEY + LETTER * max(map(len, group)) for group in groups) <= width:
+            return columns
+    return 1
+
+
 def scale_values(axis: Any, measure: Measure) -> None:
     """Percents along an axis of a measure that is a share."""
     if measure.name in SHARES:
@@ -185,8 +229,9 @@ def scale_steps(
 
 
 def geometric(values: Sequence[float]) -> bool:
-    """Whether they are read best on a logarithmic scale: above zero, from one to more than four."""
-    return min(values) > 0 and max(values) > 4 * min(values)
+    """Whether they are read best on a logarithmic scale: above zero, and the largest some times the
+    smallest."""
+    return min(values) > 0 and max(values) > 3 * min(values)
 
 
 def plain_numbers(axis: Any) -> None:

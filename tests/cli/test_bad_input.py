@@ -56,6 +56,18 @@ TRAINING = {
         ["task=tiny_shakespeare", "data.dir=/nowhere"],
         ["/nowhere/tiny_shakespeare/input.txt"],
     ),
+    "more pairs than fit": (
+        ["task=recall", "task.pairs=5"],
+        ["task.pairs=5", "model.context=20", "task.pairs=4"],
+    ),
+    "pairs that fit no longer": (["task=recall"], ["task.pairs=16", "set model.context=64"]),
+    "no pair": (["task=recall", "task.pairs=0"], ["task.pairs=0", "at least 1"]),
+    "pairs of no number": (["task=recall", "task.pairs=null"], ["task.pairs=16"]),
+    "pairs of another task": (["task.pairs=4"], ["task.pairs=4", "task=recall", "task=text"]),
+    "recall in tokens": (
+        ["task=recall", "data.batch_size=null", "data.batch_tokens=400"],
+        ["task=recall", "data.batch_size", "data.batch_tokens"],
+    ),
     "missing corpus": (["data.path=no.txt"], ["no.txt", "No such file"]),
     "corpus is a folder": (["data.path=folder"], ["folder", "directory"]),
     "empty corpus": (["data.path=empty.txt"], ["empty.txt", "empty"]),

@@ -21,6 +21,9 @@ BYTE = train_tokenizer("byte", 0, [])
 BPE = train_tokenizer("bpe", 300, [SPEECH * 5, "\n\n \n\n", "  \n \n\n"])
 
 
+WORDS = ["to", "be", "or"]
+
+
 def char_tokenizer(text: str) -> Tokenizer:
     return train_tokenizer("char", 0, [text])
 
@@ -76,6 +79,31 @@ def test_characters_are_numbered_in_code_point_order() -> None:
     tokenizer = char_tokenizer("b\na—é")
     assert tokenizer.encode("\nabé—") == [0, 1, 2, 3, 4]
     assert tokenizer.byte_lengths().tolist() == [1, 1, 1, 2, 3]
+
+
+@given(
+    words=st.lists(st.sampled_from(WORDS), min_size=1), space=st.sampled_from([" ", "\n", "\t "])
+)
+def test_words_come_back_with_a_blank_between(words: list[str], space: str) -> None:
+    tokenizer = module.word_tokenizer(WORDS)
+    ids = tokenizer.encode(f"{space}{space.join(words)}{space}")
+    assert ids == [WORDS.index(word) for word in words]
+    assert tokenizer.decode(ids) == " ".join(words)
+    assert "".join(tokenizer.decode_stream(ids)) == "".join(f" {word}" for word in words)
+    again = Tokenizer.from_json(tokenizer.to_json())
+    assert (again.kind, again.vocab_size, again.encode(" ".join(words))) == ("word", 3, ids)
+    library = tokenizers.Tokenizer.from_str(tokenizer.to_json())
+    assert library.encode(" ".join(words)).ids == ids
+    assert library.decode(ids) == " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("to bé to be", "'bé':"), ("  ", "without words"), ("", "without words")]
+)
+def test_an_unknown_word_is_named(text: str, named: str) -> None:
+    with pytest.raises(UserError, match=r"does not know .* 3 words") as error:
+        module.word_tokenizer(WORDS).encode(text)
+    assert named in str(error.value)
 
 
 @pytest.mark.parametrize("unknown", ["c", "\U0010ffff", "\0"])

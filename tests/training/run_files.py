@@ -19,14 +19,14 @@ def columns(folder):
 
 
 def rows(folder, *, timed=False):
-    """metrics.csv as {step: {metric: value}} without empty cells; speed only if `timed`."""
+    """metrics.csv as {step: {metric: value}} without empty cells; times only if `timed`."""
     with (folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     found = {
         int(row.pop("step")): {
             name: float(value)
             for name, value in row.items()
-            if value and (timed or name != "tokens_per_second")
+            if value and (timed or name not in TIMES)
         }
         for row in table
     }

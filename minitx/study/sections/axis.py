@@ -5,14 +5,13 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from minitx.figures import PAPER
 from minitx.study import comparison
 from minitx.study.cells import Cell, cells_of, lines_along, places
 from minitx.study.comparison import Comparison, Verdict, compare, resamples_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
-from minitx.study.style import BAND, finish, name_axes, panels, scale_steps, scale_values, styles
+from minitx.study.style import draw_line, finish, name_axes, panels, scale_steps, scale_values, styles
 from minitx.study.words import SHARE_OF_DATA, amount, axis_name, number
 
 
@@ -109,28 +108,10 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Cell]]) -> Figure
         style = own[name]
         along = [cell.on(axis) for cell in line]
         intervals = [mean_interval(cell.values(results.metric)) for cell in line]
-        axes.fill_between(
-            along,
-            [interval.low for interval in intervals],
-            [interval.high for interval in intervals],
-            color=style.colour,
-            alpha=BAND,
-            linewidth=0,
-        )
         for cell, place in zip(line, along, strict=True):
             values = cell.values(results.metric)
             axes.plot([place] * len(values), values, ".", color=style.colour, markersize=3.5)
-        axes.plot(
-            along,
-            [interval.value for interval in intervals],
-            color=style.colour,
-            linestyle=style.line,
-            marker=style.marker,
-            markersize=6.5,
-            markeredgecolor=PAPER,
-            markeredgewidth=0.5,
-            linewidth=1.8,
-        )
+        draw_line(axes, style, along, intervals)
     values = [cell.on(axis) for line in lines.values() for cell in line]
     scale_steps(axes.xaxis, values, partial(spell, axis))
     scale_values(axes.yaxis, results.measure)

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from minitx.study.cells import Cell, cells_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
-from minitx.study.statistics import mean_interval
-from minitx.study.style import BAND, finish, name_axes, panels, plain_numbers, scale_values, styles
+from minitx.study.statistics import Interval, mean_interval
+from minitx.study.style import draw_line, finish, name_axes, panels, plain_numbers, scale_values, styles
 from minitx.study.words import listed, plain, seconds
 
 MOST_LINES = 8
@@ -99,21 +99,8 @@ def _figure(results: Results, table: pd.DataFrame, metric: str) -> Figure:
     what = results.measure.words if metric.endswith(results.measure.name) else "loss (nats/token)"
     for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
         for name, line in table.groupby("arm", sort=False):
-            style = own[str(name)]
-            axes.fill_between(
-                *(line[column], line["low"], line["high"]),
-                color=style.colour,
-                alpha=BAND,
-                linewidth=0,
-            )
-            axes.plot(
-                *(line[column], line[metric]),
-                color=style.colour,
-                linestyle=style.line,
-                marker=style.marker,
-                markersize=4,
-                linewidth=1.7,
-            )
+            values = list(map(Interval, line[metric], line["low"], line["high"]))
+            draw_line(axes, own[str(name)], line[column], values, markersize=4.5)
         # The means decide what is shown, so that one wide band does not press them flat.
         low, high = table[metric].min(), table[metric].max()
         axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
