@@ -12,8 +12,12 @@ from minitx.composition import CONF, keys, options, type_name
 from minitx.config import MODELS
 
 INDENT = 34  # where the explanations begin
+LONGEST_DEFAULT = 80
 
-GROUPS = ("task", "model", "optimizer", "trainer", "logger", "experiment")
+GROUPS = {
+    "config": ("task", "model", "optimizer", "trainer", "logger", "experiment"),
+    "compare": ("study", "task", "optimizer", "trainer", "logger", "experiment"),
+}
 
 EXAMPLES = {
     "config": """\
@@ -67,6 +71,16 @@ Measure a trained model with each of its heads switched off.
   python scripts/head_importance.py run=runs/...
   python scripts/head_importance.py run=runs/... prune=8
 """,
+    "compare": """\
+Answer a question with a grid of runs: train what is missing, and write a report of it.
+
+  python scripts/compare.py study=architectures             attention beside recurrence, in minutes
+  python scripts/compare.py study=architectures task=cmudict preset=full
+  python scripts/compare.py study=heads report_only=true    draw the report again
+  python scripts/compare.py study=distance task=recall      who remembers how far back
+  python scripts/compare.py study=mixer model.dim=64        a key of scripts/train.py, for all runs
+  python scripts/compare.py study=heads hydra/launcher=joblib hydra.launcher.n_jobs=2
+""",
     "explain": """\
 Follow one head of attention through its four steps, with every number.
 
@@ -83,9 +97,9 @@ def help_text(config_name: str, schema: type) -> str:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose(config_name)
     lines = [EXAMPLES[config_name]]
-    if config_name == "config":
+    if config_name in GROUPS:
         lines.append("Choices (group=name):")
-        for group in GROUPS:
+        for group in GROUPS[config_name]:
             line = f"  {group:<11} {', '.join(options(group))}"
             lines += textwrap.wrap(line, width=100, subsequent_indent=" " * 14)
         lines.append("")
@@ -108,6 +122,8 @@ def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
 
 def _entry(name: str, field: dataclasses.Field[Any], default: Any) -> list[str]:
     value = json.dumps(default) if default is None or isinstance(default, bool) else str(default)
+    if len(value) > LONGEST_DEFAULT:
+        value = "..."  # as in conf/study/*.yaml
     value = value.replace("\n", "\\n")
     choices = field.metadata.get("choices")
     about = field.metadata["help"]

@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Summary:
         clock: Clock,
         trainer: L.Trainer,
     ) -> None:
+        _forget_peak()
         self.path = folder / SUMMARY
         self.clock, self.trainer = clock, trainer
         parameters, non_embedding = count_parameters(model)
@@ -83,6 +85,12 @@ def _git_commit() -> str | None:
     except FileNotFoundError:  # git is not installed
         return None
     return answer.stdout.strip() or None
+
+
+def _forget_peak() -> None:
+    """Lets the peak begin anew, where the system can: several runs may share a process."""
+    with suppress(OSError):  # Linux has it
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _peak_memory() -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from minitx.composition import CONF, register_schemas, to_typed
 from minitx.config import (
+    CompareConfig,
     Config,
     EvaluateConfig,
     ExplainConfig,
@@ -29,6 +30,7 @@ SCRIPTS = {
     "explain": ("explain", ExplainConfig),
     "inspect_attention": ("inspect", InspectConfig),
     "head_importance": ("importance", ImportanceConfig),
+    "compare": ("compare", CompareConfig),
 }
 
 

@@ -45,9 +45,17 @@ def formulas_of(attention: Attention, head: int) -> Formulas:
     distance = "" if slope is None else f" - {brief(slope)} |i - j|"
     return Formulas(
         (f"q = {_prepared(attention, q)}", f"k = {_prepared(attention, k)}", f"v = {v}"),
-        f"s = q k^T / sqrt({attention.head_dim}){distance}",
+        f"s = q k^T{divisor(attention)}{distance}",
         tuple(_notes(attention, head)),
     )
+
+
+def divisor(attention: Attention) -> str:
+    """What the products of queries and keys are divided by; nothing where they are left as is."""
+    if isinstance(attention, MultiHeadAttention):
+        return f" / sqrt({attention.head_dim})" if attention.scaled else ""
+    additive = isinstance(attention, AdditiveAttention)  # which multiplies no queries and keys
+    return "" if additive else f" / sqrt({attention.key.out_features})"
 
 
 def _recurrent(attention: RecurrentAttention) -> Formulas:
@@ -56,7 +64,7 @@ def _recurrent(attention: RecurrentAttention) -> Formulas:
         learned = "u: a learned vector (Bahdanau et al. 2015)."
         projections = ("q = h Wq", "k = m Wk + bk", "v = m")
         return Formulas(projections, "s = u . tanh(q + k)", (states, learned))
-    scores = f"s = q k^T / sqrt({attention.key.out_features})"
+    scores = f"s = q k^T{divisor(attention)}"
     return Formulas(("q = h", "k = m Wk + bk", "v = m"), scores, (states,))
 
 
@@ -75,6 +83,8 @@ def _notes(attention: MultiHeadAttention, head: int) -> Iterator[str]:
         yield "x: what this attention reads, a row a token of the output; m: the encoder's output."
     if _has_norm(attention):
         yield "rmsnorm: queries and keys are normalised before the product, and shown so."
+    if not attention.scaled:
+        yield "The scores of this model are not scaled: no product is divided by sqrt(D)."
     if _is_rotary(attention):
         yield (
             "R: rotary positions turn pairs of features by an angle that grows with the position; "
@@ -130,7 +140,7 @@ def worked_out(
         product = _sum_of_products(q, steps.keys[head, key])
         slope = _slope(attention, head)
         distance = "" if slope is None else f" - {brief(slope)}*{abs(query - key)}"
-        score = f"s{at} = ({product}) / sqrt({len(q)}){distance} = {brief(scores[key])}"
+        score = f"s{at} = ({product}){divisor(attention)}{distance} = {brief(scores[key])}"
     powers = _sum([f"e^{_factor(scores[i])}" for i in attended])
     weight = f"w{at} = e^{_factor(scores[key])} / ({powers}) = {brief(weights[key])}"
     values, outputs = steps.values[head, :, 0], steps.outputs[head, query]

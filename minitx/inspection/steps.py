@@ -1,7 +1,7 @@
 """The four steps of attention, as a module of `minitx.nn` took them.
 
     q, k, v    queries, keys, values
-    s          scaled scores
+    s          scores, scaled where the attention scales them
     w          weights
     y          outputs
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from minitx.inspection.capture import Attention
-from minitx.inspection.formulas import formulas_of, worked_out
+from minitx.inspection.formulas import divisor, formulas_of, worked_out
 from minitx.inspection.steps import Steps
 from minitx.inspection.tables import Step, Table
 from minitx.nn.attention import MultiHeadAttention
@@ -65,7 +65,7 @@ def four_steps(
             projected,
         ),
         Step(
-            "2. Scaled scores",
+            "2. Scaled scores" if divisor(attention) else "2. Scores",
             [formulas.scores],
             [between("s", steps.scores, head) for head in heads],
             scores,

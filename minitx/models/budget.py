@@ -36,7 +36,7 @@ def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig
         low, high = (middle, high) if at(middle) < parameters else (low, middle)
     closest = min(low, high, key=lambda multiple: abs(at(multiple) - parameters))
     fitted = dataclasses.replace(config, dim=closest * step)
-    if isinstance(fitted, TransformerConfig) and fitted.ff_dim is None:
+    if isinstance(fitted, TransformerConfig) and fitted.feedforward and fitted.ff_dim is None:
         fitted = _adjust_feed_forward(fitted, build, parameters)
     found = _count(fitted, build)
     if abs(found - parameters) > TOLERANCE * parameters:

@@ -60,7 +60,7 @@ def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: i
     model = Seq2Seq(
         source,
         target,
-        _backbone(config, causal=False),
+        _backbone(config, causal=False, attended=True),
         _decoder(config),
         config.context,
         tied=config.tied,
@@ -98,15 +98,23 @@ def _refuse(config: ModelConfig, kind: str, needless: tuple[str, ...]) -> None:
     """Raises ValueError where one of these keys asks for something: it would be ignored."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in needless and value not in (field.default, False):
+        # What is off where nothing is the default asks for nothing.
+        if field.name in needless and value != field.default and (value or field.default):
             raise ValueError(f"model.{field.name}={value}: {kind} has no use for it, leave it out")
 
 
-def _backbone(config: ModelConfig, *, causal: bool) -> Stack | RecurrentStack:
-    """What reads one sequence: an encoder, or with `causal` a language model."""
+def _backbone(
+    config: ModelConfig, *, causal: bool, attended: bool = False
+) -> Stack | RecurrentStack:
+    """What reads one sequence: an encoder, perhaps `attended`, or a `causal` language model."""
     if isinstance(config, TransformerConfig):
         if config.mixer != "attention":
-            _refuse(config, f"model.mixer={config.mixer}", ("window",))
+            needless = ("window",) if attended else ("window", "scaled")
+            _refuse(config, f"model.mixer={config.mixer}", needless)
+        if config.mixer == "none" and not config.residual:
+            raise ValueError("model.mixer=none gives zeros, so model.residual=false leaves nothing")
+        if not config.feedforward:
+            _refuse(config, "model.feedforward=false", ("ff_dim", "gated"))
         return transformer_stack(config, causal=causal)
     if isinstance(config, RecurrentConfig):
         return RecurrentStack(
@@ -172,21 +180,26 @@ def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = 
         Block(
             config.dim,
             mixer(),
-            FeedForward(
-                config.dim,
-                config.ff_dim or 4 * config.dim,
-                config.activation,
-                gated=config.gated,
-                bias=config.bias,
-            ),
+            _feed_forward(config) if config.feedforward else None,
             _cross_attention(config) if cross else None,
             norm=config.norm,
             norm_order=config.norm_order,
             dropout=config.dropout,
+            residual=config.residual,
         )
         for _ in range(config.layers)
     ]
     return Stack(blocks, NORMS[config.norm](config.dim) if config.norm_order == "pre" else None)
+
+
+def _feed_forward(config: TransformerConfig) -> FeedForward:
+    return FeedForward(
+        config.dim,
+        config.ff_dim or 4 * config.dim,
+        config.activation,
+        gated=config.gated,
+        bias=config.bias,
+    )
 
 
 def _cross_attention(config: TransformerConfig) -> CrossAttention:
@@ -196,6 +209,7 @@ def _cross_attention(config: TransformerConfig) -> CrossAttention:
         config.kv_heads,
         bias=config.bias,
         qk_norm=config.qk_norm,
+        scaled=config.scaled,
     )
 
 
@@ -223,4 +237,5 @@ def _mixer_factory(config: TransformerConfig, causal: bool) -> Callable[[], nn.M
         position=position,
         bias=config.bias,
         qk_norm=config.qk_norm,
+        scaled=config.scaled,
     )

@@ -44,15 +44,19 @@ def attend(
     allowed: Tensor | None = None,
     bias: Tensor | None = None,
     dropout: float = 0.0,
+    scaled: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Scaled dot-product attention, every step in the open.
 
     q (B, H, Q, D); k, v (B, H, K, D); allowed bool and bias float, broadcast to (B, H, Q, K).
     Returns the outputs (B, H, Q, D) and the weights (B, H, Q, K), whose rows sum to one over what
-    is allowed. A query that may attend to nothing gets zeros, and finite gradients.
-    Source: Vaswani et al. 2017, equation 1.
+    is allowed. A query that may attend to nothing gets zeros, and finite gradients. Without
+    `scaled`, scores are the plain products, whose variance grows with D.
+    Source: Vaswani et al. 2017, equation 1 and footnote 4.
     """
-    scores = q @ k.mT / math.sqrt(q.size(-1))  # (B, H, Q, K)
+    scores = q @ k.mT  # (B, H, Q, K)
+    if scaled:
+        scores = scores / math.sqrt(q.size(-1))
     if bias is not None:
         scores = scores + bias
     weights = masked_softmax(scores, allowed)
@@ -66,6 +70,7 @@ def attend_fused(
     allowed: Tensor | None = None,
     bias: Tensor | None = None,
     dropout: float = 0.0,
+    scaled: bool = True,
     causal: bool = False,
 ) -> Tensor:
     """The outputs of `attend` from torch's fused kernel, which never stores the weights.
@@ -79,7 +84,11 @@ def attend_fused(
         if allowed is not None:
             mask = mask.masked_fill(~allowed, -math.inf)
     return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal
+        *(q, k, v),
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=causal,
+        scale=None if scaled else 1.0,  # None is 1 / sqrt(D)
     )
 
 
@@ -96,7 +105,7 @@ class MultiHeadAttention(nn.Module):
 
     `kv_heads` < `heads` lets groups of query heads share keys and values (Ainslie et al. 2023).
     `qk_norm` normalises each head's queries and keys before the product, which bounds the scores
-    (Henry et al. 2020; here with RMSNorm).
+    (Henry et al. 2020; here with RMSNorm). `scaled=False` leaves out the division by sqrt(D).
 
     `on_weights` is the capture switch. While it is None, the fused kernel runs; set it to a
     function and the explicit path runs instead and hands it the weights (B, H, Q, K).
@@ -113,13 +122,14 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         dropout: float = 0.0,
         qk_norm: bool = False,
+        scaled: bool = True,
     ) -> None:
         super().__init__()
         kv_heads = heads if kv_heads is None else kv_heads
         check_divides("heads", heads, "dim", dim)
         check_divides("kv_heads", kv_heads, "heads", heads)
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, dim // heads
-        self.dropout = dropout
+        self.dropout, self.scaled = dropout, scaled
         self.query = nn.Linear(dim, dim, bias)
         self.key = nn.Linear(dim, kv_heads * self.head_dim, bias)
         self.value = nn.Linear(dim, kv_heads * self.head_dim, bias)
@@ -152,11 +162,11 @@ class MultiHeadAttention(nn.Module):
             v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
         dropout = self.dropout if self.training else 0.0
         if self.on_weights is None:
-            y = attend_fused(q, k, v, allowed, bias, dropout, causal)
+            y = attend_fused(q, k, v, allowed, bias, dropout, self.scaled, causal)
         else:
             if causal:
                 allowed = masks.causal(q.size(-2), k.size(-2), q.device)
-            y, weights = attend(q, k, v, allowed, bias, dropout)
+            y, weights = attend(q, k, v, allowed, bias, dropout, self.scaled)
             self.on_weights(weights)
         return self.output(_join(y))
 
@@ -180,8 +190,11 @@ class SelfAttention(MultiHeadAttention):
         bias: bool = True,
         dropout: float = 0.0,
         qk_norm: bool = False,
+        scaled: bool = True,
     ) -> None:
-        super().__init__(dim, heads, kv_heads, bias=bias, dropout=dropout, qk_norm=qk_norm)
+        super().__init__(
+            dim, heads, kv_heads, bias=bias, dropout=dropout, qk_norm=qk_norm, scaled=scaled
+        )
         if window is not None and window < 1:
             raise ValueError(f"window={window}: a query sees at least itself, so window >= 1")
         self.causal, self.window, self.position = causal, window, position

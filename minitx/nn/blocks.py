@@ -8,6 +8,7 @@ with x and y (B, T, C), padding bool (B, T), True = a real token, and a state of
 keys and values of attention, the hidden state of a recurrence.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -26,14 +27,18 @@ class Residual(nn.Module):
 
     post (Vaswani et al. 2017, section 3.1):  x = norm(x + dropout(sublayer(x)))
     pre  (Xiong et al. 2020):                 x = x + dropout(sublayer(norm(x)))
+
+    Without `residual` the sum is left out: x is then only what the sublayer gives.
     """
 
-    def __init__(self, dim: int, norm: str, norm_order: str, dropout: float) -> None:
+    def __init__(
+        self, dim: int, norm: str, norm_order: str, dropout: float, residual: bool = True
+    ) -> None:
         super().__init__()
         if norm_order not in ("pre", "post"):
             raise ValueError(f"norm_order={norm_order!r}: it may be 'pre' or 'post'")
         self.norm = NORMS[norm](dim)
-        self.pre = norm_order == "pre"
+        self.pre, self.residual = norm_order == "pre", residual
         self.dropout = nn.Dropout(dropout)
 
     def enter(self, x: Tensor) -> Tensor:
@@ -42,7 +47,8 @@ class Residual(nn.Module):
 
     def leave(self, x: Tensor, y: Tensor) -> Tensor:
         """The stream x with the sublayer's output y added: (B, T, C) each."""
-        x = x + self.dropout(y)
+        y = self.dropout(y)
+        x = x + y if self.residual else y
         return x if self.pre else self.norm(x)
 
 
@@ -54,7 +60,7 @@ class BlockState(NamedTuple):
 
 
 class Block(nn.Module):
-    """x -> mixer -> [cross-attention ->] feed-forward -> x, each around a residual connection.
+    """x -> mixer -> [cross-attention ->] [feed-forward ->] x, each with a residual connection.
 
     Without `cross` this is the encoder's block, and that of a decoder-only model; with it, the
     decoder's (Vaswani et al. 2017, figure 1).
@@ -64,18 +70,20 @@ class Block(nn.Module):
         self,
         dim: int,
         mixer: nn.Module,
-        feed_forward: FeedForward,
+        feed_forward: FeedForward | None,
         cross: CrossAttention | None = None,
         *,
         norm: str = "layernorm",
         norm_order: str = "pre",
         dropout: float = 0.0,
+        residual: bool = True,
     ) -> None:
         super().__init__()
         self.mixer, self.cross, self.feed_forward = mixer, cross, feed_forward
-        self.mixer_residual = Residual(dim, norm, norm_order, dropout)
-        self.cross_residual = Residual(dim, norm, norm_order, dropout) if cross else None
-        self.feed_forward_residual = Residual(dim, norm, norm_order, dropout)
+        around = partial(Residual, dim, norm, norm_order, dropout, residual)
+        self.mixer_residual = around()
+        self.cross_residual = around() if cross else None
+        self.feed_forward_residual = around() if feed_forward else None
 
     def forward(
         self,
@@ -93,8 +101,10 @@ class Block(nn.Module):
             entering = self.cross_residual.enter(x)
             y, cross_state = self.cross(entering, memory, memory_padding, cross_state)
             x = self.cross_residual.leave(x, y)
-        y = self.feed_forward(self.feed_forward_residual.enter(x))
-        return self.feed_forward_residual.leave(x, y), BlockState(mixer_state, cross_state)
+        if self.feed_forward is not None and self.feed_forward_residual is not None:
+            y = self.feed_forward(self.feed_forward_residual.enter(x))
+            x = self.feed_forward_residual.leave(x, y)
+        return x, BlockState(mixer_state, cross_state)
 
 
 class Stack(nn.Module):

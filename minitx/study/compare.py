@@ -26,8 +26,10 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     """
     from minitx.study.collecting import collect
     from minitx.study.measuring import NEEDED_BY
+    from minitx.study.sections import check_names
 
     definition = defined(asked, common_words(overrides))
+    check_names(definition.sections)
     folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
     if (folder / NOTES).exists():
         read_notes(folder)  # refuses that of another version
@@ -63,14 +65,22 @@ def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
 
     definition = defined(asked)
     folder = study_folder(definition)
+    launched: list[str] = []
+
+    def counted(keys: Sequence[str]) -> None:
+        launched.extend(keys)
+        launch(keys)
+
     if asked.report_only:
         results = open_study(folder, definition.runs)
     else:
-        results = study(asked, overrides, launch)
-    from minitx.study.report import write_report  # matplotlib takes its time, and threads
-    from minitx.study.telling import tell
+        results = study(asked, overrides, counted)
+    from minitx.study.report import write_report  # matplotlib takes its time
+    from minitx.study.telling import publish, tell
 
     write_report(results, folder)
+    if launched:
+        publish(results, folder, asked.logger)
     tell(results, folder)
 
 

@@ -27,6 +27,9 @@ from minitx.study.statistics import (
 from minitx.study.words import against, between, count, listed, size_of_change
 
 
+MOST_ARMS = 5  # of which every two are compared
+
+
 class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
@@ -79,7 +82,7 @@ class Comparison:
 
     def _claim(self, better: str, worse: str) -> str:
         if self.verdict is Verdict.ONE_SEED:
-            return f"In these runs {better} did better than {worse}, which is not shown for other seeds"
+            return f"{better} did better than {worse} in these runs, not shown for other seeds"
         if self.verdict is Verdict.NOT_SHOWN:
             return f"No difference is shown between {better} and {worse}"
         return f"{better} is better than {worse}"
@@ -100,17 +103,19 @@ class Comparison:
             items, seeds = -items, -seeds
         one, other = (len(cell.finished) for cell in (self.first, self.second))
         over = f"{count(one, 'seed')} each" if one == other else f"{one} and {count(other, 'seed')}"
-        return "95% interval " + (
-            f"over test items {between(self.measure, items)}, " if items.known else ""
-        ) + (f"over {over} {between(self.measure, seeds)}" if seeds.known else f"{over}")
+        return (
+            "95% interval "
+            + (f"over test items {between(self.measure, items)}, " if items.known else "")
+            + (f"over {over} {between(self.measure, seeds)}" if seeds.known else f"{over}")
+        )
 
     def _left_out(self) -> str:
         """Which seeds are not in it."""
-        parts = [
-            f"{len(cell.runs) - len(cell.finished)} of {count(len(cell.runs), 'seed')} of {cell.name}"
-            for cell in (self.first, self.second)
-            if len(cell.finished) < len(cell.runs)
-        ]
+        parts = []
+        for cell in (self.first, self.second):
+            planned, finished = len(cell.runs), len(cell.finished)
+            if finished < planned:
+                parts.append(f"{planned - finished} of {count(planned, 'seed')} of {cell.name}")
         return f"; left out, as they failed or are missing: {listed(parts)}" if parts else ""
 
     def _not_compared(self, names: tuple[str, str]) -> str:
@@ -167,15 +172,20 @@ def compare(results: Results, pairs: Iterable[tuple[Cell, Cell]]) -> list[Compar
     ]
 
 
-def all_pairs(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
-    """Cells of different arms at the same point, those with the study's first arm first."""
-    first = cells[0].arm if cells else ""
+def pairs_of(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
+    """Which cells are to be compared: all arms at the same point, those with the first arm first.
+
+    Of many arms each is compared with the study's first one alone.
+    """
+    arms = list(dict.fromkeys(cell.arm for cell in cells))
     pairs = [
         (one, other)
         for one, other in combinations(cells, 2)
         if one.arm != other.arm and one.point == other.point
     ]
-    return sorted(pairs, key=lambda pair: pair[0].arm != first)
+    if len(arms) > MOST_ARMS:
+        return [pair for pair in pairs if pair[0].arm == arms[0]]
+    return sorted(pairs, key=lambda pair: pair[0].arm != arms[0])
 
 
 def table(comparisons: list[Comparison]) -> pd.DataFrame:

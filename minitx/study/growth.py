@@ -24,7 +24,8 @@ def exponent(lengths: Sequence[float], costs: Sequence[float]) -> Interval:
     slope, freedom = float(fit.slope), len(lengths) - 2
     if freedom < 1:
         return Interval(slope)
-    half = float(t.ppf((1 + LEVEL) / 2, freedom) * fit.stderr)
+    error = np.nan_to_num(fit.stderr)  # of equal costs it is not a number, and should be 0
+    half = float(t.ppf((1 + LEVEL) / 2, freedom) * error)
     return Interval(slope, slope - half, slope + half)
 
 

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from minitx.study.report import MOST_ROWS, Report
+from minitx.study.report import MOST_ROWS, Report, tables_of
 from minitx.study.sections import Section
 from minitx.study.tables import shown
 
@@ -31,14 +31,13 @@ def markdown(report: Report) -> str:
 
 
 def _section(section: Section, pictured: bool) -> list[str]:
+    """A part of the report; without the picture and the answers that stand at its top already."""
     parts = [f"## {_text(section.title)}"]
     if pictured and section.figure:
         parts.append(_picture(section))
-    if section.sentences:
-        parts.append(_items(section.sentences))
-    parts.append(_data(section.table, section.name))
-    if section.comparisons is not None:
-        parts.append(_data(section.comparisons, f"{section.name}_comparisons"))
+    if sentences := section.sentences[0 if pictured else section.answers :]:
+        parts.append(_items(sentences))
+    parts += [_data(table, file) for file, table in tables_of(section).items()]
     if section.note:
         parts.append(f"*{_text(section.note)}*")
     return parts
@@ -48,10 +47,9 @@ def _picture(section: Section) -> str:
     return f"![{_text(section.title)}](figures/{section.name}.png)"
 
 
-def _data(table: pd.DataFrame, name: str) -> str:
-    file = f"figures/{name}.csv"
+def _data(table: pd.DataFrame, file: str) -> str:
     if len(table) > MOST_ROWS:
-        return f"The figure's data: [{file}]({file}), {len(table):,} rows."
+        return f"Its figures: [{file}]({file}), {len(table):,} rows."
     return _table(table)
 
 

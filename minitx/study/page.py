@@ -13,7 +13,7 @@ from importlib.resources import files
 import pandas as pd
 
 from minitx.study.markdown import QUICK
-from minitx.study.report import MOST_ROWS, Report
+from minitx.study.report import MOST_ROWS, Report, tables_of
 from minitx.study.sections import Section
 from minitx.study.tables import shown
 
@@ -47,13 +47,14 @@ def _body(report: Report, pictures: Mapping[str, str]) -> Iterable[str]:
         yield _picture(report.picture, pictures)
     for section in report.sections:
         yield f"<h2>{escape(section.title)}</h2>"
-        if section.figure and section is not report.picture:
+        at_top = section is report.picture
+        if section.figure and not at_top:
             yield _picture(section, pictures)
-        if section.sentences:
-            yield _items(section.sentences)
-        yield _data(section.table, "The figures", section.name)
-        if section.comparisons is not None:
-            yield _data(section.comparisons, "The comparisons", f"{section.name}_comparisons")
+        if sentences := section.sentences[section.answers if at_top else 0 :]:
+            yield _items(sentences)
+        names = ["figures", *section.more]
+        for name, (file, table) in zip(names, tables_of(section).items(), strict=True):
+            yield _data(table, f"The {name}", file)
         if section.note:
             yield f'<p class="note">{escape(section.note)}</p>'
     yield "<h2>How it was done</h2><dl>"
@@ -80,9 +81,8 @@ def _picture(section: Section, pictures: Mapping[str, str]) -> str:
     return f'<figure><img src="data:image/svg+xml;base64,{drawn}" alt="{words}"></figure>'
 
 
-def _data(table: pd.DataFrame, what: str, name: str) -> str:
+def _data(table: pd.DataFrame, what: str, file: str) -> str:
     """A table to be opened; of a long one where it lies."""
-    file = f"figures/{name}.csv"
     if len(table) > MOST_ROWS:
         link = f'<a href="{escape(file)}">{escape(file)}</a>'
         return f'<p class="note">{what}: {link}, {len(table):,} rows.</p>'

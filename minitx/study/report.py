@@ -1,8 +1,8 @@
 """A study's report: what stands in it, and its files.
 
-    report.md, report.html   the same, to be read where code is read, and in a browser
-    runs.csv                 every run of the plan, with all its figures
-    figures/<section>.png, .svg, .csv; <section>_comparisons.csv
+report.md, report.html   the same, to be read where code is read, and in a browser
+runs.csv                 every run of the plan, with all its figures
+figures/              <section>.png and .svg, the figure's data as .csv, and further tables
 """
 
 from dataclasses import dataclass
@@ -66,10 +66,8 @@ def write_report(results: Results, folder: Path) -> Report:
     pictures = {each.name: svg(each.figure) for each in report.sections if each.figure}
     figures = folder / "figures"
     for section in report.sections:
-        write_atomically(figures / f"{section.name}.csv", section.table.to_csv(index=False))
-        if section.comparisons is not None:
-            comparisons = section.comparisons.to_csv(index=False)
-            write_atomically(figures / f"{section.name}_comparisons.csv", comparisons)
+        for name, table in tables_of(section).items():
+            write_atomically(folder / name, table.to_csv(index=False))
         if section.figure:
             write_bytes_atomically(figures / f"{section.name}.png", png(section.figure))
             write_atomically(figures / f"{section.name}.svg", pictures[section.name])
@@ -77,6 +75,15 @@ def write_report(results: Results, folder: Path) -> Report:
     write_atomically(folder / "report.html", page(report, pictures))
     write_atomically(folder / "report.md", markdown(report))
     return report
+
+
+def tables_of(section: Section) -> dict[str, pd.DataFrame]:
+    """The tables of a section by the names of their files, the figure's data first."""
+    more = {
+        f"{section.name}_{name}".replace(" ", "_"): table for name, table in section.more.items()
+    }
+    tables = {section.name: section.table} | more
+    return {f"figures/{name}.csv": table for name, table in tables.items()}
 
 
 def compose(results: Results) -> Report:

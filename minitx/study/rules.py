@@ -79,8 +79,10 @@ def _size(results: Results) -> Rule:
         apart.append(abs(size / first - 1))
     arms = dict.fromkeys(cell.arm for cell in cells)
     counts = [_sizes(arm, [cell for cell in cells if cell.arm == arm]) for arm in arms]
-    whose = f"the {results.study.parameters:,} asked for" if results.study.parameters else (
-        f"those of {cells[0].arm}"
+    whose = (
+        f"the {results.study.parameters:,} asked for"
+        if results.study.parameters
+        else (f"those of {cells[0].arm}")
     )
     return Rule(
         name,

@@ -65,13 +65,13 @@ ALL = (
 
 # Attention is what a Transformer mixes with: they never stand in one figure.
 KNOWN = {
-    **{"transformer": ALL[0], "attention": ALL[0]},
-    **{"lstm": ALL[1], "lstm_none": ALL[1]},
-    **{"gru": ALL[2], "gru_none": ALL[2]},
-    **{"rnn": ALL[3], "rnn_none": ALL[3]},
-    **{"lstm_additive": ALL[4], "gru_additive": ALL[4], "rnn_additive": ALL[4]},
-    **{"average": ALL[4], "lstm_dot": ALL[5], "gru_dot": ALL[5], "rnn_dot": ALL[5]},
-    **{"none": ALL[6]},
+    **dict.fromkeys(("transformer", "attention"), ALL[0]),
+    **dict.fromkeys(("lstm", "lstm_none"), ALL[1]),
+    **dict.fromkeys(("gru", "gru_none"), ALL[2]),
+    **dict.fromkeys(("rnn", "rnn_none"), ALL[3]),
+    **dict.fromkeys(("lstm_additive", "gru_additive", "rnn_additive", "average"), ALL[4]),
+    **dict.fromkeys(("lstm_dot", "gru_dot", "rnn_dot"), ALL[5]),
+    **dict.fromkeys(("none",), ALL[6]),
 }
 
 
@@ -213,9 +213,7 @@ def scale_values(axis: Any, measure: Measure) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
 
 
-def scale_steps(
-    axis: Any, values: Sequence[float], spell: Callable[[float], str] = number
-) -> None:
+def scale_steps(axis: Any, values: Sequence[float], spell: Callable[[float], str] = number) -> None:
     """Marks the values that were tried, evenly apart where they grow by factors.
 
     `axis` is axes.xaxis or axes.yaxis.
@@ -240,7 +238,7 @@ def plain_numbers(axis: Any) -> None:
 
 
 def short(value: float) -> str:
-    """"1.5M", "20k", "300"."""
+    """ "1.5M", "20k", "300"."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:.4g}{letter}"

@@ -56,5 +56,6 @@ def _column(values: list[Any]) -> list[str]:
         while decimals and all(round(v, decimals - 1) == v for v in known):
             decimals -= 1
     return [
-        signed(f"{value:,.{decimals}f}") if isfinite(value) else UNKNOWN for value in map(float, values)
+        signed(f"{value:,.{decimals}f}") if isfinite(value) else UNKNOWN
+        for value in map(float, values)
     ]

@@ -1,9 +1,10 @@
-"""What a person reads when a study is done."""
+"""What a person reads when a study is done: in the terminal, and in W&B."""
 
 from pathlib import Path
 
 from rich.console import Console
 
+from minitx.config import LoggerConfig
 from minitx.study.results import FINISHED, Results
 from minitx.study.sections import sections_of
 
@@ -24,3 +25,25 @@ def tell(results: Results, folder: Path) -> None:
     console.print("The report:", highlight=False)
     for name in ("report.html", "report.md", "runs.csv"):
         console.print(f"  {folder / name}", highlight=False, soft_wrap=True, markup=False)
+
+
+def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
+    """Puts the report beside the study's runs in W&B: the table of runs, and the figures.
+
+    It is a run of its own in their group; nothing is done where another tracker was asked for.
+    """
+    if logger.name != "wandb":
+        return
+    import wandb
+
+    with wandb.init(
+        project=logger.project,
+        group=logger.group or folder.name,
+        name="report",
+        dir=folder,
+        mode="online" if logger.mode == "online" else "offline",
+        settings=wandb.Settings(silent=True),
+    ) as run:
+        run.log({"runs": wandb.Table(dataframe=results.runs)})
+        for picture in sorted((folder / "figures").glob("*.png")):
+            run.log({picture.stem: wandb.Image(str(picture))})

@@ -44,7 +44,9 @@ def plain(measure: Measure, value: float) -> str:
     """A figure as precisely as it is known: "2.145", "24.3%"; BLEU to a tenth of a point."""
     if isnan(value):
         return UNKNOWN
-    return signed(f"{100 * value:.1f}%" if measure.name in SHARES else f"{value:.{_decimals(measure)}f}")
+    return signed(
+        f"{100 * value:.1f}%" if measure.name in SHARES else f"{value:.{_decimals(measure)}f}"
+    )
 
 
 def change(measure: Measure, value: float) -> str:
@@ -97,12 +99,12 @@ def seconds(value: float) -> str:
 
 
 def count(n: int, one: str, several: str | None = None) -> str:
-    """"1 seed", "3 seeds"."""
+    """ "1 seed", "3 seeds"."""
     return f"{n:,} {one if n == 1 else several or one + 's'}"
 
 
 def listed(parts: Sequence[str]) -> str:
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     parts = list(parts)
     if len(parts) < 2:
         return "".join(parts)

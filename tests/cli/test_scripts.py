@@ -16,6 +16,7 @@ from minitx import evaluation
 from minitx.composition import keys, options
 from minitx.config import (
     MODELS,
+    CompareConfig,
     Config,
     EvaluateConfig,
     ExplainConfig,
@@ -38,6 +39,7 @@ SCHEMAS = {
     "explain": ExplainConfig,
     "inspect_attention": InspectConfig,
     "head_importance": ImportanceConfig,
+    "compare": CompareConfig,
 }
 
 
@@ -65,7 +67,7 @@ def test_help_lists_every_key_and_does_not_wait_for_torch(name):
         for key, field in keys(SCHEMAS[name], model):
             assert f"{key}" in answer.stdout
             assert field.metadata["help"].split()[0] in answer.stdout
-    for group in GROUPS if name == "train" else ():
+    for group in GROUPS.get({"train": "config"}.get(name, name), ()):
         for option in options(group):
             assert option in answer.stdout
     assert max(map(len, answer.stdout.splitlines())) <= 100

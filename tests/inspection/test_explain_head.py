@@ -24,6 +24,7 @@ RUNS = {
     "language model": (TEXTS, transformer()),
     "language model, rotary, normed": (TEXTS, transformer(position="rotary", qk_norm=True)),
     "language model, alibi, window": (TEXTS, transformer(position="alibi", window=3)),
+    "language model, unscaled": (TEXTS, transformer(scaled=False)),
     "classifier": (LABELLED, transformer()),
     "pairs": (PAIRS, transformer(kv_heads=2, bias=False)),
     "pairs, additive": (PAIRS, lstm(attention="additive")),
@@ -117,6 +118,10 @@ def test_formulas_say_what_the_model_has():
     said, formulas = notes("language model, alibi, window", head=1)
     assert formulas[1] == ["s = q k^T / sqrt(2) - 0.0625 |i - j|"]  # 2^(-8 * 2 / 4)
     assert "3 or more away" in said
+
+    said, formulas = notes("language model, unscaled")
+    assert formulas[1] == ["s = q k^T"]
+    assert "not scaled" in said
 
     said, formulas = notes("pairs", part="cross", head=1)
     assert formulas[0] == ("q = x Wq", "k = m Wk", "v = m Wv")

@@ -29,6 +29,7 @@ KINDS = {
     "one key for all": {"kv_heads": 1, "causal": True},
     "normed": {"qk_norm": True, "position": Rotary(HEAD_DIM, T)},
     "dropout": {"dropout": 0.5},
+    "unscaled": {"causal": True, "scaled": False},
 }
 
 
@@ -50,6 +51,10 @@ def bias_of(kind):
     return -slopes[:, None, None] * distance * isinstance(KINDS[kind].get("position"), ALiBi)
 
 
+def scale_of(kind):
+    return 1.0 if kind == "unscaled" else 1 / math.sqrt(HEAD_DIM)
+
+
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -59,7 +64,7 @@ def test_each_step_follows_from_the_one_before(kind):
     steps = steps_of(attention, lambda: attention(x))
     seen = seen_by(kind).expand(HEADS, T, T)
     assert torch.equal(steps.allowed, seen)
-    scores = steps.queries @ steps.keys.mT / math.sqrt(HEAD_DIM) + bias_of(kind)
+    scores = scale_of(kind) * steps.queries @ steps.keys.mT + bias_of(kind)
     torch.testing.assert_close(steps.scores[seen], scores[seen])
     weights = steps.scores.masked_fill(~seen, -math.inf).softmax(dim=-1)
     torch.testing.assert_close(steps.weights, weights)
@@ -72,10 +77,10 @@ def test_outputs_are_those_of_torch_and_of_the_fused_path(kind):
     steps = steps_of(attention, lambda: attention(x))
     mask = bias_of(kind).masked_fill(~seen_by(kind), -math.inf)
     parts = steps.queries, steps.keys, steps.values
-    torch.testing.assert_close(
-        F.scaled_dot_product_attention(*(part[None] for part in parts), attn_mask=mask[None])[0],
-        steps.outputs,
+    expected = F.scaled_dot_product_attention(
+        *(part[None] for part in parts), attn_mask=mask[None], scale=scale_of(kind)
     )
+    torch.testing.assert_close(expected[0], steps.outputs)
     y, _ = attention(x)
     joined = torch.cat(list(steps.outputs), dim=-1)  # (T, DIM)
     torch.testing.assert_close(attention.output(joined), y[0], atol=1e-5, rtol=1e-5)

@@ -21,6 +21,10 @@ CONFIGS = {
     "window": TransformerConfig(**SMALL, window=2),
     "kv_heads": TransformerConfig(**SMALL, kv_heads=2),
     "post": TransformerConfig(**SMALL, norm_order="post"),
+    "unscaled": TransformerConfig(**SMALL, scaled=False),
+    # Its cross-attention has scores, whatever the mixer.
+    "unscaled, lstm as mixer": TransformerConfig(**SMALL, mixer="lstm", scaled=False),
+    "no feed-forward": TransformerConfig(**SMALL, feedforward=False),
     "modern": TransformerConfig(
         **SMALL, position="rotary", norm="rmsnorm", qk_norm=True, gated=True, bias=False
     ),

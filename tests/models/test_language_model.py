@@ -34,6 +34,9 @@ CONFIGS = {
     "window, alibi": TransformerConfig(**SMALL, window=3, position="alibi"),
     "kv_heads": TransformerConfig(**SMALL, kv_heads=2, position="rotary"),
     "post": TransformerConfig(**SMALL, norm_order="post"),
+    "unscaled": TransformerConfig(**SMALL, scaled=False),
+    "no residual": TransformerConfig(**SMALL, residual=False),
+    "no feed-forward": TransformerConfig(**SMALL, feedforward=False),
     "modern": TransformerConfig(
         **SMALL,
         position="rotary",
@@ -187,6 +190,9 @@ def test_tied_embeddings_are_one_parameter(kind, tied):
         (TransformerConfig(**SMALL, bias=False), 1760 - 144),
         # Half the key/value heads: 2 * 2 * (4 * 8 + 4) fewer.
         (TransformerConfig(**SMALL, kv_heads=2), 1760 - 144),
+        # Without the feed-forward its norm goes too.
+        (TransformerConfig(**SMALL, feedforward=False), 1760 - 2 * (552 + 16)),
+        (TransformerConfig(**SMALL, scaled=False, residual=False), 1760),
         # A gate is a third matrix of the feed-forward.
         (TransformerConfig(**SMALL, gated=True), 1760 + 2 * (8 * 32 + 32)),
         # Average keeps values and output of attention, half of it.
@@ -280,6 +286,21 @@ def test_what_no_language_model_has_is_refused(needless):
     ((key, value),) = needless.items()
     with pytest.raises(ValueError, match=rf"model\.{key}={value}: a language model has no use"):
         language_model(RecurrentConfig(**SMALL, **needless), VOCAB)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"mixer": "lstm", "scaled": False}, "scaled=False: model.mixer=lstm has no use for it"),
+        ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm has no use for it"),
+        ({"feedforward": False, "ff_dim": 9}, "ff_dim=9: model.feedforward=false has no use"),
+        ({"feedforward": False, "gated": True}, "gated=True: model.feedforward=false has no use"),
+        ({"mixer": "none", "residual": False}, "model.residual=false leaves nothing"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(config, message):
+    with pytest.raises(ValueError, match=message):
+        language_model(TransformerConfig(**SMALL, **config), VOCAB)
 
 
 def test_one_direction_may_be_said_aloud():

@@ -91,8 +91,14 @@ def test_cross_attention_is_torchs(size, queries, padded, explicit):
 
 
 @examples
-@given(size=sizes, queries=st.integers(1, 7), masked=st.booleans(), biased=st.booleans())
-def test_attend_is_torchs_scaled_dot_product_attention(size, queries, masked, biased):
+@given(
+    size=sizes,
+    queries=st.integers(1, 7),
+    masked=st.booleans(),
+    biased=st.booleans(),
+    scaled=st.booleans(),
+)
+def test_attend_is_torchs_scaled_dot_product_attention(size, queries, masked, biased, scaled):
     batch, keys, heads, head_dim = size.values()
     q = torch.randn(batch, heads, queries, head_dim, dtype=torch.float64)
     k, v = torch.randn(2, batch, heads, keys, head_dim, dtype=torch.float64)
@@ -103,11 +109,13 @@ def test_attend_is_torchs_scaled_dot_product_attention(size, queries, masked, bi
         mask = mask + bias
     if masked:
         mask = mask.masked_fill(~allowed, -torch.inf)
-    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    # Queries that are sqrt(D) longer undo the division.
+    longer = q if scaled else q * head_dim**0.5
+    expected = F.scaled_dot_product_attention(longer, k, v, attn_mask=mask)
 
-    y, weights = attend(q, k, v, allowed, bias)
+    y, weights = attend(q, k, v, allowed, bias, scaled=scaled)
     torch.testing.assert_close(y, expected)  # float64: to 1e-7
-    torch.testing.assert_close(attend_fused(q, k, v, allowed, bias), expected)
+    torch.testing.assert_close(attend_fused(q, k, v, allowed, bias, scaled=scaled), expected)
     has_key = (mask > -torch.inf).any(dim=-1)
     torch.testing.assert_close(weights.sum(dim=-1), has_key.double())
 

@@ -142,6 +142,36 @@ def test_dropout_acts_on_what_a_sublayer_adds(norm_order):
     assert_close(block(x)[0], x if norm_order == "pre" else normalise(normalise(x)))
 
 
+@norm_orders
+def test_without_a_residual_what_a_sublayer_gives_is_all_there_is(norm_order):
+    parts = SelfAttention(DIM, HEADS), FeedForward(DIM, FF_DIM), CrossAttention(DIM, HEADS)
+    block = randomise(Block(DIM, *parts, norm_order=norm_order, residual=False))
+    x, memory = torch.randn(BATCH, TIME, DIM), torch.randn(BATCH, TIME, DIM)
+    norms = [
+        residual.norm
+        for residual in (block.mixer_residual, block.cross_residual, block.feed_forward_residual)
+    ]
+    sublayers = (
+        lambda x: block.mixer(x)[0],
+        lambda x: block.cross(x, memory)[0],
+        block.feed_forward,
+    )
+    expected = x
+    for norm, sublayer in zip(norms, sublayers, strict=True):
+        expected = sublayer(norm(expected)) if norm_order == "pre" else norm(sublayer(expected))
+    assert_close(block(x, memory=memory)[0], expected)
+
+
+@norm_orders
+def test_without_a_feed_forward_the_mixer_is_the_only_sublayer(norm_order):
+    block = randomise(Block(DIM, SelfAttention(DIM, HEADS), None, norm_order=norm_order))
+    x, norm = torch.randn(BATCH, TIME, DIM), block.mixer_residual.norm
+    pre = norm_order == "pre"
+    expected = x + block.mixer(norm(x))[0] if pre else norm(x + block.mixer(x)[0])
+    assert_close(block(x)[0], expected)
+    assert not any("feed_forward" in name for name, _ in block.named_parameters())
+
+
 def test_an_unknown_norm_order_is_refused():
     with pytest.raises(ValueError, match=r"norm_order='before'.*'pre' or 'post'"):
         our_block("gelu", "before", causal=False)

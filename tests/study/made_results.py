@@ -25,6 +25,7 @@ def made(
     rates=RATES,
     best_rate=0.01,
     preset="full",
+    draw=0,
     details=lambda arm, point, seed: {},
 ):
     """A study whose arms have these headline figures: {arm: level} or {arm: point -> level}.
@@ -33,7 +34,7 @@ def made(
     for all arms, so that only a paired bootstrap sees small differences.
     """
     grid = grid or {}
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(draw)
     hardness = draw.gamma(4, 0.25, ITEMS)  # of the items, with mean 1
     rows, curves, items, found = [], [], {}, {}
     for arm, point in product(levels, product(*grid.values())):
@@ -69,7 +70,7 @@ def made(
             if chosen:
                 wholes = np.full(ITEMS, 64.0)
                 noise = draw.normal(0, 0.02, ITEMS)
-                parts = _parts(measure, value, hardness, noise, wholes, draw)
+                parts = _parts(measure, value, hardness, noise, wholes)
                 items[key] = np.stack([parts, wholes], axis=1)
                 row |= {
                     f"test/{measure}": MEASURES[measure].of(items[key]),
@@ -112,12 +113,11 @@ def made(
     )
 
 
-def _parts(measure, value, hardness, noise, wholes, draw):
+def _parts(measure, value, hardness, noise, wholes):
     """What items add, so that their score is about `value`."""
     if measure == "bits_per_byte":
         value = value * np.log(2)
-    parts = value * (hardness / hardness.mean() + noise - noise.mean()) * wholes
-    return parts
+    return value * (hardness / hardness.mean() + noise - noise.mean()) * wholes
 
 
 def failing(results, arm, seeds, reason="the loss is not a number", status="failed"):

@@ -83,6 +83,13 @@ def test_without_a_free_feed_forward_it_fits_or_the_nearest_is_named(config, ff_
         assert replace(fitted, dim=config.dim) == config
 
 
+def test_without_a_feed_forward_the_width_alone_is_solved():
+    config = TransformerConfig(layers=2, heads=1, feedforward=False)
+    fitted = fit_width(config, build, 300_000)
+    assert built(fitted) == pytest.approx(300_000, rel=0.02)
+    assert fitted.ff_dim is None
+
+
 def test_steps_too_coarse_are_explained():
     config = TransformerConfig(layers=1, heads=64, ff_dim=8)
     with pytest.raises(ValueError, match=r"budget.parameters=50,000: .* steps are 64"):

@@ -4,7 +4,7 @@ A section is made from `Results` alone, so that a report can be drawn again at a
 where the study has nothing for it to show.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -22,8 +22,8 @@ class Section:
 
     `name` is that of its files, `table` the figure's data, under column names that people can read.
     Every sentence follows from the tables; the first `answers` of them stand at the top of the
-    report as well. `comparisons` is a second table, of the pairs that were compared. `note` says
-    how to read the figure, and what it does not show.
+    report as well. `more` holds further tables by their names, as "comparisons". `note` says how to
+    read the figure, and what it does not show.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Section:
     figure: Figure | None = None
     sentences: list[str] = field(default_factory=list)
     answers: int = 0
-    comparisons: pd.DataFrame | None = None
+    more: dict[str, pd.DataFrame] = field(default_factory=dict)
     note: str = ""
 
 
@@ -55,12 +55,9 @@ SECTIONS: dict[str, Callable[[Results], Section | None]] = {
 }
 
 
-def sections_of(results: Results) -> list[Section]:
-    """The sections that the study names, in its order, without those that have nothing to show.
-
-    Raises UserError for a name that no section has.
-    """
-    for name in results.study.sections:
+def check_names(names: Sequence[str]) -> None:
+    """Raises UserError for a name that no section has."""
+    for name in names:
         if name not in SECTIONS:
             hint = nearest(name, list(SECTIONS))
             raise UserError(
@@ -68,5 +65,13 @@ def sections_of(results: Results) -> list[Section]:
                 + ", ".join(SECTIONS)
                 + (f": did you mean {hint}?" if hint else "")
             )
+
+
+def sections_of(results: Results) -> list[Section]:
+    """The sections that the study names, in its order, without those that have nothing to show.
+
+    Raises UserError for a name that no section has.
+    """
+    check_names(results.study.sections)
     made = (SECTIONS[name](results) for name in results.study.sections)
     return [section for section in made if section is not None]

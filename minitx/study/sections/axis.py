@@ -11,7 +11,15 @@ from minitx.study.comparison import Comparison, Verdict, compare, resamples_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
-from minitx.study.style import draw_line, finish, name_axes, panels, scale_steps, scale_values, styles
+from minitx.study.style import (
+    draw_line,
+    finish,
+    name_axes,
+    panels,
+    scale_steps,
+    scale_values,
+    styles,
+)
 from minitx.study.words import SHARE_OF_DATA, amount, axis_name, number
 
 
@@ -36,11 +44,11 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, axis, lines),
         sentences=sentences,
         answers=len(sentences),
-        comparisons=comparison.table(every),
+        more={"comparisons": comparison.table(every)},
         note=(
-            f"On test, by {axis_name(axis)}. Points: means over seeds; bands: 95% intervals (t). Each "
-            "point is compared with the first of its line: a paired bootstrap over test items "
-            f"({resamples_of(results.measure):,} resamples) and Welch's t over seeds."
+            f"On test, by {axis_name(axis)}. Points: means over seeds; bands: 95% intervals (t). "
+            "Each point is compared with the first of its line: a paired bootstrap over test "
+            f"items ({resamples_of(results.measure):,} resamples) and Welch's t over seeds."
         ),
     )
 
@@ -112,8 +120,8 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Cell]]) -> Figure
             values = cell.values(results.metric)
             axes.plot([place] * len(values), values, ".", color=style.colour, markersize=3.5)
         draw_line(axes, style, along, intervals)
-    values = [cell.on(axis) for line in lines.values() for cell in line]
-    scale_steps(axes.xaxis, values, partial(spell, axis))
+    tried = [cell.on(axis) for line in lines.values() for cell in line]
+    scale_steps(axes.xaxis, tried, partial(spell, axis))
     scale_values(axes.yaxis, results.measure)
     way = "lower" if results.measure.lower_is_better else "higher"
     name_axes(axes, axis_name(axis), f"{results.measure.words} on test ({way} is better)")

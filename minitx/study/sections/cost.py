@@ -36,9 +36,10 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, cells),
         sentences=_sentences(table),
         note=(
-            "Means over seeds. Operations: floating-point operations of a forward pass. Latency: one "
-            "token generated, batch of one. Peak memory: the largest that the process had, what "
-            "Python and its libraries take included. Times are as measured while the study ran."
+            "Means over seeds. Operations: floating-point operations of a forward pass. "
+            "Latency: one token generated, batch of one. Peak memory: the largest that the "
+            "process had, what Python and its libraries take included. Times are as measured "
+            "while the study ran."
         ),
     )
 
@@ -66,7 +67,8 @@ def _sentences(table: pd.DataFrame) -> list[str]:
         if column not in table or np.isnan(first[column]):
             continue
         others = [
-            f"{row['arm']} {number(_digits(row[column]))} ({row[column] / first[column]:.2f} times that)"
+            f"{row['arm']} {number(_digits(row[column]))} ({row[column] / first[column]:.2f} "
+            "times that)"
             for _, row in table.iloc[1:].iterrows()
             if not np.isnan(row[column])
         ]

@@ -30,13 +30,13 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, pairs),
         sentences=[pair.sentence() for pair in pairs],
         answers=len(pairs),
-        comparisons=pd.DataFrame([pair.row() for pair in pairs]),
+        more={"crossings": pd.DataFrame([pair.row() for pair in pairs])},
         note=(
-            "Above zero the first of the two is ahead on test; bands: 95% intervals over seeds (Welch's "
-            f"t). Between shares that were tried, the lead is taken as a straight line over the "
-            f"logarithm of the share. The crossing's interval is a bootstrap over seeds ({RESAMPLES:,} "
-            "resamples, which draw the seeds of each point anew): with a few seeds it comes out too "
-            "narrow, and it does not know what lies between the shares."
+            "Above zero the first of the two is ahead on test; bands: 95% intervals over seeds "
+            "(Welch's t). Between shares that were tried, the lead is taken as a straight line "
+            "over the logarithm of the share. The crossing's interval is a bootstrap over seeds "
+            f"({RESAMPLES:,} resamples, which draw the seeds of each point anew): with a few "
+            "seeds it comes out too narrow, and it does not know what lies between the shares."
         ),
     )
 
@@ -52,7 +52,9 @@ class _Pair:
         self.names = names
         self.shares = [float(one.on(SHARE_OF_DATA)) for one, _ in cells]
         sign = -1 if results.measure.lower_is_better else 1
-        values = [(sign * a.values(results.metric), sign * b.values(results.metric)) for a, b in cells]
+        values = [
+            (sign * a.values(results.metric), sign * b.values(results.metric)) for a, b in cells
+        ]
         self.leads = [difference_interval(*each) for each in values]
         self.seeds = min(len(side) for each in values for side in each)
         means = np.array([lead.value for lead in self.leads])
@@ -104,7 +106,11 @@ class _Pair:
         ahead, behind = (one, other) if self.leads[-1].value > 0 else (other, one)
         reach = f"from {_percent(self.shares[0])} to {_percent(self.shares[-1])} of the data"
         if np.isnan(self.crossing.value):
-            maybe = f"; {self.crossed:.0%} of the resamples of the seeds cross" if self.seeds > 1 else ""
+            maybe = (
+                f"; {self.crossed:.0%} of the resamples of the seeds cross"
+                if self.seeds > 1
+                else ""
+            )
             return (
                 f"There is no crossing in this range: {ahead} has the better mean than {behind} at "
                 f"every share {reach}{maybe}."
@@ -131,8 +137,7 @@ def last_crossing(shares: list[float], leads: np.ndarray) -> np.ndarray:
     for left in range(len(shares) - 1):
         before, after = leads[:, left], leads[:, left + 1]
         crosses = (before > 0) != (after > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            part = before / (before - after)
+        part = before / np.where(crosses, before - after, np.inf)  # 0 to 1
         found = np.exp(places[left] + part * (places[left + 1] - places[left]))
         crossing = np.where(crosses, found, crossing)
     return crossing
@@ -155,9 +160,9 @@ def _percent(share: float) -> str:
 
 def _figure(results: Results, pairs: list[_Pair]) -> Figure:
     figure, [axes] = panels(width=5.6)
-    names = [f"{pair.names[0]} over {pair.names[1]}" for pair in pairs]
     # A line for each arm that the first one is compared with, in that arm's style.
-    own = styles(pair.names[1] for pair in pairs)
+    others = [pair.names[1] for pair in pairs]
+    own = styles(others)
     shares = 100 if results.measure.name in SHARES else 1
     axes.axhline(0, color=MUTED, linewidth=1)
     for pair in pairs:
@@ -183,10 +188,10 @@ def _figure(results: Results, pairs: list[_Pair]) -> Figure:
             )
     scale_steps(axes.xaxis, pairs[0].shares, _percent)
     unit = "percentage points" if shares == 100 else results.measure.words
-    second = pairs[0].names[1] if len(pairs) == 1 else "the others"
+    second = others[0] if len(pairs) == 1 else "..."
     name_axes(axes, axis_name(SHARE_OF_DATA), f"lead of {pairs[0].names[0]} over {second} ({unit})")
     return finish(
         figure,
         f"{results.study.name} on {results.task}: who is ahead",
-        names if len(names) > 1 else [],
+        others if len(others) > 1 else [],
     )

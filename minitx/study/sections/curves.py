@@ -8,7 +8,15 @@ from minitx.study.cells import Cell, cells_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import Interval, mean_interval
-from minitx.study.style import draw_line, finish, name_axes, panels, plain_numbers, scale_values, styles
+from minitx.study.style import (
+    draw_line,
+    finish,
+    name_axes,
+    panels,
+    plain_numbers,
+    scale_values,
+    styles,
+)
 from minitx.study.words import listed, plain, seconds
 
 MOST_LINES = 8
@@ -40,9 +48,9 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, table, metric),
         sentences=_sentences(results, table, metric),
         note=(
-            "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), where "
-            "there are two seeds or more. Seconds are those of training alone, on the machine below, "
-            f"with whatever else it did at the time.{left_out}"
+            "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), "
+            "where there are two seeds or more. Seconds are those of training alone, on the "
+            f"machine below, with whatever else it did at the time.{left_out}"
         ),
     )
 
@@ -70,7 +78,7 @@ def _of_cell(results: Results, cell: Cell, metric: str) -> pd.DataFrame:
 
 def _sentences(results: Results, table: pd.DataFrame, metric: str) -> list[str]:
     """Where the arms are after as many tokens as all have seen, and after as many seconds."""
-    lines = {name: line for name, line in table.groupby("arm", sort=False)}
+    lines = dict(iter(table.groupby("arm", sort=False)))
     if len(lines) < 2:
         return []
     sentences = []
@@ -84,7 +92,9 @@ def _sentences(results: Results, table: pd.DataFrame, metric: str) -> list[str]:
             for name, line in lines.items()
         ]
         what = results.measure.words if metric.endswith(results.measure.name) else "loss"
-        reached = "that all of them have seen" if column == TOKENS else "that the fastest of them took"
+        reached = (
+            "that all of them have seen" if column == TOKENS else "that the fastest of them took"
+        )
         sentences.append(
             f"After {spell(shared)}, {reached}, {what} on val was: {listed(values)} (means over "
             "seeds, between validations along a straight line)."

@@ -41,12 +41,12 @@ def section(results: Results) -> Section | None:
             else [f"{cell.name}: {_listed(found[cell.name])}." for cell in cells]
         ),
         note=(
-            "Means over all heads of a model, then over seeds; bands: 95% intervals over seeds (t). "
-            "Entropy: of the weights of a query, 0 where it looks at one token alone. Distance: the "
-            "total variation between the weights of two heads of a layer, 0 for the same and 1 for "
-            "heads that never look at the same token. Heads that can go: the least important ones, "
-            "switched off one after the other until the loss on a part of val is more than "
-            f"{TOLERATED:.0%} worse (Michel et al. 2019, section 4)."
+            "Means over all heads of a model, then over seeds; bands: 95% intervals over seeds "
+            "(t). Entropy: of the weights of a query, 0 where it looks at one token alone. "
+            "Distance: the total variation between the weights of two heads of a layer, 0 for "
+            "the same and 1 for heads that never look at the same token. Heads that can go: the "
+            "least important ones, switched off one after the other until the loss on a part of "
+            f"val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4)."
         ),
     )
 
@@ -85,7 +85,11 @@ def _table(cells: list[Cell], found: Found) -> pd.DataFrame:
         row: dict[str, object] = {"arm": cell.name}
         for name in MEASURES:
             interval = found[cell.name].get(name, Interval(np.nan))
-            row |= {name: interval.value, f"{name}: low": interval.low, f"{name}: high": interval.high}
+            row |= {
+                name: interval.value,
+                f"{name}: low": interval.low,
+                f"{name}: high": interval.high,
+            }
         rows.append(row | {"seeds": len(cell.finished)})
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
@@ -103,16 +107,16 @@ def _changes(arm: str, line: list[Cell], found: Found) -> str:
 
 
 def _listed(measures: dict[str, Interval]) -> str:
-    return "; ".join(f"{name} {_spelt(name, interval.value)}" for name, interval in measures.items())
+    return "; ".join(
+        f"{name} {_spelt(name, interval.value)}" for name, interval in measures.items()
+    )
 
 
 def _spelt(measure: str, value: float) -> str:
     return f"{value:.0%}" if measure == PRUNABLE else f"{value:.2f}"
 
 
-def _figure(
-    results: Results, axis: str, lines: dict[str, list[Cell]], found: Found
-) -> Figure:
+def _figure(results: Results, axis: str, lines: dict[str, list[Cell]], found: Found) -> Figure:
     figure, each = panels(len(MEASURES), width=3.1, height=2.7)
     own = styles(lines)
     for axes, name in zip(each, MEASURES, strict=True):

@@ -1,5 +1,7 @@
 """How good each arm is on test, and which of two is better."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 from minitx.figures import INK, MUTED, PAPER, TEXT_SIZE, drawable, text_style
 from minitx.study import comparison
 from minitx.study.cells import Cell, cells_of, places
-from minitx.study.comparison import Comparison, Verdict, all_pairs, compare, resamples_of
+from minitx.study.comparison import Comparison, Verdict, pairs_of, compare, resamples_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
@@ -15,15 +17,22 @@ from minitx.study.style import finish, name_axes, panels, scale_values, styles
 from minitx.study.words import amount, count
 
 ROW, LEAST = 0.34, 1.0  # inches: of an arm in the figure, and of the figure
-MOST_IN_WORDS = 8  # comparisons; the others are in the table
+MOST_IN_WORDS = 12  # comparisons at the points of a grid; the others are in their table
 
 
 def section(results: Results) -> Section | None:
-    cells = cells_of(results)
+    every = cells_of(results)
+    # What is compared stands together: all arms at one point of the grid.
+    cells = [
+        cell
+        for point in dict.fromkeys(c.point for c in every)
+        for cell in every
+        if cell.point == point
+    ]
     if not any(len(cell.values(results.metric)) for cell in cells):
         return None
-    comparisons = compare(results, all_pairs(cells))
-    verdicts = _sentences(results, comparisons)
+    comparisons = compare(results, pairs_of(cells))
+    verdicts, details = _verdicts(results, comparisons)
     unfinished = [
         f"No run of {cell.name} finished." for cell in cells if not len(cell.values(results.metric))
     ]
@@ -33,12 +42,12 @@ def section(results: Results) -> Section | None:
         title="How good they are",
         table=_table(results, cells),
         figure=_figure(results, cells),
-        sentences=[*verdicts, *([] if verdicts else [_span(results, cells)]), *unfinished],
-        answers=len(verdicts) if len(verdicts) <= MOST_IN_WORDS else 1,
-        comparisons=comparison.table(comparisons) if comparisons else None,
+        sentences=[*(verdicts or [_span(results, cells)]), *details, *unfinished],
+        answers=len(verdicts),
+        more={"comparisons": comparison.table(comparisons)} if comparisons else {},
         note=(
-            f"On test, {direction} is better. Rings: single seeds. Dot and line: their mean with its "
-            "95% interval (Student's t); no line where there is one seed."
+            f"On test, {direction} is better. Rings: single seeds. Dot and line: their mean with "
+            "its 95% interval (Student's t); no line where there is one seed."
             + _on_comparisons(results, comparisons)
         ),
     )
@@ -51,7 +60,7 @@ def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
         interval = mean_interval(values)
         rows.append(
             {"arm": cell.arm}
-            | {axis: value for axis, value in zip(cell.axes, cell.point, strict=True)}
+            | dict(zip(cell.axes, cell.point, strict=True))
             | {
                 f"{results.measure.words}, mean": interval.value,
                 "low": interval.low,
@@ -64,17 +73,20 @@ def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _sentences(results: Results, comparisons: list[Comparison]) -> list[str]:
-    """One for each pair; of a grid first how often which was better."""
+def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str], list[str]]:
+    """A sentence for each pair; of a grid first where which is better, and then each point's."""
     if not results.axes:
-        return [each.sentence() for each in comparisons[:MOST_IN_WORDS]]
-    sentences = []
-    for pair in dict.fromkeys((each.first.arm, each.second.arm) for each in comparisons):
-        along = [each for each in comparisons if (each.first.arm, each.second.arm) == pair]
-        sentences.append(_summary(pair, along))
-        if len(comparisons) <= MOST_IN_WORDS:
-            sentences += [f"With {each.first.place}: {each.sentence(*pair)}" for each in along]
-    return sentences
+        return [each.sentence() for each in comparisons], []
+    along: dict[tuple[str, str], list[Comparison]] = {}
+    for each in comparisons:
+        along.setdefault((each.first.arm, each.second.arm), []).append(each)
+    points = [
+        f"With {each.first.place}: {each.sentence(*pair)}"
+        for pair, found in along.items()
+        for each in found
+    ]
+    summaries = [_summary(pair, found) for pair, found in along.items()]
+    return summaries, points if len(points) <= MOST_IN_WORDS else []
 
 
 def _summary(pair: tuple[str, str], along: list[Comparison]) -> str:
@@ -103,8 +115,10 @@ def _span(results: Results, cells: list[Cell]) -> str:
         f"{count(len(cell.finished), 'seed')})"
         for cell in ends
     ]
-    return f"On test the means reach from {' to '.join(parts)}." if len(parts) > 1 else (
-        f"On test: {parts[0]}."
+    return (
+        f"On test the means reach from {' to '.join(parts)}."
+        if len(parts) > 1
+        else (f"On test: {parts[0]}.")
     )
 
 
@@ -112,8 +126,8 @@ def _on_comparisons(results: Results, comparisons: list[Comparison]) -> str:
     if not comparisons:
         return ""
     several = (
-        f" With {len(comparisons)} comparisons at 95% each, one in twenty may mislead: the intervals "
-        "are not widened for their number."
+        f" The intervals are not widened for the number of comparisons ({len(comparisons)}), so "
+        "that some may leave out zero by chance."
         if len(comparisons) > 1
         else ""
     )
@@ -147,8 +161,12 @@ def _figure(results: Results, cells: list[Cell]) -> Figure:
                 linewidth=2.2,
                 solid_capstyle="butt",
             )
-        ring = {"markerfacecolor": PAPER, "markeredgecolor": style.colour, "markeredgewidth": 1.2}
-        below = np.full(len(values), row + 0.24 if len(values) > 1 else row)
+        ring: dict[str, Any] = {
+            "markerfacecolor": PAPER,
+            "markeredgecolor": style.colour,
+            "markeredgewidth": 1.2,
+        }
+        below = np.full(len(values), row + 0.32 if len(values) > 1 else row)
         axes.plot(values, below, "o", markersize=4, clip_on=False, **ring)
         axes.plot(
             *(interval.value, row, style.marker),

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -13,10 +12,11 @@ from minitx.study.sections import Section
 from minitx.study.sections.axis import spell
 from minitx.study.statistics import Interval, mean_interval, share_interval
 from minitx.study.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.words import at, count, number
+from minitx.study.words import at, count, listed, number
 
 PAIRS = "task.pairs"
 LEVELS = (0.99, 0.9)  # of accuracy, below which an arm is said to fall
+STRETCHES = 8  # of distances
 
 
 def section(results: Results) -> Section | None:
@@ -40,12 +40,12 @@ def section(results: Results) -> Section | None:
             *(_ends(cell, table) for cell in cells if cell.on(PAIRS) == pairs),
         ],
         answers=len(lines),
-        comparisons=_by_pairs(cells, accuracies),
+        more={"by pairs": _by_pairs(cells, accuracies)},
         note=(
-            "Left: accuracy on the queries of test by the number of pairs; bands: 95% intervals over "
-            "seeds (t). Right: by how far back the key stood, in tokens, with the number of pairs at "
-            "which the arms lie farthest apart; bands: Wilson's 95% intervals over the queries of all "
-            "seeds, as if these were independent of each other."
+            "Left: accuracy on the queries of test by the number of pairs; bands: 95% intervals "
+            "over seeds (t). Right: by how far back the key stood, in tokens, with the number "
+            "of pairs at which the arms lie farthest apart; bands: Wilson's 95% intervals over "
+            "the queries of all seeds, as if these were independent of each other."
         ),
     )
 
@@ -73,16 +73,17 @@ def _most_apart(cells: list[Cell], answers: dict[str, pd.DataFrame]) -> int:
 
 
 def _by_distance(cell: Cell, answers: pd.DataFrame) -> pd.DataFrame:
-    """A row for each doubling of the distance: 1, 2 to 3, 4 to 7, ... tokens."""
+    """A row for each stretch of distances, all with about as many queries."""
     rows = []
-    for power, queries in answers.groupby(np.log2(answers["distance"]).astype(int)):
+    stretches = pd.qcut(answers["distance"], STRETCHES, duplicates="drop")
+    for _, queries in answers.groupby(stretches, observed=True):
         share = share_interval(int(queries["right"].sum()), len(queries))
         rows.append(
             {
                 "arm": cell.without(PAIRS)[0],
                 "pairs": cell.on(PAIRS),
-                "distance from": 2**power,
-                "to": 2 ** (power + 1) - 1,
+                "distance from": queries["distance"].min(),
+                "to": queries["distance"].max(),
                 "mean distance": queries["distance"].mean(),
                 "accuracy": share.value,
                 "low": share.low,
@@ -107,3 +108,59 @@ def _by_pairs(cells: list[Cell], accuracies: dict[str, Interval]) -> pd.DataFram
             for cell in cells
         ]
     )
+
+
+def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str:
+    """With how many pairs an arm falls below each of the levels for the first time."""
+    fallen: dict[int, list[float]] = {}
+    for level in LEVELS:
+        below = [place for place, cell in enumerate(line) if accuracies[cell.name].value < level]
+        fallen.setdefault(below[0] if below else len(line), []).append(level)
+    parts = []
+    for place, levels in fallen.items():
+        spelt = listed([number(level) for level in levels])
+        if place == len(line):
+            parts.append(f"does not fall below {number(max(levels))} with up to {line[-1].place}")
+        else:
+            accuracy = accuracies[line[place].name].value
+            still = f" and not yet with {line[place - 1].place}" if place else ""
+            parts.append(f"is below {spelt} with {line[place].place} ({accuracy:.3f}){still}")
+    seeds = count(max(len(cell.finished) for cell in line), "seed")
+    return f"The accuracy of {name} (means over {seeds}) {'; '.join(parts)}."
+
+
+def _ends(cell: Cell, table: pd.DataFrame) -> str:
+    """Accuracy at the nearest and at the farthest distances."""
+    rows = table[(table["arm"] == cell.arm) & (table["pairs"] == cell.on(PAIRS))]
+    parts = [
+        f"{row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) at "
+        f"{row['distance from']} to {row['to']} tokens"
+        for _, row in rows.iloc[[0, -1]].iterrows()
+    ]
+    return f"{cell.name}, by distance: accuracy {' and '.join(dict.fromkeys(parts))}."
+
+
+def _figure(
+    results: Results,
+    lines: dict[str, list[Cell]],
+    table: pd.DataFrame,
+    accuracies: dict[str, Interval],
+    pairs: int,
+) -> Figure:
+    figure, [left, right] = panels(2)
+    own = styles(lines)
+    shown = table[table["pairs"] == pairs]
+    for name, line in lines.items():
+        values = [accuracies[cell.name] for cell in line]
+        draw_line(left, own[name], [cell.on(PAIRS) for cell in line], values)
+        rows = shown[shown["arm"] == line[0].arm]
+        values = list(map(Interval, rows["accuracy"], rows["low"], rows["high"]))
+        draw_line(right, own[name], rows["mean distance"].tolist(), values)
+    tried = [cell.on(PAIRS) for line in lines.values() for cell in line]
+    scale_steps(left.xaxis, tried, partial(spell, PAIRS))
+    for axes in (left, right):
+        axes.set_ylim(-0.02, 1.04)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    name_axes(left, "pairs", "accuracy on test")
+    name_axes(right, "distance, tokens", f"accuracy on test, {at(PAIRS, pairs)}")
+    return finish(figure, f"{results.study.name} on {results.task}: recall", list(lines))

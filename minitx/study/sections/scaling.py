@@ -83,7 +83,7 @@ def section(results: Results) -> Section | None:
             _conditions(results),
         ],
         answers=len(curves),
-        comparisons=_exponents(curves),
+        more={"exponents": _exponents(curves)},
         note=(
             "Untrained models on random tokens; each point is measured in a process of its own. "
             "Training: the median of whole steps (forward, loss, backward, clipping, optimizer), "
@@ -144,12 +144,11 @@ def _comparison(cost: Cost, curves: list[Curve]) -> str:
         return f"{cost.words}: no length was measured for all arms."
     ends = dict.fromkeys([shared[0], shared[-1]])  # once, where there is but one
     rankings = [f"at {number(length)} tokens {_ranking(cost, curves, length)}" for length in ends]
+    costs = {curve.arm: [curve.at(length) for length in shared] for curve in curves}
     changes = [
-        f"of {one.arm} and {other.arm} between {number(start)} and {number(end)} tokens"
-        for one, other in combinations(curves, 2)
-        for start, end in crossings(
-            shared, *([curve.at(length) for length in shared] for curve in (one, other)), ALIKE
-        )
+        f"of {one} and {other} between {number(start)} and {number(end)} tokens"
+        for one, other in combinations(costs, 2)
+        for start, end in crossings(shared, costs[one], costs[other], ALIKE)
     ]
     order = f" The order changes {listed(changes)}." if changes else ""
     return f"{cost.words}: {'; '.join(rankings)}.{order}"

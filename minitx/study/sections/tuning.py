@@ -53,8 +53,8 @@ def _sentence(sweep: Sweep) -> str:
     ]
     loss = float(sweep.tried.loc[sweep.tried["chosen"], "loss"].iloc[0])
     edge = (
-        f" That is the edge of what was tried for {listed(_short(sweep.at_edge))}: the sweep was too "
-        "narrow for it."
+        f" That is the edge of what was tried for {listed(_short(sweep.at_edge))}: the sweep was "
+        "too narrow for it."
         if sweep.at_edge
         else ""
     )

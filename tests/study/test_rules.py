@@ -1,0 +1,102 @@
+"""Rules of a fair comparison: which are kept, and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+from made_results import failing, made
+
+from minitx.errors import UserError
+from minitx.study.rules import check_rules
+
+ARMS = {"transformer": 2.19, "lstm": 2.13}
+
+
+def rules(results):
+    return {rule.name: rule for rule in check_rules(results)}
+
+
+def broken(results):
+    return [name for name, rule in rules(results).items() if not rule.kept]
+
+
+def changed(results, arm, **values):
+    runs = results.runs.copy()
+    for name, value in values.items():
+        runs.loc[runs["arm"] == arm, name] = value
+    return replace(results, runs=runs)
+
+
+def test_a_fair_study_keeps_them_all():
+    assert broken(made(ARMS)) == []
+
+
+def test_both_numbers_of_parameters_are_given():
+    words = rules(made(ARMS))["as many parameters, within 2%"].words
+    assert "transformer 809,080 (780,000 without embeddings)" in words
+    assert "lstm 802,080" in words
+
+
+@pytest.mark.parametrize(("size", "kept"), [(825_000, True), (826_000, False)])
+def test_sizes_differ_by_two_percent_at_most(size, kept):
+    found = rules(changed(made(ARMS), "lstm", parameters=size))["as many parameters, within 2%"]
+    assert found.kept is kept
+
+
+def test_different_corpora_are_refused_in_one_line():
+    results = changed(made(ARMS), "lstm", data_fingerprint="other")
+    with pytest.raises(UserError, match="different corpora or tokenizers") as refused:
+        check_rules(results)
+    assert "\n" not in str(refused.value)
+    assert "transformer" in str(refused.value)
+
+
+def test_corpora_may_differ_along_an_axis_of_the_data():
+    results = made({"a": lambda s: 2.0, "b": lambda s: 2.1}, grid={"data.share": [0.1, 1.0]})
+    results.runs["data_fingerprint"] = results.runs["data.share"].astype(str)
+    assert broken(results) == []
+    with pytest.raises(UserError):
+        check_rules(changed(results, "b", data_fingerprint="other"))
+
+
+def test_runs_without_figures_have_no_corpus_to_differ():
+    results = failing(made(ARMS), "lstm", [1, 2, 3])
+    check_rules(changed(results, "lstm", data_fingerprint=None))
+
+
+def test_tokens_are_as_many_for_the_same_seed():
+    results = made(ARMS)
+    results.runs["tokens_seen"] += results.runs["seed"]  # from seed to seed they may differ
+    assert broken(results) == []
+    fewer = changed(made(ARMS), "lstm", tokens_seen=1000)
+    assert broken(fewer) == ["as many tokens"]
+    assert "1,000 (lstm)" in rules(fewer)["as many tokens"].words
+
+
+def test_a_sweep_is_the_same_for_all_and_chosen_on_val():
+    results = made(ARMS)
+    runs = results.runs[~((results.runs["arm"] == "lstm") & (results.runs.iloc[:, 6] == 0.02))]
+    assert "the same sweep for all, by val alone" in broken(replace(results, runs=runs))
+    runs = results.runs.copy()
+    runs.loc[(runs["arm"] == "lstm") & ~runs["chosen"], "val/loss"] = 0.1
+    found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
+    assert not found.kept
+    assert "chosen for lstm is not what was best on val" in found.words
+
+
+def test_a_rate_at_the_edge_and_no_sweep_are_said():
+    assert broken(made(ARMS, best_rate=0.02)) == ["no rate at the edge of the sweep"]
+    assert broken(made(ARMS, rates=(0.01,))) == [
+        "the same sweep for all, by val alone",
+        "no rate at the edge of the sweep",
+    ]
+
+
+def test_seeds_failures_and_the_quick_preset_are_said():
+    results = failing(made(ARMS, preset="quick"), "lstm", [2], "the loss is not a number")
+    assert broken(results) == [
+        "3 seeds or more",
+        "no run left out",
+        "thorough enough to be quoted",
+    ]
+    words = rules(results)["no run left out"].words
+    assert "1 run of lstm failed (the loss is not a number)" in words
