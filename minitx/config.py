@@ -83,6 +83,9 @@ class DataConfig:
     held_out: float = key(
         0.05, "share of your file for validation, and again for test", above=0, below=0.5
     )
+    share: float = key(
+        1.0, "share of the training split to train on; tokenizers know it all", above=0, maximum=1
+    )
     stress: bool = key(False, "keep the stress of vowels (task=cmudict)")
     tokenizer: str = key("char", "unit of text", choices=TOKENIZERS)
     target_tokenizer: str | None = key(None, "of targets [as of sources]", choices=TOKENIZERS)

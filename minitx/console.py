@@ -87,14 +87,18 @@ def announce(facts: dict[str, Any]) -> None:
     """What there is to train on, if there is an end of it, before the training begins."""
     if not facts:
         return
+    share = facts["train_share"]
+    which = [] if share == 1 else [f"{100 * share:.4g}% of all"]
     if "train_tokens" in facts:
-        text = f"{facts['train_tokens']:,} tokens to train on"
+        text = ", ".join([f"{facts['train_tokens']:,} tokens to train on", *which])
     else:
         left_out = facts["train_examples_left_out"]
+        if left_out:
+            which.append(f"{left_out:,} longer than model.context left out")
         text = (
             f"{facts['train_examples'] - left_out:,} examples to train on, "
-            f"{f'{left_out:,} longer than model.context left out' if left_out else 'all there are'}"
-            f"; {facts['batches_an_epoch']:,} batches an epoch, "
+            f"{', '.join(which) or 'all there are'}; "
+            f"{facts['batches_an_epoch']:,} batches an epoch, "
             f"{facts['padding_share']:.1%} of them padding"
         )
     Console(stderr=True).print(text, highlight=False, soft_wrap=True)

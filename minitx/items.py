@@ -42,8 +42,9 @@ def _bleu(sums: np.ndarray) -> np.ndarray:
     """Sums (..., 10) of sacrebleu: lengths of output and reference, n-grams right, n-grams."""
 
     def one(row: np.ndarray) -> float:
-        lengths, right, total = row[:2].round(), row[2:6].tolist(), row[6:].tolist()
-        score = BLEU.compute_bleu(right, total, *map(int, lengths), smooth_method="exp")
+        output, reference = map(int, row[:2])
+        right, total = row[2:6].tolist(), row[6:].tolist()
+        score = BLEU.compute_bleu(right, total, output, reference, smooth_method="exp")
         return float(score.score)
 
     return np.apply_along_axis(one, -1, sums)

@@ -1,5 +1,7 @@
 """Batches of texts of different lengths, as padded tensors."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from minitx.data.buckets import TokenBatches, whole_batches
 from minitx.data.ragged import Ragged
 from minitx.data.sequence_tokenizers import BOS, EOS, PAD
 from minitx.data.windows import IGNORE
+from minitx.errors import UserError
 
 
 class PairBatch(NamedTuple):
@@ -104,6 +107,46 @@ class Examples(Protocol[Batch]):
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of some examples."""
+
+
+@dataclass(frozen=True)
+class Some(Generic[Batch]):
+    """Some of the examples: the one of number i is that of `rows[i]`, int64 (n,), among all."""
+
+    examples: Examples[Batch]
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return self.examples.lengths[self.rows]
+
+    @property
+    def targets(self) -> np.ndarray:
+        return self.examples.targets[self.rows]
+
+    @property
+    def tokens(self) -> np.ndarray:
+        return self.examples.tokens[self.rows]
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """The batch of some of these examples."""
+        return self.examples.batch(self.rows[rows])
+
+
+def drawn_share(examples: Examples[Batch], share: float) -> Some[Batch]:
+    """A share of the examples, above 0 and at most 1, in the order in which they stand.
+
+    They are drawn, for files are often sorted. The draw is always the same, and the smaller of two
+    shares is part of the larger one. Raises UserError where no example is left.
+    """
+    order = np.random.default_rng(0).permutation(len(examples.lengths))
+    rows = np.sort(order[: round(share * len(order))])
+    if not len(rows):
+        raise UserError(f"data.share={share:g} leaves none of {len(order)} examples to train on")
+    return Some(examples, rows)
 
 
 class Share(NamedTuple, Generic[Batch]):

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from minitx.data.batches import TrainingBatches, WholeBatches
+from minitx.data.batches import Some, TrainingBatches, WholeBatches, drawn_share
 from minitx.data.label_store import LabelSplit, LabelStore
 from minitx.data.pair_store import PairSplit, PairStore
 from minitx.data.recall import Recall, RecallBatches
@@ -111,15 +111,26 @@ class StretchedData(L.LightningDataModule):
 class LanguageModelingData(StretchedData):
     """Random windows to train on, disjoint windows to evaluate on.
 
-    `batch_size` counts windows over all devices. Raises UserError for a split shorter than one
-    context.
+    `batch_size` counts windows over all devices. Training sees the first tokens of its split only,
+    that `share` of it. Raises UserError for a split, or what is left of it, that is shorter than
+    one context.
     """
 
     def __init__(
-        self, store: TokenStore, context: int, batch_size: int, seed: int, **stretches: int
+        self,
+        store: TokenStore,
+        context: int,
+        batch_size: int,
+        seed: int,
+        share: float = 1.0,
+        **stretches: int,
     ) -> None:
         self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
-        self.training_batches(rank=0, world_size=1)  # say now that a split is too short
+        self.share = share
+        try:  # say now that a split is too short
+            self.training_batches(rank=0, world_size=1)
+        except UserError as error:
+            raise error if share == 1 else UserError(f"data.share={share:g}: {error}") from error
         evaluation = {
             split: DisjointWindows(store.split(split), context)
             for split in store.splits
@@ -129,12 +140,12 @@ class LanguageModelingData(StretchedData):
 
     def training_batches(self, rank: int, world_size: int) -> RandomWindows:
         """The windows of one of the processes that train together."""
-        return RandomWindows(
-            self.store.split("train"), self.context, self.batch_size, self.seed, rank, world_size
-        )
+        tokens = self.store.split("train", self.share)
+        return RandomWindows(tokens, self.context, self.batch_size, self.seed, rank, world_size)
 
     def facts(self) -> dict[str, Any]:
-        return {"train_tokens": len(self.store.split("train"))}
+        tokens = self.store.split("train", self.share)
+        return {"train_tokens": len(tokens), "train_share": self.share}
 
 
 class RecallData(StretchedData):
@@ -159,8 +170,9 @@ class RecallData(StretchedData):
 class ExampleData(StretchedData):
     """Pairs, or texts with labels, in batches of `batch_tokens` tokens over all devices.
 
-    Training leaves out what is longer than `context`. Evaluation may leave nothing out: raises
-    UserError where one of its examples is longer, and where no example to train on is as short.
+    Training sees a `share` of its examples (see `drawn_share`) and leaves out what is longer than
+    `context`. Evaluation may leave nothing out: raises UserError where one of its examples is
+    longer, and where no example to train on is as short.
     """
 
     def __init__(
@@ -169,10 +181,12 @@ class ExampleData(StretchedData):
         context: int,
         batch_tokens: int,
         seed: int,
+        share: float = 1.0,
         **stretches: int,
     ) -> None:
         self.store, self.context, self.batch_tokens, self.seed = store, context, batch_tokens, seed
-        self.train = store.split("train")
+        self.share = share
+        self.train: Some[Any] = drawn_share(store.split("train"), share)
         splits = {name: store.split(name) for name in store.splits if name != "train"}
         for split in splits.values():
             require_context(split, context)
@@ -183,6 +197,7 @@ class ExampleData(StretchedData):
         numbers = self.training_batches(rank=0, world_size=1).numbers
         return {
             "train_examples": len(self.train),
+            "train_share": self.share,
             "train_examples_left_out": numbers.dropped,
             "batches_an_epoch": numbers.per_epoch,
             "padding_share": round(numbers.padding_share(), 4),

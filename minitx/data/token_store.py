@@ -36,11 +36,16 @@ class TokenStore:
     def splits(self) -> tuple[str, ...]:
         return tuple(self.lengths)
 
-    def split(self, name: str) -> np.ndarray:
-        """Ids of a split, (tokens,) of the tokenizer's dtype, read only, left on disk."""
-        if not self.lengths[name]:
-            return np.empty(0, self.tokenizer.dtype)  # an empty file cannot be mapped
-        return np.memmap(_ids_file(self.folder, name), self.tokenizer.dtype, mode="r")
+    def split(self, name: str, share: float = 1.0) -> np.ndarray:
+        """Ids of a split, (tokens,) of the tokenizer's dtype, read only, left on disk.
+
+        With a share below 1 only the first ones, as many as make up that share of all.
+        """
+        tokens = round(share * self.lengths[name])
+        if not tokens:
+            return np.empty(0, self.tokenizer.dtype)  # no bytes cannot be mapped
+        file = _ids_file(self.folder, name)
+        return np.memmap(file, self.tokenizer.dtype, mode="r", shape=(tokens,))
 
 
 def default_cache_dir() -> Path:

@@ -26,4 +26,9 @@ def open_setup(config: Config) -> Setup:
     task = config.task
     if task.pairs is not None and task.name != "recall":
         raise UserError(f"task.pairs={task.pairs} is for task=recall, and this is task={task.name}")
+    if config.data.share != 1 and task.name in MADE:
+        raise UserError(
+            f"data.share={config.data.share:g}: task={task.name} makes its examples without end, "
+            "leave it out"
+        )
     return MADE.get(task.name, SETUPS[task.objective])(config)

@@ -48,7 +48,12 @@ class ClassificationSetup(Setup):
     def data(self) -> ExampleData:
         config = self.config
         return ExampleData(
-            self.store, config.model.context, self.budget, config.seed, **self.stretches()
+            self.store,
+            config.model.context,
+            self.budget,
+            config.seed,
+            config.data.share,
+            **self.stretches(),
         )
 
     def objective(self, model: nn.Module, done: Callable[[], float]) -> Classification:

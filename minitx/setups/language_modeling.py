@@ -50,6 +50,7 @@ class LanguageModelingSetup(Setup):
             self.config.model.context,
             self.batch_size,
             self.config.seed,
+            self.config.data.share,
             **self.stretches(),
         )
 

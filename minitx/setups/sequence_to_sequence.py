@@ -63,7 +63,12 @@ class SequenceToSequenceSetup(Setup):
         except ValueError as error:
             raise UserError(f"decoding: {error}") from error
         return ExampleData(
-            self.store, config.model.context, self.budget, config.seed, **self.stretches()
+            self.store,
+            config.model.context,
+            self.budget,
+            config.seed,
+            config.data.share,
+            **self.stretches(),
         )
 
     def objective(self, model: nn.Module, done: Callable[[], float]) -> SequenceToSequence:

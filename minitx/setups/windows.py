@@ -17,7 +17,11 @@ from minitx.setups.base import Evaluation
 
 @torch.inference_mode()
 def evaluate_windows(
-    model: nn.Module, windows: Dataset[Any], batch_size: int, byte_lengths: Tensor | None, doing: str
+    model: nn.Module,
+    windows: Dataset[Any],
+    batch_size: int,
+    byte_lengths: Tensor | None,
+    doing: str,
 ) -> Evaluation:
     """The loss, accuracy and, where tokens stand for bytes, bits per byte of a whole split.
 
@@ -53,8 +57,8 @@ def _evaluation(of_windows: np.ndarray, by_position: np.ndarray, has_bytes: bool
     scores = {"loss": ratio(nats, tokens), "accuracy": ratio(right, tokens)}
     items = {name: s.items for name, s in scores.items() if s.items is not None}
     loss = scores["loss"]
-    ends = [math.exp(min(value, 700.0)) for value in (loss.value, loss.low, loss.high)]
-    scores["perplexity"] = Score(*ends)
+    value, low, high = (math.exp(min(x, 700.0)) for x in (loss.value, loss.low, loss.high))
+    scores["perplexity"] = Score(value, low, high)
     if has_bytes:
         scores["bits_per_byte"] = ratio(nats / math.log(2), lengths)
         items["bits_per_byte"] = np.stack([nats, lengths], axis=1)

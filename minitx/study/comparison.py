@@ -26,7 +26,6 @@ from minitx.study.statistics import (
 )
 from minitx.study.words import against, between, count, listed, size_of_change
 
-
 MOST_ARMS = 5  # of which every two are compared
 
 

@@ -31,7 +31,7 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     try:
         with FileLock(ledger.lock(key), timeout=0), ledger.log(key).open("a") as log:
             with redirect_stdout(log), redirect_stderr(log):
-                _do(asked, run, ledger)
+                _do(asked, folder.name, run, ledger)
     except Timeout:  # another process is at it
         return
     except StoppedByUser:
@@ -43,7 +43,7 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
         ledger.record_failure(key, reason.splitlines()[0])
 
 
-def _do(asked: CompareConfig, run: PlannedRun, ledger: Ledger) -> None:
+def _do(asked: CompareConfig, study: str, run: PlannedRun, ledger: Ledger) -> None:
     began = time.monotonic()
     quiet_libraries()
     config = compose(*run.words)
@@ -54,7 +54,7 @@ def _do(asked: CompareConfig, run: PlannedRun, ledger: Ledger) -> None:
         write_json(folder / MEASURED, measure_speed(config))
     else:
         config.logger = asked.logger
-        config.logger.group = asked.logger.group or Path(asked.study.dir or "").name
+        config.logger.group = asked.logger.group or study
         config.trainer.watch_attention = False
         _train(config, folder, ledger, run.key)
         if run.chosen:

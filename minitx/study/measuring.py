@@ -43,7 +43,7 @@ def measure(folder: Path, details: list[str], began: float) -> None:
     setup = open_setup(run.config)
     evaluation = setup.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **evaluation.items)
+    np.savez_compressed(buffer, allow_pickle=False, **evaluation.items)
     write_bytes_atomically(folder / ITEMS, buffer.getvalue())
     for name in details:
         _write_rows(detail_file(folder, name), DETAILS[name](run, setup, evaluation))

@@ -18,6 +18,13 @@ TRAINING = {
     "heads 0": (["model.heads=0"], ["model.heads=0", "at least 1"]),
     "context 0": (["model.context=0"], ["model.context=0", "at least 1"]),
     "batch_size 0": (["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
+    "no share": (["data.share=0"], ["data.share=0", "above 0"]),
+    "more than there is": (["data.share=1.5"], ["data.share=1.5", "at most 1"]),
+    "too little left": (["data.share=0.0001"], ["data.share=0.0001", "too short"]),
+    "a share without end": (
+        ["task=recall", "task.pairs=2", "data.share=0.5"],
+        ["data.share=0.5", "without end"],
+    ),
     "max_steps 0": (["trainer.max_steps=0"], ["trainer.max_steps=0", "at least 1"]),
     "max_minutes 0": (["trainer.max_minutes=0"], ["trainer.max_minutes=0", "above 0"]),
     "dropout 1": (["model.dropout=1"], ["model.dropout=1", "below 1"]),

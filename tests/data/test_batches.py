@@ -13,6 +13,7 @@ from minitx.data.batches import (
     Share,
     TrainingBatches,
     WholeBatches,
+    drawn_share,
     label_batch,
     pad,
     pair_batch,
@@ -22,6 +23,7 @@ from minitx.data.pair_store import PairSplit, open_pairs
 from minitx.data.pairs import Pair, PairCorpus
 from minitx.data.ragged import Ragged
 from minitx.data.windows import IGNORE
+from minitx.errors import UserError
 
 ROWS = st.lists(st.lists(st.integers(4, 250), max_size=7), min_size=1, max_size=9)
 
@@ -159,3 +161,33 @@ def test_a_loader_gives_the_batches_unchanged(numbers: PairSplit, workers: int) 
         assert isinstance(share.batch, PairBatch)
         assert all(map(torch.equal, share.batch, batches[i].batch))
         assert share[1:] == batches[i][1:]
+
+
+def test_a_share_is_drawn_once_and_for_all(numbers: PairSplit) -> None:
+    whole, tenth, third = (drawn_share(numbers, share) for share in (1, 0.1, 1 / 3))
+    assert whole.rows.tolist() == list(range(299))
+    assert (len(tenth), len(third)) == (30, 100)
+    assert set(tenth.rows) < set(third.rows)
+    assert tenth.rows.tolist() == sorted(drawn_share(numbers, 0.1).rows)
+    # Drawn from everywhere: the mean of 30 rows of 299 has a standard error of 15.
+    assert tenth.rows.mean() == pytest.approx(149, abs=45)
+
+
+def test_batches_of_a_share_hold_its_examples_and_no_others(numbers: PairSplit) -> None:
+    some = drawn_share(numbers, 0.1)
+    assert some.lengths.tolist() == numbers.lengths[some.rows].tolist()
+    assert some.tokens.tolist() == some.targets.tolist() == numbers.targets[some.rows].tolist()
+    batches = TrainingBatches(some, 64, 200, seed=0)
+    seen = [
+        source[source_padding].tolist()
+        for i in range(batches.numbers.per_epoch)
+        for source, source_padding in zip(*batches[i].batch[:2], strict=True)
+    ]
+    source, padding = source_batch(numbers.source.take(some.rows))
+    expected = [row[real].tolist() for row, real in zip(source, padding, strict=True)]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_a_share_of_nothing_is_refused(numbers: PairSplit) -> None:
+    with pytest.raises(UserError, match=r"data\.share=0\.001 leaves none of 299 examples"):
+        drawn_share(numbers, 0.001)

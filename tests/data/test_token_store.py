@@ -44,6 +44,13 @@ def test_the_store_holds_the_text(tmp_path: Path, kind: str) -> None:
     assert not store.split("train").flags.writeable
 
 
+def test_a_share_of_a_split_is_its_beginning(tmp_path: Path) -> None:
+    text = "abcdefghij" * 10
+    store = open_tokens(Counted({"train": [text]}).corpus, "char", 0, tmp_path)
+    for share, tokens in ((1.0, 100), (0.25, 25), (0.3, 30), (0.001, 0)):
+        assert store.tokenizer.decode(store.split("train", share).tolist()) == text[:tokens]
+
+
 def test_ids_take_the_smallest_type(tmp_path: Path) -> None:
     for alphabet, dtype in ((256, np.uint8), (257, np.uint16), (66_000, np.uint32)):
         text = "".join(map(chr, range(0x10000, 0x10000 + alphabet)))

@@ -105,7 +105,7 @@ def test_every_two_arms_are_compared_and_of_many_each_with_the_first():
         ("a", "c"),
         ("b", "c"),
     ]
-    many = cells_of(made({name: 2.0 for name in "abcdefgh"}))
+    many = cells_of(made(dict.fromkeys("abcdefgh", 2.0)))
     assert {one.arm for one, _ in pairs_of(many)} == {"a"}
     assert len(pairs_of(many)) == 7
 

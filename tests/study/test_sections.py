@@ -85,8 +85,9 @@ def test_cost_says_how_many_times_as_fast():
 
 def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
     inside, edge = (one(made(ARMS, best_rate=rate), "tuning") for rate in (0.01, 0.02))
-    assert "lstm: matrix_lr 0.01 was chosen out of matrix_lr 0.005, 0.01 and 0.02" in (
-        inside.sentences[1]
+    assert (
+        "lstm: matrix_lr 0.01 was chosen out of matrix_lr 0.005, 0.01 and 0.02"
+        in (inside.sentences[1])
     )
     assert all("too narrow" not in sentence for sentence in inside.sentences)
     assert all("too narrow" in sentence for sentence in edge.sentences)
@@ -163,7 +164,9 @@ def test_heads_are_measured_by_their_number():
         details=lambda arm, *rest: heads_of(arm, *rest) if arm == "transformer" else {},
     )
     section = one(results, "heads")
-    assert list(section.table["arm"]) == [f"transformer with {n}" for n in ("1 head", "2 heads", "8 heads")]
+    assert list(section.table["arm"]) == [
+        f"transformer with {n}" for n in ("1 head", "2 heads", "8 heads")
+    ]
     assert list(section.table["mean entropy, nats"]) == pytest.approx([3, 1.5, 0.375])
     assert np.isnan(section.table["mean distance between heads"][0])
     # Each head costs 0.4%: two may go.

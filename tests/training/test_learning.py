@@ -194,6 +194,16 @@ def test_another_seed_is_another_run(train, tmp_path):
     assert (one["seed"], two["seed"]) == (1, 2)
 
 
+def test_a_share_of_the_text_has_the_same_fingerprint(train, tmp_path, text_file, capsys):
+    train(f"run.dir={tmp_path / 'whole'}")
+    train(f"run.dir={tmp_path / 'part'}", "data.share=0.25")
+    whole, part = (summary(tmp_path / name) for name in ("whole", "part"))
+    assert whole["data_fingerprint"] == part["data_fingerprint"]
+    assert part["data"]["train_tokens"] == pytest.approx(whole["data"]["train_tokens"] / 4, abs=1)
+    assert part["metrics"] != whole["metrics"]
+    assert "tokens to train on, 25% of all" in capsys.readouterr().err
+
+
 def test_another_text_has_another_fingerprint(train, tmp_path, text_file):
     other = tmp_path / "other.txt"
     text = text_file.read_text(encoding="utf-8")

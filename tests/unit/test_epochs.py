@@ -27,14 +27,14 @@ class Tokens:
     def splits(self):
         return tuple(self.lengths)
 
-    def split(self, name):
-        return np.arange(self.lengths[name], dtype=np.uint16)
+    def split(self, name, share=1.0):
+        return np.arange(round(share * self.lengths[name]), dtype=np.uint16)
 
 
-def make_data(every=5, accumulate=1, batch_size=4, seed=1, **lengths):
+def make_data(every=5, accumulate=1, batch_size=4, seed=1, share=1.0, **lengths):
     store = Tokens(**{"train": 500, "val": 50, "test": 50} | lengths)
     return LanguageModelingData(
-        store, CONTEXT, batch_size, seed, steps_an_epoch=every, accumulate=accumulate
+        store, CONTEXT, batch_size, seed, share, steps_an_epoch=every, accumulate=accumulate
     )
 
 
@@ -137,3 +137,17 @@ def test_each_split_has_its_own_loader():
 def test_a_split_that_is_too_short_is_refused_at_once(split):
     with pytest.raises(UserError, match=r"4 tokens is too short for model.context=4"):
         make_data(**{split: CONTEXT})
+
+
+def test_only_a_share_is_trained_on_and_all_is_evaluated_on():
+    data = make_data(share=0.1)  # of 500 tokens, which count upwards
+    assert data.facts() == {"train_tokens": 50, "train_share": 0.1}
+    batches = data.training_batches(rank=0, world_size=1)
+    assert max(batches[i][1].max().item() for i in range(100)) == 49
+    data.trainer = trainer()
+    assert max(targets.max().item() for _, targets in data.val_dataloader()) == 49
+
+
+def test_a_share_that_is_too_short_is_refused_by_its_name():
+    with pytest.raises(UserError, match=r"^data\.share=0\.008: a split of 4 tokens is too short"):
+        make_data(share=0.008)

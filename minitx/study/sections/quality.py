@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from minitx.figures import INK, MUTED, PAPER, TEXT_SIZE, drawable, text_style
 from minitx.study import comparison
 from minitx.study.cells import Cell, cells_of, places
-from minitx.study.comparison import Comparison, Verdict, pairs_of, compare, resamples_of
+from minitx.study.comparison import Comparison, Verdict, compare, pairs_of, resamples_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval

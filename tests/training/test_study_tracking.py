@@ -1,0 +1,36 @@
+"""A study in W&B: its runs are a group, and its report is a run of that group."""
+
+from pathlib import Path
+
+import yaml
+from wandb_files import read
+
+
+def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = {
+        "defaults": ["study_schema", "_self_"],
+        "name": "mine",
+        "question": "Which?",
+        "arms": {"transformer": ["model=transformer"]},
+        "sections": ["quality"],
+        "quick": {"seeds": [1]},
+    }
+    Path("files/study").mkdir(parents=True)
+    Path("files/study/mine.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    words = [
+        *("--config-dir", "files", "study=mine", "task=text", f"data.path={text_file}"),
+        *("model.dim=16", "model.layers=1", "model.context=16", "data.batch_size=8"),
+        *("trainer.max_steps=10", "trainer.val_every=5", "logger=wandb"),
+    ]
+    assert script("compare", *words).status == 0
+    (trained,) = Path("studies/runs").glob("*/wandb/offline-run-*/run-*.wandb")
+    (report,) = Path("studies").glob("mine_text_quick/wandb/offline-run-*/run-*.wandb")
+    runs = [read(path) for path in (trained, report)]
+    assert [run["group"] for run in runs] == ["mine_text_quick"] * 2
+    assert runs[1]["name"] == "report"
+    logged = {name.partition("/")[0] for row in runs[1]["history"] for name in row}
+    assert {"runs", "quality"} <= logged
+    # Nothing new, nothing published.
+    assert script("compare", *words).status == 0
+    assert len(list(Path("studies").glob("mine_text_quick/wandb/offline-run-*"))) == 1
