@@ -9,6 +9,7 @@ from minitx.study.sections import Section
 from minitx.study.tables import shown
 
 QUICK = "This is the quick preset: made to be seen within minutes, and not to be quoted."
+NO_ANSWER = "No sentence: see the tables below."
 
 
 def markdown(report: Report) -> str:
@@ -17,13 +18,13 @@ def markdown(report: Report) -> str:
     if report.quick:
         parts.append(f"> **{QUICK}**")
     parts += ["## The question", _text(report.question), "## The answer"]
-    parts += [_items(report.answer or ["No sentence: see the tables below."])]
+    parts += [_lines([_claim(sentence) for sentence in report.answer or [NO_ANSWER]])]
     if report.picture:
         parts.append(_picture(report.picture))
     for section in report.sections:
         parts += _section(section, pictured=section is not report.picture)
     parts += ["## How it was done", _facts(report.how)]
-    parts += ["## Rules of a fair comparison", _items(_rules(report))]
+    parts += ["## Rules of a fair comparison", _lines(_rules(report))]
     parts += ["## All runs", _table(report.runs)]
     if report.command:
         parts += ["## To repeat it", f"```sh\n{report.command}\n```"]
@@ -62,15 +63,28 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _facts(facts: dict[str, str]) -> str:
-    return "\n".join(f"- **{_text(name)}**: {_text(words)}" for name, words in facts.items())
+    return _lines([f"**{_text(name)}**: {_text(words)}" for name, words in facts.items()])
 
 
 def _rules(report: Report) -> list[str]:
-    return [f"{'kept' if rule.kept else 'NOT KEPT'}: {rule.words}" for rule in report.rules]
+    return [
+        f"{'kept' if rule.kept else '**not kept**'}: {_text(rule.name)}. {_text(rule.words)}"
+        for rule in report.rules
+    ]
+
+
+def _claim(sentence: str) -> str:
+    """A sentence of the answer; what it claims stands out from the figures behind the colon."""
+    claim, colon, figures = map(_text, sentence.partition(":"))
+    return f"**{claim}**: {figures}" if colon else claim
 
 
 def _items(sentences: list[str]) -> str:
-    return "\n".join(f"- {_text(sentence)}" for sentence in sentences)
+    return _lines(list(map(_text, sentences)))
+
+
+def _lines(written: list[str]) -> str:
+    return "\n".join(f"- {each}" for each in written)
 
 
 def _text(words: str) -> str:

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from minitx.study.markdown import QUICK
+from minitx.study.markdown import NO_ANSWER, QUICK
 from minitx.study.report import MOST_ROWS, Report, tables_of
 from minitx.study.sections import Section
 from minitx.study.tables import shown
@@ -42,7 +42,7 @@ def _body(report: Report, pictures: Mapping[str, str]) -> Iterable[str]:
     yield '<p class="label">The question</p>'
     yield f'<p class="question">{escape(report.question)}</p>'
     yield '<div class="answer"><p class="label">The answer</p>'
-    yield f"{_items(report.answer or ['No sentence: see the tables below.'])}</div>"
+    yield f"<ul>{''.join(map(_claim, report.answer or [NO_ANSWER]))}</ul></div>"
     if report.picture:
         yield _picture(report.picture, pictures)
     for section in report.sections:
@@ -64,11 +64,23 @@ def _body(report: Report, pictures: Mapping[str, str]) -> Iterable[str]:
     yield '</dl><h2>Rules of a fair comparison</h2><ul class="rules">'
     for rule in report.rules:
         kind, mark = ("kept", "✓ kept") if rule.kept else ("broken", "✗ not kept")
-        yield f'<li class="{kind}"><b>{mark}</b><span>{escape(rule.words)}</span></li>'
+        words = f"<strong>{escape(_capital(rule.name))}.</strong> {escape(rule.words)}"
+        yield f'<li class="{kind}"><b>{mark}</b><span>{words}</span></li>'
     yield "</ul><h2>All runs</h2>"
     yield _table(report.runs)
     if report.command:
         yield f"<h2>To repeat it</h2><pre>{escape(report.command)}</pre>"
+
+
+def _claim(sentence: str) -> str:
+    """A sentence of the answer; what it claims stands out from the figures behind the colon."""
+    claim, colon, figures = sentence.partition(":")
+    spelt = f"<strong>{escape(claim)}</strong>" if colon else escape(claim)
+    return f"<li>{spelt}{colon}{escape(figures)}</li>"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _items(sentences: Iterable[str]) -> str:

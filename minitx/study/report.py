@@ -19,7 +19,7 @@ from minitx.study.rules import Rule, check_rules
 from minitx.study.sections import Section, sections_of
 from minitx.study.words import count, listed, seconds
 
-MOST_ROWS = 40  # of a table in the report; longer ones are in their files alone
+MOST_ROWS = 30  # of a table in the report; longer ones are in their files alone
 
 # Columns of the table of runs, and what they are called there.
 ABOUT_RUNS = {

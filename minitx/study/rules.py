@@ -200,11 +200,12 @@ def _seeds(results: Results) -> Rule:
     cells = cells_of(results)
     least = min(len(cell.finished) for cell in cells)
     fewest = [cell.name for cell in cells if len(cell.finished) == least]
-    whose = "of all" if len(fewest) == len(cells) else f"of {listed(fewest)}, more of the others"
+    every = len(fewest) == len(cells)
+    whose = "every arm" if every else listed(fewest)
     return Rule(
         f"{LEAST_SEEDS} seeds or more",
         least >= LEAST_SEEDS,
-        f"{count(least, 'seed')} finished {whose}.",
+        f"{count(least, 'seed')} of {whose} finished{'' if every else ', more of the others'}.",
     )
 
 
@@ -221,8 +222,8 @@ def _finished(results: Results) -> Rule:
     return Rule(
         "no run left out",
         False,
-        f"Of {count(len(runs), 'run')} that were planned, {len(lacking)} have no figures: "
-        f"{listed(parts)}.",
+        f"Of {count(len(runs), 'run')} that were planned, {len(lacking)} "
+        f"{'has' if len(lacking) == 1 else 'have'} no figures: {listed(parts)}.",
     )
 
 
