@@ -9,7 +9,7 @@ from minitx.study.sections import Section
 from minitx.study.tables import shown
 
 QUICK = "This is the quick preset: made to be seen within minutes, and not to be quoted."
-NO_ANSWER = "No sentence: see the tables below."
+NO_ANSWER = "Not enough runs have finished to say anything."
 
 
 def markdown(report: Report) -> str:

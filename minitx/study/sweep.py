@@ -26,8 +26,8 @@ class Sweep:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The value of each key; empty where nothing was chosen."""
-        rows = self.tried[self.tried["chosen"]]
+        """The value of each key; empty where nothing was chosen, as no run has finished."""
+        rows = self.tried[self.tried["chosen"] & self.tried["loss"].notna()]
         return {key: rows[key].iloc[0] for key in self.keys} if len(rows) else {}
 
     @property

@@ -124,10 +124,10 @@ def test_arms_are_compared_where_the_grid_is_the_same():
 
 def test_without_a_difference_better_is_seldom_said():
     said = 0
-    for seed in range(40):
+    for seed in range(20):
         results = made({"a": 2.0, "b": 2.0}, seeds=tuple(range(3 * seed, 3 * seed + 3)), draw=seed)
         said += compared(results).verdict in (Verdict.BETTER, Verdict.WORSE)
-    assert said <= 6  # 5% of 40 are 2
+    assert said <= 3  # 5% of 20 are 1
 
 
 def test_nan_is_never_better():

@@ -95,6 +95,31 @@ def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
     assert set(chosen["optimizer.matrix_lr"]) == {0.02}
 
 
+def test_nothing_is_chosen_before_a_run_has_finished():
+    results = made(ARMS)
+    runs = results.runs.assign(status="missing")
+    section = one(replace(results, runs=runs), "tuning")
+    assert section.sentences[0].startswith("transformer: no rate was chosen")
+    assert not any("nan" in sentence for sentence in section.sentences)
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_sections_have_nothing_to_show_where_nothing_finished(name):
+    grid = {"data.share": [0.1, 1.0], "task.pairs": [4, 8]}
+    results = made({"a": lambda *p: 2.0, "b": lambda *p: 2.1}, grid=grid)
+    known = ["key", "folder", "status", "reason", "arm", *grid, "optimizer.matrix_lr"]
+    runs = results.runs[[*known, "seed", "swept", "chosen"]].assign(status="missing")
+    nothing = replace(
+        results,
+        runs=runs.assign(**{"val/loss": np.nan}),
+        curves=pd.DataFrame(),
+        items={},
+        details={},
+    )
+    section = one(nothing, name)
+    assert section is None or name == "tuning"
+
+
 def test_tuning_is_nothing_without_a_sweep():
     assert one(made(ARMS, rates=(0.01,)), "tuning") is None
 

@@ -17,7 +17,10 @@ from minitx.setups import open_setup
 from minitx.setups.recall import RecallSetup
 
 RECALL = ["task=recall", "task.pairs=2", "data.batch_size=16"]
-LEARNING = ["model.dim=32", "optimizer.lr=1e-2", "trainer.max_steps=200", "trainer.val_every=100"]
+LEARNING = [
+    *["model.dim=32", "optimizer.lr=1e-2", "optimizer.matrix_lr=0.01"],
+    *["trainer.max_steps=200", "trainer.val_every=100"],
+]
 
 
 class LooksBack(nn.Module):

@@ -8,6 +8,7 @@ from hydra.core.config_store import ConfigStore
 from minitx.composition import CONF, compose, keys, register_schemas, set_help, to_plain
 from minitx.config import (
     MODELS,
+    CompareConfig,
     Config,
     EvaluateConfig,
     ExplainConfig,
@@ -28,6 +29,7 @@ SCHEMAS = {
     "explain": ExplainConfig,
     "inspect": InspectConfig,
     "importance": ImportanceConfig,
+    "compare": CompareConfig,
 }
 
 every_page = pytest.mark.parametrize("script", SCHEMAS)
@@ -78,8 +80,13 @@ def test_defaults_are_those_of_a_run_without_words(pages):
             assert entry.split()[0] == f"{name}={shown}"
 
 
-def test_every_option_of_every_group_is_there(pages):
-    choices = pages["config"].split("Choices")[1].split("Keys")[0]
+# What is not chosen: a recipe comes with its task and model. What others choose: a study its models.
+NOT_CHOSEN = {"config": {"recipe", "study"}, "compare": {"recipe", "model"}}
+
+
+@pytest.mark.parametrize("script", NOT_CHOSEN)
+def test_every_option_of_every_group_is_there(pages, script):
+    choices = pages[script].split("Choices")[1].split("Keys")[0]
     listed = {}
     for line in choices.splitlines():
         if line.startswith("  ") and line[2] != " ":  # else the line before goes on
@@ -87,8 +94,7 @@ def test_every_option_of_every_group_is_there(pages):
             listed[group] = ""
         if listed:
             listed[group] += f" {line.strip()}"
-    # A recipe is not chosen: it comes with its task and model.
-    files = [file for file in CONF.glob("*/*.yaml") if file.parent.name != "recipe"]
+    files = [f for f in CONF.glob("*/*.yaml") if f.parent.name not in NOT_CHOSEN[script]]
     assert set(listed) == {file.parent.name for file in files}
     for group, names in listed.items():
         expected = sorted(file.stem for file in files if file.parent.name == group)

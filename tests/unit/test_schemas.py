@@ -22,6 +22,7 @@ from minitx.composition import (
 )
 from minitx.config import (
     MODELS,
+    CompareConfig,
     Config,
     DataConfig,
     EvaluateConfig,
@@ -60,6 +61,7 @@ SCHEMAS = {
     "explain": ExplainConfig,
     "inspect": InspectConfig,
     "importance": ImportanceConfig,
+    "compare": CompareConfig,
 }
 
 # (script, model, dotted name, field) of every key there is, each once.

@@ -19,8 +19,8 @@ def section(results: Results) -> Section | None:
     if SHARE_OF_DATA not in results.axes:
         return None
     known = [cell for cell in cells_of(results) if len(cell.values(results.metric))]
-    first, *others = lines_along(SHARE_OF_DATA, known).items()
-    pairs = [pair for other in others if (pair := _Pair.of(results, first, other)) is not None]
+    lines = list(lines_along(SHARE_OF_DATA, known).items())
+    pairs = [pair for line in lines[1:] if (pair := _Pair.of(results, lines[0], line)) is not None]
     if not pairs:
         return None
     return Section(
