@@ -57,7 +57,22 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
         curves=pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
         items=items,
         details=details,
+        command=notes.command,
+        facts=_facts(notes, ledger, table),
     )
+
+
+def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
+    """What the runs were done on and with; where they differ, all that occurs."""
+    machines = [ledger.figures(run.key).get("machine", {}) for run in notes.runs]
+    found = {name: [str(each[name]) for each in machines if each] for name in _first(machines)}
+    if "git_commit" in runs:
+        found["commit"] = [commit[:12] for commit in runs["git_commit"].dropna()]
+    return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
+
+
+def _first(machines: list[dict[str, str]]) -> dict[str, str]:
+    return next((each for each in machines if each), {})
 
 
 def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
@@ -79,11 +94,13 @@ def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
     }
     if not done:
         return row
+    row["seconds"] = ledger.seconds(run.key)
     row |= {name: summary[name] for name in SUMMARISED if name in summary}
     row |= summary.get("metrics", {})
     metrics = figures.pop("metrics", {})
     row |= {f"test/{name}": value for name, value in metrics.items()} if run.chosen else {}
-    return row | {name: value for name, value in figures.items() if name != "intervals"}
+    apart = ("intervals", "machine")
+    return row | {name: value for name, value in figures.items() if name not in apart}
 
 
 def _curve(key: str, folder: Path) -> pd.DataFrame:

@@ -15,7 +15,11 @@ from minitx.console import quiet_libraries
 from minitx.errors import StoppedByUser, UserError
 from minitx.folder import LAST, write_json
 from minitx.study.ledger import MEASURED, Ledger
+from minitx.study.machine import machine
+from minitx.study.measuring import measure
 from minitx.study.notes import PlannedRun, read_notes
+from minitx.study.speed import measure_speed
+from minitx.training import train
 
 
 def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
@@ -49,25 +53,20 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, ledger: Ledger) -> No
     config = compose(*run.words)
     folder = ledger.folder(run.key)
     if asked.study.measures == "speed":
-        from minitx.study.speed import measure_speed
-
-        write_json(folder / MEASURED, measure_speed(config))
+        write_json(folder / MEASURED, measure_speed(config) | {"machine": machine()})
     else:
         config.logger = asked.logger
         config.logger.group = asked.logger.group or study
         config.trainer.watch_attention = False
         _train(config, folder, ledger, run.key)
         if run.chosen:
-            from minitx.study.measuring import measure
-
-            measure(folder, run.details, began)
+            measure(folder, run.details)
+    ledger.add_seconds(run.key, time.monotonic() - began)
     ledger.forget_failure(run.key)
 
 
 def _train(config: Config, folder: Path, ledger: Ledger, key: str) -> None:
     """Trains the run, or goes on with it where it was stopped."""
-    from minitx.training import train
-
     if ledger.trained(key):
         return
     config.run.dir = str(folder)

@@ -3,6 +3,7 @@
     <key>/                a run's folder, as scripts/train.py leaves it
     <key>/measured/       what was measured of it; test.json is written last
     <key>.log             what it printed
+    <key>.seconds.json    how long it took, all in all
     <key>.failed.json     why it failed, and how often it was tried
     <key>.lock            held by the process that is at it
 
@@ -74,6 +75,15 @@ class Ledger:
     def record_failure(self, key: str, reason: str) -> None:
         attempts = self.failure(key).get("attempts", 0) + 1
         write_json(self.root / f"{key}.failed.json", {"reason": reason, "attempts": attempts})
+
+    def add_seconds(self, key: str, seconds: float) -> None:
+        """Adds to the time that was spent on a run."""
+        spent = self.seconds(key) + seconds
+        write_json(self.root / f"{key}.seconds.json", {"seconds": round(spent, 1)})
+
+    def seconds(self, key: str) -> float:
+        """The time that was spent on a run: training, validation, measurements."""
+        return float(_read(self.root / f"{key}.seconds.json").get("seconds", 0.0))
 
     def forget_failure(self, key: str) -> None:
         (self.root / f"{key}.failed.json").unlink(missing_ok=True)

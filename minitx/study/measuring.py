@@ -2,14 +2,12 @@
 
 import csv
 import io
-import time
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from minitx.data.label_store import LabelStore
 from minitx.data.pair_store import PairStore
@@ -25,6 +23,7 @@ from minitx.setups.base import Evaluation, Setup
 from minitx.setups.recall import RecallSetup
 from minitx.study.costs import latency_ms, operations_per_token
 from minitx.study.ledger import MEASURED, detail_file
+from minitx.study.machine import machine
 
 ITEMS = Path("measured", "items.npz")
 TEXTS = 16  # of val, in which it is looked at what heads do
@@ -33,11 +32,10 @@ PRUNED_ON = 2  # batches of val, of 8,192 tokens, on which heads are switched of
 Rows = list[dict[str, Any]]
 
 
-def measure(folder: Path, details: list[str], began: float) -> None:
+def measure(folder: Path, details: list[str]) -> None:
     """Measures the run in `folder` on test, with `details` (see DETAILS), into measured/.
 
-    test.json, which says that all is there, is written last. `began` (time.monotonic) is when the
-    work on the run was taken up.
+    test.json, which says that all is there, is written last.
     """
     run = load(folder)
     setup = open_setup(run.config)
@@ -52,8 +50,7 @@ def measure(folder: Path, details: list[str], began: float) -> None:
         "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
         "operations_per_token": operations_per_token(run.model, run.config.model.context),
         "latency_ms": latency_ms(run.model, run.config.model.context),
-        "threads": torch.get_num_threads(),
-        "seconds": round(time.monotonic() - began, 1),
+        "machine": machine(),
     }
     write_json(folder / MEASURED, figures)
 

@@ -55,10 +55,11 @@ def _watch(
         disable=not console.is_terminal,
     )
     task = bar.add_task("", total=total, status="")
-    began, before, line_due = time.time(), sum(map(done, runs)), 0.0
+    began, line_due = time.time(), 0.0
+    before = sum(done(run) or ledger.trained(run.key) for run in runs)
     with bar:
         while True:
-            finished = sum(map(done, runs))
+            finished = sum(done(run) or ledger.trained(run.key) for run in runs)
             status = _status(runs, ledger, done, total, began, before)
             bar.update(task, completed=finished, status=status)
             bar.refresh()
@@ -77,11 +78,11 @@ def _status(
     began: float,
     before: int,
 ) -> str:
-    finished = [run for run in runs if done(run)]
+    finished = [run for run in runs if done(run) or ledger.trained(run.key)]
     failed = [run for run in runs if ledger.given_up(run.key) and not done(run)]
-    open_ = [run for run in runs if run not in finished and run not in failed]
+    open_ = [run for run in runs if not done(run) and run not in failed]
     running = [run for run in open_ if _written_since(ledger, run, began)]
-    left = total - len(finished) - len(failed) - len(running)
+    left = total - len({run.key for run in [*finished, *failed, *running]})
     parts = [f"{len(finished)} of {total} runs done"]
     if failed:
         parts.append(f"{len(failed)} failed")

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from minitx.study import job
 from minitx.study.collecting import open_study
 from minitx.study.ledger import Ledger
 from minitx.tasks.base import Objective
@@ -65,15 +66,13 @@ def compare(script, words):
 
 def trainings(monkeypatch):
     """Counts the runs that are trained from now on."""
-    from minitx import training
-
-    begun, train = [], training.train
+    begun, train = [], job.train
 
     def counted(config, **how):
         begun.append(config.run.dir)
         return train(config, **how)
 
-    monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(job, "train", counted)
     return begun
 
 

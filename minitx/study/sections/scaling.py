@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import sqrt
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from minitx.study.words import count, listed, number, signed
 
 LENGTH = "model.context"
 ALIKE = 1.1  # costs within such a factor are not told apart: a machine's speed varies as much
+ROOM = 2.5  # an axis goes at least from the middle divided by this to the middle times this
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,9 @@ def _figure(results: Results, curves: dict[Cost, list[Curve]]) -> Figure:
             )
         scale_steps(axes.xaxis, [length for curve in found for length in curve.lengths])
         axes.set_yscale("log")
+        costs = [value for curve in found for value in curve.costs]
+        middle = sqrt(min(costs) * max(costs))  # costs that hardly differ are not to look as if
+        axes.set_ylim(min(min(costs) / 1.2, middle / ROOM), max(max(costs) * 1.2, middle * ROOM))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
         plain_numbers(axes.yaxis)
