@@ -78,10 +78,10 @@ def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
     from minitx.study.report import write_report  # matplotlib takes its time
     from minitx.study.telling import publish, tell
 
-    write_report(results, folder)
+    report = write_report(results, folder)
     if launched:
         publish(results, folder, asked.logger)
-    tell(results, folder)
+    tell(results, report, folder)
 
 
 def choose(runs: list[PlannedRun], ledger: Ledger) -> PlannedRun:

@@ -187,7 +187,8 @@ def test_evaluation_leaves_its_figures_in_the_folder(split, script, folder):
     found = json.loads(path.read_text(encoding="utf-8"))
     assert (found["split"], found["checkpoint"]) == (split, "best.ckpt")
     assert found["step"] == minitx.load(folder).step
-    assert found["intervals"] == {}
+    for name, (low, high) in found["intervals"].items():
+        assert low < found["metrics"][name] < high
     metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
     assert {f"{split}/{name}" for name in found["metrics"]} == {
         name for name in metrics if name.startswith(f"{split}/")

@@ -127,7 +127,7 @@ def test_metrics_have_these_names(finished):
         for split in ("val", "test")
     )
     test += ["test/wer", "test/per"]
-    assert columns(folder) == ["step", *training, *val, *test]
+    assert columns(folder) == ["step", *training, *val, "tokens_seen", "train_seconds", *test]
     steps = summary(folder)["steps"]
     assert list(rows(folder)) == list(range(20, steps + 1, 20))
     assert set(summary(folder)["metrics"]) == {*val, *test}

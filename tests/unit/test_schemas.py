@@ -86,7 +86,7 @@ def choices(schema, name):
 def checked(script, model, name, value):
     """The typed config with one value changed."""
     schema = SCHEMAS[script]
-    given = Config(model=MODELS[model](name=model)) if schema is Config else schema
+    given = schema(model=MODELS[model](name=model)) if issubclass(schema, Config) else schema
     composed = OmegaConf.structured(given)
     OmegaConf.update(composed, name, value)
     return to_typed(composed, schema)
@@ -181,7 +181,8 @@ def test_a_text_has_no_tokenizer_of_words_alone():
 OPTIONS = [
     f"{f.parent.name}={f.stem}"
     for f in sorted(CONF.glob("*/*.yaml"))
-    if f.parent.name != "recipe"  # which a task and a model choose together
+    # Not recipes, which a task and a model choose together, nor studies, which are not of a run.
+    if f.parent.name not in ("recipe", "study")
 ]
 
 

@@ -1,0 +1,100 @@
+"""A study as it was asked for: presets, points, words for all runs, and every file of conf/study."""
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from minitx.composition import CONF, compose, options, register_schemas, to_typed
+from minitx.config import OBJECTIVES, SEQUENCE_TO_SEQUENCE, CompareConfig
+from minitx.errors import UserError
+from minitx.study.definition import combinations, common_words, defined, points, seeds
+from minitx.study.ledger import run_key
+from minitx.study.measuring import DETAILS, NEEDED_BY
+from minitx.study.sections import SECTIONS
+
+
+def asked(*words):
+    """What scripts/compare.py sees with this command line."""
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return to_typed(hydra.compose("compare", list(words)), CompareConfig)
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+@pytest.mark.parametrize("name", options("study"))
+def test_every_study_can_be_had_and_its_words_compose(name, preset):
+    task = asked(f"study={name}").study.tasks[0]
+    config = asked(f"study={name}", f"task={task}", f"preset={preset}")
+    study = defined(config)
+    assert study.name == name
+    assert study.dir == f"studies/{name}_{task}_{preset}"
+    assert study.question.endswith("?")
+    assert set(study.sections) <= set(SECTIONS)
+    assert {detail for s in study.sections for detail in NEEDED_BY.get(s, [])} <= set(DETAILS)
+    for arm in study.arms:
+        values = combinations(study.grid)[-1] | combinations(study.sweep)[-1]
+        words = [f"{key}={value}" for key, value in values.items()]
+        compose(f"task={task}", *study.arms[arm], *study.settings, *words)
+    # A rate is chosen on val, from the first of the seeds.
+    if preset == "full" and study.measures == "training":
+        assert len(seeds(config)) >= 3
+        assert len(combinations(study.sweep)) >= 2
+
+
+def test_a_preset_takes_the_place_of_what_it_has():
+    config = asked("study=distance", "task=recall")
+    full = defined(asked("study=distance", "task=recall", "preset=full"))
+    quick = defined(config)
+    assert quick.grid == config.study.quick.grid != full.grid
+    assert quick.sweep == full.sweep == config.study.sweep
+    # Later words win, so the preset's stand behind the study's, and what was typed behind both.
+    assert defined(config, ["model.dim=8"]).settings == [
+        *config.study.settings,
+        *config.study.quick.settings,
+        "model.dim=8",
+    ]
+
+
+@pytest.mark.parametrize("task", ["cmudict", "multi30k", "shakespeare", "trec"])
+def test_sequence_to_sequence_has_its_own_recurrent_baselines(task):
+    arms = defined(asked("study=architectures", f"task={task}")).arms
+    pairs = OBJECTIVES[task] == SEQUENCE_TO_SEQUENCE
+    words = [word for words in arms.values() for word in words]
+    found = {word for word in words if word.startswith("model.attention=")}
+    assert found == (
+        {"model.attention=additive", "model.attention=dot", "model.attention=none"}
+        if pairs
+        else set()
+    )
+
+
+def test_a_point_is_an_arm_at_one_choice_of_every_axis():
+    study = defined(asked("study=distance", "task=recall", "preset=full"))
+    found = points(study)
+    assert len(found) == len(study.arms) * len(study.grid["task.pairs"])
+    assert found[0].label == "transformer, task.pairs=2"
+    assert combinations({}) == [{}]
+
+
+def test_what_is_said_of_all_runs_is_what_is_no_matter_of_the_study():
+    words = ["study=heads", "task=trec", "data.dir=x", "preset=full", "study.dir=y", "only=z"]
+    more = ["logger=none", "model.dim=64", "+experiment=plain", "optimizer=adamw"]
+    assert common_words([*words, *more]) == [
+        *("data.dir=x", "model.dim=64", "+experiment=plain", "optimizer=adamw")
+    ]
+    for word in ("model=lstm", "seed=1", "run.dir=x", "resume=x", "budget.parameters=5"):
+        with pytest.raises(UserError, match=word.split("=")[0]):
+            common_words([word])
+
+
+def test_a_run_is_named_by_what_its_figures_depend_on():
+    config, other = compose("model.dim=32"), compose("model.dim=64")
+    key = run_key(config, "corpus", "training")
+    assert key != run_key(other, "corpus", "training")
+    assert key != run_key(config, "another corpus", "training")
+    assert key != run_key(config, "corpus", "speed")
+    moved = compose("model.dim=32", "data.dir=elsewhere", "logger=csv", "run.dir=x")
+    assert key == run_key(moved, "corpus", "training")
+    for word in ("seed=2", "trainer.max_steps=7", "optimizer.lr=0.1", "data.share=0.5"):
+        assert key != run_key(compose("model.dim=32", word), "corpus", "training")
