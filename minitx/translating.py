@@ -46,6 +46,11 @@ def translate(config: TranslateConfig) -> None:
         )
     if config.temperature is None and (config.top_k or config.top_p) is not None:
         raise UserError("top_k and top_p are for drawing outputs: say temperature=1 as well")
+    if config.temperature is not None and config.decoding.beam is not None:
+        raise UserError(
+            f"decoding.beam={config.decoding.beam} is for searching outputs, and temperature="
+            f"{config.temperature:g} draws them: leave one of them out"
+        )
     with_scores = config.scores or config.n_best > 1
     generator = torch.Generator(run.device).manual_seed(config.seed)
 

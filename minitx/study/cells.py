@@ -63,12 +63,22 @@ class Cell:
 
 def cells_of(results: Results) -> list[Cell]:
     """All cells of the plan, in its order: also those of which nothing is known."""
+    return [replace(cell, runs=cell.runs[cell.runs["chosen"]]) for cell in planned(results)]
+
+
+def planned(results: Results) -> list[Cell]:
+    """The same with all of their runs, also those of the sweep that do not count."""
     axes = tuple(results.axes)
-    cells = []
-    for (arm, *point), runs in results.runs.groupby(["arm", *axes], sort=False, dropna=False):
-        values = tuple(value.item() if isinstance(value, np.generic) else value for value in point)
-        cells.append(Cell(arm, axes, values, runs[runs["chosen"]]))
-    return cells
+    return [
+        Cell(arm, axes, tuple(map(plain, point)), runs)
+        for (arm, *point), runs in results.runs.groupby(["arm", *axes], sort=False, dropna=False)
+    ]
+
+
+def plain(value: Any) -> Any:
+    """A value of a table as the study's file has it: pandas keeps null as NaN."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value != value else value
 
 
 def places(cells: list[Cell]) -> str:

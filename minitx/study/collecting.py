@@ -20,18 +20,18 @@ SUMMARISED = (
 )
 
 
-def open_study(folder: str | Path, runs: str | Path = "studies/runs") -> Results:
+def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
     """The results of a study, as far as it has come; `results.runs` is a table of its runs.
 
-    `runs` is the folder in which all studies keep their runs. Raises UserError where there is no
-    study in `folder`, or it is from another version.
+    `runs` is the folder in which all studies keep their runs: without it, that which the study was
+    told. Raises UserError where there is no study in `folder`, or it is from another version.
     """
     notes = read_notes(Path(folder))
-    return collect(notes, Ledger(Path(runs)))
+    return collect(notes, Ledger(Path(runs or notes.study.runs)))
 
 
 def collect(notes: Notes, ledger: Ledger) -> Results:
-    """The results of a study whose notes were read. """
+    """The results of a study whose notes were read."""
     rows, curves = [], []
     items: dict[str, np.ndarray] = {}
     details: dict[str, dict[str, pd.DataFrame]] = {}
@@ -77,8 +77,7 @@ def _first(machines: list[dict[str, str]]) -> dict[str, str]:
 
 def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
     summary, figures = ledger.summary(run.key), ledger.figures(run.key)
-    failure = ledger.failure(run.key)
-    done = bool(figures) if run.chosen or kind == "speed" else ledger.trained(run.key)
+    failure, done = ledger.failure(run.key), ledger.done(run)
     status = FINISHED if done else FAILED if failure else MISSING
     row: dict[str, Any] = {
         "key": run.key,

@@ -1,10 +1,16 @@
 """A study from its question to its report: what is missing is trained, what is there is not."""
 
-from collections.abc import Callable, Sequence
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from minitx.config import CompareConfig
+from minitx.errors import UserError
 from minitx.study.definition import common_words, defined, seeds, study_folder
 from minitx.study.ledger import Ledger
 from minitx.study.notes import NOTES, Notes, PlannedRun, read_notes, write_notes
@@ -13,6 +19,9 @@ from minitx.study.results import Results
 from minitx.study.watching import watching
 
 Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
+
+LOCK = "study.lock"  # beside study.json, held by the process that plans
+WAIT = 2.0  # seconds, where another study is at a run that is in this one too
 
 
 def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results:
@@ -39,23 +48,25 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     first, *others = seeds(asked)
     points, rates = planner.points(), planner.rates()
     total = len(points) * (len(rates) + len(others))
-    command = f"python scripts/compare.py {' '.join(overrides)}"
+    command = shlex.join(["python", "scripts/compare.py", *overrides])
     notes = Notes(definition, asked.task.name, asked.preset, headline(asked.task), command)
-
     sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
     if len(rates) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
-        notes.runs = [run for runs in sweep for run in runs]
+    with _alone(folder):
+        if len(rates) > 1:
+            notes.runs = [run for runs in sweep for run in runs]
+            if _missing(notes.runs, ledger):  # else study.json may hold the whole plan
+                write_notes(folder, notes)
+                _do(notes.runs, ledger, launch, total)
+        notes.runs = []
+        for runs in sweep:
+            best = choose(runs, ledger)
+            same_rate = [planner.run(best.point, best.rate, seed) for seed in others]
+            counted = [replace(run, chosen=True, details=details) for run in [best, *same_rate]]
+            notes.runs += [run for run in runs if run is not best] + counted
         write_notes(folder, notes)
         _do(notes.runs, ledger, launch, total)
-    notes.runs = []
-    for runs in sweep:
-        best = choose(runs, ledger)
-        same_rate = [planner.run(best.point, best.rate, seed) for seed in others]
-        counted = [replace(run, chosen=True, details=details) for run in [best, *same_rate]]
-        notes.runs += [run for run in runs if run is not best] + counted
-    write_notes(folder, notes)
-    _do(notes.runs, ledger, launch, total)
     return collect(notes, ledger)
 
 
@@ -84,6 +95,26 @@ def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
     tell(results, report, folder)
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps the folder to this process. Raises UserError where another one has it."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"another process is at the study in {folder}: with report_only=true you see how far "
+            "it is"
+        ) from None
+    except OSError as error:
+        raise UserError(f"study.dir={folder} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def choose(runs: list[PlannedRun], ledger: Ledger) -> PlannedRun:
     """The run with the lowest loss on val; the first where none has finished.
 
@@ -98,23 +129,29 @@ def choose(runs: list[PlannedRun], ledger: Ledger) -> PlannedRun:
     return runs[min(finished)[1] if finished else 0]
 
 
-def done(run: PlannedRun, ledger: Ledger) -> bool:
-    """Whether there is nothing left to do for a run of the plan."""
-    return ledger.measured(run.key, run.details) if run.chosen else ledger.trained(run.key)
-
-
 def _do(runs: list[PlannedRun], ledger: Ledger, launch: Launch, total: int) -> None:
-    """Has those done that are missing; those that fail, once more."""
+    """Has those done that are missing; those that fail, once more.
 
-    def is_done(run: PlannedRun) -> bool:
-        return done(run, ledger)
+    Raises UserError where some are left that neither ran nor failed: no choice is made without
+    them.
+    """
 
-    while True:
-        missing = [run for run in runs if not is_done(run) and not ledger.given_up(run.key)]
-        if not missing:
-            return
-        before = [ledger.failure(run.key) for run in missing]
-        with watching(runs, ledger, is_done, total):
-            launch([run.key for run in missing])
-        if before == [ledger.failure(run.key) for run in missing] and not any(map(is_done, missing)):
-            return  # others are at them, or the launcher does not wait
+    if not _missing(runs, ledger):
+        return
+    with watching(runs, ledger, total):
+        while left := _missing(runs, ledger):
+            keys = list(dict.fromkeys(run.key for run in left))  # arms may share runs
+            before = [ledger.failure(key) for key in keys]
+            launch(keys)
+            if before != [ledger.failure(key) for key in keys] or any(map(ledger.done, left)):
+                continue
+            if not any(map(ledger.busy, keys)):
+                raise UserError(
+                    f"the launcher left {len(keys)} of {total} runs undone: start this again when "
+                    "its jobs are through"
+                )
+            time.sleep(WAIT)  # another study is at them
+
+
+def _missing(runs: list[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
+    return [run for run in runs if not ledger.done(run) and not ledger.given_up(run.key)]

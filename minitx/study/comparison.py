@@ -55,12 +55,12 @@ class Comparison:
     def verdict(self) -> Verdict:
         if np.isnan(self.seeds.value):
             return Verdict.NOT_COMPARED
-        if not self.items.leaves_out_zero:
+        same_side = self.items.value * self.seeds.value > 0
+        if not (self.items.leaves_out_zero and same_side):
             return Verdict.NOT_SHOWN
         if not self.seeds.known:
             return Verdict.ONE_SEED
-        same_side = self.items.value * self.seeds.value > 0
-        if not (self.seeds.leaves_out_zero and same_side):
+        if not self.seeds.leaves_out_zero:
             return Verdict.NOT_SHOWN
         return Verdict.BETTER if self._first_leads else Verdict.WORSE
 
@@ -90,9 +90,11 @@ class Comparison:
         """Both figures, and how far the first of the two is from the second, also as a share."""
         one, other = (cell.mean(f"test/{self.measure.name}") for cell in cells)
         size = abs(one - other)
+        figures = against(self.measure, one, other)
+        if not size:
+            return f"{figures}, exactly alike"
         share = f" or {size / abs(other):.1%}" if other else ""
         way = "lower" if one < other else "higher"
-        figures = against(self.measure, one, other)
         return f"{figures}, {way} by {size_of_change(self.measure, size)}{share}"
 
     def _intervals(self) -> str:

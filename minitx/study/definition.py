@@ -71,6 +71,8 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         raise UserError(f"study={study.name} compares nothing: study.arms is empty")
     if not preset.seeds:
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
+    if merged.measures == "speed" and merged.sweep:
+        raise UserError("study.sweep: nothing is chosen where speed is measured, leave it out")
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: each seed once")
     return merged
@@ -98,7 +100,7 @@ def common_words(overrides: list[str]) -> list[str]:
         group = name.partition(".")[0]
         if name in NOT_FOR_ALL or group in ("run", "budget"):
             raise UserError(f"{word}: {NOT_FOR_ALL[group]}")
-        if group not in (*OF_THE_STUDY, "task", "logger"):
+        if name != "task" and group not in (*OF_THE_STUDY, "logger"):
             words.append(word)
     return words
 
@@ -135,6 +137,12 @@ def _axes(name: str, axes: Values) -> Values:
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
             raise UserError(f"study.{name}: {key} has no values: write a list, as {key}: [1, 2]")
+        for value in values:
+            if isinstance(value, dict | list):
+                raise UserError(
+                    f"study.{name}: {key} has the value {value}: it may be a number, a text, true, "
+                    "false or null"
+                )
         if len(set(map(str, values))) < len(values):
             raise UserError(f"study.{name}: {key}={values}: each value once")
     return axes

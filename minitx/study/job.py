@@ -18,8 +18,12 @@ from minitx.study.ledger import MEASURED, Ledger
 from minitx.study.machine import machine
 from minitx.study.measuring import measure
 from minitx.study.notes import PlannedRun, read_notes
+from minitx.study.results import FAILED
 from minitx.study.speed import measure_speed
 from minitx.training import train
+
+
+LOOK = 0.5  # seconds: others hold a lock for a moment to see whether someone is at a run
 
 
 def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
@@ -33,7 +37,7 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     ledger = Ledger(Path(asked.study.runs))
     ledger.root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(ledger.lock(key), timeout=0), ledger.log(key).open("a") as log:
+        with FileLock(ledger.lock(key), timeout=LOOK), ledger.log(key).open("a") as log:
             with redirect_stdout(log), redirect_stderr(log):
                 _do(asked, folder.name, run, ledger)
     except Timeout:  # another process is at it
@@ -48,20 +52,24 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
 
 
 def _do(asked: CompareConfig, study: str, run: PlannedRun, ledger: Ledger) -> None:
+    if ledger.done(run):  # another process was faster
+        return
     began = time.monotonic()
     quiet_libraries()
     config = compose(*run.words)
     folder = ledger.folder(run.key)
-    if asked.study.measures == "speed":
-        write_json(folder / MEASURED, measure_speed(config) | {"machine": machine()})
-    else:
-        config.logger = asked.logger
-        config.logger.group = asked.logger.group or study
-        config.trainer.watch_attention = False
-        _train(config, folder, ledger, run.key)
-        if run.chosen:
-            measure(folder, run.details)
-    ledger.add_seconds(run.key, time.monotonic() - began)
+    try:
+        if asked.study.measures == "speed":
+            write_json(folder / MEASURED, measure_speed(config) | {"machine": machine()})
+        else:
+            config.logger = asked.logger
+            config.logger.group = asked.logger.group or study
+            config.trainer.watch_attention = False
+            _train(config, folder, ledger, run.key)
+            if run.chosen:
+                measure(folder, run.details)
+    finally:
+        ledger.add_seconds(run.key, time.monotonic() - began)
     ledger.forget_failure(run.key)
 
 
@@ -70,17 +78,26 @@ def _train(config: Config, folder: Path, ledger: Ledger, key: str) -> None:
     if ledger.trained(key):
         return
     config.run.dir = str(folder)
-    if (folder / LAST).is_file():
+    # A run that failed would fail again where it goes on.
+    if (folder / LAST).is_file() and not _failed(ledger, key):
         config.resume = str(folder)
         try:
             train(config, test=False)
         except StoppedByUser:
             raise
-        except UserError as error:  # the checkpoint is damaged, or at its end
+        except UserError as error:
+            if _failed(ledger, key):
+                raise
+            # The checkpoint is damaged, or at its end.
             print(f"begun anew: {error}", file=sys.stderr)
             config.resume = None
         else:
             return
-    if folder.exists():  # it was stopped before its first checkpoint
+    if folder.exists():  # it failed, or was stopped before its first checkpoint
         shutil.rmtree(folder)
     train(config, test=False)
+
+
+def _failed(ledger: Ledger, key: str) -> bool:
+    """Whether the training itself failed, as by a loss that is not finite."""
+    return ledger.summary(key).get("status") == FAILED

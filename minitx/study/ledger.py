@@ -16,10 +16,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from minitx.composition import to_plain
 from minitx.config import Config
 from minitx.errors import UserError
 from minitx.folder import SUMMARY, write_json
+from minitx.study.notes import PlannedRun
 
 FORMAT = 1  # raise it when the same config would be trained or measured in another way
 MEASURED = Path("measured", "test.json")
@@ -56,6 +59,18 @@ class Ledger:
         return (folder / MEASURED).is_file() and all(
             detail_file(folder, name).is_file() for name in details
         )
+
+    def done(self, run: PlannedRun) -> bool:
+        """Whether there is nothing left to do for a run of a plan."""
+        return self.measured(run.key, run.details) if run.chosen else self.trained(run.key)
+
+    def busy(self, key: str) -> bool:
+        """Whether a process is at it."""
+        try:
+            with FileLock(self.lock(key), timeout=0):
+                return False
+        except Timeout:
+            return True
 
     def summary(self, key: str) -> dict[str, Any]:
         """summary.json, or an empty dict without one."""
@@ -116,7 +131,9 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): delete it, and it is made anew") from error
+        raise UserError(
+            f"{path} cannot be read ({error}): delete it, and it is made anew"
+        ) from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds something else than it should: delete it")
     return values

@@ -59,11 +59,11 @@ class Notes:
     runs: list[PlannedRun] = field(default_factory=list)
 
     def run(self, key: str) -> PlannedRun:
-        """The run of that name. Raises UserError where there is none."""
-        for run in self.runs:
-            if run.key == key:
-                return run
-        raise UserError(f"only={key}: the study has no such run; its runs are in {NOTES}")
+        """The run of that name: of several the one that counts. Raises UserError where none has it."""
+        runs = [run for run in self.runs if run.key == key]
+        if not runs:
+            raise UserError(f"only={key}: the study has no such run; its runs are in {NOTES}")
+        return max(runs, key=lambda run: run.chosen)
 
 
 def write_notes(folder: Path, notes: Notes) -> None:
@@ -91,7 +91,9 @@ def read_notes(folder: Path) -> Notes:
             OmegaConf.merge(OmegaConf.structured(StudyConfig), values["study"])
         )
         assert isinstance(study, StudyConfig)
-        return Notes(study, values["task"], values["preset"], values["measure"], values["command"], runs)
+        return Notes(
+            study, values["task"], values["preset"], values["measure"], values["command"], runs
+        )
     except (LookupError, TypeError, OmegaConfBaseException) as error:
         raise UserError(f"{path} is damaged ({error}): delete it, its runs are kept") from error
 

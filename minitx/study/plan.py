@@ -115,4 +115,4 @@ class Planner:
 
 def _word(value: Any) -> str:
     """A value as Hydra reads it: text in quotes, so that commas and blanks are no grammar."""
-    return json.dumps(value) if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False)

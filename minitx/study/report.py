@@ -17,7 +17,7 @@ from minitx.study.comparison import resamples_of
 from minitx.study.results import FINISHED, Results
 from minitx.study.rules import Rule, check_rules
 from minitx.study.sections import Section, sections_of
-from minitx.study.words import count, listed, seconds
+from minitx.study.words import as_said, count, listed, seconds, setting
 
 MOST_ROWS = 30  # of a table in the report; longer ones are in their files alone
 
@@ -130,7 +130,7 @@ def _how(results: Results) -> dict[str, str]:
 
 
 def _axes(axes: dict[str, list[object]]) -> str:
-    return "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in axes.items())
+    return "; ".join(f"{key}: {', '.join(map(setting, values))}" for key, values in axes.items())
 
 
 def _intervals(results: Results) -> str:
@@ -154,8 +154,10 @@ def _time(runs: pd.DataFrame) -> str:
 def _runs(results: Results) -> pd.DataFrame:
     """The table of runs: what each was, what came of it, and why not where nothing did."""
     runs = results.runs
-    own = [*results.axes, *results.study.sweep, "seed", "status"]
-    table = runs[["arm", *(name for name in own if name in runs)]].copy()
+    said = [name for name in (*results.axes, *results.study.sweep) if name in runs]
+    table = runs[["arm", *said, "seed", "status"]].copy()
+    for name in said:
+        table[name] = as_said(table[name])
     table["counts"] = ["yes" if chosen else "sweep" for chosen in runs["chosen"]]
     columns = ABOUT_RUNS | {results.metric: f"test {results.measure.words}"}
     for column, name in columns.items():

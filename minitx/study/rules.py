@@ -13,7 +13,7 @@ from minitx.errors import UserError
 from minitx.study.cells import Cell, cells_of
 from minitx.study.results import FINISHED, Results
 from minitx.study.sweep import sweeps_of
-from minitx.study.words import count, listed, number
+from minitx.study.words import count, listed, setting
 
 TOLERANCE = 0.02  # share by which numbers of parameters may differ from what was asked for
 LEAST_SEEDS = 3
@@ -156,15 +156,15 @@ def _sweep(results: Results) -> Rule:
             f"Other values were tried for {listed([each.cell.name for each in others])} than for "
             f"{first.cell.name}.",
         )
-    unlike = [sweep.cell.name for sweep in sweeps if sweep.chosen and not sweep.best]
+    blind = [sweep.cell.name for sweep in sweeps if not sweep.chosen]
+    if blind:
+        return Rule(name, False, f"No run of the sweep of {listed(blind)} finished.")
+    unlike = [sweep.cell.name for sweep in sweeps if not sweep.best]
     if unlike:
         return Rule(
             name, False, f"What was chosen for {listed(unlike)} is not what was best on val."
         )
-    values = [
-        f"{key} {listed([number(value) for value in sorted(set(first.tried[key]))])}"
-        for key in first.keys
-    ]
+    values = [f"{key} {listed(list(map(setting, first.values(key))))}" for key in first.keys]
     return Rule(
         name,
         True,
@@ -174,7 +174,8 @@ def _sweep(results: Results) -> Rule:
 
 
 def _same_values(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> bool:
-    return set(one[keys].itertuples(index=False)) == set(other[keys].itertuples(index=False))
+    tried = [{tuple(map(setting, row)) for row in each[keys].to_numpy()} for each in (one, other)]
+    return tried[0] == tried[1]
 
 
 def _edges(results: Results) -> Rule:

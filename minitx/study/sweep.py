@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from minitx.study.cells import Cell, cells_of
+from minitx.study.cells import Cell, plain, planned
 from minitx.study.results import FINISHED, Results
-from minitx.study.words import listed, number
+from minitx.study.words import are_numbers, listed, setting
 
 CHOSEN_BY = "val/loss"
 
@@ -28,7 +28,7 @@ class Sweep:
     def chosen(self) -> dict[str, Any]:
         """The value of each key; empty where nothing was chosen, as no run has finished."""
         rows = self.tried[self.tried["chosen"] & self.tried["loss"].notna()]
-        return {key: rows[key].iloc[0] for key in self.keys} if len(rows) else {}
+        return {key: plain(rows[key].iloc[0]) for key in self.keys} if len(rows) else {}
 
     @property
     def best(self) -> bool:
@@ -38,33 +38,34 @@ class Sweep:
 
     @property
     def at_edge(self) -> list[str]:
-        """Keys whose chosen value is the smallest or the largest of those that were tried."""
+        """Keys whose chosen value is the smallest or the largest of the numbers that were tried."""
         edges = []
         for key, value in self.chosen.items():
-            values = self.tried[key]
-            if values.nunique() > 1 and value in (values.min(), values.max()):
+            values = self.values(key)
+            if len(values) > 1 and are_numbers(values) and value in (min(values), max(values)):
                 edges.append(key)
         return edges
+
+    def values(self, key: str) -> list[Any]:
+        """What was tried for a key, each value once: numbers ascending, others as they were said."""
+        values = list(dict.fromkeys(map(plain, self.tried[key])))
+        return sorted(values) if are_numbers(values) else values
 
 
 def sweeps_of(results: Results) -> list[Sweep]:
     """For each cell what was tried for it; none where the study sweeps nothing."""
     keys = list(results.study.sweep)
-    return [_sweep(results, cell, keys) for cell in cells_of(results)] if keys else []
+    return [_sweep(cell, keys) for cell in planned(results)] if keys else []
 
 
 def spelt(rate: dict[str, Any]) -> str:
     """A choice in words: "matrix_lr 0.02"."""
-    return listed([f"{key.rpartition('.')[2]} {number(value)}" for key, value in rate.items()])
+    return listed([f"{key.rpartition('.')[2]} {setting(value)}" for key, value in rate.items()])
 
 
-def _sweep(results: Results, cell: Cell, keys: list[str]) -> Sweep:
-    runs = results.runs
-    of_cell = runs["swept"] & (runs["arm"] == cell.arm)
-    for axis, value in zip(cell.axes, cell.point, strict=True):
-        of_cell &= runs[axis] == value
+def _sweep(cell: Cell, keys: list[str]) -> Sweep:
     rows = []
-    for values, tried in runs[of_cell].groupby(keys):
+    for values, tried in cell.runs[cell.runs["swept"]].groupby(keys, sort=False, dropna=False):
         finished = tried[tried["status"] == FINISHED]
         rows.append(
             dict(zip(keys, values, strict=True))

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from minitx.config import LoggerConfig
 from minitx.study.report import Report
-from minitx.study.results import FINISHED, Results
+from minitx.study.results import FAILED, FINISHED, Results
 
 
 def tell(results: Results, report: Report, folder: Path) -> None:
@@ -14,11 +14,14 @@ def tell(results: Results, report: Report, folder: Path) -> None:
     console = Console()
     console.print(results.study.question, style="bold", highlight=False, markup=False)
     for sentence in report.answer:
-        console.print(f"  {sentence.replace('**', '')}", highlight=False, markup=False)
+        console.print(f"  {sentence}", highlight=False, markup=False)
     for _, run in results.runs[results.runs["status"] != FINISHED].iterrows():
         why = f": {run['reason']}" if run["reason"] else ""
         name = f"{run['status']}: {run['arm']}, seed {run['seed']}"
         console.print(f"  {name}{why}", highlight=False, markup=False)
+        if run["status"] == FAILED:
+            again = f"    to have it tried again, delete {run['folder']}.failed.json"
+            console.print(again, highlight=False, soft_wrap=True, markup=False)
     if results.preset == "quick":
         console.print("This is the quick preset: preset=full is the one to quote.")
     console.print("The report:")

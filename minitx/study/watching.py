@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TextIO
@@ -18,15 +18,13 @@ EVERY, EVERY_LINE = 1.0, 15.0  # seconds from one look to the next; from one lin
 
 
 @contextmanager
-def watching(
-    runs: Sequence[PlannedRun], ledger: Ledger, done: Callable[[PlannedRun], bool], total: int
-) -> Iterator[None]:
+def watching(runs: Sequence[PlannedRun], ledger: Ledger, total: int) -> Iterator[None]:
     """While it lasts, a bar in a terminal, elsewhere a line at times: runs done, running, left.
 
     `total` is how many runs the study has in all: those that are planned later count as left.
     """
     stop = threading.Event()
-    thread = threading.Thread(target=_watch, args=(runs, ledger, done, total, sys.stderr, stop))
+    thread = threading.Thread(target=_watch, args=(runs, ledger, total, sys.stderr, stop))
     thread.start()
     try:
         yield
@@ -38,7 +36,6 @@ def watching(
 def _watch(
     runs: Sequence[PlannedRun],
     ledger: Ledger,
-    done: Callable[[PlannedRun], bool],
     total: int,
     stderr: TextIO,
     stop: threading.Event,
@@ -56,11 +53,11 @@ def _watch(
     )
     task = bar.add_task("", total=total, status="")
     began, line_due = time.time(), 0.0
-    before = sum(done(run) or ledger.trained(run.key) for run in runs)
+    before = sum(ledger.trained(run.key) or ledger.done(run) for run in runs)
     with bar:
         while True:
-            finished = sum(done(run) or ledger.trained(run.key) for run in runs)
-            status = _status(runs, ledger, done, total, began, before)
+            finished = sum(ledger.trained(run.key) or ledger.done(run) for run in runs)
+            status = _status(runs, ledger, total, began, before)
             bar.update(task, completed=finished, status=status)
             bar.refresh()
             if not console.is_terminal and time.time() >= line_due:
@@ -73,14 +70,13 @@ def _watch(
 def _status(
     runs: Sequence[PlannedRun],
     ledger: Ledger,
-    done: Callable[[PlannedRun], bool],
     total: int,
     began: float,
     before: int,
 ) -> str:
-    finished = [run for run in runs if done(run) or ledger.trained(run.key)]
-    failed = [run for run in runs if ledger.given_up(run.key) and not done(run)]
-    open_ = [run for run in runs if not done(run) and run not in failed]
+    finished = [run for run in runs if ledger.trained(run.key) or ledger.done(run)]
+    failed = [run for run in runs if ledger.given_up(run.key) and not ledger.done(run)]
+    open_ = [run for run in runs if not ledger.done(run) and run not in failed]
     running = [run for run in open_ if _written_since(ledger, run, began)]
     left = total - len({run.key for run in [*finished, *failed, *running]})
     parts = [f"{len(finished)} of {total} runs done"]

@@ -1,6 +1,6 @@
 """Numbers, names and lists as a report writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import floor, isnan, log10
 from numbers import Real
 from typing import Any
@@ -84,6 +84,25 @@ def number(value: Any) -> str:
     return signed(text.rstrip("0").rstrip(".") if places else text)
 
 
+def setting(value: Any) -> str:
+    """A value of a config as one writes it: "0.02", "learned", "true", "null"."""
+    if value is None or value != value:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else number(value)
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all are, so that they have an order and distances: true and false have none."""
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def as_said(values: Iterable[Any]) -> list[Any]:
+    """A column of values of a config: numbers as they are, others as one writes them."""
+    values = [value.item() if hasattr(value, "item") else value for value in values]
+    known = all(value == value for value in values)
+    return values if known and are_numbers(values) else list(map(setting, values))
+
+
 def signed(text: str) -> str:
     """The text of a number with a minus sign that is as wide as a plus; -0 is 0."""
     if text.startswith("-") and not text.strip("-0.,%"):
@@ -126,7 +145,7 @@ def at(axis: str, value: Any) -> str:
         return f"{100 * value:.3g}% of the data"
     if axis in AXES:
         return f"{number(value)} {AXES[axis][value != 1]}"
-    return f"{axis.rpartition('.')[2]}={number(value)}"
+    return f"{axis.rpartition('.')[2]}={setting(value)}"
 
 
 def at_each(axis: str, values: Sequence[Any]) -> str:
@@ -136,7 +155,7 @@ def at_each(axis: str, values: Sequence[Any]) -> str:
     if axis in AXES:
         several = list(values) != [1]
         return f"{listed([number(value) for value in values])} {AXES[axis][several]}"
-    return f"{axis.rpartition('.')[2]}={listed([number(value) for value in values])}"
+    return f"{axis.rpartition('.')[2]}={listed([setting(value) for value in values])}"
 
 
 def _decimals(measure: Measure) -> int:

@@ -72,8 +72,8 @@ def test_sequence_to_sequence_has_its_own_recurrent_baselines(task):
 def test_a_point_is_an_arm_at_one_choice_of_every_axis():
     study = defined(asked("study=distance", "task=recall", "preset=full"))
     found = points(study)
-    assert len(found) == len(study.arms) * len(study.grid["task.pairs"])
-    assert found[0].label == "transformer, task.pairs=2"
+    assert len(found) == len(study.arms) * len(study.grid["model.context"])
+    assert found[0].label == "transformer, model.context=64"
     assert combinations({}) == [{}]
 
 

@@ -16,7 +16,7 @@ from minitx.errors import UserError
 from minitx.setups import open_setup
 from minitx.setups.recall import RecallSetup
 
-RECALL = ["task=recall", "task.pairs=2", "data.batch_size=16"]
+RECALL = ["task=recall", "data.path=null", "task.pairs=2", "data.batch_size=16"]
 LEARNING = [
     *["model.dim=32", "optimizer.lr=1e-2", "optimizer.matrix_lr=0.01"],
     *["trainer.max_steps=200", "trainer.val_every=100"],

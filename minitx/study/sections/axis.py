@@ -20,7 +20,7 @@ from minitx.study.style import (
     scale_values,
     styles,
 )
-from minitx.study.words import SHARE_OF_DATA, amount, axis_name, number
+from minitx.study.words import SHARE_OF_DATA, amount, are_numbers, axis_name, number
 
 
 def section(results: Results) -> Section | None:
@@ -56,9 +56,7 @@ def section(results: Results) -> Section | None:
 def numeric_axis(results: Results) -> str | None:
     """The first key of the grid that has several values, all of them numbers."""
     for axis, values in results.study.grid.items():
-        if len(values) > 1 and all(
-            isinstance(value, int | float) and not isinstance(value, bool) for value in values
-        ):
+        if len(values) > 1 and are_numbers(values):
             return str(axis)
     return None
 

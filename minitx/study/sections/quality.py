@@ -14,7 +14,7 @@ from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
 from minitx.study.style import finish, name_axes, panels, scale_values, styles
-from minitx.study.words import amount, count
+from minitx.study.words import amount, as_said, count
 
 ROW, LEAST = 0.34, 1.0  # inches: of an arm in the figure, and of the figure
 MOST_IN_WORDS = 12  # comparisons at the points of a grid; the others are in their table
@@ -60,7 +60,7 @@ def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
         interval = mean_interval(values)
         rows.append(
             {"arm": cell.arm}
-            | dict(zip(cell.axes, cell.point, strict=True))
+            | dict(zip(cell.axes, as_said(cell.point), strict=True))
             | {
                 f"{results.measure.words}, mean": interval.value,
                 "low": interval.low,

@@ -66,7 +66,7 @@ class Curve:
 
 
 def section(results: Results) -> Section | None:
-    if LENGTH not in results.axes:
+    if LENGTH not in results.axes or results.study.measures != "speed":
         return None
     runs = results.runs.assign(training_us=1e6 / results.runs["tokens_per_second"].astype(float))
     lines = lines_along(LENGTH, cells_of(replace(results, runs=runs)))

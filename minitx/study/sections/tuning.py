@@ -8,7 +8,7 @@ from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.style import finish, name_axes, panels, scale_steps, styles
 from minitx.study.sweep import Sweep, spelt, sweeps_of
-from minitx.study.words import count, listed, number
+from minitx.study.words import are_numbers, as_said, count, listed, setting
 
 
 def section(results: Results) -> Section | None:
@@ -16,11 +16,12 @@ def section(results: Results) -> Section | None:
     if not sweeps:
         return None
     keys = sweeps[0].keys
+    drawn = len(keys) == 1 and are_numbers(sweeps[0].values(keys[0]))
     return Section(
         name="tuning",
         title="What tuning found",
         table=_table(sweeps),
-        figure=_figure(results, sweeps, keys[0]) if len(keys) == 1 else None,
+        figure=_figure(results, sweeps, keys[0]) if drawn else None,
         sentences=[_sentence(sweep) for sweep in sweeps],
         note=(
             "Each arm gets the rate with the lowest loss on val, ringed; test is not looked at. A "
@@ -35,6 +36,8 @@ def _table(sweeps: list[Sweep]) -> pd.DataFrame:
         tried = sweep.tried.rename(
             columns={"loss": "loss on val (nats/token)", "finished": "runs finished"}
         )
+        for key in sweep.keys:
+            tried[key] = as_said(tried[key])
         tried.insert(0, "arm", sweep.cell.name)
         tried["chosen"] = ["chosen" if chosen else "" for chosen in tried["chosen"]]
         tables.append(tried)
@@ -48,7 +51,7 @@ def _sentence(sweep: Sweep) -> str:
     if not sweep.chosen:
         return f"{name}: no rate was chosen, as no run of its sweep finished."
     values = [
-        f"{key.rpartition('.')[2]} {listed([number(v) for v in sorted(set(sweep.tried[key]))])}"
+        f"{key.rpartition('.')[2]} {listed(list(map(setting, sweep.values(key))))}"
         for key in sweep.keys
     ]
     loss = float(sweep.tried.loc[sweep.tried["chosen"], "loss"].iloc[0])
@@ -73,7 +76,8 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
     names = [sweep.cell.name for sweep in sweeps]
     own = styles(names)
     for sweep in sweeps:
-        style, line = own[sweep.cell.name], sweep.tried.dropna(subset=["loss"])
+        style = own[sweep.cell.name]
+        line = sweep.tried.dropna(subset=["loss"]).sort_values(key)
         axes.plot(
             *(line[key], line["loss"]),
             color=style.colour,
