@@ -237,11 +237,10 @@ def nearest(word: str, known: list[str]) -> str | None:
 def type_name(field: dataclasses.Field[Any]) -> str:
     """A key's type in words: "whole number", "text or null", ..."""
     words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    container = typing.get_origin(field.type)
-    if container in (list, dict):
-        return {list: "list", dict: "names with values"}[container]
-    members = typing.get_args(field.type) or (field.type,)
-    named = [words.get(member, "") for member in members if member is not NoneType]
+    words |= {list: "list", dict: "names with values"}
+    whole = typing.get_origin(field.type)
+    members = (field.type,) if whole in words else typing.get_args(field.type) or (field.type,)
+    named = [words[typing.get_origin(each) or each] for each in members if each is not NoneType]
     return " or ".join([*named, "null"] if NoneType in members else named)
 
 

@@ -28,6 +28,7 @@ from minitx.decoding import generate
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
+from minitx.nn.attention import MultiHeadAttention, attend_fused
 from minitx.optim import clip_gradients, make_optimizer
 from minitx.run import load
 from minitx.setups import open_setup
@@ -117,11 +118,18 @@ def trained(config: Config, steps: int) -> StepTimes:
     return times
 
 
-def bare_step(config: Config, steps: int) -> float:
-    """Seconds a step of the same model, batches and optimizer without any framework."""
+def bare_step(
+    config: Config, steps: int, change: Callable[[nn.Module], None] | None = None
+) -> float:
+    """Seconds a step of the same model, batches and optimizer without any framework.
+
+    `change` is what is done to every module of the model before.
+    """
     vocabulary = open_setup(config).vocabulary
     torch.manual_seed(config.seed)
     model = vocabulary.build(config.model)
+    if change is not None:
+        model.apply(change)
     return plain_loop(model, make_optimizer(model, config.optimizer), config, steps)
 
 
@@ -174,6 +182,39 @@ def recurrence(rounds: int, steps: int = 60) -> None:
 
     print(f"model=lstm, dim {config.model.dim}, {config.model.layers} layers")
     alternate({"nn.LSTM": bare, "minitx": partial(lightning_step, config, steps)}, rounds)
+
+
+def capture(rounds: int, steps: int = 100) -> None:
+    """A training step with the switch by which maps are captured, off, against none at all."""
+    config = compose(f"trainer.max_steps={steps}")
+    print(f"batch {config.data.batch_size} x {config.model.context}, a bare loop")
+    alternate(
+        {
+            "switch off": partial(bare_step, config, steps),
+            "no switch": partial(bare_step, config, steps, without_switch),
+        },
+        rounds,
+    )
+
+
+def without_switch(module: nn.Module) -> None:
+    """Has attention call the fused kernel straight away, as where nobody ever looks inside."""
+    if not isinstance(module, MultiHeadAttention):
+        return
+    output, dropout, scaled = module.output, module.dropout, module.scaled
+
+    def attention(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        allowed: Tensor | None = None,
+        bias: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        y = attend_fused(q, k, v, allowed, bias, dropout, scaled, causal)
+        return output(y.transpose(1, 2).flatten(-2))
+
+    module.attention = attention  # type: ignore[method-assign]
 
 
 def generation(rounds: int) -> None:
@@ -252,7 +293,7 @@ def timed(action: Callable[[], Any]) -> float:
 
 
 BENCHES: dict[str, Callable[..., None]] = {
-    f.__name__: f for f in (overhead, recurrence, generation, memory, translation)
+    f.__name__: f for f in (overhead, recurrence, capture, generation, memory, translation)
 }
 
 

@@ -105,9 +105,13 @@ def check_numbers(what: str, asked: Sequence[int], known: Sequence[int], where: 
     """The numbers asked for, each once. Raises UserError unless all are known ones."""
     if not asked or not set(asked) <= set(known):
         first, last = known[0], known[-1]
-        unbroken = len(known) > 1 and list(known) == list(range(first, last + 1))
-        there = f"{first} to {last}" if unbroken else ", ".join(map(str, known))
-        raise UserError(f"{what}={list(asked)}: {where} has {what} {there}")
+        if len(known) == 1:
+            there = f"{what.removesuffix('s')} {first} alone"
+        elif list(known) == list(range(first, last + 1)):
+            there = f"{what} {first} to {last}"
+        else:
+            there = f"{what} {', '.join(map(str, known))}"
+        raise UserError(f"{what}={list(asked)}: {where} has {there}")
     return list(dict.fromkeys(asked))
 
 

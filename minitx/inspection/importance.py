@@ -135,9 +135,10 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     heads = 1 + max(number for _, number in found.without)
     costs = np.full((len(names), heads), np.nan)
     for (name, number), value in found.without.items():
-        costs[names.index(name), number] = found.cost(value)
-    title = f"{run.config.model.name} on {run.config.task.name}: how much worse {config.metric}"
-    figure = head_heatmap(costs, names, [str(n) for n in range(heads)], f"{title} without a head")
+        costs[names.index(name), number] = 100 * found.cost(value)
+    title = f"{run.config.model.name} on {run.config.task.name}: how many percent worse "
+    title += f"{config.metric} is without each head"
+    figure = head_heatmap(costs, names, [str(n) for n in range(heads)], title)
     picture, numbers = run.folder / "head_importance.png", run.folder / "head_importance.json"
     write_bytes_atomically(picture, png(figure))
     write_json(
@@ -170,7 +171,8 @@ def show_importance(found: Importance, files: list[Path]) -> None:
     for k, (name, number) in enumerate(found.order):
         value = found.without[name, number]
         together = f"{found.pruned[k]:.4f}" if k < len(found.pruned) else ""
-        table.add_row(name, str(number), f"{value:.4f}", f"{found.cost(value):+.2%}", together)
+        worse = round(found.cost(value), 4) + 0.0  # "+0.00%", never "-0.00%"
+        table.add_row(name, str(number), f"{value:.4f}", f"{worse:+.2%}", together)
     console.print(table)
     if found.pruned:
         more = " at least" if found.dispensable == len(found.pruned) else ""

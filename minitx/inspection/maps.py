@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from minitx.config import CLASSIFICATION, LANGUAGE_MODELING
 from minitx.errors import UserError
 from minitx.folder import write_bytes_atomically, write_json
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 WEIGHTS = "attention.safetensors"
 DESCRIPTION = "attention.json"
 INFLUENCE = "influence"  # its name among the saved tensors
+
+OUTPUTS = {CLASSIFICATION: "label", LANGUAGE_MODELING: "next token"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class AttentionMaps(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.maps)
+
+    @property
+    def output_name(self) -> str:
+        """What the model's output is: "label", "next token", or plainly "output"."""
+        return OUTPUTS.get(self.about.get("objective", ""), "output")
 
     def plot(self, kind: str | None = None) -> "Figure":
         """A matplotlib figure of all maps, or of those of one kind: see `grid.attention_grid`."""

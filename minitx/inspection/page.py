@@ -141,8 +141,8 @@ def _run(maps: "AttentionMaps", room: int) -> dict[str, Any]:
     return {
         "title": visible(maps.title, blanks=" "),
         "passages": [
-            (name, visible(passage, blanks=" \n" if passage.strip() else ""))
-            for name in ("text", "output")
+            (title, visible(passage, blanks=" \n" if passage.strip() else ""))
+            for name, title in (("text", "text"), ("output", maps.output_name))
             if (passage := str(about.pop(name, "")))
         ],
         "notes": [visible(str(note), blanks=" ") for note in about.pop("notes", [])],

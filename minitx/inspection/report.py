@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -16,7 +17,7 @@ from minitx.inspection.grid import attention_grid
 from minitx.inspection.induction import induction_score
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
-from minitx.inspection.page import page
+from minitx.inspection.page import page, visible
 from minitx.inspection.reading import inspect_text
 from minitx.models.language_model import LanguageModel
 from minitx.run import Run, load
@@ -91,15 +92,17 @@ def _induction(run: Run) -> dict[str, Tensor] | None:
 def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:
     """The table of heads, and where everything lies."""
     console = Console()
-    console.print(maps.title, highlight=False)
-    if maps.about.get("output"):
-        console.print(f"it says: {maps.about['output']}", highlight=False, markup=False)
-    for note in maps.about.get("notes", []):
-        console.print(f"note: {note}", highlight=False, markup=False)
+    lines = [visible(maps.title, blanks=" ")]
+    if output := maps.about.get("output"):
+        lines.append(f"{maps.output_name}: {visible(output, blanks=' ' if output.strip() else '')}")
+    lines += [f"note: {note}" for note in maps.about.get("notes", [])]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     rows = [asdict(head) for head in heads]
     shown = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
     if rows:
-        table = Table()
+        # Narrow enough for 80 columns with every measure there is.
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
         table.add_column("attention", no_wrap=True)
         table.add_column("head")
         for name in shown:

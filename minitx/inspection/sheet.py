@@ -30,7 +30,7 @@ from minitx.figures import (
 
 # Lengths are in dots, sizes of type in points.
 POINT = DPI / 72
-FAR = 10_000  # a side of the sheet until it is cut to what it holds
+SIDE = 100  # of the sheet until it is cut: what is drawn beyond it counts as well
 MARGIN = 16
 TITLE_GAP, SCALE_GAP = 26, 30
 SCALE_WIDTH, SCALE_HEIGHT = 240, 12
@@ -80,11 +80,11 @@ class Sheet:
 
     def __init__(self, norm: Normalize, colours: Colormap) -> None:
         self.norm, self.colours = norm, colours
-        self.figure = new_figure(FAR / DPI, FAR / DPI)
+        self.figure = new_figure(SIDE / DPI, SIDE / DPI)
         self.figure.suppressComposite = True  # in SVG all images would become one coarse one
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_axis_off()
-        self._show(Bbox([[0, 0], [FAR, FAR]]))
+        self._show(Bbox([[0, 0], [SIDE, SIDE]]))
 
     def measure(self, texts: Iterable[str], size: float) -> tuple[int, int]:
         """Width and height that hold any of the texts."""
@@ -159,7 +159,7 @@ class Sheet:
         """Where all that is drawn lies."""
         drawn = [*self.axes.texts, *self.axes.images]
         box = Bbox.union([each.get_window_extent() for each in drawn])
-        return Bbox([[box.x0, FAR - box.y1], [box.x1, FAR - box.y0]])
+        return Bbox([[box.x0, SIDE - box.y1], [box.x1, SIDE - box.y0]])
 
     def _show(self, part: Bbox) -> None:
         self.axes.set(xlim=(part.x0, part.x1), ylim=(part.y1, part.y0))

@@ -12,9 +12,9 @@ def to_markdown(page: Page) -> str:
     for section in page.sections:
         blocks += [f"## {_plain(section.title)}", *map(_plain, section.notes)]
         for step in section.steps:
-            blocks += [f"### {_plain(step.title)}", _fenced(step.formulas)]
+            blocks += [f"### {_plain(step.title)}", *_fenced(step.formulas)]
             blocks += map(_markdown_table, step.tables)
-            blocks += [_fenced(step.worked)] * bool(step.worked)
+            blocks += _fenced(step.worked)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -34,5 +34,6 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>&|~$])", r"\\\1", text)
 
 
-def _fenced(lines: Sequence[str]) -> str:
-    return "\n".join(["```text", *lines, "```"])
+def _fenced(lines: Sequence[str]) -> list[str]:
+    """The lines as they are, in a block, or no block where there are none."""
+    return ["\n".join(["```text", *lines, "```"])] if lines else []

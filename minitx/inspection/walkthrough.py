@@ -21,7 +21,11 @@ def four_steps(
     """The four steps of some heads side by side, rows and columns labelled with tokens."""
     formulas = formulas_of(attention, heads[0])
     worked = [worked_out(attention, steps, head, queries, keys) for head in heads]
-    scores, weights, outputs = (list(filter(None, lines)) for lines in zip(*worked, strict=True))
+    whose = {head: f"head {head}: " if len(heads) > 1 else "" for head in heads}
+    scores, weights, outputs = (
+        [whose[head] + line for head, line in zip(heads, lines, strict=True) if line]
+        for lines in zip(*worked, strict=True)
+    )
     width = steps.values.size(-1)
     of_head = {head: f" of head {head}" if len(heads) > 1 else "" for head in heads}
 

@@ -1,7 +1,7 @@
 """Studies: a question as a grid of runs, its statistics, its report.
 
-`minitx.study.open_study("studies/heads_shakespeare_full").runs` is a table (a pandas DataFrame) of a
-study's runs, for questions of one's own.
+`minitx.study.open_study("studies/heads_shakespeare_full").runs` is a table (a pandas DataFrame) of
+a study's runs, for questions of one's own.
 """
 
 from typing import TYPE_CHECKING, Any

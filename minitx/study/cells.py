@@ -85,7 +85,7 @@ def places(cells: list[Cell]) -> str:
     """Where cells lie, in words: "2, 4 and 8 heads"."""
     if cells and len(cells[0].axes) == 1:
         return at_each(cells[0].axes[0], [cell.point[0] for cell in cells])
-    return listed([cell.place for cell in cells])
+    return listed([f"({cell.place})" if cells[0].axes else cell.place for cell in cells])
 
 
 def lines_along(axis: str, cells: list[Cell]) -> dict[str, list[Cell]]:

@@ -35,10 +35,11 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     """
     from minitx.study.collecting import collect
     from minitx.study.measuring import NEEDED_BY
-    from minitx.study.sections import check_names
+    from minitx.study.sections import check_names, check_task
 
     definition = defined(asked, common_words(overrides))
     check_names(definition.sections)
+    check_task(definition.sections, asked.task.name)
     folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
     if (folder / NOTES).exists():
         read_notes(folder)  # refuses that of another version

@@ -22,7 +22,6 @@ from minitx.study.results import FAILED
 from minitx.study.speed import measure_speed
 from minitx.training import train
 
-
 LOOK = 0.5  # seconds: others hold a lock for a moment to see whether someone is at a run
 
 
@@ -37,9 +36,13 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     ledger = Ledger(Path(asked.study.runs))
     ledger.root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(ledger.lock(key), timeout=LOOK), ledger.log(key).open("a") as log:
-            with redirect_stdout(log), redirect_stderr(log):
-                _do(asked, folder.name, run, ledger)
+        with (
+            FileLock(ledger.lock(key), timeout=LOOK),
+            ledger.log(key).open("a") as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
+            _do(asked, folder.name, run, ledger)
     except Timeout:  # another process is at it
         return
     except StoppedByUser:

@@ -21,10 +21,11 @@ NOTES = "study.json"
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run: `words` are what scripts/train.py would be told, `rate` is its choice of what is swept.
+    """One run: `words` are what scripts/train.py would be told, `rate` what it has of the sweep.
 
-    Runs that would give the same figures have one `key`. `swept` runs take part in the choice of a rate; those with the rate that was `chosen` are tested
-    and count, with `details` measured beside.
+    Runs that would give the same figures have one `key`. `swept` runs take part in the choice of a
+    rate; those with the rate that was `chosen` are tested and count, with `details` measured
+    beside.
     """
 
     key: str
@@ -47,7 +48,7 @@ class PlannedRun:
 class Notes:
     """A study on its way: what it is, and the runs that were planned so far.
 
-    `measure` is the name in `minitx.items` of what its models are compared by, and `command` is what
+    `measure` is the name in `minitx.items` of what its models are compared by, and `command` what
     was typed.
     """
 
@@ -59,7 +60,7 @@ class Notes:
     runs: list[PlannedRun] = field(default_factory=list)
 
     def run(self, key: str) -> PlannedRun:
-        """The run of that name: of several the one that counts. Raises UserError where none has it."""
+        """The run of that name, of several one that counts. Raises UserError without any."""
         runs = [run for run in self.runs if run.key == key]
         if not runs:
             raise UserError(f"only={key}: the study has no such run; its runs are in {NOTES}")

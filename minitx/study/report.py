@@ -14,7 +14,7 @@ from minitx.errors import UserError
 from minitx.figures import png, svg
 from minitx.folder import write_atomically, write_bytes_atomically
 from minitx.study.comparison import resamples_of
-from minitx.study.results import FINISHED, Results
+from minitx.study.results import FAILED, FINISHED, Results
 from minitx.study.rules import Rule, check_rules
 from minitx.study.sections import Section, sections_of
 from minitx.study.words import as_said, count, listed, seconds, setting
@@ -92,7 +92,7 @@ def compose(results: Results) -> Report:
     if runs.empty or not (runs["status"] == FINISHED).any():
         raise UserError(
             f"study={results.study.name} has no finished run yet, so there is nothing to report: "
-            "train it first, without report_only=true"
+            + (_failures(runs) or "train it first, without report_only=true")
         )
     rules = check_rules(results)
     sections = sections_of(results)
@@ -107,6 +107,13 @@ def compose(results: Results) -> Report:
         runs=_runs(results),
         command=results.command,
     )
+
+
+def _failures(runs: pd.DataFrame) -> str:
+    """How many failed, and why; nothing where none did."""
+    failed = runs[runs["status"] == FAILED]
+    reasons = "; ".join(dict.fromkeys(failed["reason"]))
+    return f"{count(len(failed), 'run')} failed ({reasons})" if len(failed) else ""
 
 
 def _how(results: Results) -> dict[str, str]:
@@ -144,7 +151,8 @@ def _intervals(results: Results) -> str:
 
 
 def _time(runs: pd.DataFrame) -> str:
-    """What all runs took, measured as they were done."""
+    """What all runs took, measured as they were done; arms may share some."""
+    runs = runs.drop_duplicates("key")
     for column, what in (("seconds", "training and measuring"), ("train_seconds", "training")):
         if column in runs and runs[column].notna().any():
             return f"{seconds(float(runs[column].sum()))} of {what}, the runs one after the other"

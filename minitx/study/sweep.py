@@ -27,8 +27,13 @@ class Sweep:
     @property
     def chosen(self) -> dict[str, Any]:
         """The value of each key; empty where nothing was chosen, as no run has finished."""
-        rows = self.tried[self.tried["chosen"] & self.tried["loss"].notna()]
+        rows = self.tried[self.tried["chosen"] & self.known]
         return {key: plain(rows[key].iloc[0]) for key in self.keys} if len(rows) else {}
+
+    @property
+    def known(self) -> pd.Series:
+        """Of each rate whether a run has finished with it."""
+        return self.tried["loss"].notna()
 
     @property
     def best(self) -> bool:
@@ -47,7 +52,7 @@ class Sweep:
         return edges
 
     def values(self, key: str) -> list[Any]:
-        """What was tried for a key, each value once: numbers ascending, others as they were said."""
+        """What was tried for a key, each value once: numbers ascending, others as they came."""
         values = list(dict.fromkeys(map(plain, self.tried[key])))
         return sorted(values) if are_numbers(values) else values
 
@@ -77,4 +82,6 @@ def _sweep(cell: Cell, keys: list[str]) -> Sweep:
             }
         )
     columns = [*keys, "loss", "runs", "finished", "chosen"]
-    return Sweep(cell, keys, pd.DataFrame(rows, columns=columns))
+    tried = pd.DataFrame(rows, columns=columns)
+    ordered = [key for key in keys if are_numbers(map(plain, tried[key]))]
+    return Sweep(cell, keys, tried.sort_values(ordered) if ordered else tried)

@@ -5,8 +5,10 @@ from pathlib import Path
 from rich.console import Console
 
 from minitx.config import LoggerConfig
+from minitx.study.cells import plain
 from minitx.study.report import Report
 from minitx.study.results import FAILED, FINISHED, Results
+from minitx.study.words import at
 
 
 def tell(results: Results, report: Report, folder: Path) -> None:
@@ -15,13 +17,16 @@ def tell(results: Results, report: Report, folder: Path) -> None:
     console.print(results.study.question, style="bold", highlight=False, markup=False)
     for sentence in report.answer:
         console.print(f"  {sentence}", highlight=False, markup=False)
-    for _, run in results.runs[results.runs["status"] != FINISHED].iterrows():
+    lacking = results.runs[results.runs["status"] != FINISHED]
+    for _, run in lacking.iterrows():
         why = f": {run['reason']}" if run["reason"] else ""
-        name = f"{run['status']}: {run['arm']}, seed {run['seed']}"
-        console.print(f"  {name}{why}", highlight=False, markup=False)
-        if run["status"] == FAILED:
-            again = f"    to have it tried again, delete {run['folder']}.failed.json"
-            console.print(again, highlight=False, soft_wrap=True, markup=False)
+        place = [at(axis, plain(run[axis])) for axis in results.axes]
+        name = ", ".join([run["arm"], *place, f"seed {run['seed']}"])
+        console.print(f"  {run['status']}: {name}{why}", highlight=False, markup=False)
+    if failed := list(dict.fromkeys(lacking.loc[lacking["status"] == FAILED, "folder"])):
+        files = " ".join(f"{folder}.failed.json" for folder in failed)
+        again = f"  What failed is tried again once this is deleted: {files}"
+        console.print(again, highlight=False, soft_wrap=True, markup=False)
     if results.preset == "quick":
         console.print("This is the quick preset: preset=full is the one to quote.")
     console.print("The report:")

@@ -169,7 +169,7 @@ def test_the_one_attention_of_a_recurrent_decoder_is_layer_0_head_0():
     with capture(model, layers=[0], heads=[0]) as captured:
         forward("pairs, additive", model)
     assert captured["decoder.cross"].shape == (3, 1, 4, 5)
-    with pytest.raises(UserError, match=r"^layers=\[1\]: the model has layers 0$"):  # noqa: SIM117
+    with pytest.raises(UserError, match=r"^layers=\[1\]: the model has layer 0 alone$"):  # noqa: SIM117
         with capture(model, layers=[1]):
             pass
 

@@ -540,6 +540,14 @@ def test_a_narrow_screen_scrolls_down_only(show):
         assert box["x"] + box["width"] <= 420
 
 
+def test_the_numbers_of_the_scale_keep_apart(show):
+    opened = show(page(translation(words(40, "source"), words(30, "output"))), width=360)
+    boxes = [tick.bounding_box() for tick in opened.locator(".ticks span").all()]
+    assert len(boxes) == 6
+    for left, right in pairwise(boxes):
+        assert left["x"] + left["width"] + 3 < right["x"]
+
+
 def test_a_page_works_in_a_frame(show):
     maps = language_model()
     opened = show(f"<!doctype html><title>notebook</title>{frame(page(maps))}")

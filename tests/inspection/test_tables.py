@@ -224,6 +224,12 @@ def test_the_page_asks_for_nothing():
     assert not re.search(r"https?:|url\(|@import|<link|<script|src=|href=", page)
 
 
+def test_what_has_no_formulas_has_no_empty_block():
+    table = Table("x", ["a", "b"], torch.randn(2, 2))
+    page = Page("title", [Section("section", [], [Step("given", (), [table])])])
+    assert "```" not in to_markdown(page)
+
+
 def test_no_token_breaks_a_markdown_table():
     labels = list(map(label_of, NASTY))
     (rows,) = markdown_tables(to_markdown(page_of(square(labels))))

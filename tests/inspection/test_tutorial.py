@@ -123,6 +123,8 @@ def test_what_is_worked_out_is_right(sections):
     assert lines[0] == "s[sat, The] = (1*1 + 1*1 + 1*2 + 1*0) / sqrt(4) = 2"
     assert lines[1] == "w[sat, The] = e^2 / (e^2 + e^1 + e^2) = 0.4223"
     assert lines[2] == "y[sat, 1] = 0.4223*1 + 0.1554*0 + 0.4223*1 = 0.8446"
+    assert lines[3] == "head 0: s[sat, The] = (1*1 + 1*1) / sqrt(2) = 1.4142"
+    assert lines[4] == "head 1: s[sat, The] = (1*2 + 1*0) / sqrt(2) = 1.4142"
 
 
 def test_formulas_stand_beside_the_numbers(sections):

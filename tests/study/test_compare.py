@@ -221,6 +221,13 @@ BAD = {
         ["model.heads=5", "divide"],
     ),
     "a task that does not suit": ({"tasks": ["recall"]}, [], ["task=text", "recall"]),
+    "values that are no values": (
+        {"grid": {"model.heads": [[1, 2]]}},
+        [],
+        ["model.heads has the value [1, 2]", "null"],
+    ),
+    "a sweep of speeds": ({"measures": "speed"}, [], ["study.sweep", "speed"]),
+    "a section that does not suit": ({"sections": ["recall"]}, [], ["task=text", "recall"]),
     "an unknown section": ({"sections": ["qality"]}, [], ["qality", "quality"]),
     "an unknown study": ({}, ["study=architecture"], ["architectures"]),
     "a model for all": ({}, ["model=lstm"], ["model=lstm", "arms"]),

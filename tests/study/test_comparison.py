@@ -61,6 +61,18 @@ def test_one_seed_speaks_of_these_runs_alone():
     assert "is better than" not in single.sentence()
 
 
+def test_what_is_alike_is_neither_higher_nor_lower():
+    results = made({"transformer": 2.0, "lstm": 2.2})
+    results.runs["test/bits_per_byte"] = 2.0
+    assert "exactly alike" in compared(results).sentence()
+
+
+def test_items_and_seeds_that_disagree_show_nothing():
+    results = made({"transformer": 2.0, "lstm": 2.2}, seeds=(1,))
+    results.runs["test/bits_per_byte"] *= -1  # the items lead one way, their mean the other
+    assert compared(results).verdict is Verdict.NOT_SHOWN
+
+
 def test_failed_seeds_are_named():
     results = failing(made({"transformer": 2.0, "lstm": 2.2}), "lstm", [3])
     assert "left out, as they failed or are missing: 1 of 3 seeds of lstm" in (

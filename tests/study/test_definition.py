@@ -1,4 +1,4 @@
-"""A study as it was asked for: presets, points, words for all runs, and every file of conf/study."""
+"""A study as it was asked for: presets, points, words for all runs, every file of conf/study."""
 
 import hydra
 import pytest
@@ -83,6 +83,8 @@ def test_what_is_said_of_all_runs_is_what_is_no_matter_of_the_study():
     assert common_words([*words, *more]) == [
         *("data.dir=x", "model.dim=64", "+experiment=plain", "optimizer=adamw")
     ]
+    # Which task it is, is said anyway; what a task has of its own is for its runs.
+    assert common_words(["task=recall", "task.pairs=4"]) == ["task.pairs=4"]
     for word in ("model=lstm", "seed=1", "run.dir=x", "resume=x", "budget.parameters=5"):
         with pytest.raises(UserError, match=word.split("=")[0]):
             common_words([word])

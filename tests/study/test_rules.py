@@ -103,3 +103,22 @@ def test_seeds_failures_and_the_quick_preset_are_said():
     ]
     words = rules(results)["no run left out"].words
     assert "1 run of lstm failed (the loss is not a number)" in words
+
+
+def test_a_sweep_that_failed_altogether_was_no_choice():
+    results = made(ARMS)
+    runs = results.runs.copy()
+    lost = (runs["arm"] == "lstm") & runs["swept"]
+    runs.loc[lost, ["status", "reason", "val/loss"]] = "failed", "the loss is not a number", None
+    found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
+    assert not found.kept
+    assert "No run of the sweep of lstm finished" in found.words
+
+
+def test_null_is_a_value_like_others():
+    results = made(ARMS)
+    results.runs["optimizer.matrix_lr"] = results.runs["optimizer.matrix_lr"].replace(0.005, None)
+    found = rules(results)["the same sweep for all, by val alone"]
+    assert found.kept
+    assert "0.01, 0.02" not in found.words  # three values, of which one is null
+    assert "null" in found.words

@@ -62,12 +62,14 @@ def test_curves_compare_at_equal_tokens_and_at_equal_time():
     assert set(section.table["seeds"]) == {3}
 
 
-def test_curves_take_the_loss_where_val_has_no_such_metric():
-    results = made(ARMS, measure="bits_per_byte")
-    curves = results.curves.drop(columns="val/bits_per_byte")
+@pytest.mark.parametrize("measure", ["bits_per_byte", "wer"])
+def test_curves_take_the_loss_where_val_has_no_such_metric(measure):
+    results = made(ARMS, measure=measure)
+    curves = results.curves.drop(columns=f"val/{measure}")
     section = one(replace(results, curves=curves), "curves")
     assert "val/loss" in section.table
-    assert "loss on val was" in section.sentences[0]
+    assert "loss (nats/token) on val was: transformer 2." in section.sentences[0]
+    assert "%" not in section.sentences[0]
 
 
 def test_cost_says_how_many_times_as_fast():
@@ -81,6 +83,23 @@ def test_cost_says_how_many_times_as_fast():
     assert "latency, ms/token" not in section.table
     assert len(section.sentences) == 1
     assert png(section.figure)
+
+
+def test_a_classifier_generates_no_token():
+    section = one(replace(made(ARMS, measure="accuracy"), task="genre"), "cost")
+    assert "latency, ms/text" in section.table
+    words = " ".join([*section.sentences, section.note])
+    assert "to classify a text" in words
+    assert "token generated" not in words
+    assert "generate a token" not in words
+
+
+def test_what_failed_was_not_chosen():
+    results = made(ARMS)
+    lost = (results.runs["arm"] == "lstm") & results.runs["swept"]
+    results.runs.loc[lost, ["status", "val/loss"]] = "failed", None
+    table = one(results, "tuning").table
+    assert set(table[table["arm"] == "lstm"]["chosen"]) == {""}
 
 
 def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
@@ -231,6 +250,20 @@ def test_recall_tells_where_an_arm_falls_off():
     assert rows["accuracy"].iloc[-1] == 0
     assert rows["queries"].sum() == 3 * 80 * 20
     assert (rows["low"] <= rows["accuracy"]).all()
+    assert png(section.figure)
+
+
+def test_recall_tells_lines_apart_that_differ_in_more_than_the_arm():
+    results = made(
+        {"lstm": lambda p, layers: 0.5},
+        grid={"task.pairs": [4, 16], "model.layers": [1, 2]},
+        measure="accuracy",
+        details=lambda arm, point, seed: answers_of("lstm", point[:1], seed),
+    )
+    section = one(results, "recall")
+    assert set(section.table["arm"]) == {"lstm with 1 layer", "lstm with 2 layers"}
+    rows = section.table[section.table["pairs"] == 16].groupby("arm")["queries"].sum()
+    assert list(rows) == [3 * 80 * 20] * 2
     assert png(section.figure)
 
 

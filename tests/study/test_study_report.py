@@ -19,7 +19,7 @@ from minitx.study.page import page
 from minitx.study.report import compose, write_report
 from minitx.study.style import ALL, KNOWN, styles
 from minitx.study.tables import shown
-from minitx.study.words import amount, at, at_each, listed, number, seconds
+from minitx.study.words import amount, as_said, at, at_each, listed, number, seconds
 
 ARMS = {"transformer": 2.19, "lstm": 2.13, "gru": 2.2}
 HOSTILE = "</p><script>alert(1)</script> | *a* `b` [c](d) {{style}} & \u202e"
@@ -96,6 +96,9 @@ def test_nothing_finished_is_nothing_to_report(tmp_path):
     empty = pd.DataFrame({"arm": ["a"], "status": ["failed"], "reason": ["x"], "seed": [1]})
     with pytest.raises(UserError, match="no finished run"):
         write_report(replace(results, runs=empty), tmp_path)
+    failed = replace(results, runs=runs.assign(status="failed", reason="out of memory"))
+    with pytest.raises(UserError, match=r"15 runs failed \(out of memory\)"):
+        write_report(failed, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -158,6 +161,24 @@ def test_numbers_and_lists_as_people_write_them():
     assert at("model.heads", 1) == "1 head"
     assert at_each("data.share", [0.01, 0.1]) == "1% and 10% of the data"
     assert at("model.position", "none") == "position=none"
+
+
+def test_values_of_a_config_as_one_writes_them():
+    assert at("model.window", None) == "window=null"
+    assert at_each("model.qk_norm", [True, False]) == "qk_norm=true and false"
+    assert as_said([8, 0.5]) == [8, 0.5]
+    assert as_said([None, 4]) == as_said([float("nan"), 4.0]) == ["null", "4"]
+
+
+def test_time_is_taken_once_for_a_run_that_arms_share():
+    results = made(ARMS)
+    once = compose(results).how["time taken"]
+    assert (
+        compose(replace(results, runs=pd.concat([results.runs] * 2, ignore_index=True))).how[
+            "time taken"
+        ]
+        == once
+    )
 
 
 def test_an_arm_looks_the_same_everywhere_and_no_two_alike():

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.composition import nearest
+from minitx.config import LANGUAGE_MODELING, OBJECTIVES
 from minitx.errors import UserError
 from minitx.study.results import Results
 
@@ -55,6 +56,13 @@ SECTIONS: dict[str, Callable[[Results], Section | None]] = {
 }
 
 
+# The tasks that a section is made for, where it is not made for all.
+ONLY_OF = {
+    "recall": ["recall"],
+    "positions": [task for task, kind in OBJECTIVES.items() if kind == LANGUAGE_MODELING],
+}
+
+
 def check_names(names: Sequence[str]) -> None:
     """Raises UserError for a name that no section has."""
     for name in names:
@@ -64,6 +72,17 @@ def check_names(names: Sequence[str]) -> None:
                 f"study.sections names {name}, which there is not; there are "
                 + ", ".join(SECTIONS)
                 + (f": did you mean {hint}?" if hint else "")
+            )
+
+
+def check_task(names: Sequence[str], task: str) -> None:
+    """Raises UserError for a section that is drawn from what runs of the task do not have."""
+    for name in names:
+        suited = ONLY_OF.get(name, [task])
+        if task not in suited:
+            raise UserError(
+                f"study.sections names {name}, which does not suit task={task}: it may be one of "
+                + ", ".join(suited)
             )
 
 

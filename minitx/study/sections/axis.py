@@ -96,7 +96,7 @@ def _sentence(results: Results, name: str, line: list[Cell], steps: list[Compari
     forms = {
         Verdict.BETTER: "better with {}",
         Verdict.WORSE: "worse with {}",
-        Verdict.ONE_SEED: "other, though not shown for other seeds, with {}",
+        Verdict.ONE_SEED: "these runs differ, which is not shown for other seeds, with {}",
         Verdict.NOT_SHOWN: "no difference is shown with {}",
         Verdict.NOT_COMPARED: "not compared with {}",
     }

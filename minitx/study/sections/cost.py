@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from minitx.config import CLASSIFICATION, OBJECTIVES
 from minitx.figures import PAPER
 from minitx.study.cells import Cell, cells_of
 from minitx.study.results import Results
@@ -24,6 +25,9 @@ COSTS = {
 }
 
 
+OF_A_CLASSIFIER = {"latency_ms": "latency, ms/text"}  # its answer is a class and no token
+
+
 def section(results: Results) -> Section | None:
     cells = [cell for cell in cells_of(results) if len(cell.finished)]
     if not cells:
@@ -37,15 +41,24 @@ def section(results: Results) -> Section | None:
         sentences=_sentences(table),
         note=(
             "Means over seeds. Operations: floating-point operations of a forward pass. "
-            "Latency: one token generated, batch of one. Peak memory: the largest that the "
+            f"Latency: one {'text classified' if _classifies(results) else 'token generated'}, "
+            "batch of one. Peak memory: the largest that the "
             "process had, what Python and its libraries take included. Times are as measured "
             "while the study ran."
         ),
     )
 
 
+def _classifies(results: Results) -> bool:
+    return OBJECTIVES[results.task] == CLASSIFICATION
+
+
+def _costs(results: Results) -> dict[str, str]:
+    return COSTS | OF_A_CLASSIFIER if _classifies(results) else COSTS
+
+
 def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
-    costs = {column: name for column, name in COSTS.items() if column in results.runs}
+    costs = {column: name for column, name in _costs(results).items() if column in results.runs}
     return pd.DataFrame(
         [
             {"arm": cell.name}
@@ -62,7 +75,8 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     first = table.iloc[0]
     for column, what in (
         ("tokens/s in training", "trains at {} tokens/s"),
-        ("latency, ms/token", "needs {} ms to generate a token"),
+        (COSTS["latency_ms"], "needs {} ms to generate a token"),
+        (OF_A_CLASSIFIER["latency_ms"], "needs {} ms to classify a text"),
     ):
         if column not in table or np.isnan(first[column]):
             continue
@@ -111,6 +125,8 @@ def _figure(results: Results, cells: list[Cell]) -> Figure | None:
         axes.set_xlim(0, 1.12 * max(costs))
         plain_numbers(axes.xaxis)
         scale_values(axes.yaxis, results.measure)
-        name_axes(axes, COSTS[column], f"{results.measure.words} on test ({way} is better)")
+        name_axes(
+            axes, _costs(results)[column], f"{results.measure.words} on test ({way} is better)"
+        )
     names = [cell.name for cell in cells]
     return finish(figure, f"{results.study.name} on {results.task}: quality and its cost", names)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from minitx.items import MEASURES, Measure
 from minitx.study.cells import Cell, cells_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
@@ -29,9 +30,11 @@ def section(results: Results) -> Section | None:
     cells = [cell for cell in every if cell.point == every[-1].point]
     if len(every) <= MOST_LINES:
         cells = every
-    metric = f"val/{results.measure.name}"
-    if metric not in results.curves:
-        metric = "val/loss"
+    # Where outputs are scored there is no such curve, as nothing is generated at a validation.
+    measure = results.measure
+    if f"val/{measure.name}" not in results.curves:
+        measure = MEASURES["loss"]
+    metric = f"val/{measure.name}"
     tables = [_of_cell(results, cell, metric) for cell in cells]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if table.empty:
@@ -45,8 +48,8 @@ def section(results: Results) -> Section | None:
         name="curves",
         title="How they learn",
         table=table,
-        figure=_figure(results, table, metric),
-        sentences=_sentences(results, table, metric),
+        figure=_figure(results, table, measure),
+        sentences=_sentences(table, measure),
         note=(
             "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), "
             "where there are two seeds or more. Seconds are those of training alone, on the "
@@ -76,7 +79,7 @@ def _of_cell(results: Results, cell: Cell, metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _sentences(results: Results, table: pd.DataFrame, metric: str) -> list[str]:
+def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
     """Where the arms are after as many tokens as all have seen, and after as many seconds."""
     lines = dict(iter(table.groupby("arm", sort=False)))
     if len(lines) < 2:
@@ -88,25 +91,24 @@ def _sentences(results: Results, table: pd.DataFrame, metric: str) -> list[str]:
         if shared < first:  # one was through before another was looked at for the first time
             continue
         values = [
-            f"{name} {plain(results.measure, np.interp(shared, line[column], line[metric]))}"
+            f"{name} {plain(measure, np.interp(shared, line[column], line[f'val/{measure.name}']))}"
             for name, line in lines.items()
         ]
-        what = results.measure.words if metric.endswith(results.measure.name) else "loss"
         reached = (
             "that all of them have seen" if column == TOKENS else "that the fastest of them took"
         )
         sentences.append(
-            f"After {spell(shared)}, {reached}, {what} on val was: {listed(values)} (means over "
-            "seeds, between validations along a straight line)."
+            f"After {spell(shared)}, {reached}, {measure.words} on val was: {listed(values)} "
+            "(means over seeds, between validations along a straight line)."
         )
     return sentences
 
 
-def _figure(results: Results, table: pd.DataFrame, metric: str) -> Figure:
+def _figure(results: Results, table: pd.DataFrame, measure: Measure) -> Figure:
     figure, both = panels(2)
     names = list(dict.fromkeys(table["arm"]))
     own = styles(names)
-    what = results.measure.words if metric.endswith(results.measure.name) else "loss (nats/token)"
+    metric = f"val/{measure.name}"
     for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
         for name, line in table.groupby("arm", sort=False):
             values = list(map(Interval, line[metric], line["low"], line["high"]))
@@ -116,6 +118,6 @@ def _figure(results: Results, table: pd.DataFrame, metric: str) -> Figure:
         axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         axes.set_xlim(left=0)
         plain_numbers(axes.xaxis)
-        scale_values(axes.yaxis, results.measure)
-        name_axes(axes, column, f"{what} on val")
+        scale_values(axes.yaxis, measure)
+        name_axes(axes, column, f"{measure.words} on val")
     return finish(figure, f"{results.study.name} on {results.task}: learning", names)

@@ -1,5 +1,6 @@
-"""Associative recall: how far back, and how many pairs, an arm remembers."""
+"""Associative recall: how far back an arm remembers, along what the grid varies."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
@@ -12,42 +13,53 @@ from minitx.study.sections import Section
 from minitx.study.sections.axis import spell
 from minitx.study.statistics import Interval, mean_interval, share_interval
 from minitx.study.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.words import at, count, listed, number
+from minitx.study.words import are_numbers, at, axis_name, count, listed, number
 
-PAIRS = "task.pairs"
 LEVELS = (0.99, 0.9)  # of accuracy, below which an arm is said to fall
 STRETCHES = 8  # of distances
 
 
 def section(results: Results) -> Section | None:
-    if PAIRS not in results.axes:
+    axis = next((name for name, values in results.study.grid.items() if are_numbers(values)), None)
+    if axis is None:
         return None
     answers = {cell.name: _answers(results, cell) for cell in cells_of(results)}
     cells = [cell for cell in cells_of(results) if len(answers[cell.name])]
     if not cells:
         return None
-    lines = lines_along(PAIRS, cells)
-    pairs = _most_apart(cells, answers)
-    table = pd.concat([_by_distance(cell, answers[cell.name]) for cell in cells])
+    lines = lines_along(axis, cells)
+    apart = _most_apart(axis, cells, answers)
+    table = pd.concat(
+        [_by_distance(axis, name, cell, answers[cell.name]) for name, cell in _each(lines)]
+    )
     accuracies = {cell.name: _over_seeds(answers[cell.name]) for cell in cells}
     return Section(
         name="recall",
         title="How much they remember, and how far back",
         table=table.reset_index(drop=True),
-        figure=_figure(results, lines, table, accuracies, pairs),
+        figure=_figure(results, axis, lines, table, accuracies, apart),
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
-            *(_ends(cell, table) for cell in cells if cell.on(PAIRS) == pairs),
+            *(
+                _ends(axis, name, cell, table)
+                for name, cell in _each(lines)
+                if cell.on(axis) == apart
+            ),
         ],
         answers=len(lines),
-        more={"by pairs": _by_pairs(cells, accuracies)},
+        more={f"by {axis_name(axis)}": _along(axis, lines, accuracies)},
         note=(
-            "Left: accuracy on the queries of test by the number of pairs; bands: 95% intervals "
-            "over seeds (t). Right: by how far back the key stood, in tokens, with the number "
-            "of pairs at which the arms lie farthest apart; bands: Wilson's 95% intervals over "
-            "the queries of all seeds, as if these were independent of each other."
+            f"Left: accuracy on the queries of test by {axis_name(axis)}; bands: 95% intervals "
+            f"over seeds (t). Right: by how far back the key stood, in tokens, {at(axis, apart)}, "
+            "where the arms lie farthest apart; bands: Wilson's 95% intervals over the queries of "
+            "all seeds, as if these were independent of each other."
         ),
     )
+
+
+def _each(lines: dict[str, list[Cell]]) -> Iterator[tuple[str, Cell]]:
+    """All cells, each with the name of its line."""
+    return ((name, cell) for name, line in lines.items() for cell in line)
 
 
 def _answers(results: Results, cell: Cell) -> pd.DataFrame:
@@ -64,15 +76,15 @@ def _over_seeds(answers: pd.DataFrame) -> Interval:
     return mean_interval(answers.groupby("key")["right"].mean().to_numpy(float))
 
 
-def _most_apart(cells: list[Cell], answers: dict[str, pd.DataFrame]) -> int:
-    """The number of pairs with the largest difference between two arms; of several the largest."""
-    ends: dict[int, list[float]] = {}
+def _most_apart(axis: str, cells: list[Cell], answers: dict[str, pd.DataFrame]) -> float:
+    """Where on the axis two arms differ most; of several places the last."""
+    ends: dict[float, list[float]] = {}
     for cell in cells:
-        ends.setdefault(cell.on(PAIRS), []).append(answers[cell.name]["right"].mean())
-    return max(ends, key=lambda pairs: (max(ends[pairs]) - min(ends[pairs]), pairs))
+        ends.setdefault(cell.on(axis), []).append(answers[cell.name]["right"].mean())
+    return max(ends, key=lambda place: (max(ends[place]) - min(ends[place]), place))
 
 
-def _by_distance(cell: Cell, answers: pd.DataFrame) -> pd.DataFrame:
+def _by_distance(axis: str, name: str, cell: Cell, answers: pd.DataFrame) -> pd.DataFrame:
     """A row for each stretch of distances, all with about as many queries."""
     rows = []
     stretches = pd.qcut(answers["distance"], STRETCHES, duplicates="drop")
@@ -80,8 +92,8 @@ def _by_distance(cell: Cell, answers: pd.DataFrame) -> pd.DataFrame:
         share = share_interval(int(queries["right"].sum()), len(queries))
         rows.append(
             {
-                "arm": cell.without(PAIRS)[0],
-                "pairs": cell.on(PAIRS),
+                "arm": name,
+                axis_name(axis): cell.on(axis),
                 "distance from": queries["distance"].min(),
                 "to": queries["distance"].max(),
                 "mean distance": queries["distance"].mean(),
@@ -94,24 +106,26 @@ def _by_distance(cell: Cell, answers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _by_pairs(cells: list[Cell], accuracies: dict[str, Interval]) -> pd.DataFrame:
+def _along(
+    axis: str, lines: dict[str, list[Cell]], accuracies: dict[str, Interval]
+) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "arm": cell.arm,
-                "pairs": cell.on(PAIRS),
+                "arm": name,
+                axis_name(axis): cell.on(axis),
                 "accuracy, mean": accuracies[cell.name].value,
                 "low": accuracies[cell.name].low,
                 "high": accuracies[cell.name].high,
                 "seeds": len(cell.finished),
             }
-            for cell in cells
+            for name, cell in _each(lines)
         ]
     )
 
 
 def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str:
-    """With how many pairs an arm falls below each of the levels for the first time."""
+    """Where on the axis an arm falls below each of the levels for the first time."""
     fallen: dict[int, list[float]] = {}
     for level in LEVELS:
         below = [place for place, cell in enumerate(line) if accuracies[cell.name].value < level]
@@ -129,9 +143,9 @@ def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str
     return f"The accuracy of {name} (means over {seeds}) {'; '.join(parts)}."
 
 
-def _ends(cell: Cell, table: pd.DataFrame) -> str:
+def _ends(axis: str, name: str, cell: Cell, table: pd.DataFrame) -> str:
     """Accuracy at the nearest and at the farthest distances."""
-    rows = table[(table["arm"] == cell.arm) & (table["pairs"] == cell.on(PAIRS))]
+    rows = table[(table["arm"] == name) & (table[axis_name(axis)] == cell.on(axis))]
     parts = [
         f"{row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) at "
         f"{row['distance from']} to {row['to']} tokens"
@@ -142,25 +156,26 @@ def _ends(cell: Cell, table: pd.DataFrame) -> str:
 
 def _figure(
     results: Results,
+    axis: str,
     lines: dict[str, list[Cell]],
     table: pd.DataFrame,
     accuracies: dict[str, Interval],
-    pairs: int,
+    apart: float,
 ) -> Figure:
     figure, [left, right] = panels(2)
     own = styles(lines)
-    shown = table[table["pairs"] == pairs]
+    shown = table[table[axis_name(axis)] == apart]
     for name, line in lines.items():
         values = [accuracies[cell.name] for cell in line]
-        draw_line(left, own[name], [cell.on(PAIRS) for cell in line], values)
-        rows = shown[shown["arm"] == line[0].arm]
+        draw_line(left, own[name], [cell.on(axis) for cell in line], values)
+        rows = shown[shown["arm"] == name]
         values = list(map(Interval, rows["accuracy"], rows["low"], rows["high"]))
         draw_line(right, own[name], rows["mean distance"].tolist(), values)
-    tried = [cell.on(PAIRS) for line in lines.values() for cell in line]
-    scale_steps(left.xaxis, tried, partial(spell, PAIRS))
+    tried = [cell.on(axis) for line in lines.values() for cell in line]
+    scale_steps(left.xaxis, tried, partial(spell, axis))
     for axes in (left, right):
         axes.set_ylim(-0.02, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-    name_axes(left, "pairs", "accuracy on test")
-    name_axes(right, "distance, tokens", f"accuracy on test, {at(PAIRS, pairs)}")
+    name_axes(left, axis_name(axis), "accuracy on test")
+    name_axes(right, "distance, tokens", f"accuracy on test, {at(axis, apart)}")
     return finish(figure, f"{results.study.name} on {results.task}: recall", list(lines))

@@ -39,7 +39,7 @@ def _table(sweeps: list[Sweep]) -> pd.DataFrame:
         for key in sweep.keys:
             tried[key] = as_said(tried[key])
         tried.insert(0, "arm", sweep.cell.name)
-        tried["chosen"] = ["chosen" if chosen else "" for chosen in tried["chosen"]]
+        tried["chosen"] = ["chosen" if each else "" for each in tried["chosen"] & sweep.known]
         tables.append(tried)
     return pd.concat(tables, ignore_index=True)
 
@@ -77,7 +77,7 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
     own = styles(names)
     for sweep in sweeps:
         style = own[sweep.cell.name]
-        line = sweep.tried.dropna(subset=["loss"]).sort_values(key)
+        line = sweep.tried[sweep.known]
         axes.plot(
             *(line[key], line["loss"]),
             color=style.colour,
