@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from minitx.study.ledger import Ledger
 from minitx.study.notes import PlannedRun
 
-EVERY, EVERY_LINE = 1.0, 15.0  # seconds from one look to the next; from one line to the next
+EVERY, EVERY_LINE = 1.0, 30.0  # seconds from one look to the next; from one line to the next
 
 
 @contextmanager

@@ -98,8 +98,11 @@ def test_what_failed_was_not_chosen():
     results = made(ARMS)
     lost = (results.runs["arm"] == "lstm") & results.runs["swept"]
     results.runs.loc[lost, ["status", "val/loss"]] = "failed", None
-    table = one(results, "tuning").table
-    assert set(table[table["arm"] == "lstm"]["chosen"]) == {""}
+    section = one(results, "tuning")
+    assert set(section.table[section.table["arm"] == "lstm"]["chosen"]) == {""}
+    assert section.figure is not None
+    named = [text.get_text() for text in section.figure.legends[0].get_texts()]
+    assert named == ["transformer", "gru"]
 
 
 def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():

@@ -127,7 +127,7 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Cell]], found: Fo
         tried = [cell.on(axis) for line in lines.values() for cell in line]
         scale_steps(axes.xaxis, tried, partial(spell, axis))
         if name != ENTROPY:
-            axes.set_ylim(0, 1)
+            axes.set_ylim(-0.02, 1.04)  # so that points at the ends are seen whole
         if name == PRUNABLE:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
         name_axes(axes, axis_name(axis), name)

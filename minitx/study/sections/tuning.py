@@ -71,7 +71,10 @@ def _short(keys: list[str]) -> list[str]:
     return [key.rpartition(".")[2] for key in keys]
 
 
-def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
+def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure | None:
+    sweeps = [sweep for sweep in sweeps if sweep.known.any()]
+    if not sweeps:
+        return None
     figure, [axes] = panels(width=5.6)
     names = [sweep.cell.name for sweep in sweeps]
     own = styles(names)
