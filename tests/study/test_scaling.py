@@ -78,7 +78,8 @@ def speeds(**change):
     runs["latency_ms"] = np.where(attention, length / 100, 0.4)
     runs["peak_memory_mb"] = np.where(attention, 305.0, 300.0)
     runs["threads"] = 1
-    return replace(results, runs=runs.assign(**change))
+    study = replace(results.study, measures="speed", sweep={})
+    return replace(results, study=study, runs=runs.assign(**change))
 
 
 def test_sentences_say_what_the_figures_are():
@@ -133,6 +134,12 @@ def test_nothing_is_shown_where_nothing_was_measured():
     results = speeds()
     assert SECTIONS["scaling"](failing(failing(results, "lstm", [1]), "transformer", [1])) is None
     assert SECTIONS["scaling"](made({"transformer": 1.0})) is None
+
+
+def test_runs_that_were_trained_are_no_measurement_of_speed():
+    results = speeds()
+    trained = replace(results.study, measures="training")
+    assert SECTIONS["scaling"](replace(results, study=trained)) is None
 
 
 def test_a_memory_that_did_not_grow_has_no_logarithm():

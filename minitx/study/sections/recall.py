@@ -40,13 +40,14 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, axis, lines, table, accuracies, apart),
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
+            *(_learners(name, line, answers) for name, line in lines.items()),
             *(
                 _ends(axis, name, cell, table)
                 for name, cell in _each(lines)
                 if cell.on(axis) == apart
             ),
         ],
-        answers=len(lines),
+        answers=2 * len(lines),
         more={f"by {axis_name(axis)}": _along(axis, lines, accuracies)},
         note=(
             f"Left: accuracy on the queries of test by {axis_name(axis)}; bands: 95% intervals "
@@ -141,6 +142,19 @@ def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str
             parts.append(f"is below {spelt} with {line[place].place} ({accuracy:.3f}){still}")
     seeds = count(max(len(cell.finished) for cell in line), "seed")
     return f"The accuracy of {name} (means over {seeds}) {'; '.join(parts)}."
+
+
+def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> str:
+    """How many seeds learned it: recall is learned at a stroke or not at all, so a mean says little."""
+    parts = []
+    for cell in line:
+        accuracies = answers[cell.name].groupby("key")["right"].mean()
+        learned = int((accuracies >= min(LEVELS)).sum())
+        parts.append(
+            f"{learned} of {count(len(accuracies), 'seed')} with {cell.place} "
+            f"({listed([number(round(value, 3)) for value in sorted(accuracies, reverse=True)])})"
+        )
+    return f"An accuracy of {number(min(LEVELS))} is reached by {name} from {'; '.join(parts)}."
 
 
 def _ends(axis: str, name: str, cell: Cell, table: pd.DataFrame) -> str:
