@@ -30,8 +30,8 @@ class Evaluation:
     `intervals` are 95% bootstrap intervals of some of the `metrics`, `signatures` say how some were
     computed. `outputs` is a plain dict for each example, as outputs_<split>.jsonl holds them.
     `confusion` is int64 (labels, labels), the true class down. `items` are what each item of the
-    split adds to a measure of `minitx.items`: by its name, float64 (items, k). `by_position` is of a
-    language model: the nats, and the number of tokens, at each position: float64 (context, 2).
+    split adds to a measure of `minitx.items`: by its name, float64 (items, k). `by_position` is of
+    a language model: the nats, and the number of tokens, at each position: float64 (context, 2).
     """
 
     metrics: dict[str, float]

@@ -246,7 +246,9 @@ def test_recall_tells_where_an_arm_falls_off():
     )
     section = one(results, "recall")
     best, worse, learned, *_ = section.sentences
-    assert learned.startswith("An accuracy of 0.9 is reached by transformer from 3 of 3 seeds with 4")
+    assert learned.startswith(
+        "An accuracy of 0.9 is reached by transformer from 3 of 3 seeds with 4"
+    )
     assert best.endswith("does not fall below 0.99 with up to 16 pairs.")
     assert worse.endswith("is below 0.99 and 0.9 with 16 pairs (0.550) and not yet with 8 pairs.")
     rows = section.table[(section.table["arm"] == "lstm") & (section.table["pairs"] == 16)]

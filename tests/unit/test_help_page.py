@@ -80,7 +80,7 @@ def test_defaults_are_those_of_a_run_without_words(pages):
             assert entry.split()[0] == f"{name}={shown}"
 
 
-# What is not chosen: a recipe comes with its task and model. What others choose: a study its models.
+# What is not chosen: a recipe comes with its task and model, and a study chooses its models.
 NOT_CHOSEN = {"config": {"recipe", "study"}, "compare": {"recipe", "model"}}
 
 

@@ -145,7 +145,7 @@ def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str
 
 
 def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> str:
-    """How many seeds learned it: recall is learned at a stroke or not at all, so a mean says little."""
+    """How many seeds learned it: recall comes at a stroke or not at all, so means say little."""
     parts = []
     for cell in line:
         accuracies = answers[cell.name].groupby("key")["right"].mean()
