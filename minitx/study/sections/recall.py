@@ -37,7 +37,7 @@ def section(results: Results) -> Section | None:
         name="recall",
         title="How much they remember, and how far back",
         table=table.reset_index(drop=True),
-        figure=_figure(results, axis, lines, table, accuracies, apart),
+        figure=_figure(results, axis, lines, table, answers, apart),
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
             *(_learners(name, line, answers) for name, line in lines.items()),
@@ -50,8 +50,8 @@ def section(results: Results) -> Section | None:
         answers=2 * len(lines),
         more={f"by {axis_name(axis)}": _along(axis, lines, accuracies)},
         note=(
-            f"Left: accuracy on the queries of test by {axis_name(axis)}; bands: 95% intervals "
-            f"over seeds (t). Right: by how far back the key stood, in tokens, {at(axis, apart)}, "
+            f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
+            f"bands: 95% intervals over seeds (t). Right: by how far back the key stood, in tokens, {at(axis, apart)}, "
             "where the arms lie farthest apart; bands: Wilson's 95% intervals over the queries of "
             "all seeds, as if these were independent of each other."
         ),
@@ -173,15 +173,19 @@ def _figure(
     axis: str,
     lines: dict[str, list[Cell]],
     table: pd.DataFrame,
-    accuracies: dict[str, Interval],
+    answers: dict[str, pd.DataFrame],
     apart: float,
 ) -> Figure:
     figure, [left, right] = panels(2)
     own = styles(lines)
     shown = table[table[axis_name(axis)] == apart]
     for name, line in lines.items():
-        values = [accuracies[cell.name] for cell in line]
+        values = [_over_seeds(answers[cell.name]) for cell in line]
         draw_line(left, own[name], [cell.on(axis) for cell in line], values)
+        for cell in line:
+            seeds = answers[cell.name].groupby("key")["right"].mean()
+            at_one = [cell.on(axis)] * len(seeds)
+            left.plot(at_one, seeds, "o", color=own[name].colour, fillstyle="none", markersize=5)
         rows = shown[shown["arm"] == name]
         values = list(map(Interval, rows["accuracy"], rows["low"], rows["high"]))
         draw_line(right, own[name], rows["mean distance"].tolist(), values)
