@@ -65,6 +65,8 @@ def write_report(results: Results, folder: Path) -> Report:
     report = compose(results)
     pictures = {each.name: svg(each.figure) for each in report.sections if each.figure}
     figures = folder / "figures"
+    for drawn in figures.glob("*.*"):  # by an earlier report, maybe with other sections
+        drawn.unlink()
     for section in report.sections:
         for name, table in tables_of(section).items():
             write_atomically(folder / name, table.to_csv(index=False))

@@ -235,3 +235,10 @@ def test_the_page_asks_for_nothing_and_fits_the_screen(browser, folder, width, s
     context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [file]
+
+
+def test_figures_of_sections_that_are_there_no_more_are_not_left(tmp_path):
+    write_report(made({"a": 2.0, "b": 2.1}, sections=("quality", "curves")), tmp_path)
+    assert (tmp_path / "figures/curves.png").exists()
+    write_report(made({"a": 2.0, "b": 2.1}, sections=("quality",)), tmp_path)
+    assert {path.stem.split("_")[0] for path in (tmp_path / "figures").iterdir()} == {"quality"}

@@ -51,9 +51,9 @@ def section(results: Results) -> Section | None:
         more={f"by {axis_name(axis)}": _along(axis, lines, accuracies)},
         note=(
             f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
-            f"bands: 95% intervals over seeds (t). Right: by how far back the key stood, in tokens, {at(axis, apart)}, "
-            "where the arms lie farthest apart; bands: Wilson's 95% intervals over the queries of "
-            "all seeds, as if these were independent of each other."
+            "bands: 95% intervals over seeds (t). Right: by how far back the key stood, in tokens, "
+            f"{at(axis, apart)}, where the arms lie farthest apart; bands: Wilson's 95% intervals "
+            "over the queries of all seeds, as if these were independent of each other."
         ),
     )
 
