@@ -48,6 +48,12 @@ class Planner:
             config = compose(*self._words(point, self.rates()[0], 1))
             if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
                 raise UserError("the speed of language models is measured: task=shakespeare")
+            tested = self.study.measures == "training"
+            if tested and "test" not in self._setup(config).store.splits:
+                raise UserError(
+                    f"task={config.task.name} has no test split, and on val the rates are chosen: "
+                    "compare models on another task"
+                )
             try:
                 self._fit(config)
             except (ValueError, UserError) as error:

@@ -47,7 +47,7 @@ def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
         project=logger.project,
         group=logger.group or folder.name,
         name="report",
-        dir=folder,
+        dir=folder.resolve(),  # W&B's own process may work in another directory
         mode="online" if logger.mode == "online" else "offline",
         settings=wandb.Settings(silent=True),
     ) as run:

@@ -1,5 +1,7 @@
 """A study as it was asked for: presets, points, words for all runs, every file of conf/study."""
 
+from pathlib import Path
+
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -10,6 +12,7 @@ from minitx.errors import UserError
 from minitx.study.definition import combinations, common_words, defined, points, seeds
 from minitx.study.ledger import run_key
 from minitx.study.measuring import DETAILS, NEEDED_BY
+from minitx.study.plan import Planner
 from minitx.study.sections import SECTIONS
 
 
@@ -100,3 +103,13 @@ def test_a_run_is_named_by_what_its_figures_depend_on():
     assert key == run_key(moved, "corpus", "training")
     for word in ("seed=2", "trainer.max_steps=7", "optimizer.lr=0.1", "data.share=0.5"):
         assert key != run_key(compose("model.dim=32", word), "corpus", "training")
+
+
+def test_a_corpus_without_a_test_split_compares_nothing():
+    data = Path(__file__).parents[3] / "shared" / "data"
+    if not (data / "tiny_shakespeare" / "input.txt").is_file():
+        pytest.skip(f"tiny_shakespeare is not in {data}")
+    words = ["study=mixer", "task=tiny_shakespeare", "study.tasks=[]", f"data.dir={data}"]
+    config = asked(*words)
+    with pytest.raises(UserError, match="tiny_shakespeare has no test split"):
+        Planner(config.task, defined(config, common_words(words))).check()

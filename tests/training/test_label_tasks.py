@@ -113,7 +113,7 @@ def test_metrics_have_these_names(finished):
         [f"{split}/{name}" for name in ("loss", "accuracy", "macro_f1")]
         for split in ("val", "test")
     )
-    assert columns(folder) == ["step", *training, *val, *test]
+    assert columns(folder) == ["step", *training, *val, "tokens_seen", "train_seconds", *test]
     assert list(rows(folder)) == [10, 20, 30, 40]
     assert set(summary(folder)["metrics"]) == {*val, *test}
     assert (summary(folder)["task"], summary(folder)["status"]) == ("labels", "finished")

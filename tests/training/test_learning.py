@@ -75,11 +75,15 @@ def test_metrics_have_these_names_and_one_row_a_logging_step(finished):
     training = ["train/loss", "grad_norm", "lr", "tokens_per_second"]
     validation = ["val/loss", "val/perplexity", "val/accuracy", "val/bits_per_byte"]
     test = [name.replace("val/", "test/") for name in validation]
-    assert columns(folder) == ["step", *training, *validation, *test]
+    seen = ["tokens_seen", "train_seconds"]
+    assert columns(folder) == ["step", *training, *validation, *seen, *test]
     table = rows(folder, timed=True)
     assert list(table) == [10, 20, 30, 40, 50, 60]
     for step, row in table.items():
-        measured = [*(validation if step % 20 == 0 else []), *(test if step == 60 else [])]
+        measured = [
+            *([*validation, *seen] if step % 20 == 0 else []),
+            *(test if step == 60 else []),
+        ]
         assert set(row) == {*training, *measured}
         assert row["grad_norm"] > 0
         assert row["tokens_per_second"] > 0
@@ -109,7 +113,7 @@ def test_the_summary_is_complete(finished, text_file):
         *["train_seconds", "tokens_per_second", "peak_memory_mb", "metrics", "seed"],
         *["data", "data_fingerprint", "git_commit", "versions", "status"],
     }
-    assert found["data"] == {"train_tokens": train_tokens(text_file)}
+    assert found["data"] == {"train_tokens": train_tokens(text_file), "train_share": 1}
     assert found["status"] == "finished"
     assert (found["task"], found["model"]) == ("text", run.config.model.name)
     assert (found["steps"], found["seed"]) == (STEPS, 1)
@@ -273,7 +277,8 @@ def test_tiny_shakespeare_from_its_file(train, tmp_path):
     if not (data / "tiny_shakespeare" / "input.txt").is_file():
         pytest.skip(f"tiny_shakespeare is not in {data}")
     small = ["model.context=256", "trainer.max_steps=2"]
-    train(f"run.dir={tmp_path / 'run'}", "task=tiny_shakespeare", f"data.dir={data}", *small)
+    where = ["data.path=null", f"data.dir={data}"]
+    train(f"run.dir={tmp_path / 'run'}", "task=tiny_shakespeare", *where, *small)
     found = summary(tmp_path / "run")
     assert found["task"] == "tiny_shakespeare"
     assert "val/loss" in found["metrics"]
