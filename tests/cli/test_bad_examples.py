@@ -52,7 +52,7 @@ TRAINING = {
         ["model.context=4", "set model.context="],
     ),
     "a size of batches in sequences": (
-        ["task=cmudict", "data.batch_size=8"],
+        ["task=cmudict", "data.path=null", "data.batch_size=8"],
         ["task=cmudict", "data.batch_tokens", "data.batch_size"],
     ),
     "... for labels": (
