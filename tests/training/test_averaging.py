@@ -340,7 +340,10 @@ def test_a_run_opens_validates_and_tests_its_average(train, tests_asked_for, tmp
         for name in own[step]:
             same = own[step][name] == other[step][name]
             if not name.endswith("/accuracy"):  # a share of few tokens may be the same by chance
-                assert same == name.startswith(("train/", "lr", "grad_norm", "tokens_seen")), (step, name)
+                assert same == name.startswith(("train/", "lr", "grad_norm", "tokens_seen")), (
+                    step,
+                    name,
+                )
 
 
 # --- the average of checkpoints ---
