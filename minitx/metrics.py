@@ -15,6 +15,11 @@ from torchmetrics.classification import (
 from minitx.data.windows import IGNORE
 
 
+def perplexity(loss: float) -> float:
+    """exp(loss), of a loss in nats per token."""
+    return math.exp(min(loss, 700.0))  # it overflows beyond 709
+
+
 class TextLoss(Metric):
     """Loss, perplexity, accuracy of next-token predictions, and bits per byte of a text.
 
@@ -56,7 +61,7 @@ class TextLoss(Metric):
         nats, tokens = float(self.nats), int(self.tokens)
         metrics = {
             "loss": nats / tokens,
-            "perplexity": math.exp(min(nats / tokens, 700.0)),  # exp overflows beyond 709
+            "perplexity": perplexity(nats / tokens),
             "accuracy": int(self.correct) / tokens,
         }
         if self.byte_lengths is not None:

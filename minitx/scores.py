@@ -117,7 +117,9 @@ def _sacrebleu(metric: SacrebleuMetric, outputs: Outputs, references: References
     ]
     score = metric.corpus_score(list(outputs), streams, n_bootstrap=RESAMPLES)
     low, high = score._mean - score._ci, score._mean + score._ci
-    items = np.array(metric._extract_corpus_statistics(list(outputs), streams), float)
+    items = None
+    if isinstance(metric, BLEU):  # chrF is in no comparison, and its counts are many
+        items = np.array(metric._extract_corpus_statistics(list(outputs), streams), float)
     return Score(score.score, float(low), float(high), str(metric.get_signature()), items)
 
 

@@ -1,9 +1,7 @@
 """summary.json: what was trained, on what, how long, and how good it is."""
 
-import resource
 import subprocess
 import sys
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from torch import nn
 from minitx.callbacks import Clock
 from minitx.config import Config
 from minitx.folder import SUMMARY, write_json
+from minitx.memory import forget_peak, peak_memory
 from minitx.models.language_model import count_parameters
 from minitx.tracking import MetricsFile
 
@@ -35,7 +34,7 @@ class Summary:
         clock: Clock,
         trainer: L.Trainer,
     ) -> None:
-        _forget_peak()
+        forget_peak()
         self.path = folder / SUMMARY
         self.clock, self.trainer = clock, trainer
         parameters, non_embedding = count_parameters(model)
@@ -87,15 +86,8 @@ def _git_commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _forget_peak() -> None:
-    """Lets the peak begin anew, where the system can: several runs may share a process."""
-    with suppress(OSError):  # Linux has it
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
 def _peak_memory() -> int:
     """Bytes: of the device where there is one, else the process's largest resident size."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
-    scale = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+    return peak_memory()

@@ -6,7 +6,6 @@ changes both. The figures of docs/benchmarks.md that are losses come from script
 
 import argparse
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from minitx.composition import compose
 from minitx.config import Config
 from minitx.console import quiet_libraries
 from minitx.decoding import generate
+from minitx.memory import peak_memory
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
@@ -33,6 +33,7 @@ from minitx.optim import clip_gradients, make_optimizer
 from minitx.run import load
 from minitx.setups import open_setup
 from minitx.setups.sequence_to_sequence import SequenceToSequenceSetup
+from minitx.study.timing import timed
 from minitx.training import make_trainer, train
 from minitx.translating import read_source, search
 from minitx.vocabulary import PairVocabulary, TextVocabulary
@@ -265,7 +266,7 @@ def memory(rounds: int) -> None:
             f"run.dir={folder}/run",
         )
         seconds = timed(lambda: train(config))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory()
     print(f"1 GB of text, 1,000 steps: {peak / 1e9:.2f} GB resident at most, {seconds:.0f} s")
 
 
@@ -283,13 +284,6 @@ def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> None:
         f"  {first} / {second}: {median(ratios):.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f} in {rounds} rounds)"
     )
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """Seconds that the action takes."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
 
 
 BENCHES: dict[str, Callable[..., None]] = {

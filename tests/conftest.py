@@ -141,3 +141,17 @@ def script(monkeypatch, capsys):
         return Answer(status, *capsys.readouterr())
 
     return script
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, headless, driven by playwright."""
+    from browsers import CHROMIUM, NAMES
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, f"no Chromium on the path under any of {', '.join(NAMES)}"
+    with sync_playwright() as playwright:
+        # Inside a container, the sandbox needs rights that a test does not have.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

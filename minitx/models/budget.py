@@ -25,7 +25,7 @@ def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig
     step = _smallest_width(config, build)
 
     def at(multiple: int) -> int:
-        return _count(dataclasses.replace(config, dim=multiple * step), build)
+        return size_of(dataclasses.replace(config, dim=multiple * step), build)
 
     high = 1
     while at(high) < parameters:
@@ -38,7 +38,7 @@ def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig
     fitted = dataclasses.replace(config, dim=closest * step)
     if isinstance(fitted, TransformerConfig) and fitted.feedforward and fitted.ff_dim is None:
         fitted = _adjust_feed_forward(fitted, build, parameters)
-    found = _count(fitted, build)
+    found = size_of(fitted, build)
     if abs(found - parameters) > TOLERANCE * parameters:
         raise ValueError(
             f"budget.parameters={parameters:,}: no width comes within {TOLERANCE:.0%}; the "
@@ -50,12 +50,12 @@ def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig
 def _adjust_feed_forward(
     config: TransformerConfig, build: Build, parameters: int
 ) -> TransformerConfig:
-    found = _count(config, build)
+    found = size_of(config, build)
     if abs(found - parameters) <= TOLERANCE * parameters:
         return config
     ff_dim = 4 * config.dim
     wider = dataclasses.replace(config, ff_dim=ff_dim + 1)
-    per_unit = _count(wider, build) - found
+    per_unit = size_of(wider, build) - found
     return dataclasses.replace(
         config, ff_dim=max(1, ff_dim + round((parameters - found) / per_unit))
     )
@@ -70,7 +70,7 @@ def _smallest_width(config: ModelConfig, build: Build) -> int:
     refusal = ValueError("no width was tried")
     for dim in range(1, WIDEST_STEP + 1):
         try:
-            _count(dataclasses.replace(config, dim=dim, layers=1), build)
+            size_of(dataclasses.replace(config, dim=dim, layers=1), build)
         except ValueError as error:
             refusal = error
         else:
@@ -78,6 +78,7 @@ def _smallest_width(config: ModelConfig, build: Build) -> int:
     raise refusal
 
 
-def _count(config: ModelConfig, build: Build) -> int:
+def size_of(config: ModelConfig, build: Build) -> int:
+    """How many trainable numbers the model has. Raises ValueError where none can be built."""
     with torch.device("meta"):  # shapes without numbers: nothing is allocated
         return count_parameters(build(config))[0]

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from minitx.data.progress import progress
 from minitx.data.windows import IGNORE
+from minitx.metrics import perplexity
 from minitx.scores import Score, ratio
 from minitx.setups.base import Evaluation
 
@@ -57,7 +58,7 @@ def _evaluation(of_windows: np.ndarray, by_position: np.ndarray, has_bytes: bool
     scores = {"loss": ratio(nats, tokens), "accuracy": ratio(right, tokens)}
     items = {name: s.items for name, s in scores.items() if s.items is not None}
     loss = scores["loss"]
-    value, low, high = (math.exp(min(x, 700.0)) for x in (loss.value, loss.low, loss.high))
+    value, low, high = map(perplexity, (loss.value, loss.low, loss.high))
     scores["perplexity"] = Score(value, low, high)
     if has_bytes:
         scores["bits_per_byte"] = ratio(nats / math.log(2), lengths)

@@ -64,15 +64,12 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
 
 def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
     """What the runs were done on and with; where they differ, all that occurs."""
-    machines = [ledger.figures(run.key).get("machine", {}) for run in notes.runs]
-    found = {name: [str(each[name]) for each in machines if each] for name in _first(machines)}
+    figures = [ledger.figures(run.key) for run in notes.runs]
+    machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
+    found = {name: list(machines[name].astype(str)) for name in machines}
     if "git_commit" in runs:
         found["commit"] = [commit[:12] for commit in runs["git_commit"].dropna()]
     return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
-
-
-def _first(machines: list[dict[str, str]]) -> dict[str, str]:
-    return next((each for each in machines if each), {})
 
 
 def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:

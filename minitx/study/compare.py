@@ -47,7 +47,7 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     planner.check()
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)
-    points, rates = planner.points(), planner.rates()
+    points, rates = planner.points, planner.rates
     total = len(points) * (len(rates) + len(others))
     command = shlex.join(["python", "scripts/compare.py", *overrides])
     notes = Notes(definition, asked.task.name, asked.preset, headline(asked.task), command)

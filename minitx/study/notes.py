@@ -85,7 +85,7 @@ def read_notes(folder: Path) -> Notes:
         raise UserError(f"{folder} holds no study: there is no {NOTES}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    check_version(path, values)
+    _check_version(path, values)
     try:
         runs = [PlannedRun(**(run | {"point": Point(**run["point"])})) for run in values["runs"]]
         study = OmegaConf.to_object(
@@ -99,7 +99,7 @@ def read_notes(folder: Path) -> Notes:
         raise UserError(f"{path} is damaged ({error}): delete it, its runs are kept") from error
 
 
-def check_version(path: Path, values: Any) -> None:
+def _check_version(path: Path, values: Any) -> None:
     """Raises UserError where study.json was written by another version."""
     found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:

@@ -3,13 +3,10 @@
 import json
 from typing import Any
 
-import torch
-
 from minitx.composition import compose, to_plain
 from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
-from minitx.models.budget import fit_width
-from minitx.models.language_model import count_parameters
+from minitx.models.budget import fit_width, size_of
 from minitx.setups import open_setup
 from minitx.setups.base import Setup
 from minitx.study.definition import Point, Values, combinations, points
@@ -32,20 +29,15 @@ class Planner:
 
     def __init__(self, task: TaskConfig, study: StudyConfig) -> None:
         self.task, self.study = task, study
+        self.points = points(study)
+        self.rates = combinations(study.sweep)  # one empty choice where nothing is swept
         self._setups: dict[str, Setup] = {}
         self._sizes: dict[str, int] = {}
 
-    def points(self) -> list[Point]:
-        return points(self.study)
-
-    def rates(self) -> list[Values]:
-        """What is swept; one empty choice where nothing is."""
-        return combinations(self.study.sweep)
-
     def check(self) -> None:
         """Raises UserError where one of the models cannot be built, or no width meets its size."""
-        for point in self.points():
-            config = compose(*self._words(point, self.rates()[0], 1))
+        for point in self.points:
+            config = compose(*self._words(point, self.rates[0], 1))
             if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
                 raise UserError("the speed of language models is measured: task=shakespeare")
             tested = self.study.measures == "training"
@@ -93,22 +85,19 @@ class Planner:
         at = json.dumps(point.at)
         if at not in self._sizes:
             first = Point(next(iter(self.study.arms)), point.at)
-            config = compose(*self._own_words(first, self.rates()[0], 1))
-            with torch.device("meta"):  # shapes without numbers
-                try:
-                    model = self._setup(config).vocabulary.build(config.model)
-                except ValueError as error:
-                    raise UserError(f"{first.label}: {error}") from error
-            self._sizes[at] = count_parameters(model)[0]
+            config = compose(*self._own_words(first, self.rates[0], 1))
+            try:
+                self._sizes[at] = size_of(config.model, self._setup(config).vocabulary.build)
+            except ValueError as error:
+                raise UserError(f"{first.label}: {error}") from error
         return self._sizes[at]
 
     def _fit(self, config: Config) -> None:
         build, size = self._setup(config).vocabulary.build, config.budget.parameters
-        if size is not None:
-            fit_width(config.model, build, size)
+        if size is None:
+            size_of(config.model, build)
         else:
-            with torch.device("meta"):
-                build(config.model)
+            fit_width(config.model, build, size)
 
     def _setup(self, config: Config) -> Setup:
         """The corpus, opened once for all runs that share it."""

@@ -5,13 +5,10 @@ output, both JSON. It imports little, so that the memory of the training stands 
 """
 
 import json
-import re
-import resource
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median, quantiles
 
 import torch
@@ -20,6 +17,7 @@ from torch import Tensor
 
 from minitx.composition import from_plain
 from minitx.config import Config
+from minitx.memory import peak_memory
 from minitx.models.budget import fit_width
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel, count_parameters
@@ -27,15 +25,13 @@ from minitx.optim import clip_gradients, make_optimizer
 from minitx.study.costs import latency_ms, operations_per_token
 from minitx.study.timing import repeated
 
-STATUS = Path("/proc/self/status")  # on Linux
-
 
 def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
     """What `minitx.study.speed.measure_speed` gives, found in this process.
 
     Raises ValueError for a model that cannot be built.
     """
-    imports = _peak_memory_mb()
+    imports = peak_memory()
     torch.manual_seed(config.seed)
     build, budget = partial(language_model, vocab_size=vocab_size), config.budget.parameters
     model = build(config.model if budget is None else fit_width(config.model, build, budget))
@@ -43,7 +39,7 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
     assert batch_size is not None  # no language modelling is set up without
     draw = partial(torch.randint, vocab_size, (batch_size, length + 1))
     steps, passes = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
-    peak = _peak_memory_mb()
+    peak = peak_memory()
     low, middle, high = quantiles(steps, n=4, method="inclusive")
     parameters, non_embedding = count_parameters(model)
     return {
@@ -53,8 +49,8 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
         "forward_backward_seconds": median(passes),
         "tokens_per_second": batch_size * length / middle,
         "latency_ms": latency_ms(model, length, 0.2 * seconds),
-        "peak_memory_mb": peak - imports,
-        "imports_memory_mb": imports,
+        "peak_memory_mb": (peak - imports) / 1e6,
+        "imports_memory_mb": imports / 1e6,
         "threads": torch.get_num_threads(),
         "steps": len(steps),
         "parameters": parameters,
@@ -86,17 +82,6 @@ def train(
         return time.perf_counter() - began, passed - began
 
     return repeated(step, seconds)
-
-
-def _peak_memory_mb() -> float:
-    """The most that this process has held in memory until now, in MB of a million bytes."""
-    if STATUS.exists():
-        # Not by getrusage: there, a new process starts with the peak of the one that started it.
-        peak = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
-        if peak is not None:
-            return int(peak[1]) * 1024 / 1e6
-    scale = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
 
 
 if __name__ == "__main__":

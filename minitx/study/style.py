@@ -146,6 +146,20 @@ def draw_line(
     )
 
 
+def draw_figures(
+    axes: Axes, style: Style, across: Sequence[float], values: Sequence[float]
+) -> None:
+    """A line through figures that have no interval."""
+    axes.plot(
+        *(across, values),
+        color=style.colour,
+        linestyle=style.line,
+        marker=style.marker,
+        markersize=5.5,
+        linewidth=1.6,
+    )
+
+
 def name_axes(axes: Axes, across: str, up: str) -> None:
     """What stands along the axes, with units; `up` lies flat on top, to be read without turning."""
     axes.set_xlabel(drawable(across), size=TEXT_SIZE, labelpad=6, **text_style())

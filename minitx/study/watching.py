@@ -53,12 +53,12 @@ def _watch(
     )
     task = bar.add_task("", total=total, status="")
     began, line_due = time.time(), 0.0
-    before = sum(ledger.trained(run.key) or ledger.done(run) for run in runs)
+    before = len(_finished(runs, ledger))
     with bar:
         while True:
-            finished = sum(ledger.trained(run.key) or ledger.done(run) for run in runs)
-            status = _status(runs, ledger, total, began, before)
-            bar.update(task, completed=finished, status=status)
+            finished = _finished(runs, ledger)
+            status = _status(runs, finished, ledger, total, began, before)
+            bar.update(task, completed=len(finished), status=status)
             bar.refresh()
             if not console.is_terminal and time.time() >= line_due:
                 print(f"studying: {status}", file=stderr, flush=True)
@@ -67,16 +67,22 @@ def _watch(
                 return
 
 
+def _finished(runs: Sequence[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
+    """What is trained, be it tested or not."""
+    return [run for run in runs if ledger.trained(run.key) or ledger.done(run)]
+
+
 def _status(
     runs: Sequence[PlannedRun],
+    finished: Sequence[PlannedRun],
     ledger: Ledger,
     total: int,
     began: float,
     before: int,
 ) -> str:
-    finished = [run for run in runs if ledger.trained(run.key) or ledger.done(run)]
-    failed = [run for run in runs if ledger.given_up(run.key) and not ledger.done(run)]
-    open_ = [run for run in runs if not ledger.done(run) and run not in failed]
+    undone = [run for run in runs if not ledger.done(run)]
+    failed = [run for run in undone if ledger.given_up(run.key)]
+    open_ = [run for run in undone if run not in failed]
     running = [run for run in open_ if _written_since(ledger, run, began)]
     left = total - len({run.key for run in [*finished, *failed, *running]})
     parts = [f"{len(finished)} of {total} runs done"]

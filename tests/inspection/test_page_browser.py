@@ -4,13 +4,11 @@ Without a Chromium these tests skip, but never where CI is set in the environmen
 """
 
 import base64
-import importlib.util
-import os
-import shutil
 from itertools import pairwise
 
 import pytest
 import torch
+from browsers import needs_browser
 from made_maps import (
     HOSTILE,
     encoder,
@@ -25,26 +23,7 @@ from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.page import frame, page, visible
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-PLAYWRIGHT = importlib.util.find_spec("playwright")
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("CI") and not (CHROMIUM and PLAYWRIGHT),
-    reason=f"needs playwright, and a Chromium on the path as one of {', '.join(NAMES)}",
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, f"no Chromium on the path under any of {', '.join(NAMES)}"
-    with sync_playwright() as playwright:
-        # Inside a container, the sandbox needs rights that a test does not have.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+pytestmark = needs_browser
 
 
 @pytest.fixture

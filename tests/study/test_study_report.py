@@ -3,14 +3,12 @@
 Without a Chromium the last tests skip, but never where CI is set in the environment.
 """
 
-import importlib.util
-import os
 import re
-import shutil
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from browsers import needs_browser
 from made_results import failing, made
 
 from minitx.errors import UserError
@@ -23,10 +21,6 @@ from minitx.study.words import amount, as_said, at, at_each, listed, number, sec
 
 ARMS = {"transformer": 2.19, "lstm": 2.13, "gru": 2.2}
 HOSTILE = "</p><script>alert(1)</script> | *a* `b` [c](d) {{style}} & \u202e"
-
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-PLAYWRIGHT = importlib.util.find_spec("playwright")
 
 
 def texts(results):
@@ -191,28 +185,13 @@ def test_an_arm_looks_the_same_everywhere_and_no_two_alike():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, f"no Chromium on the path under any of {', '.join(NAMES)}"
-    with sync_playwright() as playwright:
-        # Inside a container, the sandbox needs rights that a test does not have.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     write_report(hostile(), folder)
     return folder
 
 
-@pytest.mark.skipif(
-    not os.environ.get("CI") and not (CHROMIUM and PLAYWRIGHT),
-    reason=f"needs playwright, and a Chromium on the path as one of {', '.join(NAMES)}",
-)
+@needs_browser
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_asks_for_nothing_and_fits_the_screen(browser, folder, width, scheme):

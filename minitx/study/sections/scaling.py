@@ -12,7 +12,15 @@ from minitx.study.cells import Cell, cells_of, lines_along
 from minitx.study.growth import crossings, exponent, last_exponent
 from minitx.study.results import Results
 from minitx.study.sections import Section
-from minitx.study.style import finish, name_axes, panels, plain_numbers, scale_steps, styles
+from minitx.study.style import (
+    draw_figures,
+    finish,
+    name_axes,
+    panels,
+    plain_numbers,
+    scale_steps,
+    styles,
+)
 from minitx.study.words import count, listed, number, signed
 
 LENGTH = "model.context"
@@ -215,15 +223,7 @@ def _figure(results: Results, curves: dict[Cost, list[Curve]]) -> Figure:
     own = styles(names)
     for axes, (cost, found) in zip(each, curves.items(), strict=True):
         for curve in found:
-            style = own[curve.arm]
-            axes.plot(
-                *(curve.lengths, curve.costs),
-                color=style.colour,
-                linestyle=style.line,
-                marker=style.marker,
-                markersize=5.5,
-                linewidth=1.6,
-            )
+            draw_figures(axes, own[curve.arm], curve.lengths, curve.costs)
         scale_steps(axes.xaxis, [length for curve in found for length in curve.lengths])
         axes.set_yscale("log")
         costs = [value for curve in found for value in curve.costs]

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from minitx.figures import INK
 from minitx.study.results import Results
 from minitx.study.sections import Section
-from minitx.study.style import finish, name_axes, panels, scale_steps, styles
+from minitx.study.style import draw_figures, finish, name_axes, panels, scale_steps, styles
 from minitx.study.sweep import Sweep, spelt, sweeps_of
 from minitx.study.words import are_numbers, as_said, count, listed, setting
 
@@ -79,16 +79,8 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure | None:
     names = [sweep.cell.name for sweep in sweeps]
     own = styles(names)
     for sweep in sweeps:
-        style = own[sweep.cell.name]
         line = sweep.tried[sweep.known]
-        axes.plot(
-            *(line[key], line["loss"]),
-            color=style.colour,
-            linestyle=style.line,
-            marker=style.marker,
-            markersize=5.5,
-            linewidth=1.6,
-        )
+        draw_figures(axes, own[sweep.cell.name], line[key], line["loss"])
         best = line[line["chosen"]]
         axes.plot(
             *(best[key], best["loss"], "o"),
