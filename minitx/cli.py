@@ -161,7 +161,10 @@ def _describe_value(error: OmegaConfBaseException, context: str, schema: type) -
     if "not in" in str(error):
         model = DictConfig({"model": {"name": _model_asked_for()}})
         return str(unknown_key(name, model, schema))
-    return f"{name}: {str(error).splitlines()[0]}"
+    said = str(error).splitlines()[0]
+    if "is not a ListConfig" in said:
+        return f"{name} is a list: write {name}=[...], also where it holds one value"
+    return f"{name}: {said}"
 
 
 def _model_asked_for() -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,13 +14,13 @@ from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
 from minitx.inspection.passages import Passage, read_passage
 from minitx.models.seq2seq import Seq2Seq
-from minitx.run import Run
+from minitx.run import Run, load
 
 MOST_INFLUENCED = 128
 
 
 def attention(
-    run: Run,
+    run: Run | str | Path,
     text: str,
     *,
     layers: Sequence[int] | None = None,
@@ -29,14 +30,17 @@ def attention(
 ) -> AttentionMaps:
     """What every head attends to while the run's model reads a text.
 
+    `run` is an opened run, or what `load` opens: a run's folder, or a .ckpt file.
+
     A sequence-to-sequence model reads its own output after the text, as scripts/translate.py would
     find it, or `output`, all at once: row t of a cross map belongs to output token t. `layers` and
     `heads` keep those alone, numbered from 0; `truncate` cuts a text that is longer than the
     context. For classifiers `output` may name a label (see `influence`).
 
-    Raises UserError for a model without attention, layers or heads that it does not have, and a
-    text as in `read_passage`: empty, too long, or with unknown characters.
+    Raises UserError for a model without attention, layers or heads that it does not have, a text as
+    in `read_passage` (empty, too long, or with unknown characters), and as `load`.
     """
+    run = run if isinstance(run, Run) else load(run)
     if not find_attention(run.model):
         raise UserError(
             f"{_title(run)} has no attention to show; what it has is the influence of every token "

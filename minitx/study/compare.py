@@ -1,6 +1,5 @@
 """A study from its question to its report: what is missing is trained, what is there is not."""
 
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minitx.config import CompareConfig
+from minitx.config import CompareConfig, StudyConfig
 from minitx.errors import UserError
 from minitx.study.definition import common_words, defined, seeds, study_folder
 from minitx.study.ledger import Ledger
@@ -24,8 +23,12 @@ LOCK = "study.lock"  # beside study.json, held by the process that plans
 WAIT = 2.0  # seconds, where another study is at a run that is in this one too
 
 
-def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results:
+def study(
+    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
+) -> Results:
     """Trains and measures what the study is made of, and gives what was found.
+
+    `definition` is what was asked for, made out; `command` is what its report says to type again.
 
     Every arm, at every point of the grid, is first trained with each value of the sweep and the
     first seed. It gets the value with the lowest loss on val, and is trained with it from the other
@@ -37,7 +40,6 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     from minitx.study.measuring import NEEDED_BY
     from minitx.study.sections import check_names, check_task
 
-    definition = defined(asked, common_words(overrides))
     check_names(definition.sections)
     check_task(definition.sections, asked.task.name)
     folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
@@ -49,7 +51,6 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
     total = len(points) * (len(rates) + len(others))
-    command = shlex.join(["python", "scripts/compare.py", *overrides])
     notes = Notes(definition, asked.task.name, asked.preset, headline(asked.task), command)
     sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
     if len(rates) > 1:
@@ -71,11 +72,14 @@ def study(asked: CompareConfig, overrides: list[str], launch: Launch) -> Results
     return collect(notes, ledger)
 
 
-def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
-    """What scripts/compare.py does: the study, or what there is of it, and its report."""
+def compare(asked: CompareConfig, overrides: list[str], command: str, launch: Launch) -> None:
+    """What scripts/compare.py does: the study, or what there is of it, and its report.
+
+    `overrides` are the words of the command line, `command` is the whole of it.
+    """
     from minitx.study.collecting import open_study
 
-    definition = defined(asked)
+    definition = defined(asked, common_words(overrides))
     folder = study_folder(definition)
     launched: list[str] = []
 
@@ -86,7 +90,7 @@ def compare(asked: CompareConfig, overrides: list[str], launch: Launch) -> None:
     if asked.report_only:
         results = open_study(folder, definition.runs)
     else:
-        results = study(asked, overrides, counted)
+        results = study(asked, definition, command, counted)
     from minitx.study.report import write_report  # matplotlib takes its time
     from minitx.study.telling import publish, tell
 

@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        if np.isnan(self.seeds.value):
+        if np.isnan(self.seeds.value) or np.isnan(self.items.value):
             return Verdict.NOT_COMPARED
         same_side = self.items.value * self.seeds.value > 0
         if not (self.items.leaves_out_zero and same_side):
@@ -125,9 +125,12 @@ class Comparison:
             for name, cell in zip(names, (self.first, self.second), strict=True)
             if not len(cell.finished)
         ]
-        return (
-            f"{names[0]} and {names[1]} cannot be compared: no run of {listed(lacking)} finished."
+        reason = (
+            f"no run of {listed(lacking)} finished"
+            if lacking
+            else "no test items are known that both were given"
         )
+        return f"{names[0]} and {names[1]} cannot be compared: {reason}."
 
 
 def resamples_of(measure: Measure) -> int:

@@ -4,8 +4,10 @@
 A job is that same command line with `only=<key>` added.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra._internal.callbacks import Callbacks  # a launcher's context needs one
 from hydra.core.global_hydra import GlobalHydra
@@ -19,6 +21,19 @@ from minitx.config import CompareConfig
 from minitx.errors import StoppedByUser
 from minitx.study.definition import defined, study_folder
 from minitx.study.job import do_run
+
+
+def command(overrides: Sequence[str]) -> str:
+    """What was typed, for a shell: scripts/compare.py, the folder of one's own configs, words."""
+    here = Path.cwd()
+    folders = [
+        Path(source.path).resolve()
+        for source in HydraConfig.get().runtime.config_sources
+        if source.provider == "command-line"
+    ]
+    shown = [str(each.relative_to(here) if each.is_relative_to(here) else each) for each in folders]
+    flags = [word for folder in shown for word in ("--config-dir", folder)]
+    return shlex.join(["python", "scripts/compare.py", *flags, *overrides])
 
 
 def launch(keys: Sequence[str]) -> None:

@@ -121,20 +121,3 @@ def percentile_interval(value: float, resampled: np.ndarray) -> Interval:
         return Interval(value)
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
-
-
-def paired_bootstrap(
-    first: np.ndarray, second: np.ndarray, score: Score, resamples: int = RESAMPLES
-) -> Interval:
-    """score(first) - score(second), with its percentile interval over test items.
-
-    Items are (seeds, n, k), of the same n items in the same order; the numbers of seeds may differ.
-    The seeds of a model are pooled by adding up what they add to the sums of an item. Raises
-    ValueError where the items are not the same number, and as `resampled_scores`.
-    """
-    if first.shape[1:] != second.shape[1:]:
-        raise ValueError(f"items {first.shape[1:]} and {second.shape[1:]} are not the same ones")
-    pooled = np.stack([first.sum(axis=0), second.sum(axis=0)])
-    whole = score(pooled.sum(axis=1))
-    resampled = resampled_scores(pooled, score, resamples)
-    return percentile_interval(float(whole[0] - whole[1]), resampled[0] - resampled[1])

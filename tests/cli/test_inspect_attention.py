@@ -198,7 +198,7 @@ def test_no_text_becomes_a_part_of_the_page(kind, text, inspect, folder):
 def test_only_the_layers_and_heads_that_are_asked_for(inspect, folder):
     where, out = inspect(folder("text"), f"text={TEXT}", "layers=[0]", "heads=[1]")
     tensors = load_file(where / "attention.safetensors")
-    whole = minitx.attention(minitx.load(folder("text")), TEXT)["decoder.layers.0.self"]
+    whole = minitx.attention(folder("text"), TEXT)["decoder.layers.0.self"]
     assert set(tensors) == {"decoder.layers.0.self", "influence"}
     assert torch.equal(tensors["decoder.layers.0.self"], whole[[1]])
     (shown,) = page_in(where).runs
@@ -254,7 +254,7 @@ REFUSED = {
     "layer out of range": ([RUN, "text=king", "layers=[2]"], ["layers=[2]", "0 to 1"]),
     "head out of range": ([RUN, "text=king", "heads=[1,4]"], ["heads=[1, 4]", "0 to 3"]),
     "no heads": ([RUN, "text=king", "heads=[]"], ["heads=[]", "0 to 3"]),
-    "a head that is no list": ([RUN, "text=king", "heads=1"], ["heads"]),
+    "a head that is no list": ([RUN, "text=king", "heads=1"], ["heads=[...]", "list"]),
     "output of a language model": ([RUN, "text=king", "target=of"], ["language model"]),
     "folder that is no run": (["run=folder", "text=king"], ["folder", "no checkpoint"]),
     "nowhere": (["run=nowhere", "text=king"], ["nowhere", "does not exist"]),

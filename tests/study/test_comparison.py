@@ -92,8 +92,10 @@ def test_test_sets_that_differ_are_not_paired():
     for key in results.items:
         if key.startswith("lstm"):
             results.items[key] = results.items[key][:-1]
-    assert not compared(results).items.known
-    assert compared(results).verdict is Verdict.NOT_SHOWN
+    assert compared(results).verdict is Verdict.NOT_COMPARED
+    assert compared(results).sentence() == (
+        "transformer and lstm cannot be compared: no test items are known that both were given."
+    )
 
 
 def test_the_figures_of_a_sentence_stand_in_the_table():
