@@ -1,21 +1,21 @@
 """Attention maps as one self-contained page: it works from disk, and asks no network for anything.
 
-The page is web/page.html with its style, its scripts and the maps written into it. What comes from
-a text or a checkpoint enters it as JSON in a block that is never executed, and the scripts put it
-in place as text, never as markup.
+Its style, its scripts and the maps are written into it. What comes from a text or a checkpoint
+enters it as JSON in a block that is never executed, and the scripts put it in place as text, never
+as markup.
 """
 
 import base64
-import hashlib
 import html
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from minitx.pages import self_contained, source
 
 if TYPE_CHECKING:
     from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
@@ -60,22 +60,11 @@ def page(maps: "AttentionMaps", other: "AttentionMaps | None" = None) -> str:
     fit weights.
     """
     shown = [maps] if other is None else [maps, other]
-    style = _source("page.css")
     # One script, so that one hash allows it.
-    script = "\n".join(_source(f"{name}.js") for name in SCRIPTS)
-    policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-    parts = {
-        "policy": policy,
-        "title": html.escape(" and ".join(visible(each.title, blanks=" ") for each in shown)),
-        "style": style,
-        "data": _json([_run(each, MOST_WEIGHTS // len(shown)) for each in shown]),
-        "script": script,
-    }
-    # All at once: what stands in a part is not looked at again, whatever a token looks like.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("page.html"))
+    script = "\n".join(source("minitx.inspection", f"{name}.js") for name in SCRIPTS)
+    data = _json([_run(each, MOST_WEIGHTS // len(shown)) for each in shown])
+    title = " and ".join(visible(each.title, blanks=" ") for each in shown)
+    return self_contained(title, source("minitx.inspection", "page.css"), _body(data), script)
 
 
 def frame(page: str) -> str:
@@ -220,16 +209,16 @@ def encode(weights: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(weights), NOT_A_NUMBER, codes).astype("<u2")
 
 
+def _body(data: str) -> str:
+    """What the scripts fill, and what they fill it with."""
+    return (
+        "<main></main>\n<noscript>The maps in this page are drawn by a script inside it, and "
+        "scripts are switched off.</noscript>\n"
+        f'<script type="application/json" id="data">{data}</script>'
+    )
+
+
 def _json(values: object) -> str:
     """JSON in ASCII that holds no character with a meaning in HTML."""
     text = json.dumps(values, separators=(",", ":"))
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
-
-
-def _source(name: str) -> str:
-    return (files("minitx.inspection") / "web" / name).read_text(encoding="utf-8")
-
-
-def _hash(source: str) -> str:
-    """How a Content-Security-Policy names what it allows."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

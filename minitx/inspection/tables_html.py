@@ -4,22 +4,19 @@ import html
 import re
 
 from minitx.inspection.tables import GAP, MASKED, Cell, Page, Section, Step, Table, grid_of
+from minitx.pages import self_contained
 
 STYLE = """\
-:root { color-scheme: light dark; --ink: #1c2024; --muted: #606870; --line: #d5d9de;
-  --paper: #ffffff; --panel: #f5f6f8; --weight: 37, 99, 235; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e7ea; --muted: #9aa3ac; --line: #3a4149;
-  --paper: #15181b; --panel: #1e2226; --weight: 96, 165, 250; } }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
+:root { --weight: 37, 99, 235; }
+@media (prefers-color-scheme: dark) { :root { --weight: 96, 165, 250; } }
 main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; margin: 0 0 1.5rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 0.5rem; }
 h3 { font-size: 1rem; margin: 0 0 0.5rem; }
 p { margin: 0.25rem 0; color: var(--muted); max-width: 48rem; }
-section section { margin: 1.25rem 0; padding: 1rem 1.25rem 1.25rem; background: var(--panel);
+section section { margin: 1.25rem 0; padding: 1rem 1.25rem 1.25rem; background: var(--surface);
   border: 1px solid var(--line); border-radius: 8px; }
-.formulas, .worked { font: 0.95rem/1.6 ui-monospace, monospace; white-space: pre-wrap;
+.formulas, .worked { font: 0.95rem/1.6 var(--mono); white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .worked { color: var(--muted); margin-top: 0.75rem; }
 .worked + .worked { margin-top: 0; }
@@ -31,24 +28,21 @@ th { font-weight: 600; color: var(--muted); white-space: nowrap; }
 th, td { padding: 0.15rem 0.5rem; text-align: right; }
 th[scope=row] { text-align: left; padding-left: 0; }
 thead th { border-bottom: 1px solid var(--line); }
-td[style] { background: rgba(var(--weight), calc(var(--share) * 0.55)); }
+td[class^=share] { background: rgba(var(--weight), calc(var(--share) * 0.55)); }
 .weights td:last-child { color: var(--muted); border-left: 1px solid var(--line); }
 .blank { color: var(--muted); }
 """
 
 
+# A class for every hundredth of a weight: what stands in a style attribute is not allowed to count.
+SHARES = "".join(f".share-{n} {{ --share: {n / 100}; }}\n" for n in range(101))
+
+
 def to_html(page: Page) -> str:
     """The page as a file of its own, which makes no request; no text in it is taken for HTML."""
-    title = html.escape(page.title)
     sections = "".join(map(_html_section, page.sections))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n<h1>{title}</h1>\n{sections}</main>\n</body>\n</html>\n"
-    )
+    body = f"<main>\n<h1>{html.escape(page.title)}</h1>\n{sections}</main>"
+    return self_contained(page.title, STYLE + SHARES, body)
 
 
 def _html_section(section: Section) -> str:
@@ -89,7 +83,7 @@ def _html_label(label: str) -> str:
 
 def _html_cell(cell: Cell) -> str:
     if cell.share is not None:
-        return f'<td style="--share: {cell.share:.3f}">{cell.text}</td>'
+        return f'<td class="share-{100 * cell.share:.0f}">{cell.text}</td>'
     blank = ' class="blank"' if cell.text in (GAP, MASKED) else ""
     return f"<td{blank}>{cell.text}</td>"
 

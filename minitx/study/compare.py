@@ -23,9 +23,7 @@ LOCK = "study.lock"  # beside study.json, held by the process that plans
 WAIT = 2.0  # seconds, where another study is at a run that is in this one too
 
 
-def study(
-    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
-) -> Results:
+def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> Results:
     """Trains and measures what the study is made of, and gives what was found.
 
     `definition` is what was asked for, made out; `command` is what its report says to type again.

@@ -4,14 +4,12 @@ It holds no script. What comes from a config, a text or a failure enters it esca
 """
 
 import base64
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from html import escape
-from importlib.resources import files
 
 import pandas as pd
 
+from minitx.pages import self_contained, source
 from minitx.study.markdown import NO_ANSWER, QUICK
 from minitx.study.report import MOST_ROWS, Report, tables_of
 from minitx.study.sections import Section
@@ -20,19 +18,9 @@ from minitx.study.tables import shown
 
 def page(report: Report, pictures: Mapping[str, str]) -> str:
     """The whole page, to be written as UTF-8; `pictures` are SVGs by the names of sections."""
-    style = _source("report.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    parts = {
-        "policy": (
-            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-            "base-uri 'none'; form-action 'none'"
-        ),
-        "title": escape(report.title),
-        "style": style,
-        "body": "\n".join(_body(report, pictures)),
-    }
-    # All at once: what stands in a part is not looked at again, whatever it looks like.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("report.html"))
+    style = source("minitx.study", "report.css")
+    body = "\n".join(_body(report, pictures))
+    return self_contained(report.title, style, f"<main>\n{body}\n</main>")
 
 
 def _body(report: Report, pictures: Mapping[str, str]) -> Iterable[str]:
@@ -114,7 +102,3 @@ def _table(table: pd.DataFrame) -> str:
     head = row("th", written.heads)
     body = "".join(row("td", cells) for cells in written.rows)
     return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
-
-
-def _source(name: str) -> str:
-    return (files("minitx.study") / "web" / name).read_text(encoding="utf-8")

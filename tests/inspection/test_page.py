@@ -30,7 +30,8 @@ from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.page import FULL, NOT_A_NUMBER, encode, frame, page, visible
 
-WEB = files("minitx.inspection") / "web"
+WEBS = {name: files(name) / "web" for name in ("minitx", "minitx.inspection", "minitx.study")}
+WEB = WEBS["minitx.inspection"]
 
 
 class Elements(HTMLParser):
@@ -228,20 +229,25 @@ def test_the_page_names_no_address():
 
 
 def test_no_source_ends_the_element_it_stands_in():
-    for source in WEB.iterdir():
+    for source in (each for web in WEBS.values() for each in web.iterdir()):
         if not source.name.endswith(".html"):
             text = source.read_text(encoding="utf-8")
             assert not re.search(r"</(script|style)|<!--|\r", text, re.IGNORECASE), source.name
 
 
 def test_every_source_is_used_and_installed():
-    names = {source.name for source in WEB.iterdir()}
     scripts = {f"{name}.js" for name in page_module.SCRIPTS}
-    assert names == {"page.html", "page.css", *scripts}
     pyproject = Path(__file__).parents[2] / "pyproject.toml"
     settings = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["setuptools"]
-    patterns = settings["package-data"]["minitx.inspection"]
-    assert all(any(fnmatch(f"web/{name}", pattern) for pattern in patterns) for name in names)
+    for package, used in {
+        "minitx": {"page.html", "paper.css"},
+        "minitx.inspection": {"page.css", *scripts},
+        "minitx.study": {"report.css"},
+    }.items():
+        names = {source.name for source in WEBS[package].iterdir()}
+        assert names == used
+        patterns = settings["package-data"][package]
+        assert all(any(fnmatch(f"web/{name}", pattern) for pattern in patterns) for name in names)
 
 
 def test_the_same_maps_give_the_same_page():
