@@ -201,6 +201,10 @@ def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
     owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
     if owners:
         return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")
+    for key, field in keys(schema):
+        if typing.get_origin(field.type) is dict and name.startswith(f"{key}."):
+            added = name.removeprefix(f"{key}.")
+            return UserError(f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it")
     known = known_keys(composed, schema)
     last_parts = {key.rsplit(".", 1)[-1]: key for key in known}
     last = name.rsplit(".", 1)[-1]

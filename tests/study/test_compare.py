@@ -231,6 +231,11 @@ BAD = {
     "a section that does not suit": ({"sections": ["recall"]}, [], ["task=text", "recall"]),
     "an unknown section": ({"sections": ["qality"]}, [], ["qality", "quality"]),
     "an unknown study": ({}, ["study=architecture"], ["architectures"]),
+    "an axis more": (
+        {},
+        ["study.quick.grid={model.heads:[1,2]}"],
+        ["has no model.heads", "++study.quick.grid={model.heads:"],
+    ),
     "a model for all": ({}, ["model=lstm"], ["model=lstm", "arms"]),
     "a seed for all": ({}, ["seed=3"], ["seed=3", "seeds"]),
     "a folder for all": ({}, ["run.dir=x"], ["run.dir"]),
