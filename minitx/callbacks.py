@@ -287,6 +287,21 @@ class StopOnRequest(L.Callback):
         self._restore()
 
 
+def leave_on_sigterm(trainer: L.Trainer) -> None:
+    """Has SIGTERM raise Interrupted also before and after the steps, of which StopOnRequest knows.
+
+    Lightning's own answer to it has all processes meet, at once, wherever they are: those that are
+    about to meet elsewhere would then wait for each other for ever.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(number)  # the processes that this one has started
+        raise Interrupted
+
+    trainer._signal_connector._sigterm_notifier_fn = leave  # type: ignore
+
+
 def ends_step(trainer: L.Trainer, batch_idx: int) -> bool:
     """Whether this batch is the last of those whose gradients are added up for a step."""
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0

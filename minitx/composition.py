@@ -204,7 +204,9 @@ def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
     for key, field in keys(schema):
         if typing.get_origin(field.type) is dict and name.startswith(f"{key}."):
             added = name.removeprefix(f"{key}.")
-            return UserError(f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it")
+            return UserError(
+                f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it"
+            )
     known = known_keys(composed, schema)
     last_parts = {key.rsplit(".", 1)[-1]: key for key in known}
     last = name.rsplit(".", 1)[-1]

@@ -11,6 +11,7 @@ from typing import TypeVar
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 
 from minitx.averaging import MovingAverage, average_checkpoints
 from minitx.callbacks import (
@@ -21,6 +22,7 @@ from minitx.callbacks import (
     Patience,
     RecordMetrics,
     StopOnRequest,
+    leave_on_sigterm,
     log,
     measured,
 )
@@ -92,10 +94,7 @@ def train(config: Config, *, test: bool = True) -> Run:
         status = "finished"
     except Interrupted:
         status = "interrupted"
-        raise StoppedByUser(
-            f"stopped at step {trainer.global_step:,}, nothing is lost; to go on: "
-            f"python scripts/train.py resume={folder}"
-        ) from None
+        raise StoppedByUser(_stopped(trainer, folder)) from None
     finally:
         summary.write(status)
         _finish_wandb(status)
@@ -122,7 +121,7 @@ def make_trainer(config: Config, folder: Path, clock: Clock, shown: list[Callbac
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
-    return L.Trainer(
+    trainer = L.Trainer(
         **hardware(settings),
         max_steps=settings.max_steps or -1,
         max_epochs=-1,
@@ -135,6 +134,23 @@ def make_trainer(config: Config, folder: Path, clock: Clock, shown: list[Callbac
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,
+    )
+    leave_on_sigterm(trainer)
+    return trainer
+
+
+def _stopped(trainer: L.Trainer, folder: Path) -> str:
+    """Where a run was stopped, and what to do about it."""
+    if not (folder / LAST).is_file():
+        return "stopped before its first checkpoint, so start it again"
+    if trainer.state.fn != TrainerFn.FITTING:
+        return (
+            "stopped after its last step; to measure it: "
+            f"python scripts/evaluate.py run={folder} split=test"
+        )
+    return (
+        f"stopped at step {trainer.global_step:,}, nothing is lost; to go on: "
+        f"python scripts/train.py resume={folder}"
     )
 
 

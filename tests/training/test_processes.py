@@ -180,6 +180,17 @@ def test_ctrl_c_to_two_processes(start, train, tmp_path):
     assert max(rows(folder)) == stopped + 5
 
 
+def test_sigterm_before_the_first_step_of_two_processes(start, tmp_path):
+    process = start(*TWO, *LONG)
+    deadline = time.monotonic() + LIMIT
+    while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=LIMIT)  # else they wait for each other
+    assert process.returncode != 0
+    assert group_is_gone(process)
+
+
 def test_a_process_that_dies_does_not_leave_the_other_waiting(start, tmp_path):
     script = tmp_path / "dying.py"
     script.write_text(

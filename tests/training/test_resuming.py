@@ -5,6 +5,7 @@ import signal
 import pytest
 from run_files import assert_same, checkpoint, files, rows, series, summary
 
+from minitx.data.module import StretchedData
 from minitx.errors import UserError
 from minitx.tasks.language_modeling import LanguageModeling
 
@@ -158,6 +159,23 @@ def test_sigterm_stops_like_ctrl_c_and_handlers_are_given_back(train, during_ste
         train(f"run.dir={tmp_path / 'run'}")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("loader", "said"),
+    [
+        ("train_dataloader", "stopped before its first checkpoint, so start it again"),
+        ("test_dataloader", "stopped after its last step; to measure it: .*evaluate.py run="),
+    ],
+)
+def test_sigterm_before_and_after_the_steps_ends_the_run_at_once(
+    loader, said, train, tmp_path, monkeypatch
+):
+    """Processes that train together would otherwise wait for each other for ever."""
+    monkeypatch.setattr(StretchedData, loader, lambda data: terminate())
+    with pytest.raises(UserError, match=said):
+        train(f"run.dir={tmp_path / 'run'}")
+    assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
 def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
