@@ -3,10 +3,12 @@
 import json
 import sys
 
+import numpy as np
 import torch
 
 from minitx.config import CLASSIFICATION, PredictConfig
 from minitx.data.batches import text_batch
+from minitx.data.buckets import EVALUATION_TOKENS, whole_batches
 from minitx.data.ragged import Ragged
 from minitx.errors import UserError
 from minitx.lines import answer_lines
@@ -43,9 +45,14 @@ def predict(config: PredictConfig) -> None:
         return ids
 
     def answer(texts: list[list[int]]) -> list[str]:
-        tokens, padding = text_batch(Ragged.of(texts))
-        logits = model(tokens.to(run.device), padding.to(run.device))
-        return [show(row) for row in logits.double().softmax(dim=-1).tolist()]
+        lengths = np.array([len(ids) + 1 for ids in texts])
+        shown = [""] * len(texts)
+        for rows in whole_batches(lengths, EVALUATION_TOKENS):
+            tokens, padding = text_batch(Ragged.of([texts[row] for row in rows]))
+            logits = model(tokens.to(run.device), padding.to(run.device))
+            for row, probabilities in zip(rows, logits.double().softmax(dim=-1), strict=True):
+                shown[row] = show(probabilities.tolist())
+        return shown
 
     def show(probabilities: list[float]) -> str:
         named = sorted(zip(vocabulary.labels, probabilities, strict=True), key=lambda x: -x[1])

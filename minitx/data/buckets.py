@@ -16,6 +16,9 @@ from minitx.errors import UserError
 # words, which are short, are padded by more than a tenth.
 GRAIN = 2
 
+# Tokens in a batch of evaluation: large enough to keep a device busy, small enough for its memory.
+EVALUATION_TOKENS = 8192
+
 
 class TokenBatches:
     """Batches to train on, without end: epoch after epoch, each example once an epoch.

@@ -8,15 +8,13 @@ import lightning as L
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from minitx.data.batches import Some, TrainingBatches, WholeBatches, drawn_share
+from minitx.data.buckets import EVALUATION_TOKENS
 from minitx.data.label_store import LabelSplit, LabelStore
 from minitx.data.pair_store import PairSplit, PairStore
 from minitx.data.recall import Recall, RecallBatches
 from minitx.data.token_store import TokenStore
 from minitx.data.windows import DisjointWindows, RandomWindows
 from minitx.errors import UserError
-
-# Tokens in a batch of evaluation: large enough to keep a device busy, small enough for its memory.
-EVALUATION_TOKENS = 8192
 
 
 def evaluation_batch(context: int) -> int:

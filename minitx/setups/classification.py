@@ -11,9 +11,10 @@ from torch import nn
 from minitx.callbacks import DrawConfusion
 from minitx.config import Config, DecodingConfig
 from minitx.data.batches import WholeBatches
+from minitx.data.buckets import EVALUATION_TOKENS
 from minitx.data.label_store import LabelStore, open_labels
 from minitx.data.labels import LabelCorpus, genre, label_file, sst2, trec
-from minitx.data.module import EVALUATION_TOKENS, ExampleData, require_context
+from minitx.data.module import ExampleData, require_context
 from minitx.data.progress import progress
 from minitx.scores import accuracy, confusion, macro_f1
 from minitx.setups.base import Evaluation, Setup
