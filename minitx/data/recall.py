@@ -10,6 +10,11 @@ Source: Arora et al. 2023, "Zoology" (arXiv 2312.04927). There queries are likel
 pairs, by a power law, as in natural text. Here all places are alike likely, as what is asked is how
 far a model reaches: distances from 2 * pairs to context - 2 * pairs are about equally frequent,
 and only those at both ends are rarer.
+
+What is trained on is a mixture, as in Arora et al. 2024 (arXiv 2402.18668): as many sequences have
+all the pairs as have half of them, a quarter, and so on down to two. So how many pairs it can hold
+is measured in one model; and what to do is found sooner with few, as attention to the right pair is
+then worth more from the start.
 """
 
 import hashlib
@@ -34,9 +39,10 @@ STREAMS = {"val": 2**32, "test": 2**32 + 1}
 
 
 class Recall:
-    """The sequences with this number of pairs that fill a context, and the tokens they are of.
+    """The sequences with up to this number of pairs that fill a context, and their tokens.
 
-    `val` and `test` are the same for every seed. `fingerprint` identifies their contents.
+    `numbers` are the numbers of pairs in the mixture, `pairs` itself first. `val` and `test` are
+    the same for every seed. `fingerprint` identifies their contents.
 
     Raises UserError where the pairs and their queries do not fit the context, or there are not as
     many keys.
@@ -54,11 +60,14 @@ class Recall:
                 f"model.context={context} is too short, set model.context={4 * pairs}{fitting}"
             )
         self.pairs, self.context = pairs, context
+        self.numbers = [pairs >> halved for halved in range(max(1, pairs.bit_length() - 1))]
         keys = (f"k{n}" for n in range(KEYS))
         values = (f"v{n}" for n in range(VALUES))
         self.tokenizer = word_tokenizer([".", *keys, *values])
         self._held_out = {
-            split: self.sequences(stream(key, 0), HELD_OUT) for split, key in STREAMS.items()
+            (split, number): self.sequences(stream(key, number), number, HELD_OUT)
+            for split, key in STREAMS.items()
+            for number in self.numbers
         }
 
     @property
@@ -68,49 +77,59 @@ class Recall:
         A numpy that draws other numbers, or a change here, is another corpus.
         """
         found = hashlib.sha256(self.tokenizer.fingerprint.encode())
-        for split in self.splits:
-            found.update(self._held_out[split].astype("<i8").tobytes())
+        for sequences in self._held_out.values():
+            found.update(sequences.astype("<i8").tobytes())
         return found.hexdigest()
 
-    def sequences(self, generator: np.random.Generator, number: int) -> np.ndarray:
-        """So many sequences, int64 (number, context + 1): the last token is a target only."""
-        pairs, named = self.pairs, 2 * self.pairs
-        tokens = np.full((number, self.context + 1), FILLER)
-        keys = FIRST_KEY + _distinct(generator, number, KEYS, pairs)  # (number, pairs)
+    def mixture(self, size: int) -> dict[int, int]:
+        """How many of so many training sequences have which number of pairs."""
+        kinds = len(self.numbers)
+        return {number: len(range(i, size, kinds)) for i, number in enumerate(self.numbers)}
+
+    def sequences(self, generator: np.random.Generator, pairs: int, size: int) -> np.ndarray:
+        """So many sequences of `pairs`, int64 (size, context + 1): the last is a target only."""
+        named = 2 * pairs
+        tokens = np.full((size, self.context + 1), FILLER)
+        keys = FIRST_KEY + _distinct(generator, size, KEYS, pairs)  # (size, pairs)
         # Distinct, so that to answer with another pair's value is always wrong.
-        values = FIRST_VALUE + _distinct(generator, number, VALUES, pairs)
+        values = FIRST_VALUE + _distinct(generator, size, VALUES, pairs)
         tokens[:, 0:named:2], tokens[:, 1:named:2] = keys, values
         # A query is a key and its value, taken for one token; then each makes way for those before.
-        places = _distinct(generator, number, self.context + 1 - named - pairs, pairs)
+        places = _distinct(generator, size, self.context + 1 - named - pairs, pairs)
         places += named + places.argsort(axis=1).argsort(axis=1)
         np.put_along_axis(tokens, places, keys, axis=1)
         np.put_along_axis(tokens, places + 1, values, axis=1)
         return tokens
 
-    def examples(self, sequences: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, int64 (number, context) each; IGNORE but for the values asked for."""
-        inputs, targets = sequences[:, :-1].copy(), sequences[:, 1:].copy()
-        targets[:, : 2 * self.pairs] = IGNORE  # the pairs themselves
-        targets[targets < FIRST_VALUE] = IGNORE
-        return torch.from_numpy(inputs), torch.from_numpy(targets)
+    def split(self, name: str, pairs: int | None = None) -> TensorDataset:
+        """The inputs and targets of val or test, int64 (context,) each by the sequence's number.
 
-    def split(self, name: str) -> TensorDataset:
-        """The inputs and targets of val or test, int64 (context,) each by the sequence's number."""
-        return TensorDataset(*self.examples(self._held_out[name]))
+        They have all the pairs, or another number of them that is in the mixture.
+        """
+        pairs = self.pairs if pairs is None else pairs
+        return TensorDataset(*examples(self._held_out[name, pairs], pairs))
 
-    def distances(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """How far back the key of every query stood, int64 (queries,), in reading order."""
-        sequence, place = (targets != IGNORE).nonzero(as_tuple=True)
-        keys = inputs[:, 0 : 2 * self.pairs : 2]
-        same = keys[sequence] == inputs[sequence, place, None]  # (queries, pairs)
-        return place - 2 * same.int().argmax(dim=1)
+
+def examples(sequences: np.ndarray, pairs: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, int64 (size, context) each; IGNORE but for the values asked for."""
+    inputs, targets = sequences[:, :-1].copy(), sequences[:, 1:].copy()
+    targets[:, : 2 * pairs] = IGNORE  # the pairs themselves
+    targets[targets < FIRST_VALUE] = IGNORE
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def distances(inputs: Tensor, targets: Tensor) -> Tensor:
+    """How far back the key of every query stood, int64 (queries,), in reading order."""
+    sequence, place = (targets != IGNORE).nonzero(as_tuple=True)
+    same = inputs[sequence] == inputs[sequence, place, None]  # (queries, T)
+    return place - same.int().argmax(dim=1)
 
 
 class RecallBatches(Dataset[tuple[Tensor, Tensor]]):
     """Training batches without end, each of `batch_size` sequences over all ranks.
 
-    Batch i depends on (seed, i) alone, and a rank has its slice of it, as in `RandomWindows`.
-    Raises UserError where the batch does not divide among the ranks.
+    Batch i depends on (seed, i) alone, and a rank has its slice of it, as in `RandomWindows`. All
+    batches are mixed alike. Raises UserError where the batch does not divide among the ranks.
     """
 
     def __init__(
@@ -121,8 +140,13 @@ class RecallBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch, int64 (batch_size / world_size, context) each."""
-        sequences = self.recall.sequences(stream(self.seed, batch), self.batch_size)
-        return self.recall.examples(sequences[self.mine])
+        generator, recall = stream(self.seed, batch), self.recall
+        parts = [
+            examples(recall.sequences(generator, pairs, size), pairs)
+            for pairs, size in recall.mixture(self.batch_size).items()
+        ]
+        inputs, targets = (torch.cat(part)[self.mine] for part in zip(*parts, strict=True))
+        return inputs, targets
 
 
 def _distinct(generator: np.random.Generator, rows: int, n: int, k: int) -> np.ndarray:

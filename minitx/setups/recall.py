@@ -14,7 +14,7 @@ from minitx.callbacks import WriteSamples
 from minitx.config import Config, DecodingConfig
 from minitx.data.module import RecallData, evaluation_batch
 from minitx.data.progress import progress
-from minitx.data.recall import Recall
+from minitx.data.recall import Recall, distances
 from minitx.data.windows import IGNORE
 from minitx.errors import UserError
 from minitx.setups.base import Evaluation, Setup
@@ -27,7 +27,7 @@ EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
 
 
 class Answers(NamedTuple):
-    """A model's answers to all queries of a split, in reading order.
+    """A model's answers to all queries of some sequences, in reading order.
 
     `distance` int64 (queries,) is how far back the key stood, in tokens; `right` bool (queries,).
     """
@@ -60,9 +60,14 @@ class RecallSetup(Setup):
             self.config.seed,
             done,
             self.archive(),
-            byte_lengths=None,
+            queries=self._queries(),
             label_smoothing=self.config.task.label_smoothing,
         )
+
+    def _queries(self) -> float:
+        """How many a training sequence has in the mean."""
+        mixture = self.store.mixture(self.batch_size)
+        return sum(pairs * size for pairs, size in mixture.items()) / self.batch_size
 
     def callbacks(self, folder: Path) -> list[Callback]:
         return [WriteSamples(folder, self._sample)]
@@ -95,16 +100,19 @@ class RecallSetup(Setup):
         )
 
     @torch.inference_mode()
-    def answers(self, model: nn.Module, split: str) -> Answers:
-        """What the model, in eval mode, answers to the queries of a split, near and far."""
+    def answers(self, model: nn.Module, split: str, pairs: int) -> Answers:
+        """What the model, in eval mode, answers to the queries of a split, near and far.
+
+        The sequences are those with so many pairs, which the mixture must have.
+        """
         device = next(model.parameters()).device
-        loader = DataLoader(self.store.split(split), evaluation_batch(self.store.context))
+        loader = DataLoader(self.store.split(split, pairs), evaluation_batch(self.store.context))
         distance, right = [], []
         with progress() as watch:
-            for batch in watch(f"asking {split}", loader, len(loader), lambda _: 1):
+            for batch in watch(f"asking {split}, {pairs} pairs", loader, len(loader), lambda _: 1):
                 inputs, targets = (part.to(device) for part in batch)
                 logits, _ = model(inputs)
                 asked = targets != IGNORE  # (B, T)
-                distance.append(self.store.distances(inputs, targets))
+                distance.append(distances(inputs, targets))
                 right.append(logits[asked].argmax(dim=-1) == targets[asked])
         return Answers(torch.cat(distance).cpu().numpy(), torch.cat(right).cpu().numpy())

@@ -138,12 +138,12 @@ def position_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
 
 
 def recall_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
-    """For every query of test, how far back its key stood, and whether the model was right."""
+    """For every query of test, with all pairs and with fewer: where its key stood, and if right."""
     assert isinstance(setup, RecallSetup)
-    answers = setup.answers(run.model, "test")
     return [
-        {"distance": int(distance), "right": int(right)}
-        for distance, right in zip(answers.distance, answers.right, strict=True)
+        {"pairs": pairs, "distance": int(distance), "right": int(right)}
+        for pairs in setup.store.numbers
+        for distance, right in zip(*setup.answers(run.model, "test", pairs), strict=True)
     ]
 
 

@@ -6,7 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitx.data.recall import FILLER, FIRST_KEY, FIRST_VALUE, HELD_OUT, KEYS, Recall, RecallBatches
+from minitx.data.recall import (
+    FILLER,
+    FIRST_KEY,
+    FIRST_VALUE,
+    HELD_OUT,
+    KEYS,
+    Recall,
+    RecallBatches,
+    distances,
+    examples,
+)
 from minitx.data.windows import IGNORE
 from minitx.errors import UserError
 
@@ -16,13 +26,13 @@ SIZES = st.integers(1, 24).flatmap(
 )
 
 
-def batch_of(pairs, context, number=0, size=6):
-    """The corpus, and a batch of it as lists."""
-    recall = Recall(pairs, context)
-    inputs, targets = RecallBatches(recall, size, seed=1)[number]
+def sequences_of(pairs, context, size=6):
+    """Some sequences as lists."""
+    sequences = Recall(pairs, context).sequences(np.random.default_rng(1), pairs, size)
+    inputs, targets = examples(sequences, pairs)
     assert inputs.shape == targets.shape == (size, context)
     assert inputs.dtype == targets.dtype == torch.int64
-    return recall, inputs.tolist(), targets.tolist()
+    return inputs.tolist(), targets.tolist()
 
 
 def is_key(token):
@@ -33,7 +43,7 @@ def is_key(token):
 @given(SIZES)
 def test_every_key_is_asked_for_once_and_its_value_is_the_one_it_was_paired_with(sizes):
     pairs, context = sizes
-    for inputs, targets in zip(*batch_of(pairs, context)[1:], strict=True):
+    for inputs, targets in zip(*sequences_of(pairs, context), strict=True):
         said = dict(zip(inputs[0 : 2 * pairs : 2], inputs[1 : 2 * pairs : 2], strict=True))
         assert len(said) == len(set(said.values())) == pairs
         assert all(map(is_key, said))
@@ -47,7 +57,7 @@ def test_every_key_is_asked_for_once_and_its_value_is_the_one_it_was_paired_with
 @given(SIZES)
 def test_nothing_but_queries_is_scored_and_all_else_is_filler(sizes):
     pairs, context = sizes
-    for inputs, targets in zip(*batch_of(pairs, context)[1:], strict=True):
+    for inputs, targets in zip(*sequences_of(pairs, context), strict=True):
         for t in range(2 * pairs):
             assert targets[t] == IGNORE
         for t in range(2 * pairs, context):
@@ -64,8 +74,7 @@ def test_nothing_but_queries_is_scored_and_all_else_is_filler(sizes):
 def test_who_looks_back_for_the_key_is_always_right(sizes):
     """And the distance of every answer is how far back it found the key."""
     pairs, context = sizes
-    recall, inputs, targets = batch_of(pairs, context)
-    distances = recall.distances(torch.tensor(inputs), torch.tensor(targets)).tolist()
+    inputs, targets = sequences_of(pairs, context)
     found = []
     for tokens, wanted in zip(inputs, targets, strict=True):
         for t, target in enumerate(wanted):
@@ -73,7 +82,36 @@ def test_who_looks_back_for_the_key_is_always_right(sizes):
                 back = tokens.index(tokens[t])
                 assert tokens[back + 1] == target
                 found.append(t - back)
-    assert distances == found
+    assert distances(torch.tensor(inputs), torch.tensor(targets)).tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("pairs", "size", "mixture"),
+    [
+        (16, 16, {16: 4, 8: 4, 4: 4, 2: 4}),
+        (6, 5, {6: 3, 3: 2}),
+        (1, 3, {1: 3}),
+        (8, 2, {8: 1, 4: 1, 2: 0}),
+    ],
+)
+def test_every_batch_is_the_same_mixture(pairs, size, mixture):
+    recall = Recall(pairs, 4 * pairs)
+    assert recall.mixture(size) == mixture
+    batches = RecallBatches(recall, size, seed=1)
+    for number in (0, 7):
+        _, targets = batches[number]
+        asked = (targets != IGNORE).sum(dim=1).tolist()
+        assert asked == [pairs for pairs, rows in mixture.items() for _ in range(rows)]
+
+
+def test_every_number_of_pairs_is_held_out():
+    recall = Recall(6, 24)
+    for split in recall.splits:
+        for pairs in (6, 3):
+            _, targets = recall.split(split, pairs).tensors
+            assert targets.shape == (HELD_OUT, 24)
+            assert set((targets != IGNORE).sum(dim=1).tolist()) == {pairs}
+        assert torch.equal(recall.split(split).tensors[1], recall.split(split, 6).tensors[1])
 
 
 @few_examples
@@ -105,7 +143,10 @@ def test_a_batch_that_does_not_divide_is_an_error():
 
 
 def test_the_splits_share_no_sequence():
-    """With 3 pairs there are 10^16 beginnings: to meet one again would be no chance."""
+    """With 3 pairs there are 10^16 beginnings: to meet one again would be no chance.
+
+    Three pairs have no smaller number beside them: half of them is one.
+    """
     recall = Recall(3, 16)
     splits = {split: recall.split(split).tensors[0] for split in recall.splits}
     assert list(splits) == ["val", "test"]
@@ -124,17 +165,17 @@ def test_held_out_sequences_are_always_the_same():
 def test_distances_cover_the_context_and_none_in_its_middle_is_rare():
     pairs, context = 16, 128
     recall = Recall(pairs, context)
-    distances = recall.distances(*recall.split("val").tensors)
-    assert len(distances) == HELD_OUT * pairs
-    counts = torch.bincount(distances, minlength=context)
-    assert distances.max() == context - 1
-    assert distances.min() == 2
+    found = distances(*recall.split("val").tensors)
+    assert len(found) == HELD_OUT * pairs
+    counts = torch.bincount(found, minlength=context)
+    assert found.max() == context - 1
+    assert found.min() == 2
     assert (counts[2:] > 0).all()
     middle = counts[2 * pairs : context - 2 * pairs + 1].float()
     # All distances are possible, odd ones too, and their frequencies differ little.
     assert middle.min() > 0.7 * middle.mean()
     assert middle.max() < 1.3 * middle.mean()
-    assert middle.sum() > 0.65 * len(distances)
+    assert middle.sum() > 0.65 * len(found)
 
 
 def test_the_order_of_queries_tells_nothing_of_that_of_pairs():
@@ -150,7 +191,7 @@ def test_the_order_of_queries_tells_nothing_of_that_of_pairs():
 
 
 def test_all_keys_and_values_occur_alike():
-    tokens = torch.cat([RecallBatches(Recall(16, 64), 1000, seed=2)[0][0]])[:, :32]
+    tokens = torch.from_numpy(Recall(16, 64).sequences(np.random.default_rng(2), 16, 1000))[:, :32]
     counts = torch.bincount(tokens.flatten(), minlength=2 * KEYS + 1)[FIRST_KEY:]
     assert len(counts) == 2 * KEYS
     expected = 16_000 / KEYS
@@ -186,4 +227,5 @@ def test_what_does_not_fit_is_an_error(pairs, context, said):
 
 
 def test_the_longest_that_fits_fits():
-    assert batch_of(16, 64)[0].pairs == 16
+    inputs, _ = sequences_of(16, 64)
+    assert all(row.count(FILLER) <= 1 for row in inputs)

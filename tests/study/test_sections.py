@@ -232,9 +232,12 @@ def test_heads_go_until_the_loss_is_worse(costs, share):
 
 
 def answers_of(arm, point, seed):
+    """All pairs, and half of them, which everyone answers."""
     distance = np.tile(np.arange(16, 96), 20)
     right = (distance < 60) | (arm == "transformer") | (point[0] < 16)
-    return {"recall": pd.DataFrame({"distance": distance, "right": right.astype(int)})}
+    whole = pd.DataFrame({"pairs": point[0], "distance": distance, "right": right.astype(int)})
+    half = whole.assign(pairs=point[0] // 2, right=1)
+    return {"recall": pd.concat([whole, half])}
 
 
 def test_recall_tells_where_an_arm_falls_off():
@@ -256,6 +259,17 @@ def test_recall_tells_where_an_arm_falls_off():
     assert rows["accuracy"].iloc[-1] == 0
     assert rows["queries"].sum() == 3 * 80 * 20
     assert (rows["low"] <= rows["accuracy"]).all()
+    assert any(
+        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 of 8 pairs and "
+        "0.550 of 16 pairs." in sentence
+        for sentence in section.sentences
+    )
+    by_pairs = section.more["by pairs"]
+    found = by_pairs[(by_pairs["arm"] == "lstm") & (by_pairs["pairs"] == 16)]
+    assert dict(zip(found["pairs in a sequence"], found["accuracy, mean"], strict=True)) == {
+        8: 1.0,
+        16: pytest.approx(0.55),
+    }
     assert png(section.figure)
 
 

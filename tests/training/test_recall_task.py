@@ -17,6 +17,7 @@ from minitx.setups import open_setup
 from minitx.setups.recall import RecallSetup
 
 RECALL = ["task=recall", "data.path=null", "task.pairs=2", "data.batch_size=16"]
+MIXED = [*RECALL, "task.pairs=4", "data.batch_size=15"]
 LEARNING = [
     *["model.dim=32", "optimizer.lr=1e-2", "optimizer.matrix_lr=0.01"],
     *["trainer.max_steps=200", "trainer.val_every=100"],
@@ -66,7 +67,7 @@ def test_answers_are_those_that_were_scored(finished):
     run, folder = finished
     setup = open_setup(run.config)
     assert isinstance(setup, RecallSetup)
-    distance, right = setup.answers(run.model, "test")
+    distance, right = setup.answers(run.model, "test", 2)
     assert (distance.dtype, right.dtype) == (np.int64, bool)
     assert distance.shape == right.shape == (2 * len(setup.store.split("test")),)
     accuracy = summary(folder)["metrics"]["test/accuracy"]
@@ -82,9 +83,10 @@ def test_who_looks_back_is_always_right():
     model = LooksBack(setup.store.tokenizer.vocab_size)
     for split in setup.store.splits:
         assert setup.evaluate(model, split, DecodingConfig()).metrics["accuracy"] == 1.0
-        distance, right = setup.answers(model, split)
-        assert right.all()
-        assert set(distance) == set(range(2, 32))
+        for pairs in (4, 2):
+            distance, right = setup.answers(model, split, pairs)
+            assert right.all()
+            assert set(distance) == set(range(2, 32))
 
 
 def test_training_sees_the_mean_over_the_queries_of_a_step(train, tmp_path):
@@ -92,7 +94,7 @@ def test_training_sees_the_mean_over_the_queries_of_a_step(train, tmp_path):
     for passes in (1, 2):
         folder = tmp_path / str(passes)
         words = [f"trainer.accumulate={passes}", "trainer.max_steps=1", f"run.dir={folder}"]
-        run = train(*RECALL, *words)
+        run = train(*MIXED, *words)
         setup = open_setup(run.config)
         torch.manual_seed(run.config.seed)
         model = setup.vocabulary.build(run.config.model)
@@ -102,6 +104,18 @@ def test_training_sees_the_mean_over_the_queries_of_a_step(train, tmp_path):
             logits, _ = model(inputs)
         expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         assert series(folder, "train/loss")[1] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_mean_over_devices_is_that_over_all_queries():
+    """Though one device has sequences of four pairs only, and another of two."""
+    setup = open_setup(minitx.compose("task=recall", "task.pairs=4", "data.batch_size=12"))
+    torch.manual_seed(0)
+    objective = setup.objective(setup.vocabulary.build(setup.config.model), lambda: 0.0)
+    data = setup.data()
+    shares = [data.training_batches(rank, 2)[0] for rank in range(2)]
+    assert [int((targets != IGNORE).sum()) for _, targets in shares] == [6 * 4, 6 * 2]
+    mean = sum(objective.loss(share) for share in shares) / 2
+    torch.testing.assert_close(mean, objective.loss(data.training_batches(0, 1)[0]))
 
 
 @pytest.mark.parametrize("words", [[], ["model=lstm", "data.workers=2"]], ids=" ".join)

@@ -1,9 +1,10 @@
-"""Associative recall: how far back an arm remembers, along what the grid varies."""
+"""Associative recall: how many pairs an arm holds, how far back, along what the grid varies."""
 
 from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -12,7 +13,7 @@ from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.sections.axis import spell
 from minitx.study.statistics import Interval, mean_interval, share_interval
-from minitx.study.style import draw_line, finish, name_axes, panels, scale_steps, styles
+from minitx.study.style import Style, draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.words import are_numbers, at, axis_name, count, listed, number
 
 LEVELS = (0.99, 0.9)  # of accuracy, below which an arm is said to fall
@@ -23,10 +24,11 @@ def section(results: Results) -> Section | None:
     axis = next((name for name, values in results.study.grid.items() if are_numbers(values)), None)
     if axis is None:
         return None
-    answers = {cell.name: _answers(results, cell) for cell in cells_of(results)}
-    cells = [cell for cell in cells_of(results) if len(answers[cell.name])]
+    asked = {cell.name: _answers(results, cell) for cell in cells_of(results)}
+    cells = [cell for cell in cells_of(results) if len(asked[cell.name])]
     if not cells:
         return None
+    answers = {cell.name: _with_all_pairs(asked[cell.name]) for cell in cells}
     lines = lines_along(axis, cells)
     apart = _most_apart(axis, cells, answers)
     table = pd.concat(
@@ -35,12 +37,17 @@ def section(results: Results) -> Section | None:
     accuracies = {cell.name: _over_seeds(answers[cell.name]) for cell in cells}
     return Section(
         name="recall",
-        title="How much they remember, and how far back",
+        title="How many pairs they remember, and how far back",
         table=table.reset_index(drop=True),
-        figure=_figure(results, axis, lines, table, answers, apart),
+        figure=_figure(results, axis, lines, table, asked, apart),
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
             *(_learners(name, line, answers) for name, line in lines.items()),
+            *(
+                _by_number(cell, asked[cell.name])
+                for _, cell in _each(lines)
+                if cell.on(axis) == apart
+            ),
             *(
                 _ends(axis, name, cell, table)
                 for name, cell in _each(lines)
@@ -48,12 +55,17 @@ def section(results: Results) -> Section | None:
             ),
         ],
         answers=2 * len(lines),
-        more={f"by {axis_name(axis)}": _along(axis, lines, accuracies)},
+        more={
+            f"by {axis_name(axis)}": _along(axis, lines, accuracies),
+            "by pairs": _by_pairs(axis, lines, asked),
+        },
         note=(
             f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
-            "bands: 95% intervals over seeds (t). Right: by how far back the key stood, in tokens, "
-            f"{at(axis, apart)}, where the arms lie farthest apart; bands: Wilson's 95% intervals "
-            "over the queries of all seeds, as if these were independent of each other."
+            "bands: 95% intervals over seeds (t). Middle: the same models on sequences with fewer "
+            "pairs, of which as many were trained on. Right: by how far back the key stood, in "
+            f"tokens; both {at(axis, apart)}, where the arms lie farthest apart; bands on the "
+            "right: Wilson's 95% intervals over the queries of all seeds, as if these were "
+            "independent of each other."
         ),
     )
 
@@ -64,13 +76,18 @@ def _each(lines: dict[str, list[Cell]]) -> Iterator[tuple[str, Cell]]:
 
 
 def _answers(results: Results, cell: Cell) -> pd.DataFrame:
-    """All queries of all seeds of a cell: `key`, `distance` in tokens, `right`."""
+    """All queries of all seeds of a cell: `key`, `pairs`, `distance` in tokens, `right`."""
     found = [
         results.details[key]["recall"].assign(key=key)
         for key in cell.finished["key"]
         if "recall" in results.details.get(key, {})
     ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _with_all_pairs(asked: pd.DataFrame) -> pd.DataFrame:
+    """The queries of the sequences with most pairs: the test split, of which all else speaks."""
+    return asked[asked["pairs"] == asked["pairs"].max()]
 
 
 def _over_seeds(answers: pd.DataFrame) -> Interval:
@@ -125,6 +142,27 @@ def _along(
     )
 
 
+def _by_pairs(
+    axis: str, lines: dict[str, list[Cell]], asked: dict[str, pd.DataFrame]
+) -> pd.DataFrame:
+    rows = []
+    for name, cell in _each(lines):
+        for pairs, answers in asked[cell.name].groupby("pairs"):
+            accuracy = _over_seeds(answers)
+            rows.append(
+                {
+                    "arm": name,
+                    axis_name(axis): cell.on(axis),
+                    "pairs in a sequence": pairs,
+                    "accuracy, mean": accuracy.value,
+                    "low": accuracy.low,
+                    "high": accuracy.high,
+                    "seeds": len(cell.finished),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str:
     """Where on the axis an arm falls below each of the levels for the first time."""
     fallen: dict[int, list[float]] = {}
@@ -157,6 +195,15 @@ def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> 
     return f"An accuracy of {number(min(LEVELS))} is reached by {name} from {'; '.join(parts)}."
 
 
+def _by_number(cell: Cell, asked: pd.DataFrame) -> str:
+    """Accuracy with fewer pairs and with all."""
+    parts = [
+        f"{_over_seeds(answers).value:.3f} of {count(int(pairs), 'pair')}"
+        for pairs, answers in asked.groupby("pairs")
+    ]
+    return f"{cell.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
+
+
 def _ends(axis: str, name: str, cell: Cell, table: pd.DataFrame) -> str:
     """Accuracy at the nearest and at the farthest distances."""
     rows = table[(table["arm"] == name) & (table[axis_name(axis)] == cell.on(axis))]
@@ -173,27 +220,42 @@ def _figure(
     axis: str,
     lines: dict[str, list[Cell]],
     table: pd.DataFrame,
-    answers: dict[str, pd.DataFrame],
+    asked: dict[str, pd.DataFrame],
     apart: float,
 ) -> Figure:
-    figure, [left, right] = panels(2)
+    figure, [left, middle, right] = panels(3)
     own = styles(lines)
     shown = table[table[axis_name(axis)] == apart]
     for name, line in lines.items():
-        values = [_over_seeds(answers[cell.name]) for cell in line]
-        draw_line(left, own[name], [cell.on(axis) for cell in line], values)
+        answers = {cell.on(axis): _with_all_pairs(asked[cell.name]) for cell in line}
+        draw_line(left, own[name], list(answers), list(map(_over_seeds, answers.values())))
+        for place, queries in answers.items():
+            _ring_seeds(left, own[name], place, queries)
         for cell in line:
-            seeds = answers[cell.name].groupby("key")["right"].mean()
-            at_one = [cell.on(axis)] * len(seeds)
-            left.plot(at_one, seeds, "o", color=own[name].colour, fillstyle="none", markersize=5)
+            if cell.on(axis) == apart:
+                by_pairs = dict(iter(asked[cell.name].groupby("pairs")))
+                means = list(map(_over_seeds, by_pairs.values()))
+                draw_line(middle, own[name], list(by_pairs), means)
+                for pairs, queries in by_pairs.items():
+                    _ring_seeds(middle, own[name], pairs, queries)
         rows = shown[shown["arm"] == name]
         values = list(map(Interval, rows["accuracy"], rows["low"], rows["high"]))
         draw_line(right, own[name], rows["mean distance"].tolist(), values)
     tried = [cell.on(axis) for line in lines.values() for cell in line]
     scale_steps(left.xaxis, tried, partial(spell, axis))
-    for axes in (left, right):
+    numbers = sorted({number for each in asked.values() if len(each) for number in each["pairs"]})
+    scale_steps(middle.xaxis, numbers, partial(spell, "task.pairs"))
+    for axes in (left, middle, right):
         axes.set_ylim(-0.02, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     name_axes(left, axis_name(axis), "accuracy on test")
+    name_axes(middle, "pairs in a sequence", f"accuracy on test, {at(axis, apart)}")
     name_axes(right, "distance, tokens", f"accuracy on test, {at(axis, apart)}")
     return finish(figure, f"{results.study.name} on {results.task}: recall", list(lines))
+
+
+def _ring_seeds(axes: Axes, style: Style, place: float, queries: pd.DataFrame) -> None:
+    """A ring for every seed."""
+    seeds = queries.groupby("key")["right"].mean()
+    where = [place] * len(seeds)
+    axes.plot(where, seeds, "o", color=style.colour, fillstyle="none", markersize=5)
