@@ -28,9 +28,9 @@ from minitx.data.tokenizers import word_tokenizer
 from minitx.data.windows import IGNORE, share_of_batch, stream
 from minitx.errors import UserError
 
-# Zoology has 4,096 of each. A value that was only guessed is hardly ever right with fewer, too, and
-# then a small model is not mostly embeddings, nor its training mostly waiting for rare tokens.
-KEYS = VALUES = 512
+# Zoology has 4,096 of each. With fewer a value that was only guessed is hardly ever right either, and
+# a small model is not mostly embeddings, nor its training mostly waiting for rare tokens.
+KEYS = VALUES = 128
 FILLER, FIRST_KEY, FIRST_VALUE = 0, 1, 1 + KEYS  # ids
 
 HELD_OUT = 1000  # sequences of val, and of test
