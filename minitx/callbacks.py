@@ -231,7 +231,7 @@ class Patience(EarlyStopping):
 
 
 class Interrupted(Exception):
-    """The user asked the run to stop, and its state was saved."""
+    """The user asked the run to stop."""
 
 
 class StopOnRequest(L.Callback):
@@ -288,10 +288,11 @@ class StopOnRequest(L.Callback):
 
 
 def leave_on_sigterm(trainer: L.Trainer) -> None:
-    """Has SIGTERM raise Interrupted also before and after the steps, of which StopOnRequest knows.
+    """Has SIGTERM raise Interrupted where Lightning would handle it and StopOnRequest does not.
 
-    Lightning's own answer to it has all processes meet, at once, wherever they are: those that are
-    about to meet elsewhere would then wait for each other for ever.
+    That is while data are loaded before the first step, and in an evaluation. Lightning's own
+    answer has all processes meet, at once, wherever they are: those that are about to meet
+    elsewhere would then wait for each other for ever.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -11,7 +11,6 @@ from typing import TypeVar
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.states import TrainerFn
 
 from minitx.averaging import MovingAverage, average_checkpoints
 from minitx.callbacks import (
@@ -36,7 +35,7 @@ from minitx.limits import check_hardware, check_limits, check_shares, hardware, 
 from minitx.models.budget import fit_width
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.resuming import checkpoint_to_resume
-from minitx.run import Run, find_checkpoint, load
+from minitx.run import Run, find_checkpoint, load, read_checkpoint
 from minitx.setups import open_setup
 from minitx.summary import Summary
 from minitx.tasks.base import Objective
@@ -82,10 +81,12 @@ def train(config: Config, *, test: bool = True) -> Run:
     summary = Summary(folder, config, model, setup.store.fingerprint, facts, clock, trainer)
     summary.write("running")
     status, environment = "failed", dict(os.environ)
+    trained = False
     try:
         with warnings.catch_warnings():
             _silence_advice()
             trainer.fit(objective, data, ckpt_path=checkpoint, weights_only=True)
+            trained = True
             summary.averaged = _average_kept(trainer, objective, data, folder)
             summary.write("running")
             if test and "test" in setup.store.splits:
@@ -94,7 +95,11 @@ def train(config: Config, *, test: bool = True) -> Run:
         status = "finished"
     except Interrupted:
         status = "interrupted"
-        raise StoppedByUser(_stopped(trainer, folder)) from None
+        if trained:
+            split = "test" if "test" in setup.store.splits else "val"
+            again = f"python scripts/evaluate.py run={folder} split={split}"
+            raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
+        raise StoppedByUser(_stopped(trainer.global_step, folder)) from None
     finally:
         summary.write(status)
         _finish_wandb(status)
@@ -139,19 +144,14 @@ def make_trainer(config: Config, folder: Path, clock: Clock, shown: list[Callbac
     return trainer
 
 
-def _stopped(trainer: L.Trainer, folder: Path) -> str:
-    """Where a run was stopped, and what to do about it."""
-    if not (folder / LAST).is_file():
+def _stopped(step: int, folder: Path) -> str:
+    """What is kept of a run that was stopped at a step, and how it goes on."""
+    last = folder / LAST
+    if not last.is_file():
         return "stopped before its first checkpoint, so start it again"
-    if trainer.state.fn != TrainerFn.FITTING:
-        return (
-            "stopped after its last step; to measure it: "
-            f"python scripts/evaluate.py run={folder} split=test"
-        )
-    return (
-        f"stopped at step {trainer.global_step:,}, nothing is lost; to go on: "
-        f"python scripts/train.py resume={folder}"
-    )
+    kept = read_checkpoint(last)["global_step"]
+    lost = "nothing is lost" if kept == step else f"its last checkpoint is of step {kept:,}"
+    return f"stopped at step {step:,}, {lost}; to go on: python scripts/train.py resume={folder}"
 
 
 def _checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
@@ -199,12 +199,16 @@ def _average_kept(
         average_checkpoints(files, tried)
     trainer.strategy.barrier()
     before = MetricsFile(folder).best("val/loss")["val/loss"]
-    trainer.validate(objective, data, ckpt_path=tried, weights_only=True, verbose=False)
-    metrics = measured(trainer, "val/")
-    log(trainer, {"averaged/loss": metrics["val/loss"]})
-    better = metrics["val/loss"] < before
-    if trainer.is_global_zero:
-        tried.rename(averaged) if better else tried.unlink()
+    try:
+        trainer.validate(objective, data, ckpt_path=tried, weights_only=True, verbose=False)
+        metrics = measured(trainer, "val/")
+        log(trainer, {"averaged/loss": metrics["val/loss"]})
+        better = metrics["val/loss"] < before
+        if better and trainer.is_global_zero:
+            tried.rename(averaged)
+    finally:
+        if trainer.is_global_zero:
+            tried.unlink(missing_ok=True)
     trainer.strategy.barrier()
     return metrics if better else {}
 

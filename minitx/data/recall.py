@@ -11,10 +11,10 @@ pairs, by a power law, as in natural text. Here all places are alike likely, as 
 far a model reaches: distances from 2 * pairs to context - 2 * pairs are about equally frequent,
 and only those at both ends are rarer.
 
-What is trained on is a mixture, as in Arora et al. 2024 (arXiv 2402.18668): as many sequences have
-all the pairs as have half of them, a quarter, and so on down to two. So how many pairs it can hold
-is measured in one model; and what to do is found sooner with few, as attention to the right pair is
-then worth more from the start.
+What is trained on is a mixture of numbers of pairs, after Arora et al. 2024 (arXiv 2402.18668),
+here in equal shares and all in the same context: all the pairs, half of them, a quarter, and so on
+down to two or three. So how many pairs it can hold is measured in one model; and what to do is
+found sooner with few, as attention to the right pair is then worth more from the start.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ from minitx.data.tokenizers import word_tokenizer
 from minitx.data.windows import IGNORE, share_of_batch, stream
 from minitx.errors import UserError
 
-# Zoology has 4,096 of each. With fewer a value that was only guessed is hardly ever right either, and
-# a small model is not mostly embeddings, nor its training mostly waiting for rare tokens.
+# Zoology has 4,096 of each. A value that was only guessed is hardly ever right with fewer, too, and
+# then a small model is not mostly embeddings, nor its training mostly waiting for rare tokens.
 KEYS = VALUES = 128
 FILLER, FIRST_KEY, FIRST_VALUE = 0, 1, 1 + KEYS  # ids
 

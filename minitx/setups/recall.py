@@ -48,6 +48,12 @@ class RecallSetup(Setup):
         if config.task.pairs is None:
             raise UserError("task=recall needs the number of its pairs: task.pairs=16")
         self.store = Recall(config.task.pairs, config.model.context)
+        if self.batch_size < len(self.store.numbers):
+            mixed = ", ".join(map(str, self.store.numbers))
+            raise UserError(
+                f"data.batch_size={self.batch_size} is too small: a batch mixes sequences of "
+                f"{mixed} pairs, set data.batch_size={len(self.store.numbers)} or more"
+            )
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
     def data(self) -> RecallData:
@@ -65,7 +71,7 @@ class RecallSetup(Setup):
         )
 
     def _queries(self) -> float:
-        """How many a training sequence has in the mean."""
+        """How many a training sequence has on average."""
         mixture = self.store.mixture(self.batch_size)
         return sum(pairs * size for pairs, size in mixture.items()) / self.batch_size
 

@@ -13,7 +13,7 @@ class AssociativeRecall(LanguageModeling):
     """Cross-entropy of the targets that are not IGNORE, over a `LanguageModel`.
 
     They are few, so logits are computed for them alone: a third of a step is saved. `queries` is
-    how many a training sequence has in the mean of a batch, over all devices.
+    how many a training sequence has on average, over all devices.
     """
 
     def __init__(self, *args: Any, queries: float, **loss: Any) -> None:

@@ -68,6 +68,10 @@ TRAINING = {
         ["task.pairs=5", "model.context=20", "task.pairs=4"],
     ),
     "pairs that fit no longer": (["task=recall"], ["task.pairs=16", "set model.context=64"]),
+    "too few for the mixture": (
+        ["task=recall", "task.pairs=4", "data.batch_size=1"],
+        ["data.batch_size=1", "4, 2 pairs", "data.batch_size=2 or more"],
+    ),
     "no pair": (["task=recall", "task.pairs=0"], ["task.pairs=0", "at least 1"]),
     "pairs of no number": (["task=recall", "task.pairs=null"], ["task.pairs=16"]),
     "pairs of another task": (["task.pairs=4"], ["task.pairs=4", "recall", "task=text"]),

@@ -10,7 +10,7 @@ import torch
 from example_corpora import SIGNS, SMALL, labelled_texts, part_of_texts, write_jsonl
 
 import minitx
-from minitx import lines
+from minitx import lines, predicting
 
 BOS = 1
 LABELS = sorted(SIGNS)
@@ -64,7 +64,11 @@ def sources(corpus):
     return [text for _, text in part_of_texts(corpus, "test")]
 
 
-def test_every_text_gets_its_probabilities_and_the_likeliest_label(predict, folder, sources):
+@pytest.mark.parametrize("batch_tokens", [20, 100_000])
+def test_every_text_gets_its_probabilities_and_the_likeliest_label(
+    batch_tokens, predict, folder, sources, monkeypatch
+):
+    monkeypatch.setattr(predicting, "EVALUATION_TOKENS", batch_tokens)
     stdin = "".join(f"{text}\n" for text in sources).encode()
     answer = predict(stdin=stdin)
     assert (answer.status, answer.err) == (0, "")

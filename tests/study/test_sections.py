@@ -260,8 +260,8 @@ def test_recall_tells_where_an_arm_falls_off():
     assert rows["queries"].sum() == 3 * 80 * 20
     assert (rows["low"] <= rows["accuracy"]).all()
     assert any(
-        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 of 8 pairs and "
-        "0.550 of 16 pairs." in sentence
+        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 with 8 pairs "
+        "and 0.550 with 16 pairs." in sentence
         for sentence in section.sentences
     )
     by_pairs = section.more["by pairs"]

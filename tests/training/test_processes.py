@@ -180,13 +180,39 @@ def test_ctrl_c_to_two_processes(start, train, tmp_path):
     assert max(rows(folder)) == stopped + 5
 
 
-def test_sigterm_before_the_first_step_of_two_processes(start, tmp_path):
-    process = start(*TWO, *LONG)
+def test_sigterm_while_one_of_two_processes_loads_its_data(start, tmp_path):
+    """The other waits for it: they must not wait for each other elsewhere for ever."""
+    script = tmp_path / "slow.py"
+    script.write_text(
+        f"""
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+from train import train
+from minitx.cli import main
+from minitx.config import Config
+from minitx.data.module import StretchedData
+
+load = StretchedData.train_dataloader
+
+def slow(self):
+    Path(f"loading{{self.trainer.global_rank}}").touch()
+    if self.trainer.global_rank == 1:
+        time.sleep({LIMIT})
+    return load(self)
+
+StretchedData.train_dataloader = slow
+main("config", Config, train)
+""",
+        encoding="utf-8",
+    )
+    process = start(*TWO, "run.dir=run", script=script)
     deadline = time.monotonic() + LIMIT
-    while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while len(list(tmp_path.glob("loading*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # the one that does not sleep waits for the other by now
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=LIMIT)  # else they wait for each other
+    process.communicate(timeout=LIMIT / 2)
     assert process.returncode != 0
     assert group_is_gone(process)
 

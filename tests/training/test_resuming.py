@@ -178,6 +178,13 @@ def test_sigterm_before_and_after_the_steps_ends_the_run_at_once(
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
+def test_a_second_sigterm_does_not_wait_and_tells_what_is_kept(train, during_step, tmp_path):
+    during_step(8, lambda: (terminate(), terminate()))
+    with pytest.raises(UserError, match="stopped at step 7, its last checkpoint is of step 5;"):
+        train(f"run.dir={tmp_path / 'run'}")
+    assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
+
+
 def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
     # Python's own handler, which a shell's background job does not get.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

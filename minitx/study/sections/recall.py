@@ -61,8 +61,8 @@ def section(results: Results) -> Section | None:
         },
         note=(
             f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
-            "bands: 95% intervals over seeds (t). Middle: the same models on sequences with fewer "
-            "pairs, of which as many were trained on. Right: by how far back the key stood, in "
+            "bands: 95% intervals over seeds (t). Middle: the same models on test sequences with "
+            "fewer pairs and with all. Right: by how far back the key stood, in "
             f"tokens; both {at(axis, apart)}, where the arms lie farthest apart; bands on the "
             "right: Wilson's 95% intervals over the queries of all seeds, as if these were "
             "independent of each other."
@@ -80,7 +80,7 @@ def _answers(results: Results, cell: Cell) -> pd.DataFrame:
     found = [
         results.details[key]["recall"].assign(key=key)
         for key in cell.finished["key"]
-        if "recall" in results.details.get(key, {})
+        if "pairs" in results.details.get(key, {}).get("recall", ())  # not of an earlier version
     ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
@@ -198,7 +198,7 @@ def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> 
 def _by_number(cell: Cell, asked: pd.DataFrame) -> str:
     """Accuracy with fewer pairs and with all."""
     parts = [
-        f"{_over_seeds(answers).value:.3f} of {count(int(pairs), 'pair')}"
+        f"{_over_seeds(answers).value:.3f} with {count(int(pairs), 'pair')}"
         for pairs, answers in asked.groupby("pairs")
     ]
     return f"{cell.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
