@@ -89,7 +89,7 @@ def compare(asked: CompareConfig, overrides: list[str], command: str, launch: La
         results = open_study(folder, definition.runs)
     else:
         results = study(asked, definition, command, counted)
-    from minitx.study.report import write_report  # matplotlib takes its time
+    from minitx.study.report_files import write_report  # matplotlib takes its time
     from minitx.study.telling import publish, tell
 
     report = write_report(results, folder)

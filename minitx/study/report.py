@@ -1,18 +1,10 @@
-"""A study's report: what stands in it, and its files.
-
-report.md, report.html   the same, to be read where code is read, and in a browser
-runs.csv                 every run of the plan, with all its figures
-figures/              <section>.png and .svg, the figure's data as .csv, and further tables
-"""
+"""A study's report: what stands in it, whatever the form it gets."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from minitx.errors import UserError
-from minitx.figures import png, svg
-from minitx.folder import write_atomically, write_bytes_atomically
 from minitx.study.comparison import resamples_of
 from minitx.study.results import FAILED, FINISHED, Results
 from minitx.study.rules import Rule, check_rules
@@ -32,7 +24,7 @@ ABOUT_RUNS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says, whatever the form it gets.
+    """What a report says.
 
     `how` tells how it was done, a fact and its words each; `runs` has a row for each run.
     """
@@ -53,32 +45,6 @@ class Report:
         return next((section for section in self.sections if section.figure), None)
 
 
-def write_report(results: Results, folder: Path) -> Report:
-    """Writes the report of what there is into the study's folder, and gives it.
-
-    Raises UserError where no run has finished, where runs are of different corpora or tokenizers,
-    and for a section that there is not.
-    """
-    from minitx.study.markdown import markdown
-    from minitx.study.page import page
-
-    report = compose(results)
-    pictures = {each.name: svg(each.figure) for each in report.sections if each.figure}
-    figures = folder / "figures"
-    for drawn in figures.glob("*.*"):  # by an earlier report, maybe with other sections
-        drawn.unlink()
-    for section in report.sections:
-        for name, table in tables_of(section).items():
-            write_atomically(folder / name, table.to_csv(index=False))
-        if section.figure:
-            write_bytes_atomically(figures / f"{section.name}.png", png(section.figure))
-            write_atomically(figures / f"{section.name}.svg", pictures[section.name])
-    write_atomically(folder / "runs.csv", results.runs.to_csv(index=False))
-    write_atomically(folder / "report.html", page(report, pictures))
-    write_atomically(folder / "report.md", markdown(report))
-    return report
-
-
 def tables_of(section: Section) -> dict[str, pd.DataFrame]:
     """The tables of a section by the names of their files, the figure's data first."""
     more = {
@@ -89,7 +55,11 @@ def tables_of(section: Section) -> dict[str, pd.DataFrame]:
 
 
 def compose(results: Results) -> Report:
-    """All that the report says. Raises UserError as `write_report`."""
+    """All that the report of these results says.
+
+    Raises UserError where no run has finished, where runs are of different corpora or tokenizers,
+    and for a section that there is not.
+    """
     runs = results.runs
     if runs.empty or not (runs["status"] == FINISHED).any():
         raise UserError(

@@ -14,7 +14,8 @@ from made_results import failing, made
 from minitx.errors import UserError
 from minitx.study.markdown import markdown
 from minitx.study.page import page
-from minitx.study.report import compose, write_report
+from minitx.study.report import compose
+from minitx.study.report_files import write_report
 from minitx.study.style import ALL, KNOWN, styles
 from minitx.study.tables import shown
 from minitx.study.words import amount, as_said, at, at_each, listed, number, seconds
