@@ -43,11 +43,7 @@ def section(results: Results) -> Section | None:
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
             *(_learners(name, line, answers) for name, line in lines.items()),
-            *(
-                _by_number(cell, asked[cell.name])
-                for _, cell in _each(lines)
-                if cell.on(axis) == apart
-            ),
+            *(_by_number(cell, asked[cell.name]) for _, cell in _each(lines)),
             *(
                 _ends(axis, name, cell, table)
                 for name, cell in _each(lines)
