@@ -12,7 +12,7 @@ from minitx.composition import CONF, keys, options, type_name
 from minitx.config import MODELS
 
 INDENT = 34  # where the explanations begin
-LONGEST_DEFAULT = 80
+WIDTH = 100  # of a line
 
 GROUPS = {
     "config": ("task", "model", "optimizer", "trainer", "logger", "experiment"),
@@ -101,7 +101,7 @@ def help_text(config_name: str, schema: type) -> str:
         lines.append("Choices (group=name):")
         for group in GROUPS[config_name]:
             line = f"  {group:<11} {', '.join(options(group))}"
-            lines += textwrap.wrap(line, width=100, subsequent_indent=" " * 14)
+            lines += textwrap.wrap(line, width=WIDTH, subsequent_indent=" " * 14)
         lines.append("")
     lines.append("Keys (key=value), with their defaults:")
     for name, field in _all_keys(schema):
@@ -122,14 +122,14 @@ def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
 
 def _entry(name: str, field: dataclasses.Field[Any], default: Any) -> list[str]:
     value = json.dumps(default) if default is None or isinstance(default, bool) else str(default)
-    if len(value) > LONGEST_DEFAULT:
+    if len(f"  {name}={value}") > WIDTH:
         value = "..."  # as in conf/study/*.yaml
     value = value.replace("\n", "\\n")
     choices = field.metadata.get("choices")
     about = field.metadata["help"]
     about += f": {', '.join(choices)}" if choices else f" ({type_name(field)})"
     head = f"  {name}={value}"
-    wrapped = textwrap.wrap(about, width=100 - INDENT, break_on_hyphens=False)
+    wrapped = textwrap.wrap(about, width=WIDTH - INDENT, break_on_hyphens=False)
     if len(head) >= INDENT:
         return [head, *(" " * INDENT + line for line in wrapped)]
     return [f"{head:<{INDENT}}{wrapped[0]}", *(" " * INDENT + line for line in wrapped[1:])]
