@@ -13,7 +13,16 @@ from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.sections.axis import spell
 from minitx.study.statistics import Interval, mean_interval, share_interval
-from minitx.study.style import Style, draw_line, finish, name_axes, panels, scale_steps, styles
+from minitx.study.style import (
+    PANEL_WIDTH,
+    Style,
+    draw_line,
+    finish,
+    name_axes,
+    panels,
+    scale_steps,
+    styles,
+)
 from minitx.study.words import are_numbers, at, axis_name, count, listed, number
 
 LEVELS = (0.99, 0.9)  # of accuracy, below which an arm is said to fall
@@ -219,7 +228,7 @@ def _figure(
     asked: dict[str, pd.DataFrame],
     apart: float,
 ) -> Figure:
-    figure, [left, middle, right] = panels(3)
+    figure, [left, middle, right] = panels(3, width=2 * PANEL_WIDTH / 3)
     own = styles(lines)
     shown = table[table[axis_name(axis)] == apart]
     for name, line in lines.items():
