@@ -122,13 +122,12 @@ def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
 
 def _entry(name: str, field: dataclasses.Field[Any], default: Any) -> list[str]:
     value = json.dumps(default) if default is None or isinstance(default, bool) else str(default)
-    if len(f"  {name}={value}") > WIDTH:
-        value = "..."  # as in conf/study/*.yaml
-    value = value.replace("\n", "\\n")
+    head = f"  {name}={value}".replace("\n", "\\n")
+    if len(head) > WIDTH:
+        head = f"  {name}=..."  # as in conf/study/*.yaml
     choices = field.metadata.get("choices")
     about = field.metadata["help"]
     about += f": {', '.join(choices)}" if choices else f" ({type_name(field)})"
-    head = f"  {name}={value}"
     wrapped = textwrap.wrap(about, width=WIDTH - INDENT, break_on_hyphens=False)
     if len(head) >= INDENT:
         return [head, *(" " * INDENT + line for line in wrapped)]

@@ -34,7 +34,7 @@ td[class^=share] { background: rgba(var(--weight), calc(var(--share) * 0.55)); }
 """
 
 
-# A class for every hundredth of a weight: what stands in a style attribute is not allowed to count.
+# A class for every hundredth of a weight: the page's policy allows no style attributes.
 SHARES = "".join(f".share-{n} {{ --share: {n / 100}; }}\n" for n in range(101))
 
 

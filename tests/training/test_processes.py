@@ -61,6 +61,24 @@ def wait_for_step(folder, step, process):
     pytest.fail(f"no step {step}: {process.communicate(timeout=5)}")
 
 
+def changed_script(tmp_path, change):
+    """scripts/train.py in a world that `change`, a source, makes another one."""
+    script = tmp_path / "changed.py"
+    script.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+from train import train
+from minitx.cli import main
+from minitx.config import Config
+{change}
+main("config", Config, train)
+""",
+        encoding="utf-8",
+    )
+    return script
+
+
 def group_is_gone(process):
     """Whether all that a process started has ended soon after it."""
     deadline = time.monotonic() + 10
@@ -182,15 +200,11 @@ def test_ctrl_c_to_two_processes(start, train, tmp_path):
 
 def test_sigterm_while_one_of_two_processes_loads_its_data(start, tmp_path):
     """The other waits for it: they must not wait for each other elsewhere for ever."""
-    script = tmp_path / "slow.py"
-    script.write_text(
+    script = changed_script(
+        tmp_path,
         f"""
-import sys, time
+import time
 from pathlib import Path
-sys.path.insert(0, {str(SCRIPT.parent)!r})
-from train import train
-from minitx.cli import main
-from minitx.config import Config
 from minitx.data.module import StretchedData
 
 load = StretchedData.train_dataloader
@@ -202,9 +216,7 @@ def slow(self):
     return load(self)
 
 StretchedData.train_dataloader = slow
-main("config", Config, train)
 """,
-        encoding="utf-8",
     )
     process = start(*TWO, "run.dir=run", script=script)
     deadline = time.monotonic() + LIMIT
@@ -218,14 +230,9 @@ main("config", Config, train)
 
 
 def test_a_process_that_dies_does_not_leave_the_other_waiting(start, tmp_path):
-    script = tmp_path / "dying.py"
-    script.write_text(
-        f"""
-import sys
-sys.path.insert(0, {str(SCRIPT.parent)!r})
-from train import train
-from minitx.cli import main
-from minitx.config import Config
+    script = changed_script(
+        tmp_path,
+        """
 from minitx.tasks.language_modeling import LanguageModeling
 
 training_step = LanguageModeling.training_step
@@ -236,9 +243,7 @@ def step(self, batch, batch_idx):
     return training_step(self, batch, batch_idx)
 
 LanguageModeling.training_step = step
-main("config", Config, train)
 """,
-        encoding="utf-8",
     )
     process = start(*TWO, "run.dir=run", script=script)
     _, err = process.communicate(timeout=LIMIT)

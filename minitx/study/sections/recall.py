@@ -48,7 +48,7 @@ def section(results: Results) -> Section | None:
         name="recall",
         title="How many pairs they remember, and how far back",
         table=table.reset_index(drop=True),
-        figure=_figure(results, axis, lines, table, asked, apart),
+        figure=_figure(results, axis, lines, table, answers, asked, apart),
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
             *(_learners(name, line, answers) for name, line in lines.items()),
@@ -134,14 +134,7 @@ def _along(
 ) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {
-                "arm": name,
-                axis_name(axis): cell.on(axis),
-                "accuracy, mean": accuracies[cell.name].value,
-                "low": accuracies[cell.name].low,
-                "high": accuracies[cell.name].high,
-                "seeds": len(cell.finished),
-            }
+            {"arm": name, axis_name(axis): cell.on(axis)} | _mean(accuracies[cell.name], cell)
             for name, cell in _each(lines)
         ]
     )
@@ -150,22 +143,24 @@ def _along(
 def _by_pairs(
     axis: str, lines: dict[str, list[Cell]], asked: dict[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    rows = []
-    for name, cell in _each(lines):
-        for pairs, answers in asked[cell.name].groupby("pairs"):
-            accuracy = _over_seeds(answers)
-            rows.append(
-                {
-                    "arm": name,
-                    axis_name(axis): cell.on(axis),
-                    "pairs in a sequence": pairs,
-                    "accuracy, mean": accuracy.value,
-                    "low": accuracy.low,
-                    "high": accuracy.high,
-                    "seeds": len(cell.finished),
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [
+            {"arm": name, axis_name(axis): cell.on(axis), "pairs in a sequence": pairs}
+            | _mean(_over_seeds(answers), cell)
+            for name, cell in _each(lines)
+            for pairs, answers in asked[cell.name].groupby("pairs")
+        ]
+    )
+
+
+def _mean(accuracy: Interval, cell: Cell) -> dict[str, float]:
+    """An accuracy over seeds as the last columns of a row."""
+    return {
+        "accuracy, mean": accuracy.value,
+        "low": accuracy.low,
+        "high": accuracy.high,
+        "seeds": len(cell.finished),
+    }
 
 
 def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str:
@@ -225,6 +220,7 @@ def _figure(
     axis: str,
     lines: dict[str, list[Cell]],
     table: pd.DataFrame,
+    answers: dict[str, pd.DataFrame],
     asked: dict[str, pd.DataFrame],
     apart: float,
 ) -> Figure:
@@ -232,17 +228,9 @@ def _figure(
     own = styles(lines)
     shown = table[table[axis_name(axis)] == apart]
     for name, line in lines.items():
-        answers = {cell.on(axis): _with_all_pairs(asked[cell.name]) for cell in line}
-        draw_line(left, own[name], list(answers), list(map(_over_seeds, answers.values())))
-        for place, queries in answers.items():
-            _ring_seeds(left, own[name], place, queries)
-        for cell in line:
-            if cell.on(axis) == apart:
-                by_pairs = dict(iter(asked[cell.name].groupby("pairs")))
-                means = list(map(_over_seeds, by_pairs.values()))
-                draw_line(middle, own[name], list(by_pairs), means)
-                for pairs, queries in by_pairs.items():
-                    _ring_seeds(middle, own[name], pairs, queries)
+        _draw_seeds(left, own[name], {cell.on(axis): answers[cell.name] for cell in line})
+        for cell in (cell for cell in line if cell.on(axis) == apart):
+            _draw_seeds(middle, own[name], dict(iter(asked[cell.name].groupby("pairs"))))
         rows = shown[shown["arm"] == name]
         values = list(map(Interval, rows["accuracy"], rows["low"], rows["high"]))
         draw_line(right, own[name], rows["mean distance"].tolist(), values)
@@ -259,8 +247,10 @@ def _figure(
     return finish(figure, f"{results.study.name} on {results.task}: recall", list(lines))
 
 
-def _ring_seeds(axes: Axes, style: Style, place: float, queries: pd.DataFrame) -> None:
-    """A ring for every seed."""
-    seeds = queries.groupby("key")["right"].mean()
-    where = [place] * len(seeds)
-    axes.plot(where, seeds, "o", color=style.colour, fillstyle="none", markersize=5)
+def _draw_seeds(axes: Axes, style: Style, queries: dict[float, pd.DataFrame]) -> None:
+    """Accuracy at each place: a line through the means over seeds, a ring for every seed."""
+    draw_line(axes, style, list(queries), list(map(_over_seeds, queries.values())))
+    for place, answers in queries.items():
+        seeds = answers.groupby("key")["right"].mean()
+        where = [place] * len(seeds)
+        axes.plot(where, seeds, "o", color=style.colour, fillstyle="none", markersize=5)
