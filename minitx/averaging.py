@@ -39,7 +39,7 @@ class MovingAverage(L.Callback):
     - After the fit, the module holds the average.
 
     Among the callbacks it must stand behind those that look at the model in `on_validation_end`
-    (SampleText), and before those that save a checkpoint in `on_train_batch_end` (StopOnRequest).
+    (WriteSamples), and before those that save a checkpoint in `on_train_batch_end` (StopOnRequest).
     Every process must hold all the weights: they may not be sharded.
 
     Lightning's WeightAveraging would give the test the weights themselves instead of the average

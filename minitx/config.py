@@ -272,6 +272,7 @@ class DataLocation:
     dir: str | None = key(None, "folder that holds the corpora's files [as in the run]")
     path: str | None = key(None, "your own file [as in the run]")
     target_path: str | None = key(None, "your file of targets [as in the run]")
+    cache_dir: str | None = key(None, "folder that keeps tokenised corpora [as in the run]")
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 import json
 import os
+from dataclasses import fields
 
 from minitx.composition import changed, to_plain
-from minitx.config import DataLocation, EvaluateConfig
+from minitx.config import LANGUAGE_MODELING, DataConfig, DataLocation, EvaluateConfig
 from minitx.errors import UserError
 from minitx.folder import (
     CONFUSION,
@@ -31,6 +32,8 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
         raise UserError("which model is to be measured? run=<a run's folder or .ckpt file>")
     run = load(config.run, config.device)
     setup = open_corpus(run, config.data, config.split)
+    if not os.access(run.folder, os.W_OK):
+        raise UserError(f"{run.folder} cannot be written: permission denied")
     run.config.decoding = changed(run.config.decoding, config.decoding)
     return run, setup.evaluate(run.model, config.split, run.config.decoding)
 
@@ -52,6 +55,11 @@ def open_corpus(run: Run, where: DataLocation, split: str) -> Setup:
     return setup
 
 
+def located(data: DataConfig) -> DataLocation:
+    """Where a config says that its corpus is."""
+    return DataLocation(**{place.name: getattr(data, place.name) for place in fields(DataLocation)})
+
+
 def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
     """Leaves what was measured in the run's folder; gives the names of the files.
 
@@ -59,16 +67,15 @@ def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
     outputs_<split>.jsonl every example with what the model made of it, confusion_<split>.png which
     label was taken for which.
     """
-    if not os.access(run.folder, os.W_OK):
-        raise UserError(f"{run.folder} cannot be written: permission denied")
     files = [EVALUATION.format(split=split)]
+    items = "windows" if run.config.task.objective == LANGUAGE_MODELING else "examples"
     figures = {
         "checkpoint": run.path.name,
         "step": run.step,
         "split": split,
         "metrics": evaluation.metrics,
         "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
-        "intervals_are": f"95%, bootstrap over examples, {RESAMPLES} resamples",
+        "intervals_are": f"95%, bootstrap over {items}, {RESAMPLES} resamples",
         "signatures": evaluation.signatures,
         "decoding": to_plain(run.config.decoding),
     }

@@ -50,7 +50,7 @@ def _bleu(sums: np.ndarray) -> np.ndarray:
     return np.apply_along_axis(one, -1, sums)
 
 
-# By name; where a task has several, the first of them is its headline.
+# By name; which of them is a task's headline, `minitx.study.plan` says.
 MEASURES = {
     measure.name: measure
     for measure in (

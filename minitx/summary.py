@@ -1,6 +1,5 @@
 """summary.json: what was trained, on what, how long, and how good it is."""
 
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from minitx.callbacks import Clock
+from minitx.commit import git_commit
 from minitx.config import Config
 from minitx.folder import SUMMARY, write_json
 from minitx.memory import forget_peak, peak_memory
@@ -47,7 +47,7 @@ class Summary:
             "seed": config.seed,
             "data": data,
             "data_fingerprint": fingerprint,
-            "git_commit": _git_commit(),
+            "git_commit": git_commit(),
             "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
         }
         self.table = MetricsFile(folder)
@@ -73,17 +73,6 @@ class Summary:
             "metrics": metrics,
         }
         write_json(self.path, self.facts | figures)
-
-
-def _git_commit() -> str | None:
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:  # git is not installed
-        return None
-    return answer.stdout.strip() or None
 
 
 def _peak_memory() -> int:

@@ -100,6 +100,9 @@ def train(config: Config, *, test: bool = True) -> Run:
             again = f"python scripts/evaluate.py run={folder} split={split}"
             raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
         raise StoppedByUser(_stopped(trainer.global_step, folder)) from None
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C again, which does not wait for the step
+        status = "interrupted"
+        raise
     finally:
         summary.write(status)
         _finish_wandb(status)

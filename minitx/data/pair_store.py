@@ -63,11 +63,6 @@ class PairStore(StoreView):
     def target_tokenizer(self) -> SequenceTokenizer:
         return self.store.tokenizers["target"]
 
-    @property
-    def joint(self) -> bool:
-        """Whether both sides have the same vocabulary, so that embeddings may be shared."""
-        return self.source_tokenizer.fingerprint == self.target_tokenizer.fingerprint
-
     def split(self, name: str) -> PairSplit:
         source, target = (self.store.ids(name, column) for column in ("source", "target"))
         return PairSplit(name, source, target, self.store)

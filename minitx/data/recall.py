@@ -1,23 +1,26 @@
 """Multi-query associative recall: sequences that name pairs and then ask for them.
 
 A sequence begins with `pairs` keys, each followed by its value. Behind them, among filler, every
-key stands once more at a random place, and its value follows again:
+key stands once more at a random place, and there its value is to be predicted:
 
-    k3 v7  k9 v1  k4 v4  . . k9 v1 . k3 v7 . . . k4 v4 .
+    k3 v7  k9 v1  k4 v4  . . k9 . k3 . . . k4 .
 
-Only the values of these queries are to be predicted, and nothing but the pair far back tells them.
+Nothing but the pair far back tells it, as values that were asked for are not written down. Who
+does not look at keys can name any of the sequence's values, and is right once in `pairs` times.
 Source: Arora et al. 2023, "Zoology" (arXiv 2312.04927). There queries are likelier close to the
 pairs, by a power law, as in natural text. Here all places are alike likely, as what is asked is how
 far a model reaches: distances from 2 * pairs to context - 2 * pairs are about equally frequent,
 and only those at both ends are rarer.
 
 What is trained on is a mixture of numbers of pairs, after Arora et al. 2024 (arXiv 2402.18668),
-here in equal shares and all in the same context: all the pairs, half of them, a quarter, and so on
-down to two or three. So how many pairs it can hold is measured in one model; and what to do is
-found sooner with few, as attention to the right pair is then worth more from the start.
+here in equal shares: all the pairs, half of them, a quarter, and so on down to two or three. So how
+many pairs it can hold is measured in one model. Half of the sequences with fewer pairs are as much
+shorter, with nothing but filler behind them, as there too longer sequences hold more pairs: what to
+do is found sooner where there is little else to attend to.
 """
 
 import hashlib
+from itertools import chain
 
 import numpy as np
 import torch
@@ -53,11 +56,11 @@ class Recall:
     def __init__(self, pairs: int, context: int) -> None:
         if pairs > KEYS:
             raise UserError(f"task.pairs={pairs}: there are {KEYS} different keys")
-        if context < 4 * pairs:
-            fitting = f", or task.pairs={context // 4}" if context >= 4 else ""
+        if context < 3 * pairs:
+            fitting = f", or task.pairs={context // 3}" if context >= 3 else ""
             raise UserError(
-                f"task.pairs={pairs} needs four tokens a pair, to name it and to ask for it: "
-                f"model.context={context} is too short, set model.context={4 * pairs}{fitting}"
+                f"task.pairs={pairs} needs three tokens a pair, to name it and to ask for it: "
+                f"model.context={context} is too short, set model.context={3 * pairs}{fitting}"
             )
         self.pairs, self.context = pairs, context
         self.numbers = [pairs >> halved for halved in range(max(1, pairs.bit_length() - 1))]
@@ -72,50 +75,63 @@ class Recall:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hex, of the tokenizer and of all held-out sequences.
+        """SHA-256, hex, of the tokenizer, all held-out sequences, and some to train on.
 
         A numpy that draws other numbers, or a change here, is another corpus.
         """
         found = hashlib.sha256(self.tokenizer.fingerprint.encode())
-        for sequences in self._held_out.values():
-            found.update(sequences.astype("<i8").tobytes())
+        trained_on = self.training(stream(0, 0), 4 * len(self.numbers))
+        for part in chain(*self._held_out.values(), trained_on):
+            found.update(part.numpy().astype("<i8").tobytes())
         return found.hexdigest()
 
-    def mixture(self, size: int) -> dict[int, int]:
-        """How many of so many training sequences have which number of pairs."""
+    def mixture(self, size: int) -> dict[tuple[int, int], int]:
+        """How many of so many training sequences have which number of pairs, in which length."""
         kinds = len(self.numbers)
-        return {number: len(range(i, size, kinds)) for i, number in enumerate(self.numbers)}
+        found = {}
+        for i, pairs in enumerate(self.numbers):
+            rows = len(range(i, size, kinds))
+            short = rows // 2 if i else 0
+            found[pairs, self.context] = rows - short
+            if short:
+                found[pairs, self.context >> i] = short
+        return found
 
-    def sequences(self, generator: np.random.Generator, pairs: int, size: int) -> np.ndarray:
-        """So many sequences of `pairs`, int64 (size, context + 1): the last is a target only."""
-        named = 2 * pairs
-        tokens = np.full((size, self.context + 1), FILLER)
+    def training(self, generator: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of so many training sequences, int64 (size, context) each."""
+        parts = [
+            self.sequences(generator, pairs, rows, length)
+            for (pairs, length), rows in self.mixture(size).items()
+        ]
+        inputs, targets = map(torch.cat, zip(*parts, strict=True))
+        return inputs, targets
+
+    def sequences(
+        self, generator: np.random.Generator, pairs: int, size: int, length: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of so many sequences of `pairs`, int64 (size, context) each.
+
+        Targets are IGNORE but for the values asked for. Behind `length`, if it is given, there is
+        nothing but filler.
+        """
+        named, length = 2 * pairs, length or self.context
+        inputs = np.full((size, self.context), FILLER)
+        targets = np.full_like(inputs, IGNORE)
         keys = FIRST_KEY + _distinct(generator, size, KEYS, pairs)  # (size, pairs)
         # Distinct, so that to answer with another pair's value is always wrong.
         values = FIRST_VALUE + _distinct(generator, size, VALUES, pairs)
-        tokens[:, 0:named:2], tokens[:, 1:named:2] = keys, values
-        # A query is a key and its value, taken for one token; then each makes way for those before.
-        places = _distinct(generator, size, self.context + 1 - named - pairs, pairs)
-        places += named + places.argsort(axis=1).argsort(axis=1)
-        np.put_along_axis(tokens, places, keys, axis=1)
-        np.put_along_axis(tokens, places + 1, values, axis=1)
-        return tokens
+        inputs[:, 0:named:2], inputs[:, 1:named:2] = keys, values
+        places = named + _distinct(generator, size, length - named, pairs)
+        np.put_along_axis(inputs, places, keys, axis=1)
+        np.put_along_axis(targets, places, values, axis=1)
+        return torch.from_numpy(inputs), torch.from_numpy(targets)
 
     def split(self, name: str, pairs: int | None = None) -> TensorDataset:
         """The inputs and targets of val or test, int64 (context,) each by the sequence's number.
 
         They have all the pairs, or another number of them that is in the mixture.
         """
-        pairs = self.pairs if pairs is None else pairs
-        return TensorDataset(*examples(self._held_out[name, pairs], pairs))
-
-
-def examples(sequences: np.ndarray, pairs: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, int64 (size, context) each; IGNORE but for the values asked for."""
-    inputs, targets = sequences[:, :-1].copy(), sequences[:, 1:].copy()
-    targets[:, : 2 * pairs] = IGNORE  # the pairs themselves
-    targets[targets < FIRST_VALUE] = IGNORE
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
+        return TensorDataset(*self._held_out[name, self.pairs if pairs is None else pairs])
 
 
 def distances(inputs: Tensor, targets: Tensor) -> Tensor:
@@ -140,13 +156,8 @@ class RecallBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch, int64 (batch_size / world_size, context) each."""
-        generator, recall = stream(self.seed, batch), self.recall
-        parts = [
-            examples(recall.sequences(generator, pairs, size), pairs)
-            for pairs, size in recall.mixture(self.batch_size).items()
-        ]
-        inputs, targets = (torch.cat(part)[self.mine] for part in zip(*parts, strict=True))
-        return inputs, targets
+        inputs, targets = self.recall.training(stream(self.seed, batch), self.batch_size)
+        return inputs[self.mine], targets[self.mine]
 
 
 def _distinct(generator: np.random.Generator, rows: int, n: int, k: int) -> np.ndarray:

@@ -17,8 +17,9 @@ from minitx.inspection.grid import attention_grid
 from minitx.inspection.induction import induction_score
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
-from minitx.inspection.page import page, visible
+from minitx.inspection.page import page
 from minitx.inspection.reading import inspect_text
+from minitx.inspection.visible import visible
 from minitx.models.language_model import LanguageModel
 from minitx.run import Run, load
 from minitx.vocabulary import TextVocabulary

@@ -73,7 +73,7 @@ class RecallSetup(Setup):
     def _queries(self) -> float:
         """How many a training sequence has on average."""
         mixture = self.store.mixture(self.batch_size)
-        return sum(pairs * size for pairs, size in mixture.items()) / self.batch_size
+        return sum(pairs * rows for (pairs, _), rows in mixture.items()) / self.batch_size
 
     def callbacks(self, folder: Path) -> list[Callback]:
         return [WriteSamples(folder, self._sample)]
@@ -93,8 +93,8 @@ class RecallSetup(Setup):
 
     def example(self) -> str:
         """The first pairs of val, and all of them asked for in their order."""
-        pairs = self.store.split("val")[0][0][: 2 * min(self.store.pairs, EXAMPLE // 4)]
-        return self.store.tokenizer.decode(pairs.repeat(2).tolist())
+        pairs = self.store.split("val")[0][0][: 2 * min(self.store.pairs, EXAMPLE // 3)]
+        return self.store.tokenizer.decode([*pairs.tolist(), *pairs[::2].tolist()])
 
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
         return evaluate_windows(

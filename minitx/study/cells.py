@@ -46,6 +46,17 @@ class Cell:
         values = self.values(column)
         return float(values.mean()) if len(values) else np.nan
 
+    def median(self, column: str) -> float:
+        """Of a time, which anything else on the machine makes longer; NaN if nothing is known."""
+        values = self.values(column)
+        return float(np.median(values)) if len(values) else np.nan
+
+    @property
+    def corpus(self) -> str | None:
+        """The fingerprint of what the finished runs were trained and tested on."""
+        known = self.finished.get("data_fingerprint", pd.Series(dtype=str)).dropna()
+        return str(known.iloc[0]) if len(known) else None
+
     def items(self, results: Results) -> np.ndarray | None:
         """What the test items add, (seeds, n, k), of the seeds for which it is known."""
         found = [results.items[key] for key in self.finished["key"] if key in results.items]

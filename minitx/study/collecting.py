@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from minitx.folder import METRICS
+from minitx.folder import CONFIG, METRICS
 from minitx.items import MEASURES
 from minitx.study.ledger import Ledger, detail_file
 from minitx.study.measuring import ITEMS
 from minitx.study.notes import Notes, PlannedRun, read_notes
 from minitx.study.results import FAILED, FINISHED, MISSING, Results
+from minitx.study.settings import Settings
+from minitx.study.settings import settings as settings_of
 
 SUMMARISED = (
     *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
@@ -35,6 +38,7 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
     rows, curves = [], []
     items: dict[str, np.ndarray] = {}
     details: dict[str, dict[str, pd.DataFrame]] = {}
+    settings: dict[str, Settings] = {}
     measure = MEASURES[notes.measure]
     for run in notes.runs:
         row = _row(run, ledger, notes.study.measures)
@@ -46,6 +50,9 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
         if row["status"] == FINISHED and run.chosen:
             with np.load(folder / ITEMS) as arrays:
                 items[run.key] = arrays[measure.name]
+            if run.point.arm not in settings:
+                config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+                settings[run.point.arm] = settings_of(config)
             details[run.key] = {name: _table(detail_file(folder, name)) for name in run.details}
     table = pd.DataFrame(rows)
     return Results(
@@ -57,6 +64,7 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
         curves=pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
         items=items,
         details=details,
+        settings=settings,
         command=notes.command,
         facts=_facts(notes, ledger, table),
     )

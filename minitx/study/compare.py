@@ -1,5 +1,6 @@
 """A study from its question to its report: what is missing is trained, what is there is not."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,12 +11,13 @@ from filelock import FileLock, Timeout
 
 from minitx.config import CompareConfig, StudyConfig
 from minitx.errors import UserError
-from minitx.study.definition import common_words, defined, seeds, study_folder
+from minitx.study.definition import common_words, defined, refuse_hidden, seeds, study_folder
 from minitx.study.ledger import Ledger
 from minitx.study.notes import NOTES, Notes, PlannedRun, read_notes, write_notes
 from minitx.study.plan import Planner, headline
 from minitx.study.results import Results
 from minitx.study.watching import watching
+from minitx.tracking import check_tracker
 
 Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
 
@@ -45,6 +47,8 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
         read_notes(folder)  # refuses that of another version
     planner = Planner(asked.task, definition)
     planner.check()
+    check_tracker(asked.logger)
+    _make(ledger.root)
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
@@ -77,6 +81,7 @@ def compare(asked: CompareConfig, overrides: list[str], command: str, launch: La
     """
     from minitx.study.collecting import open_study
 
+    refuse_hidden(asked, overrides)
     definition = defined(asked, common_words(overrides))
     folder = study_folder(definition)
     launched: list[str] = []
@@ -93,9 +98,19 @@ def compare(asked: CompareConfig, overrides: list[str], command: str, launch: La
     from minitx.study.telling import publish, tell
 
     report = write_report(results, folder)
+    tell(results, report, folder)
     if launched:
         publish(results, folder, asked.logger)
-    tell(results, report, folder)
+
+
+def _make(runs: Path) -> None:
+    """Makes the folder of runs. Raises UserError where that cannot be."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"study.runs={runs} cannot be made: {error.strerror}") from error
+    if not os.access(runs, os.W_OK):
+        raise UserError(f"study.runs={runs} cannot be written: permission denied")
 
 
 @contextmanager

@@ -93,9 +93,14 @@ class Comparison:
         figures = against(self.measure, one, other)
         if not size:
             return f"{figures}, exactly alike"
-        share = f" or {size / abs(other):.1%}" if other else ""
+        share = f" or {size / abs(other):.1%}" if other and self._as_a_share else ""
         way = "lower" if one < other else "higher"
         return f"{figures}, {way} by {size_of_change(self.measure, size)}{share}"
+
+    @property
+    def _as_a_share(self) -> bool:
+        """An accuracy that is ten times another says little that the two have not said."""
+        return self.measure.name != "accuracy"
 
     def _intervals(self) -> str:
         """Both, of the difference as a size: as `_effect` has it, above zero."""
@@ -139,7 +144,10 @@ def resamples_of(measure: Measure) -> int:
 
 
 def compare(results: Results, pairs: Iterable[tuple[Cell, Cell]]) -> list[Comparison]:
-    """Each pair by the headline measure. Test sets of equal size are drawn once for all models."""
+    """Each pair by the headline measure. The items of one test set are drawn once for all models.
+
+    Runs on the same corpus, cut into as many items, have the same test set.
+    """
     pairs = list(pairs)
     cells = {id(cell): cell for pair in pairs for cell in pair}
     pooled = {
@@ -147,10 +155,11 @@ def compare(results: Results, pairs: Iterable[tuple[Cell, Cell]]) -> list[Compar
         for name, cell in cells.items()
         if (items := cell.items(results)) is not None
     }
+    tests = {name: (items.shape, cells[name].corpus) for name, items in pooled.items()}
     score = results.measure.score
     drawn: dict[int, np.ndarray] = {}
-    for shape in {items.shape for items in pooled.values()}:
-        names = [name for name, items in pooled.items() if items.shape == shape]
+    for test in set(tests.values()):
+        names = [name for name in pooled if tests[name] == test]
         stack = np.stack([pooled[name] for name in names])
         scores = resampled_scores(stack, score, resamples_of(results.measure))
         drawn |= dict(zip(names, scores, strict=True))
@@ -159,7 +168,7 @@ def compare(results: Results, pairs: Iterable[tuple[Cell, Cell]]) -> list[Compar
         # Of test sets that differ no items are the same, so they cannot be drawn in pairs.
         if not (first in pooled and second in pooled):
             return Interval(np.nan)
-        if pooled[first].shape != pooled[second].shape:
+        if tests[first] != tests[second]:
             return Interval(np.nan)
         value = results.measure.of(pooled[first]) - results.measure.of(pooled[second])
         return percentile_interval(value, drawn[first] - drawn[second])

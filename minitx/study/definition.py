@@ -73,6 +73,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
         raise UserError("study.sweep: nothing is chosen where speed is measured, leave it out")
+    _check_keys(merged)
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: each seed once")
     return merged
@@ -87,6 +88,44 @@ NOT_FOR_ALL = {
     "run": "the study names the folders of its runs",
     "budget": "say study.parameters, for all arms",
 }
+
+
+def _check_keys(study: StudyConfig) -> None:
+    """Raises UserError for what the study is to say of its runs, and decides by itself."""
+    said = {
+        "grid": list(study.grid),
+        "sweep": list(study.sweep),
+        "settings": study.settings,
+        **{f"arms.{arm}": words for arm, words in study.arms.items()},
+    }
+    for where, words in said.items():
+        for word in words:
+            name = word.lstrip("+").partition("=")[0]
+            group = name.partition(".")[0]
+            if name == "model" and where.startswith("arms."):
+                continue
+            if name in NOT_FOR_ALL or group in ("run", "budget"):
+                raise UserError(f"study.{where} has {word}: {NOT_FOR_ALL[group]}")
+            if name == "task":
+                raise UserError(f"study.{where} has {word}: a study has one task, task=NAME")
+            if name == "data.batch_size" and study.measures == "speed":
+                raise UserError(
+                    f"study.{where} has {word}: a step has as many tokens at all lengths, so the "
+                    "study decides how many windows it has"
+                )
+
+
+def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
+    """Raises UserError for a grid or a sweep that is asked for and that the preset would hide."""
+    preset: PresetConfig = getattr(config.study, config.preset)
+    for name, own in (("grid", preset.grid), ("sweep", preset.sweep)):
+        for word in overrides:
+            key, _, values = word.lstrip("+").partition("=")
+            if own and key.startswith(f"study.{name}"):
+                again = key.replace("study.", f"study.{config.preset}.")
+                raise UserError(
+                    f"{word}: preset={config.preset} has a {name} of its own: ++{again}={values}"
+                )
 
 
 def common_words(overrides: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from minitx.commit import git_commit
 from minitx.composition import compose
 from minitx.config import CompareConfig, Config
 from minitx.console import quiet_libraries
@@ -63,14 +64,15 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, ledger: Ledger) -> No
     folder = ledger.folder(run.key)
     try:
         if asked.study.measures == "speed":
-            write_json(folder / MEASURED, measure_speed(config) | {"machine": machine()})
+            where = {"machine": machine(), "git_commit": git_commit()}
+            write_json(folder / MEASURED, measure_speed(config) | where)
         else:
             config.logger = asked.logger
             config.logger.group = asked.logger.group or study
             config.trainer.watch_attention = False
             _train(config, folder, ledger, run.key)
             if run.chosen:
-                measure(folder, run.details)
+                measure(folder, run.details, config.data)
     finally:
         ledger.add_seconds(run.key, time.monotonic() - began)
     ledger.forget_failure(run.key)

@@ -13,6 +13,7 @@ from hydra._internal.callbacks import Callbacks  # a launcher's context needs on
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
@@ -46,8 +47,10 @@ def launch(keys: Sequence[str]) -> None:
     )
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     launcher = Plugins.instance().instantiate_launcher(context, _job, whole)
-    jobs = [[*asked, f"only={key}"] for key in keys]
-    launcher.launch(jobs, initial_job_idx=0)
+    jobs = [[*asked, f'only="{key}"'] for key in keys]  # quoted: 12e45678 is a number to Hydra
+    for ended in launcher.launch(jobs, initial_job_idx=0):
+        if ended.status is JobStatus.FAILED:  # before the run began, or else it is in the ledger
+            raise ended._return_value
 
 
 def _job(composed: DictConfig) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from minitx.config import DataConfig
 from minitx.data.label_store import LabelStore
 from minitx.data.pair_store import PairStore
+from minitx.data.recall import Recall
+from minitx.evaluation import located, open_corpus
 from minitx.folder import write_atomically, write_bytes_atomically, write_json
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.importance import head_importance
@@ -18,7 +21,6 @@ from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
 from minitx.run import Run, load
-from minitx.setups import open_setup
 from minitx.setups.base import Evaluation, Setup
 from minitx.setups.recall import RecallSetup
 from minitx.study.costs import latency_ms, operations_per_token
@@ -32,13 +34,13 @@ PRUNED_ON = 2  # batches of val, of 8,192 tokens, on which heads are switched of
 Rows = list[dict[str, Any]]
 
 
-def measure(folder: Path, details: list[str]) -> None:
+def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     """Measures the run in `folder` on test, with `details` (see DETAILS), into measured/.
 
-    test.json, which says that all is there, is written last.
+    `data` says where the corpus lies now. test.json, which says that all is there, is written last.
     """
     run = load(folder)
-    setup = open_setup(run.config)
+    setup = open_corpus(run, located(data), "test")
     evaluation = setup.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **evaluation.items)
@@ -106,6 +108,9 @@ def _texts(setup: Setup) -> Iterator[tuple[str, str | None]]:
     elif isinstance(store, LabelStore):
         for example in store.split("val").examples[:TEXTS]:
             yield example.text, None
+    elif isinstance(store, Recall):
+        for inputs in store.split("val").tensors[0][:TEXTS]:
+            yield store.tokenizer.decode(inputs.tolist()), None
     else:
         tokens, context = store.split("val"), setup.config.model.context
         for start in np.linspace(0, len(tokens) - context, TEXTS).astype(int):

@@ -6,6 +6,7 @@ from typing import Any
 from minitx.composition import compose, to_plain
 from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
+from minitx.limits import check_hardware, check_limits
 from minitx.models.budget import fit_width, size_of
 from minitx.setups import open_setup
 from minitx.setups.base import Setup
@@ -38,6 +39,16 @@ class Planner:
         """Raises UserError where one of the models cannot be built, or no width meets its size."""
         for point in self.points:
             config = compose(*self._words(point, self.rates[0], 1))
+            if config.trainer.devices > 1:
+                raise UserError(
+                    f"trainer.devices={config.trainer.devices}: a study's run is one process; for "
+                    "several runs at once say hydra/launcher=joblib"
+                )
+            if "optimizer.matrix_lr" in self.study.sweep and config.optimizer.name == "adamw":
+                raise UserError(
+                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; sweep "
+                    "optimizer.lr, as 'study.full.sweep={optimizer.lr: [0.001, 0.003, 0.01]}'"
+                )
             if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
                 raise UserError("the speed of language models is measured: task=shakespeare")
             tested = self.study.measures == "training"
@@ -48,6 +59,10 @@ class Planner:
                 )
             try:
                 self._fit(config)
+                if tested:
+                    check_limits(config)
+                    check_hardware(config.trainer)
+                    self._setup(config).data()
             except (ValueError, UserError) as error:
                 raise UserError(f"{point.label}: {error}") from error
 

@@ -9,6 +9,7 @@ from minitx.study.comparison import resamples_of
 from minitx.study.results import FAILED, FINISHED, Results
 from minitx.study.rules import Rule, check_rules
 from minitx.study.sections import Section, sections_of
+from minitx.study.settings import said
 from minitx.study.words import as_said, count, listed, seconds, setting
 
 MOST_ROWS = 30  # of a table in the report; longer ones are in their files alone
@@ -72,13 +73,24 @@ def compose(results: Results) -> Report:
         title=f"{results.study.name} on {results.task}",
         quick=results.preset == "quick",
         question=results.study.question,
-        answer=[each for section in sections for each in section.sentences[: section.answers]],
+        answer=[
+            *(each for section in sections for each in section.sentences[: section.answers]),
+            *_broken(rules),
+        ],
         sections=sections,
         how=_how(results),
         rules=rules,
         runs=_runs(results),
         command=results.command,
     )
+
+
+def _broken(rules: list[Rule]) -> list[str]:
+    """What weakens the answer, beside it: the rules themselves stand further down."""
+    names = [rule.name for rule in rules if not rule.kept]
+    if not names:
+        return []
+    return [f"Of the rules of a fair comparison (below) these were not kept: {'; '.join(names)}."]
 
 
 def _failures(runs: pd.DataFrame) -> str:
@@ -97,7 +109,8 @@ def _how(results: Results) -> dict[str, str]:
         "arms": "; ".join(f"{arm}: {' '.join(words)}" for arm, words in study.arms.items()),
         "grid": _axes(study.grid),
         "sweep": _axes(study.sweep) if trained else "",
-        "settings": " ".join(study.settings),
+        "settings of the study": " ".join(study.settings),
+        **{f"settings {whose}": words for whose, words in said(results).items()},
         "seeds": listed([str(seed) for seed in sorted(set(runs["seed"]))]),
         "headline": f"{results.measure.words} on test" if trained else "",
         "intervals": _intervals(results) if results.items else "",

@@ -1,6 +1,7 @@
 """What a study has found so far: all that its report is drawn from."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,9 @@ class Results:
     `details` holds what else was measured of a run, by key and by what: a table each
     (`minitx.study.measuring`).
 
+    `settings` holds, for each arm, what its first run that counts was set to in the end, by the
+    keys of its config (`minitx.study.settings`).
+
     `command` draws the report again and trains what is missing; `facts` says where all this was
     done, in words and in the order of the report: "processor", "cores", "threads", "torch", ...
     """
@@ -52,6 +56,7 @@ class Results:
     curves: pd.DataFrame
     items: dict[str, np.ndarray]
     details: dict[str, dict[str, pd.DataFrame]]
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     command: str = ""
     facts: dict[str, str] = field(default_factory=dict)
 

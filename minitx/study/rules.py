@@ -12,6 +12,7 @@ import pandas as pd
 from minitx.errors import UserError
 from minitx.study.cells import Cell, cells_of
 from minitx.study.results import FINISHED, Results
+from minitx.study.settings import unlike
 from minitx.study.sweep import sweeps_of
 from minitx.study.words import count, listed, setting
 
@@ -34,8 +35,8 @@ def check_rules(results: Results) -> list[Rule]:
     check_corpus(results)
     checks: list[Callable[[Results], Rule]] = [_size]
     if results.study.measures == "training":
-        checks += [_corpus, _tokens, _sweep, _edges, _seeds]
-    return [check(results) for check in [*checks, _finished, _preset]]
+        checks += [_corpus, _tokens, _training, _sweep, _edges, _seeds]
+    return [check(results) for check in [*checks, _finished, _code, _preset]]
 
 
 def check_corpus(results: Results) -> None:
@@ -62,7 +63,7 @@ def _by_data(results: Results, runs: pd.DataFrame) -> list[tuple[str, pd.DataFra
     axes = [axis for axis in results.axes if axis.startswith(VARY_DATA)]
     if not axes:
         return [("", runs)]
-    return [(str(point), group) for point, group in runs.groupby(axes, sort=False)]
+    return [(str(point), group) for point, group in runs.groupby(axes, sort=False, dropna=False)]
 
 
 def _size(results: Results) -> Rule:
@@ -70,12 +71,14 @@ def _size(results: Results) -> Rule:
     cells = [cell for cell in cells_of(results) if len(cell.values("parameters"))]
     if not cells:
         return Rule(name, False, "The numbers of parameters are not known.")
-    # Without a number of its own, a study gives all arms at a point what the first one has there.
+    # Without a number of its own, a study gives all arms at a point what the first one has there,
+    # or leaves them as they are, which then have to be alike over all points.
     asked: dict[object, float] = {}
     apart = []
     for cell in cells:
         size = cell.mean("parameters")
-        first = asked.setdefault(cell.point, results.study.parameters or size)
+        point = cell.point if results.study.match else ()
+        first = asked.setdefault(point, results.study.parameters or size)
         apart.append(abs(size / first - 1))
     arms = dict.fromkeys(cell.arm for cell in cells)
     counts = [_sizes(arm, [cell for cell in cells if cell.arm == arm]) for arm in arms]
@@ -134,7 +137,28 @@ def _tokens(results: Results) -> Rule:
                 )
     low, high = known["tokens_seen"].min(), known["tokens_seen"].max()
     reach = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
-    return Rule(name, True, f"Runs with the same seed have seen as many tokens: {reach}.")
+    where = "" if low == high else " at each point of the grid"
+    return Rule(name, True, f"Runs with the same seed have seen as many tokens{where}: {reach}.")
+
+
+def _training(results: Results) -> Rule:
+    """A model's recipe may say more than what it is made of: what it was found to need."""
+    name = "the same training for all"
+    parts = []
+    for key, values in unlike(results).items():
+        whose: dict[str, list[str]] = {}
+        for arm, value in values.items():
+            whose.setdefault(setting(value), []).append(arm)
+        parts.append(
+            f"{key} is {listed([f'{value} for {listed(arms)}' for value, arms in whose.items()])}"
+        )
+    return Rule(
+        name,
+        not parts,
+        f"Beside the model and what was swept, the recipes differ: {'; '.join(parts)}."
+        if parts
+        else "Beside the model and what was swept, all arms were trained with the same settings.",
+    )
 
 
 def _sweep(results: Results) -> Rule:
@@ -179,7 +203,7 @@ def _same_values(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> boo
 
 
 def _edges(results: Results) -> Rule:
-    name = "no rate at the edge of the sweep"
+    name = "the best rate inside the sweep"
     edges = [sweep for sweep in sweeps_of(results) if sweep.at_edge]
     if not edges:
         searched = any(len(sweep.tried) > 1 for sweep in sweeps_of(results))
@@ -228,12 +252,28 @@ def _finished(results: Results) -> Rule:
     )
 
 
+def _code(results: Results) -> Rule:
+    """Runs are kept from study to study, so that some may be older than others."""
+    several = [
+        f"{name} {results.facts[name]}"
+        for name in ("processor", "cores", "threads", "torch", "commit")
+        if ", " in results.facts.get(name, "")
+    ]
+    return Rule(
+        "the same code and machine",
+        not several,
+        f"Runs differ in what they were done with: {'; '.join(several)}."
+        if several
+        else "All runs were done with the same code, on the same machine.",
+    )
+
+
 def _preset(results: Results) -> Rule:
     quick = results.preset == "quick"
     return Rule(
-        "thorough enough to be quoted",
+        "the full preset",
         not quick,
         "This is the quick preset, made to be seen within minutes: it is not to be quoted."
         if quick
-        else f"This is the {results.preset} preset.",
+        else f"The preset is {results.preset}.",
     )

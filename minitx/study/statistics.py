@@ -57,7 +57,8 @@ def difference_interval(
 ) -> Interval:
     """mean(first) - mean(second), with the interval of Welch's t, whose variances may differ.
 
-    `first` is (n,), `second` (m,). Without ends where one of them has fewer than two values.
+    `first` is (n,), `second` (m,). Without ends where one of them has fewer than two values, and
+    where none of them varies: the seeds then do not tell how far others would lie apart.
 
     Source: Welch 1947, "The generalization of 'Student's' problem when several different population
     variances are involved".
@@ -70,7 +71,7 @@ def difference_interval(
     variances = [float(np.var(each, ddof=1)) / len(each) for each in (first, second)]
     variance = sum(variances)
     if variance == 0:
-        return Interval(difference, difference, difference)
+        return Interval(difference)
     freedom = variance**2 / sum(
         each**2 / (len(values) - 1) for each, values in zip(variances, (first, second), strict=True)
     )

@@ -40,7 +40,6 @@ def _watch(
     stderr: TextIO,
     stop: threading.Event,
 ) -> None:
-    # The stream as it was: jobs in this process write theirs to their logs.
     console = Console(file=stderr)
     bar = Progress(
         TextColumn("[bold]studying"),
@@ -49,6 +48,8 @@ def _watch(
         console=console,
         transient=True,
         auto_refresh=False,
+        redirect_stdout=False,  # jobs in this process send theirs to their logs
+        redirect_stderr=False,
         disable=not console.is_terminal,
     )
     task = bar.add_task("", total=total, status="")

@@ -111,10 +111,10 @@ def signed(text: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """A length of time in the unit that suits it: "0.16 s", "48 s", "12 min", "1.9 h"."""
+    """A length of time in the unit that suits it: "0.16 s", "148 s", "12 min", "1.9 h"."""
     if value < 10:
         return f"{value:.2g} s"
-    if value < 90:
+    if value < 300:
         return f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 

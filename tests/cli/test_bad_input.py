@@ -64,10 +64,10 @@ TRAINING = {
         ["/nowhere/tiny_shakespeare/input.txt"],
     ),
     "more pairs than fit": (
-        ["task=recall", "task.pairs=5"],
-        ["task.pairs=5", "model.context=20", "task.pairs=4"],
+        ["task=recall", "task.pairs=6"],
+        ["task.pairs=6", "model.context=18", "task.pairs=5"],
     ),
-    "pairs that fit no longer": (["task=recall"], ["task.pairs=16", "set model.context=64"]),
+    "pairs that fit no longer": (["task=recall"], ["task.pairs=16", "set model.context=48"]),
     "too few for the mixture": (
         ["task=recall", "task.pairs=4", "data.batch_size=1"],
         ["data.batch_size=1", "4, 2 pairs", "data.batch_size=2 or more"],

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 import minitx
 from minitx.inspection.induction import induction_score
-from minitx.inspection.page import visible
 from minitx.inspection.reading import influence
+from minitx.inspection.visible import visible
 
 FILES = {f"attention.{ending}" for ending in ("html", "png", "svg", "safetensors", "json")}
 HOSTILE = """<script>alert("x")</script>"""

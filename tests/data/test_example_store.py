@@ -74,9 +74,9 @@ def test_tokenizers_learn_from_train_only(tmp_path: Path) -> None:
 
 def test_one_tokenizer_for_both_sides(tmp_path: Path) -> None:
     store = pairs(tmp_path, source_kind="bpe", target_kind="bpe", joint=True)
-    assert store.joint
+    assert store.source_tokenizer.fingerprint == store.target_tokenizer.fingerprint
     apart = pairs(tmp_path, source_kind="bpe", target_kind="bpe")
-    assert not apart.joint
+    assert apart.source_tokenizer.fingerprint != apart.target_tokenizer.fingerprint
     assert apart.source_tokenizer.fingerprint != store.source_tokenizer.fingerprint
     with pytest.raises(UserError, match="cannot be char for the source and word for the target"):
         pairs(tmp_path, joint=True)

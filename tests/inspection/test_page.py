@@ -28,7 +28,8 @@ from made_maps import (
 
 from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMap, AttentionMaps
-from minitx.inspection.page import FULL, NOT_A_NUMBER, encode, frame, page, visible
+from minitx.inspection.page import FULL, NOT_A_NUMBER, encode, frame, page
+from minitx.inspection.visible import visible
 
 WEBS = {name: files(name) / "web" for name in ("minitx", "minitx.inspection", "minitx.study")}
 WEB = WEBS["minitx.inspection"]

@@ -21,7 +21,8 @@ from made_maps import (
 
 from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMap, AttentionMaps
-from minitx.inspection.page import frame, page, visible
+from minitx.inspection.page import frame, page
+from minitx.inspection.visible import visible
 
 pytestmark = needs_browser
 

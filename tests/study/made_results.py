@@ -108,6 +108,7 @@ def made(
         pd.DataFrame(curves),
         items,
         found,
+        {},
         "python scripts/compare.py study=architectures preset=full",
         {"processor": "a processor", "cores": "2", "torch": "2.13.0"},
     )

@@ -9,7 +9,14 @@ from hydra.core.global_hydra import GlobalHydra
 from minitx.composition import CONF, compose, options, register_schemas, to_typed
 from minitx.config import OBJECTIVES, SEQUENCE_TO_SEQUENCE, CompareConfig
 from minitx.errors import UserError
-from minitx.study.definition import combinations, common_words, defined, points, seeds
+from minitx.study.definition import (
+    combinations,
+    common_words,
+    defined,
+    points,
+    refuse_hidden,
+    seeds,
+)
 from minitx.study.ledger import run_key
 from minitx.study.measuring import DETAILS, NEEDED_BY
 from minitx.study.plan import Planner
@@ -113,3 +120,49 @@ def test_a_corpus_without_a_test_split_compares_nothing():
     config = asked(*words)
     with pytest.raises(UserError, match="tiny_shakespeare has no test split"):
         Planner(config.task, defined(config, common_words(words))).check()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("grid", {"budget.parameters": [1000, 2000]}, r"has budget\.parameters: say study\.para"),
+        ("grid", {"seed": [1, 2]}, "grid has seed: the study's preset has several"),
+        ("sweep", {"task": ["genre"]}, "sweep has task: a study has one task"),
+        ("settings", ["run.dir=here"], r"settings has run\.dir=here"),
+        ("arms", {"one": ["model=lstm", "seed=3"]}, r"arms\.one has seed=3"),
+    ],
+)
+def test_what_a_study_decides_by_itself_is_not_for_its_runs(where, value, said):
+    config = asked("study=mixer")
+    config.study.quick.sweep = {}
+    setattr(config.study, where, value)
+    with pytest.raises(UserError, match=said):
+        defined(config)
+
+
+def test_the_windows_of_a_step_are_not_to_be_chosen_where_speed_is_measured():
+    with pytest.raises(UserError, match="decides how many windows"):
+        defined(asked("study=speed"), ["data.batch_size=4"])
+
+
+def test_what_the_preset_would_hide_is_refused():
+    config = asked("study=distance", "task=recall")
+    with pytest.raises(UserError, match=r"\+\+study\.quick\.grid\.model\.context=\[8\]"):
+        refuse_hidden(config, ["study.grid.model.context=[8]"])
+    refuse_hidden(config, ["study.sweep.optimizer.lr=[0.1]", "++study.quick.grid={}"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trainer.devices=2"], r"trainer\.devices=2: a study's run is one process"),
+        (["optimizer=adamw"], r"optimizer=adamw has no matrix_lr"),
+        (["trainer.max_steps=null"], "needs an end"),
+    ],
+)
+def test_what_no_run_could_do_is_refused_before_the_first(words, said):
+    config = asked("study=distance", "task=recall", "++study.quick.settings=[]")
+    study = defined(config, [*words, "trainer.accelerator=cpu"])
+    study.sweep = {"optimizer.matrix_lr": [0.01, 0.02]}
+    with pytest.raises(UserError, match=said):
+        Planner(config.task, study).check()

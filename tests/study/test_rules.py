@@ -7,6 +7,7 @@ from made_results import failing, made
 
 from minitx.errors import UserError
 from minitx.study.rules import check_rules
+from minitx.study.settings import said
 
 ARMS = {"transformer": 2.19, "lstm": 2.13}
 
@@ -87,10 +88,10 @@ def test_a_sweep_is_the_same_for_all_and_chosen_on_val():
 
 
 def test_a_rate_at_the_edge_and_no_sweep_are_said():
-    assert broken(made(ARMS, best_rate=0.02)) == ["no rate at the edge of the sweep"]
+    assert broken(made(ARMS, best_rate=0.02)) == ["the best rate inside the sweep"]
     assert broken(made(ARMS, rates=(0.01,))) == [
         "the same sweep for all, by val alone",
-        "no rate at the edge of the sweep",
+        "the best rate inside the sweep",
     ]
 
 
@@ -99,7 +100,7 @@ def test_seeds_failures_and_the_quick_preset_are_said():
     assert broken(results) == [
         "3 seeds or more",
         "no run left out",
-        "thorough enough to be quoted",
+        "the full preset",
     ]
     words = rules(results)["no run left out"].words
     assert "1 run of lstm failed (the loss is not a number)" in words
@@ -113,6 +114,46 @@ def test_a_sweep_that_failed_altogether_was_no_choice():
     found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
     assert not found.kept
     assert "No run of the sweep of lstm finished" in found.words
+
+
+def test_recipes_that_differ_beside_the_model_are_said():
+    settings = {
+        "transformer": {"model.dropout": 0.1, "optimizer.ema": 0.99, "model.heads": 4},
+        "lstm": {"model.dropout": 0.1, "model.layers": 2, "optimizer.matrix_lr": 0.01},
+    }
+    results = replace(made(ARMS), settings=settings)
+    found = rules(results)["the same training for all"]
+    assert not found.kept
+    assert found.words == (
+        "Beside the model and what was swept, the recipes differ: optimizer.ema is 0.99 for "
+        "transformer and null for lstm."
+    )
+    assert said(results) == {
+        "of all": "model.dropout=0.1",
+        "of transformer": "optimizer.ema=0.99 model.heads=4",
+        "of lstm": "model.layers=2",
+    }
+
+
+def test_what_the_arms_themselves_say_is_their_difference():
+    results = made(ARMS)
+    results.study.arms["lstm"].append("model.dropout=0.5")
+    settings = {"transformer": {"model.dropout": 0.0}, "lstm": {"model.dropout": 0.5}}
+    assert broken(replace(results, settings=settings)) == []
+
+
+def test_runs_of_older_code_are_said():
+    results = replace(made(ARMS), facts={"cores": "2", "commit": "aaaaaa, bbbbbb"})
+    assert broken(results) == ["the same code and machine"]
+    assert "commit aaaaaa, bbbbbb" in rules(results)["the same code and machine"].words
+
+
+def test_sizes_that_are_not_matched_are_compared_over_the_grid():
+    results = made({"a": lambda h: 2.0}, grid={"model.heads": [1, 2]})
+    results.study.match = False
+    assert broken(results) == []
+    results.runs.loc[results.runs["model.heads"] == 2, "parameters"] = 823_000
+    assert broken(results) == ["as many parameters, within 2%"]
 
 
 def test_null_is_a_value_like_others():

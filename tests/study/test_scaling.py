@@ -102,8 +102,8 @@ def test_sentences_say_what_the_figures_are():
         "tokens 0.00."
     )
     assert where == (
-        "Measured with 1 thread of torch on a processor: steps of 4,096 tokens, models of 802,080 "
-        "to 809,080 parameters."
+        "Measured with 1 thread of torch on a processor: steps of 4,096 tokens, in 4 to 128 "
+        "windows, models of 802,080 to 809,080 parameters."
     )
 
 

@@ -146,12 +146,11 @@ def test_tuning_is_nothing_without_a_sweep():
     assert one(made(ARMS, rates=(0.01,)), "tuning") is None
 
 
-def test_the_axis_says_what_is_best_and_what_differs_from_the_first_point():
+def test_the_axis_says_what_is_best_and_how_the_others_stand_to_it():
     heads = {"transformer": lambda h: 2.2 if h < 4 else 2.1}
     results = made(heads, grid={"model.heads": [1, 2, 4, 8]})
     [sentence] = one(results, "axis").sentences
-    assert "better with 4 and 8 heads" in sentence
-    assert "no difference is shown with 2 heads" in sentence
+    assert "worse with 1 and 2 heads; no difference is shown with 4 heads" in sentence
     assert one(made(ARMS), "axis") is None
 
 
@@ -248,9 +247,13 @@ def test_recall_tells_where_an_arm_falls_off():
         details=answers_of,
     )
     section = one(results, "recall")
-    best, worse, learned, *_ = section.sentences
+    best, worse, learned, _, above, *_ = section.sentences
     assert learned.startswith(
-        "An accuracy of 0.9 is reached by transformer from 3 of 3 seeds with 4"
+        "Of transformer an accuracy of 0.9 is reached by 3 of 3 seeds with 4 pairs (1, 1 and 1)"
+    )
+    assert above == (
+        "Naming any value of the sequence, without a look at the keys, gives an accuracy of 0.250, "
+        "0.125 and 0.062: transformer is shown to be above that with 4, 8 and 16 pairs."
     )
     assert best.endswith("does not fall below 0.99 with up to 16 pairs.")
     assert worse.endswith("is below 0.99 and 0.9 with 16 pairs (0.550) and not yet with 8 pairs.")
@@ -261,7 +264,7 @@ def test_recall_tells_where_an_arm_falls_off():
     assert (rows["low"] <= rows["accuracy"]).all()
     assert any(
         "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 with 8 pairs "
-        "and 0.550 with 16 pairs." in sentence
+        "(any value: 0.125) and 0.550 with 16 pairs (any value: 0.062)." in sentence
         for sentence in section.sentences
     )
     by_pairs = section.more["by pairs"]
@@ -271,6 +274,21 @@ def test_recall_tells_where_an_arm_falls_off():
         16: pytest.approx(0.55),
     }
     assert png(section.figure)
+
+
+def test_recall_is_told_from_guessing():
+    """Of 16 pairs one answer in 16 is right by naming any value, and so are these."""
+
+    def guesses(arm, point, seed):
+        right = (np.arange(1600) + seed) % 16 == 0
+        distance = np.tile(np.arange(16, 96), 20)
+        return {"recall": pd.DataFrame({"pairs": 16, "distance": distance, "right": right * 1})}
+
+    results = made({"lstm": lambda c: 1 / 16}, grid={"model.context": [64, 128]}, details=guesses)
+    assert (
+        "Naming any value of the sequence, without a look at the keys, gives an accuracy of 0.062: "
+        "lstm is not shown to be above that with 64 and 128 tokens of context."
+    ) in one(results, "recall").sentences
 
 
 def test_recall_tells_lines_apart_that_differ_in_more_than_the_arm():

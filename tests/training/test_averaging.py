@@ -152,7 +152,7 @@ def test_the_average_of_bfloat16_moves_by_less_than_bfloat16_can(tmp_path):
 
 
 class Look(L.Callback):
-    """Remembers the weights at the end of each validation, as SampleText writes with them."""
+    """Remembers the weights at the end of each validation, as WriteSamples writes with them."""
 
     def __init__(self):
         self.seen = []

@@ -31,12 +31,13 @@ def section(results: Results) -> Section | None:
     lines = {name: line for name, line in lines_along(axis, known).items() if len(line) > 1}
     if not lines:
         return None
-    steps = {
-        name: compare(results, [(cell, line[0]) for cell in line[1:]])
+    bests = {name: _best(results, line) for name, line in lines.items()}
+    others = {
+        name: compare(results, [(cell, bests[name]) for cell in line if cell is not bests[name]])
         for name, line in lines.items()
     }
-    every = [each for line in steps.values() for each in line]
-    sentences = [_sentence(results, name, lines[name], steps[name]) for name in lines]
+    every = [each for line in others.values() for each in line]
+    sentences = [_sentence(results, name, bests[name], others[name]) for name in lines]
     return Section(
         name="axis",
         title=f"How it depends on {axis_name(axis)}",
@@ -47,8 +48,10 @@ def section(results: Results) -> Section | None:
         more={"comparisons": comparison.table(every)},
         note=(
             f"On test, by {axis_name(axis)}. Points: means over seeds; bands: 95% intervals (t). "
-            "Each point is compared with the first of its line: a paired bootstrap over test "
-            f"items ({resamples_of(results.measure):,} resamples) and Welch's t over seeds."
+            "Each point is compared with the best of its line: a paired bootstrap over test "
+            f"items ({resamples_of(results.measure):,} resamples) and Welch's t over seeds. The "
+            f"intervals are not widened for the number of comparisons ({len(every)}), nor for "
+            "that the best one was picked."
         ),
     )
 
@@ -85,25 +88,26 @@ def _table(results: Results, axis: str, lines: dict[str, list[Cell]]) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def _sentence(results: Results, name: str, line: list[Cell], steps: list[Comparison]) -> str:
-    """The best point, and which points differ from the first one by the rule for "better"."""
+def _best(results: Results, line: list[Cell]) -> Cell:
     pick = min if results.measure.lower_is_better else max
-    best = pick(line, key=lambda cell: cell.mean(results.metric))
-    figure = amount(results.measure, best.mean(results.metric))
+    return pick(line, key=lambda cell: cell.mean(results.metric))
+
+
+def _sentence(results: Results, name: str, best: Cell, others: list[Comparison]) -> str:
+    """The best point, and how the others stand to it by the rule for "better"."""
     found: dict[Verdict, list[Cell]] = {}
-    for each in steps:
+    for each in others:
         found.setdefault(each.verdict, []).append(each.first)
     forms = {
-        Verdict.BETTER: "better with {}",
         Verdict.WORSE: "worse with {}",
-        Verdict.ONE_SEED: "these runs differ, which is not shown for other seeds, with {}",
+        Verdict.ONE_SEED: "worse in these runs, not shown for other seeds, with {}",
         Verdict.NOT_SHOWN: "no difference is shown with {}",
         Verdict.NOT_COMPARED: "not compared with {}",
     }
     parts = [form.format(places(found[kind])) for kind, form in forms.items() if kind in found]
     return (
-        f"{name} has its best mean with {best.place}: {figure}. Compared with {line[0].place} "
-        f"({amount(results.measure, line[0].mean(results.metric))}): {'; '.join(parts)}."
+        f"{name} has its best mean with {best.place}: "
+        f"{amount(results.measure, best.mean(results.metric))}. Beside that: {'; '.join(parts)}."
     )
 
 

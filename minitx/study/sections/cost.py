@@ -40,7 +40,7 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, cells),
         sentences=_sentences(table),
         note=(
-            "Means over seeds. Operations: floating-point operations of a forward pass. "
+            "Medians over seeds. Operations: floating-point operations of a forward pass. "
             f"Latency: one {'text classified' if _classifies(results) else 'token generated'}, "
             "batch of one. Peak memory: the largest that the "
             "process had, what Python and its libraries take included. Times are as measured "
@@ -62,8 +62,8 @@ def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"arm": cell.name}
-            | {name: cell.mean(column) for column, name in costs.items()}
-            | {results.measure.words: cell.mean(results.metric)}
+            | {name: cell.median(column) for column, name in costs.items()}
+            | {f"{results.measure.words}, mean": cell.mean(results.metric)}
             for cell in cells
         ]
     ).dropna(axis="columns", how="all")
@@ -111,7 +111,7 @@ def _figure(results: Results, cells: list[Cell]) -> Figure | None:
     for axes, column in zip(each, shown, strict=True):
         for cell in cells:
             interval, style = mean_interval(cell.values(results.metric)), own[cell.name]
-            cost = cell.mean(column)
+            cost = cell.median(column)
             if interval.known:
                 axes.plot([cost, cost], [interval.low, interval.high], color=style.colour, lw=1.8)
             axes.plot(
@@ -121,7 +121,7 @@ def _figure(results: Results, cells: list[Cell]) -> Figure | None:
                 markeredgecolor=PAPER,
                 markeredgewidth=0.6,
             )
-        costs = [cell.mean(column) for cell in cells]
+        costs = [cell.median(column) for cell in cells]
         axes.set_xlim(0, 1.12 * max(costs))
         plain_numbers(axes.xaxis)
         scale_values(axes.yaxis, results.measure)

@@ -21,6 +21,7 @@ from minitx.study.style import (
 from minitx.study.words import listed, plain, seconds
 
 MOST_LINES = 8
+LEAST_POINTS = 4  # of a curve, between which a straight line says something
 
 TOKENS, SECONDS = "tokens seen", "training seconds"
 
@@ -82,7 +83,7 @@ def _of_cell(results: Results, cell: Cell, metric: str) -> pd.DataFrame:
 def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
     """Where the arms are after as many tokens as all have seen, and after as many seconds."""
     lines = dict(iter(table.groupby("arm", sort=False)))
-    if len(lines) < 2:
+    if len(lines) < 2 or min(map(len, lines.values())) < LEAST_POINTS:
         return []
     sentences = []
     for column, spell in ((TOKENS, lambda n: f"{n:,.0f} tokens"), (SECONDS, seconds)):

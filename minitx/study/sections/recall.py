@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from minitx.study.cells import Cell, cells_of, lines_along
+from minitx.figures import MUTED
+from minitx.study.cells import Cell, cells_of, lines_along, places
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.sections.axis import spell
@@ -52,14 +53,11 @@ def section(results: Results) -> Section | None:
         sentences=[
             *(_limits(name, line, accuracies) for name, line in lines.items()),
             *(_learners(name, line, answers) for name, line in lines.items()),
+            *(_beside_guessing(name, line, answers) for name, line in lines.items()),
             *(_by_number(cell, asked[cell.name]) for _, cell in _each(lines)),
-            *(
-                _ends(axis, name, cell, table)
-                for name, cell in _each(lines)
-                if cell.on(axis) == apart
-            ),
+            *(_ends(axis, name, cell, table) for name, cell in _each(lines)),
         ],
-        answers=2 * len(lines),
+        answers=3 * len(lines),
         more={
             f"by {axis_name(axis)}": _along(axis, lines, accuracies),
             "by pairs": _by_pairs(axis, lines, asked),
@@ -70,7 +68,8 @@ def section(results: Results) -> Section | None:
             "fewer pairs and with all. Right: by how far back the key stood, in "
             f"tokens; both {at(axis, apart)}, where the arms lie farthest apart; bands on the "
             "right: Wilson's 95% intervals over the queries of all seeds, as if these were "
-            "independent of each other."
+            "independent of each other. Dotted: what a model has that does not look at the keys "
+            "and names any value of the sequence, one in as many as there are pairs."
         ),
     )
 
@@ -147,6 +146,7 @@ def _by_pairs(
         [
             {"arm": name, axis_name(axis): cell.on(axis), "pairs in a sequence": pairs}
             | _mean(_over_seeds(answers), cell)
+            | {"naming any value": 1 / pairs}
             for name, cell in _each(lines)
             for pairs, answers in asked[cell.name].groupby("pairs")
         ]
@@ -192,13 +192,41 @@ def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> 
             f"{learned} of {count(len(accuracies), 'seed')} with {cell.place} "
             f"({listed([number(round(value, 3)) for value in sorted(accuracies, reverse=True)])})"
         )
-    return f"An accuracy of {number(min(LEVELS))} is reached by {name} from {'; '.join(parts)}."
+    return f"Of {name} an accuracy of {number(min(LEVELS))} is reached by {'; '.join(parts)}."
+
+
+def _beside_guessing(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> str:
+    """Where an arm is above what it would have without a look at the keys.
+
+    It is where the whole interval over seeds is, or of one seed the figure itself.
+    """
+    above, others = [], []
+    for cell in line:
+        accuracy = _over_seeds(answers[cell.name])
+        least = accuracy.low if accuracy.known else accuracy.value
+        (above if least > _guessing(answers[cell.name]) else others).append(cell)
+    guesses = dict.fromkeys(f"{_guessing(answers[cell.name]):.3f}" for cell in line)
+    parts = [
+        f"{name} is {how} above that with {places(cells)}"
+        for how, cells in (("shown to be", above), ("not shown to be", others))
+        if cells
+    ]
+    return (
+        f"Naming any value of the sequence, without a look at the keys, gives an accuracy of "
+        f"{listed(list(guesses))}: {'; '.join(parts)}."
+    )
+
+
+def _guessing(answers: pd.DataFrame) -> float:
+    """The accuracy of naming any of the sequence's values."""
+    return float(1 / answers["pairs"].max())
 
 
 def _by_number(cell: Cell, asked: pd.DataFrame) -> str:
     """Accuracy with fewer pairs and with all."""
     parts = [
-        f"{_over_seeds(answers).value:.3f} with {count(int(pairs), 'pair')}"
+        f"{_over_seeds(answers).value:.3f} with {count(int(pairs), 'pair')} (any value: "
+        f"{1 / pairs:.3f})"
         for pairs, answers in asked.groupby("pairs")
     ]
     return f"{cell.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
@@ -238,6 +266,10 @@ def _figure(
     scale_steps(left.xaxis, tried, partial(spell, axis))
     numbers = sorted({number for each in asked.values() if len(each) for number in each["pairs"]})
     scale_steps(middle.xaxis, numbers, partial(spell, "task.pairs"))
+    guesses = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
+    middle.plot(numbers, [1 / pairs for pairs in numbers], **guesses)
+    for axes in (left, right):
+        axes.axhline(1 / max(numbers), **guesses)
     for axes in (left, middle, right):
         axes.set_ylim(-0.02, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))

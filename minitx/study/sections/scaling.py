@@ -54,6 +54,7 @@ BESIDE = {
     "step_seconds_low": "lower quartile",
     "step_seconds_high": "upper quartile",
     "forward_backward_seconds": "of it forward and backward",
+    "windows": "windows/step",
     "steps": "steps timed",
     "imports_memory_mb": "MB before training",
     "operations_per_token": "operations/token",
@@ -76,7 +77,11 @@ class Curve:
 def section(results: Results) -> Section | None:
     if LENGTH not in results.axes or results.study.measures != "speed":
         return None
-    runs = results.runs.assign(training_us=1e6 / results.runs["tokens_per_second"].astype(float))
+    tokens = results.runs["tokens_per_second"] * results.runs["step_seconds"]
+    runs = results.runs.assign(
+        training_us=1e6 / results.runs["tokens_per_second"].astype(float),
+        windows=(tokens / results.runs[LENGTH]).astype(float).round(),
+    )
     lines = lines_along(LENGTH, cells_of(replace(results, runs=runs)))
     curves = {cost: _curves(cost, lines) for cost in COSTS}
     curves = {cost: found for cost, found in curves.items() if found}
@@ -95,13 +100,15 @@ def section(results: Results) -> Section | None:
         answers=len(curves),
         more={"exponents": _exponents(curves)},
         note=(
-            "Untrained models on random tokens; each point is measured in a process of its own. "
+            "Untrained models on random tokens, each point in a process of its own, once for "
+            "every seed: the median is given. A step has as many tokens at all lengths, so that "
+            "long windows come in small batches; a recurrence then has little to do at once. "
             "Training: the median of whole steps (forward, loss, backward, clipping, optimizer), "
             "with quartiles in the table. Generation: the last token of the context, the others "
             "read, batch of one. Memory: what training adds to what Python and its libraries take. "
             f"Costs within a factor of {ALIKE:g} are not told apart. Exponents: least squares on "
-            "logarithms over all lengths, with the 95% interval (t) of the fit, and the slope "
-            "between the last two lengths: growth need not be one power law."
+            "logarithms over all lengths, with the 95% interval (t) of the fit, which tells how "
+            "well a power law describes them; and the slope between the last two lengths."
         ),
     )
 
@@ -110,7 +117,7 @@ def _curves(cost: Cost, lines: dict[str, list[Cell]]) -> list[Curve]:
     """Of the arms for which two lengths or more are known."""
     curves = []
     for arm, line in lines.items():
-        known = [(cell.on(LENGTH), cell.mean(cost.column)) for cell in line]
+        known = [(cell.on(LENGTH), cell.median(cost.column)) for cell in line]
         known = [(length, value) for length, value in known if value > 0]  # NaN is not
         if len(known) > 1:
             curves.append(Curve(arm, *zip(*known, strict=True)))
@@ -121,7 +128,8 @@ def _table(lines: dict[str, list[Cell]]) -> pd.DataFrame:
     columns = {cost.column: cost.name for cost in COSTS} | BESIDE
     rows = [
         {"arm": arm, "tokens of context": cell.on(LENGTH)}
-        | {name: cell.mean(column) for column, name in columns.items()}
+        | {name: cell.median(column) for column, name in columns.items()}
+        | {"measured": len(cell.finished)}
         for arm, line in lines.items()
         for cell in line
     ]
@@ -200,10 +208,11 @@ def _conditions(results: Results) -> str:
     threads = [count(int(each), "thread") for each in sorted(set(runs["threads"].dropna()))]
     tokens = (runs["tokens_per_second"] * runs["step_seconds"]).dropna().round()
     sizes = runs["parameters"].dropna()
+    windows = (tokens / runs[LENGTH]).dropna().round()
     where = results.facts.get("processor", "the machine below")
     return (
         f"Measured with {listed(threads)} of torch on {where}: steps of {_span(tokens)} tokens, "
-        f"models of {_span(sizes)} parameters."
+        f"in {_span(windows)} windows, models of {_span(sizes)} parameters."
     )
 
 
