@@ -193,7 +193,7 @@ def _sweep(results: Results) -> Rule:
         name,
         True,
         f"Every arm was trained with {' and '.join(values)}, with one seed, and got what had the "
-        "lowest loss on val; only then was it tested.",
+        "lowest loss on val; only then was it tested. That run counts as one of its seeds.",
     )
 
 

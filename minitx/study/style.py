@@ -5,8 +5,8 @@ kind of colour blindness; but for yellow, which cannot be seen on white. Markers
 arms apart where there is no colour at all.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
@@ -28,6 +28,7 @@ from minitx.figures import (
     wrapped,
 )
 from minitx.items import Measure
+from minitx.study.cells import Cell
 from minitx.study.statistics import Interval
 from minitx.study.words import SHARES, number
 
@@ -93,6 +94,21 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     ]
     others = cycle([*left, *more])
     return {name: found.get(name) or next(others) for name in names}
+
+
+def styles_of(cells: Sequence[Cell]) -> dict[str, Style]:
+    """A style for the name of each cell: the colour is its arm's, marker and line are its point's.
+
+    Where there is one arm alone, its cells are told apart by their colours.
+    """
+    arms = styles(cell.arm for cell in cells)
+    if len(arms) == 1:
+        return styles(cell.name for cell in cells)
+    points = list(dict.fromkeys(cell.point for cell in cells))
+    if len(points) == 1:
+        return {cell.name: arms[cell.arm] for cell in cells}
+    shapes = dict(zip(points, cycle(ALL), strict=False))
+    return {cell.name: replace(shapes[cell.point], colour=arms[cell.arm].colour) for cell in cells}
 
 
 def panels(
@@ -166,13 +182,13 @@ def name_axes(axes: Axes, across: str, up: str) -> None:
     axes.set_title(drawable(up), size=TEXT_SIZE, loc="left", pad=8, **text_style())
 
 
-def finish(figure: Figure, title: str, names: Sequence[str] = ()) -> Figure:
-    """Puts the title and a legend of arms above all panels, where they hide nothing."""
+def finish(figure: Figure, title: str, own: Mapping[str, Style] | None = None) -> Figure:
+    """Puts the title above all panels, and a legend of names where there are several styles."""
+    names = list(own or ())
     width, height = figure.get_size_inches()
     named = any(axes.get_title(loc="left") for axes in figure.axes)
     top = height + (NAME if named else LEGEND_GAP)
-    if names:
-        own = styles(names)
+    if own and len(names) > 1:
         handles = [
             Line2D(
                 *([], []),

@@ -127,6 +127,5 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Cell]]) -> Figure
     scale_values(axes.yaxis, results.measure)
     way = "lower" if results.measure.lower_is_better else "higher"
     name_axes(axes, axis_name(axis), f"{results.measure.words} on test ({way} is better)")
-    names = list(lines) if len(lines) > 1 else []
     what = f"{results.measure.words} by {axis_name(axis)}"
-    return finish(figure, f"{results.study.name} on {results.task}: {what}", names)
+    return finish(figure, f"{results.study.name} on {results.task}: {what}", own)

@@ -10,7 +10,7 @@ from minitx.study.cells import Cell, cells_of
 from minitx.study.results import Results
 from minitx.study.sections import Section
 from minitx.study.statistics import mean_interval
-from minitx.study.style import finish, name_axes, panels, plain_numbers, scale_values, styles
+from minitx.study.style import finish, name_axes, panels, plain_numbers, scale_values, styles_of
 from minitx.study.words import number
 
 # What stands in the table: a column of the runs, and what people call it.
@@ -106,7 +106,7 @@ def _figure(results: Results, cells: list[Cell]) -> Figure | None:
     if not shown:
         return None
     figure, each = panels(len(shown))
-    own = styles(cell.name for cell in cells)
+    own = styles_of(cells)
     way = "lower" if results.measure.lower_is_better else "higher"
     for axes, column in zip(each, shown, strict=True):
         for cell in cells:
@@ -128,5 +128,4 @@ def _figure(results: Results, cells: list[Cell]) -> Figure | None:
         name_axes(
             axes, _costs(results)[column], f"{results.measure.words} on test ({way} is better)"
         )
-    names = [cell.name for cell in cells]
-    return finish(figure, f"{results.study.name} on {results.task}: quality and its cost", names)
+    return finish(figure, f"{results.study.name} on {results.task}: quality and its cost", own)

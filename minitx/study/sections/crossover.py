@@ -193,5 +193,5 @@ def _figure(results: Results, pairs: list[_Pair]) -> Figure:
     return finish(
         figure,
         f"{results.study.name} on {results.task}: who is ahead",
-        others if len(others) > 1 else [],
+        own,
     )

@@ -16,7 +16,7 @@ from minitx.study.style import (
     panels,
     plain_numbers,
     scale_values,
-    styles,
+    styles_of,
 )
 from minitx.study.words import listed, plain, seconds
 
@@ -49,7 +49,7 @@ def section(results: Results) -> Section | None:
         name="curves",
         title="How they learn",
         table=table,
-        figure=_figure(results, table, measure),
+        figure=_figure(results, cells, table, measure),
         sentences=_sentences(table, measure),
         note=(
             "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), "
@@ -105,10 +105,9 @@ def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
     return sentences
 
 
-def _figure(results: Results, table: pd.DataFrame, measure: Measure) -> Figure:
+def _figure(results: Results, cells: list[Cell], table: pd.DataFrame, measure: Measure) -> Figure:
     figure, both = panels(2)
-    names = list(dict.fromkeys(table["arm"]))
-    own = styles(names)
+    own = styles_of([cell for cell in cells if cell.name in set(table["arm"])])
     metric = f"val/{measure.name}"
     for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
         for name, line in table.groupby("arm", sort=False):
@@ -121,4 +120,4 @@ def _figure(results: Results, table: pd.DataFrame, measure: Measure) -> Figure:
         plain_numbers(axes.xaxis)
         scale_values(axes.yaxis, measure)
         name_axes(axes, column, f"{measure.words} on val")
-    return finish(figure, f"{results.study.name} on {results.task}: learning", names)
+    return finish(figure, f"{results.study.name} on {results.task}: learning", own)

@@ -131,5 +131,4 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Cell]], found: Fo
         if name == PRUNABLE:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
         name_axes(axes, axis_name(axis), name)
-    names = list(lines) if len(lines) > 1 else []
-    return finish(figure, f"{results.study.name} on {results.task}: what the heads do", names)
+    return finish(figure, f"{results.study.name} on {results.task}: what the heads do", own)

@@ -159,4 +159,4 @@ def _figure(results: Results, measured: dict[str, pd.DataFrame]) -> Figure:
     name_axes(left, "position, tokens of context", "loss on test, nats/token")
     name_axes(right, "context doubled to, tokens", "gain of the doubling, nats/token")
     title = f"{results.study.name} on {results.task}: what context is worth"
-    return finish(figure, title, list(measured))
+    return finish(figure, title, own)

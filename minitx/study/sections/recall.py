@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -200,7 +201,8 @@ def _beside_guessing(name: str, line: list[Cell], answers: dict[str, pd.DataFram
 
     It is where the whole interval over seeds is, or of one seed the figure itself.
     """
-    above, others = [], []
+    above: list[Cell] = []
+    others: list[Cell] = []
     for cell in line:
         accuracy = _over_seeds(answers[cell.name])
         least = accuracy.low if accuracy.known else accuracy.value
@@ -266,7 +268,7 @@ def _figure(
     scale_steps(left.xaxis, tried, partial(spell, axis))
     numbers = sorted({number for each in asked.values() if len(each) for number in each["pairs"]})
     scale_steps(middle.xaxis, numbers, partial(spell, "task.pairs"))
-    guesses = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
+    guesses: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
     middle.plot(numbers, [1 / pairs for pairs in numbers], **guesses)
     for axes in (left, right):
         axes.axhline(1 / max(numbers), **guesses)
@@ -276,7 +278,7 @@ def _figure(
     name_axes(left, axis_name(axis), "accuracy on test")
     name_axes(middle, "pairs in a sequence", f"accuracy on test, {at(axis, apart)}")
     name_axes(right, "distance, tokens", f"accuracy on test, {at(axis, apart)}")
-    return finish(figure, f"{results.study.name} on {results.task}: recall", list(lines))
+    return finish(figure, f"{results.study.name} on {results.task}: recall", own)
 
 
 def _draw_seeds(axes: Axes, style: Style, queries: dict[float, pd.DataFrame]) -> None:

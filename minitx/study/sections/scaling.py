@@ -242,4 +242,4 @@ def _figure(results: Results, curves: dict[Cost, list[Curve]]) -> Figure:
         axes.yaxis.set_minor_locator(NullLocator())
         plain_numbers(axes.yaxis)
         name_axes(axes, "tokens of context", cost.name)
-    return finish(figure, f"{results.study.name} on {results.task}", names)
+    return finish(figure, f"{results.study.name} on {results.task}", own)

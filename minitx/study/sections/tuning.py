@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from minitx.figures import INK
 from minitx.study.results import Results
 from minitx.study.sections import Section
-from minitx.study.style import draw_figures, finish, name_axes, panels, scale_steps, styles
+from minitx.study.style import draw_figures, finish, name_axes, panels, scale_steps, styles_of
 from minitx.study.sweep import Sweep, spelt, sweeps_of
 from minitx.study.words import are_numbers, as_said, count, listed, setting
 
@@ -76,8 +76,7 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure | None:
     if not sweeps:
         return None
     figure, [axes] = panels(width=5.6)
-    names = [sweep.cell.name for sweep in sweeps]
-    own = styles(names)
+    own = styles_of([sweep.cell for sweep in sweeps])
     for sweep in sweeps:
         line = sweep.tried[sweep.known]
         draw_figures(axes, own[sweep.cell.name], line[key], line["loss"])
@@ -91,4 +90,4 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure | None:
         )
     scale_steps(axes.xaxis, [value for sweep in sweeps for value in sweep.tried[key]])
     name_axes(axes, key, "loss on val (nats/token)")
-    return finish(figure, f"{results.study.name} on {results.task}: the sweep", names)
+    return finish(figure, f"{results.study.name} on {results.task}: the sweep", own)
