@@ -17,3 +17,11 @@ def derived_seed(*parts: int) -> int:
 def seed_step(seed: int, batch: int, rank: int) -> None:
     """Sets torch's generators for the training step on batch `batch` of the run."""
     torch.manual_seed(derived_seed(seed, batch, rank))
+
+
+def stream(seed: int, number: int) -> np.random.Generator:
+    """The random numbers of a batch, or of an epoch: a counter-based generator.
+
+    Every pair of seed and number, each below 2**64, is a stream of its own (Salmon et al. 2011).
+    """
+    return np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))

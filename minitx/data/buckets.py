@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minitx.errors import UserError
+from minitx.seeding import stream
 
 # Lengths that round up to the same multiple of this are of like length. With 1, nearly the same
 # examples meet in every epoch. With 2, they meet half as often, for about 5% of padding. With 3,
@@ -74,9 +75,7 @@ class TokenBatches:
         return padding_share(self.lengths, self.epoch(epoch))
 
     def _draw(self, epoch: int) -> list[np.ndarray]:
-        # A counter-based generator (Salmon et al. 2011): every key is a stream of its own.
-        key = np.array([self.seed, epoch], np.uint64)
-        random = np.random.Generator(np.random.Philox(key=key))
+        random = stream(self.seed, epoch)
         shuffled = random.permutation(len(self._kept))
         order = shuffled[np.argsort(self._group[shuffled], kind="stable")]
         batches = np.split(self._kept[order], self._cuts)

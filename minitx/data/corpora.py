@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
+from minitx.data.holding_out import check_share
 from minitx.data.plays import plain_text, play_files
 from minitx.errors import UserError
 
@@ -96,8 +97,7 @@ def text_file(path: Path, held_out: float) -> Corpus:
     mark is left out. Raises UserError where the file is missing, a folder, unreadable or empty,
     and, when the text is read, where it is not UTF-8; ValueError for a bad `held_out`.
     """
-    if not 0 < held_out < 0.5:
-        raise ValueError(f"held_out={held_out} must lie between 0 and 0.5")
+    check_share(held_out)
     with _open(path) as file:
         start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
         size = file.seek(0, os.SEEK_END)

@@ -28,8 +28,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from minitx.data.tokenizers import word_tokenizer
-from minitx.data.windows import IGNORE, share_of_batch, stream
+from minitx.data.windows import IGNORE, share_of_batch
 from minitx.errors import UserError
+from minitx.seeding import stream
 
 # Zoology has 4,096 of each. A value that was only guessed is hardly ever right with fewer, too, and
 # then a small model is not mostly embeddings, nor its training mostly waiting for rare tokens.

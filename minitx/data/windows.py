@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from minitx.errors import UserError
+from minitx.seeding import stream
 
 IGNORE = -100  # a target that does not count; the default of torch's cross-entropy
 LARGE = 2**25  # bytes; a smaller file may stay in memory once it was read
@@ -79,14 +80,6 @@ class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
         inputs[: len(piece) - 1] = piece[:-1]
         targets[: len(piece) - 1] = piece[1:]
         return torch.from_numpy(inputs), torch.from_numpy(targets)
-
-
-def stream(seed: int, batch: int) -> np.random.Generator:
-    """The random numbers of a batch: a counter-based generator (Salmon et al. 2011).
-
-    Every key is a stream of its own.
-    """
-    return np.random.Generator(np.random.Philox(key=np.array([seed, batch], np.uint64)))
 
 
 def share_of_batch(batch_size: int, rank: int, world_size: int) -> slice:

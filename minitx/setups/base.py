@@ -22,6 +22,8 @@ from minitx.inspection.watching import WatchAttention
 from minitx.tasks.base import Objective
 from minitx.vocabulary import Vocabulary
 
+EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
+
 
 @dataclass
 class Evaluation:

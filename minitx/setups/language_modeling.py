@@ -16,13 +16,12 @@ from minitx.data.windows import DisjointWindows
 from minitx.decoding import generate
 from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
-from minitx.setups.base import Evaluation, Setup
+from minitx.setups.base import EXAMPLE, Evaluation, Setup
 from minitx.setups.windows import evaluate_windows
 from minitx.tasks.language_modeling import LanguageModeling
 from minitx.vocabulary import TextVocabulary
 
 SAMPLE = 200  # tokens
-EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
 
 
 class LanguageModelingSetup(Setup):

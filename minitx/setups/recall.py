@@ -17,13 +17,12 @@ from minitx.data.progress import progress
 from minitx.data.recall import Recall, distances
 from minitx.data.windows import IGNORE
 from minitx.errors import UserError
-from minitx.setups.base import Evaluation, Setup
+from minitx.setups.base import EXAMPLE, Evaluation, Setup
 from minitx.setups.windows import evaluate_windows
 from minitx.tasks.recall import AssociativeRecall
 from minitx.vocabulary import TextVocabulary
 
 SAMPLES = 8  # queries
-EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
 
 
 class Answers(NamedTuple):

@@ -46,7 +46,8 @@ def section(results: Results) -> Section | None:
             "Distance: the total variation between the weights of two heads of a layer, 0 for "
             "the same and 1 for heads that never look at the same token. Heads that can go: the "
             "least important ones, switched off one after the other until the loss on a part of "
-            f"val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4)."
+            f"val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4); of few heads "
+            "only large shares can go."
         ),
     )
 

@@ -188,11 +188,10 @@ def _growth(cost: Cost, curves: list[Curve]) -> str:
     """The exponents, over all lengths and at the end."""
     parts = []
     for curve in curves:
-        interval = exponent(curve.lengths, curve.costs)
-        known = f" ({_power(interval.low)} to {_power(interval.high)})" if interval.known else ""
+        whole = exponent(curve.lengths, curve.costs).value
         start, end = curve.lengths[-2:]
         parts.append(
-            f"{curve.arm} to the power of {_power(interval.value)}{known}, from {number(start)} to "
+            f"{curve.arm} to the power of {_power(whole)}, from {number(start)} to "
             f"{number(end)} tokens {_power(last_exponent(curve.lengths, curve.costs))}"
         )
     return f"{cost.words}, growth with the length: {'; '.join(parts)}."
