@@ -48,7 +48,6 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     planner = Planner(asked.task, definition)
     planner.check()
     check_tracker(asked.logger)
-    _make(ledger.root)
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
@@ -58,6 +57,7 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     if len(rates) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
     with _alone(folder):
+        _make(ledger.root)
         if len(rates) > 1:
             notes.runs = [run for runs in sweep for run in runs]
             if _missing(notes.runs, ledger):  # else study.json may hold the whole plan

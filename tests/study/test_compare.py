@@ -238,6 +238,13 @@ BAD = {
     ),
     "a model for all": ({}, ["model=lstm"], ["model=lstm", "arms"]),
     "a seed for all": ({}, ["seed=3"], ["seed=3", "seeds"]),
+    "a folder that cannot be": ({}, ["study.runs=/dev/null/runs"], ["study.runs=/dev/null/runs"]),
+    "a grid that is hidden": (
+        {"quick": {"seeds": [1], "grid": {"model.layers": [1]}}},
+        ["++study.grid={model.layers:[2]}"],
+        ["preset=quick has a grid of its own", "++study.quick.grid="],
+    ),
+    "a tracker that is not there": ({}, ["logger.mode=online", "logger.name=wandb"], ["W&B key"]),
     "a folder for all": ({}, ["run.dir=x"], ["run.dir"]),
     "a report of nothing": ({}, ["report_only=true"], ["study", "no study"]),
     "a run that is not planned": ({}, ["only=abc"], ["study.json"]),

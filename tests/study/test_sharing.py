@@ -55,7 +55,6 @@ def test_nothing_is_chosen_while_another_process_is_at_the_sweep(compare, monkey
         calls.append(list(keys))
         if len(calls) == 1:
             held.append(FileLock(LEDGER.lock(keys[-1])))
-            LEDGER.root.mkdir(parents=True)
             held[0].acquire()
         elif len(calls) == 3:
             held[0].release()
@@ -175,10 +174,10 @@ def test_a_run_that_failed_is_trained_anew_and_only_once_more(compare, monkeypat
 def test_a_run_that_cannot_be_measured_has_failed_and_may_be_tried_again(compare, monkeypatch):
     measure = job.measure
 
-    def fails(folder, details):
+    def fails(folder, details, data):
         if "lstm" in (folder / "config.yaml").read_text():
             raise ValueError("no memory")
-        measure(folder, details)
+        measure(folder, details, data)
 
     monkeypatch.setattr(job, "measure", fails)
     answer = compare(**ONE_RUN_EACH)
