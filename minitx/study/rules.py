@@ -137,7 +137,7 @@ def _tokens(results: Results) -> Rule:
                 )
     low, high = known["tokens_seen"].min(), known["tokens_seen"].max()
     reach = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
-    where = "" if low == high else " at each point of the grid"
+    where = " at each point of the grid" if low < high and results.axes else ""
     return Rule(name, True, f"Runs with the same seed have seen as many tokens{where}: {reach}.")
 
 
