@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "minitx.models": ["torch", "minitx.nn", "minitx.models", "minitx.config"],
     "minitx.data": [
         *["torch", "numpy", "tokenizers", "filelock", "rich", "datasets", "huggingface_hub"],
-        *["minitx.data", "minitx.errors"],
+        *["minitx.data", "minitx.errors", "minitx.seeding"],
     ],
     "minitx.data.module": ["torch", "lightning", "minitx.data", "minitx.errors"],
     # Between a text and a model.

@@ -14,9 +14,9 @@ and only those at both ends are rarer.
 
 What is trained on is a mixture of numbers of pairs, after Arora et al. 2024 (arXiv 2402.18668),
 here in equal shares: all the pairs, half of them, a quarter, and so on down to two or three. So how
-many pairs it can hold is measured in one model. Half of the sequences with fewer pairs are as much
-shorter, with nothing but filler behind them, as there too longer sequences hold more pairs: what to
-do is found sooner where there is little else to attend to.
+many pairs it can hold is measured in one model. Up to half of a batch's sequences with fewer pairs
+are as much shorter, with nothing but filler behind them, as there too longer sequences hold more
+pairs: what to do is found sooner where there is little else to attend to.
 """
 
 import hashlib

@@ -76,7 +76,8 @@ def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
     machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
     found = {name: list(machines[name].astype(str)) for name in machines}
     if "git_commit" in runs:
-        found["commit"] = [commit[:12] for commit in runs["git_commit"].dropna()]
+        commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
+        found["commit"] = [str(commit)[:12] if commit else "unknown" for commit in commits]
     return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
 
 

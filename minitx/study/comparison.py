@@ -1,8 +1,8 @@
 """Which of two is better: the rule by which a report uses that word.
 
 One is called better than the other only if both 95% intervals of their difference leave out zero:
-that of a paired bootstrap over the test items, and that over the seeds. With one seed there is no
-second interval, so that what is said is said of these two runs alone.
+that of a paired bootstrap over the test items, and that over the seeds. With one seed, or seeds
+that are all alike, there is no second interval: what is said is said of these runs alone.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,8 @@ class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     NOT_SHOWN = "not shown"
-    ONE_SEED = "these runs only"  # a difference over test items, and nothing known over seeds
+    # A difference over test items, and nothing known over seeds: there is one, or all are alike.
+    ONE_SEED = "these runs only"
     NOT_COMPARED = "not compared"
 
 
@@ -133,7 +134,7 @@ class Comparison:
         reason = (
             f"no run of {listed(lacking)} finished"
             if lacking
-            else "no test items are known that both were given"
+            else "they were not given the same corpus and test items"
         )
         return f"{names[0]} and {names[1]} cannot be compared: {reason}."
 

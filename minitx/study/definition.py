@@ -122,9 +122,9 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
         for word in overrides:
             key, _, values = word.lstrip("+").partition("=")
             if own and key.startswith(f"study.{name}"):
-                again = key.replace("study.", f"study.{config.preset}.")
                 raise UserError(
-                    f"{word}: preset={config.preset} has a {name} of its own: ++{again}={values}"
+                    f"{word}: preset={config.preset} has a {name} of its own, and that counts: "
+                    f"++study.{config.preset}.{name}={values}"
                 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from minitx.composition import compose, to_plain
 from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
-from minitx.limits import check_hardware, check_limits
+from minitx.limits import check_limits
 from minitx.models.budget import fit_width, size_of
 from minitx.setups import open_setup
 from minitx.setups.base import Setup
@@ -46,8 +46,8 @@ class Planner:
                 )
             if "optimizer.matrix_lr" in self.study.sweep and config.optimizer.name == "adamw":
                 raise UserError(
-                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; sweep "
-                    "optimizer.lr, as 'study.full.sweep={optimizer.lr: [0.001, 0.003, 0.01]}'"
+                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; a study "
+                    "of your own (docs/studies.md) may sweep optimizer.lr: [0.001, 0.003, 0.01]"
                 )
             if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
                 raise UserError("the speed of language models is measured: task=shakespeare")
@@ -61,7 +61,6 @@ class Planner:
                 self._fit(config)
                 if tested:
                     check_limits(config)
-                    check_hardware(config.trainer)
                     self._setup(config).data()
             except (ValueError, UserError) as error:
                 raise UserError(f"{point.label}: {error}") from error

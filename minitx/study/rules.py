@@ -259,12 +259,15 @@ def _code(results: Results) -> Rule:
         for name in ("processor", "cores", "threads", "torch", "commit")
         if ", " in results.facts.get(name, "")
     ]
+    name = "the same code and machine"
+    if "commit" not in results.facts:
+        return Rule(name, False, "Of which commit the code was is not known.")
     return Rule(
-        "the same code and machine",
+        name,
         not several,
         f"Runs differ in what they were done with: {'; '.join(several)}."
         if several
-        else "All runs were done with the same code, on the same machine.",
+        else "All runs were done with the same code, those that count on the same machine.",
     )
 
 

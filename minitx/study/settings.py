@@ -5,13 +5,20 @@ from typing import Any
 
 from minitx.study.results import Results
 
-# What decides how a model comes out; the rest says where things lie and what is shown.
+# What decides how a model comes out; the rest says where things lie, what is shown, and how a
+# trained model is used.
 SHOWN = {
     "task": ("pairs", "label_smoothing"),
-    "data": ("batch_size", "batch_tokens", "tokenizer", "target_tokenizer", "vocab_size", "share"),
+    "data": (
+        *("batch_size", "batch_tokens", "tokenizer", "target_tokenizer", "vocab_size", "joint"),
+        *("stress", "held_out", "share"),
+    ),
     "model": None,  # all
     "optimizer": None,
-    "trainer": ("max_steps", "max_minutes", "accumulate", "average", "precision"),
+    "trainer": (
+        *("max_steps", "max_minutes", "val_every", "patience", "accumulate"),
+        *("average", "average_of", "precision"),
+    ),
 }
 
 Settings = dict[str, Any]  # values by the keys of a config: "model.heads"
@@ -45,8 +52,9 @@ def said(results: Results) -> dict[str, str]:
         for key, value in first.items()
         if all(key in other and other[key] == value for other in others)
     }
+    where = " at the first point" if results.axes else ""
     own = {
-        f"of {arm}": {key: value for key, value in found.items() if key not in shared}
+        f"of {arm}{where}": {key: value for key, value in found.items() if key not in shared}
         for arm, found in arms.items()
     }
     return {whose: _words(found) for whose, found in ({"of all": shared} | own).items() if found}
@@ -55,16 +63,18 @@ def said(results: Results) -> dict[str, str]:
 def unlike(results: Results) -> dict[str, dict[str, Any]]:
     """What arms were trained differently by, beside the model: by key, the value of each arm.
 
-    What the study varies or swept is left out, and so is what its arms themselves say.
+    What the study varies or swept is left out, and so is what its arms themselves say: a key, or
+    a group with all of its keys.
     """
     varied = {*results.axes, *results.study.sweep}
     for words in results.study.arms.values():
-        varied |= {word.partition("=")[0] for word in words}
+        varied |= {word.lstrip("+").partition("=")[0] for word in words}
     keys = dict.fromkeys(key for found in results.settings.values() for key in found)
     of_training = [
         key
         for key in keys
-        if key not in varied and (key == "model.dropout" or not key.startswith("model."))
+        if varied.isdisjoint((key, key.partition(".")[0]))
+        and (key == "model.dropout" or not key.startswith("model."))
     ]
     found = {
         key: {arm: settings.get(key) for arm, settings in results.settings.items()}

@@ -70,7 +70,7 @@ def difference_interval(
         return Interval(difference)
     variances = [float(np.var(each, ddof=1)) / len(each) for each in (first, second)]
     variance = sum(variances)
-    if variance == 0:
+    if not np.ptp(first) and not np.ptp(second):
         return Interval(difference)
     freedom = variance**2 / sum(
         each**2 / (len(values) - 1) for each, values in zip(variances, (first, second), strict=True)

@@ -1,5 +1,7 @@
 """The look of a study's figures: a colour, a marker and a line for each arm, the same everywhere.
 
+At several points of a grid an arm keeps its colour, and each point has a marker and a line.
+
 Colours are those of Okabe and Ito 2008, "Color Universal Design", which are told apart with any
 kind of colour blindness; but for yellow, which cannot be seen on white. Markers and lines tell the
 arms apart where there is no colour at all.

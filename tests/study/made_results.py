@@ -110,7 +110,7 @@ def made(
         found,
         {},
         "python scripts/compare.py study=architectures preset=full",
-        {"processor": "a processor", "cores": "2", "torch": "2.13.0"},
+        {"processor": "a processor", "cores": "2", "torch": "2.13.0", "commit": "aaaaaa"},
     )
 
 

@@ -94,8 +94,15 @@ def test_test_sets_that_differ_are_not_paired():
             results.items[key] = results.items[key][:-1]
     assert compared(results).verdict is Verdict.NOT_COMPARED
     assert compared(results).sentence() == (
-        "transformer and lstm cannot be compared: no test items are known that both were given."
+        "transformer and lstm cannot be compared: they were not given the same corpus and test "
+        "items."
     )
+
+
+def test_items_of_two_corpora_are_not_paired_either():
+    results = made({"transformer": 2.0, "lstm": 2.2})
+    results.runs.loc[results.runs["arm"] == "lstm", "data_fingerprint"] = "another"
+    assert compared(results).verdict is Verdict.NOT_COMPARED
 
 
 def test_the_figures_of_a_sentence_stand_in_the_table():

@@ -57,7 +57,7 @@ def test_a_preset_takes_the_place_of_what_it_has():
     full = defined(asked("study=distance", "task=recall", "preset=full"))
     quick = defined(config)
     assert quick.grid == config.study.quick.grid != full.grid
-    assert quick.sweep == full.sweep == config.study.sweep
+    assert quick.sweep == config.study.quick.sweep != full.sweep == config.study.sweep
     # Later words win, so the preset's stand behind the study's, and what was typed behind both.
     assert defined(config, ["model.dim=8"]).settings == [
         *config.study.settings,
@@ -147,9 +147,13 @@ def test_the_windows_of_a_step_are_not_to_be_chosen_where_speed_is_measured():
 
 def test_what_the_preset_would_hide_is_refused():
     config = asked("study=distance", "task=recall")
-    with pytest.raises(UserError, match=r"\+\+study\.quick\.grid\.model\.context=\[8\]"):
-        refuse_hidden(config, ["study.grid.model.context=[8]"])
-    refuse_hidden(config, ["study.sweep.optimizer.lr=[0.1]", "++study.quick.grid={}"])
+    with pytest.raises(UserError, match="preset=quick has a grid of its own") as refused:
+        refuse_hidden(config, ["++study.grid={model.context: [96]}"])
+    advised = str(refused.value).rpartition(": ++")[2]
+    again = asked("study=distance", "task=recall", f"++{advised}")
+    assert defined(again).grid == {"model.context": [96]}
+    full = asked("study=distance", "task=recall", "preset=full")
+    refuse_hidden(full, ["++study.grid={model.context: [96]}", "++study.quick.grid={}"])
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
     with pytest.raises(SystemExit):  # Lightning's answer to a KeyboardInterrupt
         train(f"run.dir={tmp_path / 'run'}")
     signal.signal(signal.SIGINT, before)
-    assert summary(tmp_path / "run")["status"] == "failed"
+    assert summary(tmp_path / "run")["status"] == "interrupted"
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
 
 

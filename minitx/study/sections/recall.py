@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from math import nan
 from typing import Any
 
 import pandas as pd
@@ -199,14 +200,16 @@ def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> 
 def _beside_guessing(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> str:
     """Where an arm is above what it would have without a look at the keys.
 
-    It is where the whole interval over seeds is, or of one seed the figure itself.
+    It is where the whole interval over seeds is, or with one seed that over its answers.
     """
     above: list[Cell] = []
     others: list[Cell] = []
     for cell in line:
         accuracy = _over_seeds(answers[cell.name])
-        least = accuracy.low if accuracy.known else accuracy.value
-        (above if least > _guessing(answers[cell.name]) else others).append(cell)
+        if not accuracy.known:
+            right = answers[cell.name]["right"]
+            accuracy = share_interval(int(right.sum()), len(right))
+        (above if accuracy.low > _guessing(answers[cell.name]) else others).append(cell)
     guesses = dict.fromkeys(f"{_guessing(answers[cell.name]):.3f}" for cell in line)
     parts = [
         f"{name} is {how} above that with {places(cells)}"
@@ -270,8 +273,10 @@ def _figure(
     scale_steps(middle.xaxis, numbers, partial(spell, "task.pairs"))
     guesses: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
     middle.plot(numbers, [1 / pairs for pairs in numbers], **guesses)
-    for axes in (left, right):
-        axes.axhline(1 / max(numbers), **guesses)
+    for line in lines.values():
+        alone = [(cell.on(axis), _guessing(answers[cell.name])) for cell in line]
+        left.plot(*zip(*alone, strict=True), **guesses)
+        right.axhline(dict(alone).get(apart, nan), **guesses)
     for axes in (left, middle, right):
         axes.set_ylim(-0.02, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
