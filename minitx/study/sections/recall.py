@@ -19,6 +19,7 @@ from minitx.study.statistics import Interval, mean_interval, share_interval
 from minitx.study.style import (
     PANEL_WIDTH,
     Style,
+    draw_figures,
     draw_line,
     finish,
     name_axes,
@@ -66,7 +67,7 @@ def section(results: Results) -> Section | None:
         },
         note=(
             f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
-            "bands: 95% intervals over seeds (t). Middle: the same models on test sequences with "
+            "lines: their means. Middle: the same models on test sequences with "
             "fewer pairs and with all. Right: by how far back the key stood, in "
             f"tokens; both {at(axis, apart)}, where the arms lie farthest apart; bands on the "
             "right: Wilson's 95% intervals over the queries of all seeds, as if these were "
@@ -287,8 +288,12 @@ def _figure(
 
 
 def _draw_seeds(axes: Axes, style: Style, queries: dict[float, pd.DataFrame]) -> None:
-    """Accuracy at each place: a line through the means over seeds, a ring for every seed."""
-    draw_line(axes, style, list(queries), list(map(_over_seeds, queries.values())))
+    """Accuracy at each place: a line through the means over seeds, a ring for every seed.
+
+    No bands: seeds learn it or do not, and an interval of means (t) would reach beyond all of them.
+    """
+    means = [_over_seeds(answers).value for answers in queries.values()]
+    draw_figures(axes, style, list(queries), means)
     for place, answers in queries.items():
         seeds = answers.groupby("key")["right"].mean()
         where = [place] * len(seeds)
