@@ -77,7 +77,7 @@ def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
     found = {name: list(machines[name].astype(str)) for name in machines}
     if "git_commit" in runs:
         commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
-        found["commit"] = [str(commit)[:12] if commit else "unknown" for commit in commits]
+        found["commit"] = [c[:12] if isinstance(c, str) else "unknown" for c in commits]
     return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
 
 
