@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import re
 import typing
 from collections.abc import Iterator
@@ -233,6 +234,11 @@ def keys(
         inner = model if field.type is ModelConfig else field.type
         if isinstance(inner, type) and dataclasses.is_dataclass(inner):
             yield from keys(inner, model, f"{prefix}{field.name}.")
+
+
+def as_typed(value: Any) -> str:
+    """A value as one types it on a command line: null, true, 0.02, rotary."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def nearest(word: str, known: list[str]) -> str | None:

@@ -1,7 +1,6 @@
 """A trained model measured on a whole split of its corpus."""
 
 import json
-import os
 from dataclasses import fields
 
 from minitx.composition import changed, to_plain
@@ -11,6 +10,7 @@ from minitx.folder import (
     CONFUSION,
     EVALUATION,
     OUTPUTS,
+    check_writable,
     write_atomically,
     write_bytes_atomically,
     write_json,
@@ -32,8 +32,7 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
         raise UserError("which model is to be measured? run=<a run's folder or .ckpt file>")
     run = load(config.run, config.device)
     setup = open_corpus(run, config.data, config.split)
-    if not os.access(run.folder, os.W_OK):
-        raise UserError(f"{run.folder} cannot be written: permission denied")
+    check_writable(run.folder, str(run.folder))
     run.config.decoding = changed(run.config.decoding, config.decoding)
     return run, setup.evaluate(run.model, config.split, run.config.decoding)
 

@@ -53,14 +53,24 @@ def create_run_folder(config: Config) -> Path:
                 f"run.dir={folder} exists already and is never overwritten: choose another, "
                 f"or go on with that run: resume={folder}"
             )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"run.dir={folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"run.dir={folder} cannot be written: permission denied")
+        make_folder(folder, f"run.dir={folder}")
+    check_writable(folder, f"run.dir={folder}")
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     return folder
+
+
+def make_folder(folder: Path, name: str) -> None:
+    """Makes it where it is not there. Raises UserError, which calls it `name`, where it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{name} cannot be made: {error.strerror}") from error
+
+
+def check_writable(folder: Path, name: str) -> None:
+    """Raises UserError, which calls the folder `name`, where nothing can be written into it."""
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{name} cannot be written: permission denied")
 
 
 def _first_free(parent: Path, name: str) -> Path:

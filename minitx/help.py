@@ -1,14 +1,13 @@
 """--help, from the same schemas that check the keys."""
 
 import dataclasses
-import json
 import textwrap
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from minitx.composition import CONF, keys, options, type_name
+from minitx.composition import CONF, as_typed, keys, options, type_name
 from minitx.config import MODELS
 
 INDENT = 34  # where the explanations begin
@@ -121,8 +120,7 @@ def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
 
 
 def _entry(name: str, field: dataclasses.Field[Any], default: Any) -> list[str]:
-    value = json.dumps(default) if default is None or isinstance(default, bool) else str(default)
-    head = f"  {name}={value}".replace("\n", "\\n")
+    head = f"  {name}={as_typed(default)}".replace("\n", "\\n")
     if len(head) > WIDTH:
         head = f"  {name}=..."  # as in conf/study/*.yaml
     choices = field.metadata.get("choices")

@@ -4,7 +4,6 @@ Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section
 4.1 (many, the least important first).
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +22,7 @@ from minitx.data.progress import progress
 from minitx.errors import UserError
 from minitx.evaluation import open_corpus
 from minitx.figures import png
-from minitx.folder import write_bytes_atomically, write_json
+from minitx.folder import check_writable, write_bytes_atomically, write_json
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.grid import head_heatmap
 from minitx.inspection.switching import without_heads
@@ -125,8 +124,7 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     if config.run is None:
         raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
     run = load(config.run, config.device)
-    if not os.access(run.folder, os.W_OK):
-        raise UserError(f"{run.folder} cannot be written: permission denied")
+    check_writable(run.folder, str(run.folder))
     setup = open_corpus(run, config.data, config.split)
     found = head_importance(
         setup, run.model, config.split, config.metric, config.prune, config.batches

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from minitx.composition import read_config
 from minitx.folder import CONFIG, METRICS
 from minitx.items import MEASURES
 from minitx.study.ledger import Ledger, detail_file
 from minitx.study.measuring import ITEMS
 from minitx.study.notes import Notes, PlannedRun, read_notes
 from minitx.study.results import FAILED, FINISHED, MISSING, Results
-from minitx.study.settings import Settings
-from minitx.study.settings import settings as settings_of
+from minitx.study.settings import Settings, settings_of
 
 SUMMARISED = (
     *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
@@ -51,8 +50,7 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
             with np.load(folder / ITEMS) as arrays:
                 items[run.key] = arrays[measure.name]
             if run.point.arm not in settings:
-                config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-                settings[run.point.arm] = settings_of(config)
+                settings[run.point.arm] = settings_of(read_config(folder / CONFIG))
             details[run.key] = {name: _table(detail_file(folder, name)) for name in run.details}
     table = pd.DataFrame(rows)
     return Results(

@@ -1,6 +1,5 @@
 """A study from its question to its report: what is missing is trained, what is there is not."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from minitx.config import CompareConfig, StudyConfig
 from minitx.errors import UserError
+from minitx.folder import check_writable, make_folder
 from minitx.study.definition import common_words, defined, refuse_hidden, seeds, study_folder
 from minitx.study.ledger import Ledger
 from minitx.study.notes import NOTES, Notes, PlannedRun, read_notes, write_notes
@@ -57,7 +57,8 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     if len(rates) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
     with _alone(folder):
-        _make(ledger.root)
+        make_folder(ledger.root, f"study.runs={ledger.root}")
+        check_writable(ledger.root, f"study.runs={ledger.root}")
         if len(rates) > 1:
             notes.runs = [run for runs in sweep for run in runs]
             if _missing(notes.runs, ledger):  # else study.json may hold the whole plan
@@ -101,16 +102,6 @@ def compare(asked: CompareConfig, overrides: list[str], command: str, launch: La
     tell(results, report, folder)
     if launched:
         publish(results, folder, asked.logger)
-
-
-def _make(runs: Path) -> None:
-    """Makes the folder of runs. Raises UserError where that cannot be."""
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"study.runs={runs} cannot be made: {error.strerror}") from error
-    if not os.access(runs, os.W_OK):
-        raise UserError(f"study.runs={runs} cannot be written: permission denied")
 
 
 @contextmanager

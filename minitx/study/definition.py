@@ -100,12 +100,10 @@ def _check_keys(study: StudyConfig) -> None:
     }
     for where, words in said.items():
         for word in words:
-            name = word.lstrip("+").partition("=")[0]
-            group = name.partition(".")[0]
+            name = _key(word)
             if name == "model" and where.startswith("arms."):
                 continue
-            if name in NOT_FOR_ALL or group in ("run", "budget"):
-                raise UserError(f"study.{where} has {word}: {NOT_FOR_ALL[group]}")
+            _check_for_all(name, f"study.{where} has {word}")
             if name == "task":
                 raise UserError(f"study.{where} has {word}: a study has one task, task=NAME")
             if name == "data.batch_size" and study.measures == "speed":
@@ -120,7 +118,7 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
     preset: PresetConfig = getattr(config.study, config.preset)
     for name, own in (("grid", preset.grid), ("sweep", preset.sweep)):
         for word in overrides:
-            key, _, values = word.lstrip("+").partition("=")
+            key, values = _key(word), word.partition("=")[2]
             if own and key.startswith(f"study.{name}"):
                 raise UserError(
                     f"{word}: preset={config.preset} has a {name} of its own, and that counts: "
@@ -135,13 +133,27 @@ def common_words(overrides: list[str]) -> list[str]:
     """
     words = []
     for word in overrides:
-        name = word.lstrip("+").partition("=")[0]
-        group = name.partition(".")[0]
-        if name in NOT_FOR_ALL or group in ("run", "budget"):
-            raise UserError(f"{word}: {NOT_FOR_ALL[group]}")
-        if name != "task" and group not in (*OF_THE_STUDY, "logger"):
+        name = _key(word)
+        _check_for_all(name, word)
+        if name != "task" and _group(name) not in (*OF_THE_STUDY, "logger"):
             words.append(word)
     return words
+
+
+def _check_for_all(name: str, said: str) -> None:
+    """Raises UserError, with what was `said`, for a key that the study decides by itself."""
+    if name in NOT_FOR_ALL or _group(name) in ("run", "budget"):
+        raise UserError(f"{said}: {NOT_FOR_ALL[_group(name)]}")
+
+
+def _key(word: str) -> str:
+    """Of "+model.heads=8" the "model.heads"."""
+    return word.lstrip("+").partition("=")[0]
+
+
+def _group(name: str) -> str:
+    """Of "model.heads" the "model"."""
+    return name.partition(".")[0]
 
 
 def seeds(config: CompareConfig) -> list[int]:

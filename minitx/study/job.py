@@ -35,7 +35,6 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     """
     run = read_notes(folder).run(key)
     ledger = Ledger(Path(asked.study.runs))
-    ledger.root.mkdir(parents=True, exist_ok=True)
     try:
         with (
             FileLock(ledger.lock(key), timeout=LOOK),

@@ -254,11 +254,7 @@ def _finished(results: Results) -> Rule:
 
 def _code(results: Results) -> Rule:
     """Runs are kept from study to study, so that some may be older than others."""
-    several = [
-        f"{name} {results.facts[name]}"
-        for name in ("processor", "cores", "threads", "torch", "commit")
-        if ", " in results.facts.get(name, "")
-    ]
+    several = [f"{name} {words}" for name, words in results.facts.items() if ", " in words]
     name = "the same code and machine"
     if "commit" not in results.facts:
         return Rule(name, False, "Of which commit the code was is not known.")

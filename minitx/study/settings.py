@@ -1,8 +1,9 @@
 """What the runs of a study were set to in the end: recipes, defaults and solved widths together."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from minitx.composition import as_typed, to_plain
+from minitx.config import Config
 from minitx.study.results import Results
 
 # What decides how a model comes out; the rest says where things lie, what is shown, and how a
@@ -24,12 +25,13 @@ SHOWN = {
 Settings = dict[str, Any]  # values by the keys of a config: "model.heads"
 
 
-def settings(config: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings of a run, from its config.yaml as plain values; null ones are left out."""
+def settings_of(config: Config) -> Settings:
+    """The settings of a run, by its config; null ones are left out."""
+    values = to_plain(config)
     return {
         f"{group}.{name}": value
         for group, names in SHOWN.items()
-        for name, value in config[group].items()
+        for name, value in values[group].items()
         if (names is None or name in names) and value is not None
     }
 
@@ -84,7 +86,4 @@ def unlike(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _words(found: Settings) -> str:
-    return " ".join(
-        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-        for key, value in found.items()
-    )
+    return " ".join(f"{key}={as_typed(value)}" for key, value in found.items())

@@ -186,11 +186,12 @@ def name_axes(axes: Axes, across: str, up: str) -> None:
 
 def finish(figure: Figure, title: str, own: Mapping[str, Style] | None = None) -> Figure:
     """Puts the title above all panels, and a legend of names where there are several styles."""
-    names = list(own or ())
+    own = own or {}
+    names = list(own)
     width, height = figure.get_size_inches()
     named = any(axes.get_title(loc="left") for axes in figure.axes)
     top = height + (NAME if named else LEGEND_GAP)
-    if own and len(names) > 1:
+    if len(names) > 1:
         handles = [
             Line2D(
                 *([], []),

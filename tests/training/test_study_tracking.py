@@ -1,18 +1,9 @@
 """A study in W&B: its runs are a group, and its report is a run of that group."""
 
-import time
 from pathlib import Path
 
 import yaml
 from wandb_files import read
-
-
-def whole(path):
-    """What W&B wrote of a run, once its own process is through with it."""
-    end = time.monotonic() + 20
-    while "exit" not in (found := read(path)) and time.monotonic() < end:
-        time.sleep(0.2)
-    return found
 
 
 def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monkeypatch):
@@ -35,7 +26,7 @@ def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monk
     assert script("compare", *words).status == 0
     (trained,) = Path("studies/runs").glob("*/wandb/offline-run-*/run-*.wandb")
     (report,) = Path("studies").glob("mine_text_quick/wandb/offline-run-*/run-*.wandb")
-    runs = [whole(path) for path in (trained, report)]
+    runs = [read(path) for path in (trained, report)]
     assert [run["group"] for run in runs] == ["mine_text_quick"] * 2
     assert runs[1]["name"] == "report"
     logged = {name.partition("/")[0] for row in runs[1]["history"] for name in row}

@@ -5,9 +5,11 @@ A header of 7 bytes, then blocks of 32 KiB; in a block, pieces of records with a
 """
 
 import json
+import time
 
 from wandb.proto.wandb_internal_pb2 import Record
 
+WAIT = 20  # seconds
 BLOCK, FILE_HEADER, PIECE_HEADER = 32 * 1024, 7, 7
 
 
@@ -36,6 +38,14 @@ def wandb_run(folder):
 
 
 def read(path):
+    """What W&B wrote of a run that has ended, once its own process is through with it."""
+    end = time.monotonic() + WAIT
+    while "exit" not in (found := read_so_far(path)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
+
+
+def read_so_far(path):
     found = {"config": {}, "history": []}
     for record in records(path):
         kind = record.WhichOneof("record_type")

@@ -190,8 +190,4 @@ def _figure(results: Results, pairs: list[_Pair]) -> Figure:
     unit = "percentage points" if shares == 100 else results.measure.words
     second = others[0] if len(pairs) == 1 else "..."
     name_axes(axes, axis_name(SHARE_OF_DATA), f"lead of {pairs[0].names[0]} over {second} ({unit})")
-    return finish(
-        figure,
-        f"{results.study.name} on {results.task}: who is ahead",
-        own,
-    )
+    return finish(figure, f"{results.study.name} on {results.task}: who is ahead", own)

@@ -40,6 +40,7 @@ def section(results: Results) -> Section | None:
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if table.empty:
         return None
+    drawn = [cell for cell, rows in zip(cells, tables, strict=True) if len(rows)]
     left_out = (
         f" Shown are the runs with {cells[0].place}; the others are in runs.csv."
         if len(cells) < len(every)
@@ -49,7 +50,7 @@ def section(results: Results) -> Section | None:
         name="curves",
         title="How they learn",
         table=table,
-        figure=_figure(results, cells, table, measure),
+        figure=_figure(results, drawn, table, measure),
         sentences=_sentences(table, measure),
         note=(
             "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), "
@@ -107,7 +108,7 @@ def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
 
 def _figure(results: Results, cells: list[Cell], table: pd.DataFrame, measure: Measure) -> Figure:
     figure, both = panels(2)
-    own = styles_of([cell for cell in cells if cell.name in set(table["arm"])])
+    own = styles_of(cells)
     metric = f"val/{measure.name}"
     for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
         for name, line in table.groupby("arm", sort=False):

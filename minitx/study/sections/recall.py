@@ -149,7 +149,7 @@ def _by_pairs(
         [
             {"arm": name, axis_name(axis): cell.on(axis), "pairs in a sequence": pairs}
             | _mean(_over_seeds(answers), cell)
-            | {"naming any value": 1 / pairs}
+            | {"naming any value": _guessing(answers)}
             for name, cell in _each(lines)
             for pairs, answers in asked[cell.name].groupby("pairs")
         ]
@@ -232,7 +232,7 @@ def _by_number(cell: Cell, asked: pd.DataFrame) -> str:
     """Accuracy with fewer pairs and with all."""
     parts = [
         f"{_over_seeds(answers).value:.3f} with {count(int(pairs), 'pair')} (any value: "
-        f"{1 / pairs:.3f})"
+        f"{_guessing(answers):.3f})"
         for pairs, answers in asked.groupby("pairs")
     ]
     return f"{cell.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."

@@ -77,12 +77,12 @@ class Curve:
 def section(results: Results) -> Section | None:
     if LENGTH not in results.axes or results.study.measures != "speed":
         return None
-    tokens = results.runs["tokens_per_second"] * results.runs["step_seconds"]
-    runs = results.runs.assign(
-        training_us=1e6 / results.runs["tokens_per_second"].astype(float),
-        windows=(tokens / results.runs[LENGTH]).astype(float).round(),
-    )
-    lines = lines_along(LENGTH, cells_of(replace(results, runs=runs)))
+    speed = results.runs["tokens_per_second"].astype(float)
+    tokens = (speed * results.runs["step_seconds"].astype(float)).round()
+    windows = (tokens / results.runs[LENGTH]).round()
+    columns = {"training_us": 1e6 / speed, "tokens_a_step": tokens, "windows": windows}
+    results = replace(results, runs=results.runs.assign(**columns))
+    lines = lines_along(LENGTH, cells_of(results))
     curves = {cost: _curves(cost, lines) for cost in COSTS}
     curves = {cost: found for cost, found in curves.items() if found}
     if not curves:
@@ -205,9 +205,9 @@ def _conditions(results: Results) -> str:
     """What was measured where."""
     runs = results.finished
     threads = [count(int(each), "thread") for each in sorted(set(runs["threads"].dropna()))]
-    tokens = (runs["tokens_per_second"] * runs["step_seconds"]).dropna().round()
-    sizes = runs["parameters"].dropna()
-    windows = (tokens / runs[LENGTH]).dropna().round()
+    tokens, windows, sizes = (
+        runs[name].dropna() for name in ("tokens_a_step", "windows", "parameters")
+    )
     where = results.facts.get("processor", "the machine below")
     return (
         f"Measured with {listed(threads)} of torch on {where}: steps of {_span(tokens)} tokens, "
