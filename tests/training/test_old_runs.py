@@ -1,0 +1,79 @@
+"""Runs and a study that an earlier version left still open, resume and report.
+
+`tests/old_runs/` holds one tiny run of each objective after 10 steps, what the same version made of
+them in 16 (`*.resumed.csv`), and one tiny study. They were written at commit 2481a16.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from run_files import rows, summary
+
+from minitx.run import load
+
+OLD = Path(__file__).resolve().parents[1] / "old_runs"
+CORPUS = {
+    "language_modeling": "play.txt",
+    "sequence_to_sequence": "pairs.tsv",
+    "classification": "labels.jsonl",
+}
+# Another order of summation changes a float32 by about 1e-7 of its size. torch's Muon, which took
+# the first steps, also rounds to bfloat16 (2^-9 = 2e-3).
+ROUNDED = 2e-3
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(params=CORPUS)
+def old_run(request, tmp_path):
+    """The name of an objective, and a copy of its run that may be changed."""
+    return request.param, shutil.copytree(OLD / request.param, tmp_path / request.param)
+
+
+def test_measures_as_before(old_run, script):
+    name, folder = old_run
+    assert load(folder).step == 10
+    corpus = f"data.path={OLD / CORPUS[name]}"
+    assert script("evaluate", f"run={folder}", "split=test", corpus).status == 0
+    measured = json.loads((folder / "evaluation_test.json").read_text(encoding="utf-8"))["metrics"]
+    before = summary(folder)["metrics"]
+    shared = [name for name in before if name.removeprefix("test/") in measured]
+    assert shared
+    for name in shared:
+        assert measured[name.removeprefix("test/")] == pytest.approx(before[name], rel=1e-5, abs=1e-6)
+
+
+def test_resumes_as_before(old_run, script):
+    name, folder = old_run
+    corpus = f"data.path={OLD / CORPUS[name]}"
+    answer = script("train", f"resume={folder}", "trainer.max_steps=16", corpus)
+    assert answer.status == 0, answer.err
+    before = {int(row["step"]): row for row in table(OLD / f"{name}.resumed.csv")}
+    now = rows(folder)
+    assert list(now) == list(before)
+    for step, row in now.items():
+        for metric in ("train/loss", "val/loss", "test/loss", "lr"):
+            if metric in row:
+                assert row[metric] == pytest.approx(float(before[step][metric]), rel=ROUNDED)
+
+
+def test_a_study_reports_as_before(tmp_path, script):
+    folder = shutil.copytree(OLD / "study", tmp_path / "study")
+    answer = script(
+        "compare",
+        *("--config-dir", OLD / "configs", "study=small", "task=text"),
+        *(f"data.path={OLD / 'play.txt'}", f"study.dir={folder}", f"study.runs={folder / 'store'}"),
+        "report_only=true",
+    )
+    assert answer.status == 0, answer.err
+    tables = [table(path / "runs.csv") for path in (folder, OLD / "study")]
+    for now, before in zip(*tables, strict=True):
+        kept = {name for name in before if name != "folder"}
+        assert {name: now[name] for name in kept} == {name: before[name] for name in kept}
+    assert "against 4.877 bits per byte" in (folder / "report.md").read_text(encoding="utf-8")
