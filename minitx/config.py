@@ -177,6 +177,11 @@ class TrainerConfig:
     max_steps: int | None = key(2000, "optimizer steps [no limit]", minimum=1)
     max_minutes: float | None = key(None, "minutes of training [no limit]", above=0)
     val_every: int = key(250, "steps from one validation, and checkpoint, to the next", minimum=1)
+    val_tokens: int | None = key(
+        None,
+        "tokens of val that a validation reads, always the same; the last reads all [all]",
+        minimum=1,
+    )
     log_every: int = key(10, "steps from one row of metrics to the next", minimum=1)
     accumulate: int = key(1, "batches whose gradients are added up for one step", minimum=1)
     average: int | None = key(

@@ -1,10 +1,13 @@
 """Batches for Lightning, in an order that depends on nothing but the seed and the step."""
 
+import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning as L
+import numpy as np
+from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from minitx.data.batches import Some, TrainingBatches, WholeBatches, drawn_share
@@ -22,11 +25,11 @@ def evaluation_batch(context: int) -> int:
     return max(1, EVALUATION_TOKENS // context)
 
 
-class Batches(Sampler[int]):
-    """The numbers from `start` to `stop` by which a data set is asked for batches or windows."""
+class Numbers(Sampler[int]):
+    """The numbers by which a data set is asked for batches or windows, in their order."""
 
-    def __init__(self, start: int, stop: int, stride: int = 1) -> None:
-        self.numbers = range(start, stop, stride)
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.numbers = numbers
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.numbers)
@@ -47,21 +50,26 @@ class StretchedData(L.LightningDataModule):
     What Lightning calls an epoch is here the stretch of steps from one validation to the next. It
     starts at the step the trainer has reached, so that a resumed run needs no state of its loader.
 
-    `evaluation` is what each split but train is evaluated on: whole batches, or single examples
-    where `evaluation_size` says how many of them make a batch.
+    `evaluation` is what each split but train is evaluated on: whole batches, or single windows
+    if `evaluation_size` says how many of them make a batch. An item of it has up to `item_tokens`.
+    While a model trains, validation reads about `val_tokens` of its split, the same ones each time
+    (None: all of them).
     """
 
     def __init__(
         self,
         evaluation: dict[str, Any],
         evaluation_size: int | None,
+        item_tokens: int,
         *,
         steps_an_epoch: int,
         accumulate: int = 1,
         workers: int = 0,
+        val_tokens: int | None = None,
     ) -> None:
         super().__init__()
         self.evaluation, self.evaluation_size = evaluation, evaluation_size
+        self.item_tokens, self.val_tokens = item_tokens, val_tokens
         self.steps_an_epoch, self.accumulate, self.workers = steps_an_epoch, accumulate, workers
 
     def training_batches(self, rank: int, world_size: int) -> Dataset[Any]:
@@ -71,6 +79,22 @@ class StretchedData(L.LightningDataModule):
     def facts(self) -> dict[str, Any]:
         """What there is to train on, in plain figures."""
         raise NotImplementedError
+
+    def validation_items(self, devices: int = 1) -> np.ndarray:
+        """The items of val that validation reads while a model trains: int64 (n,), evenly spread.
+
+        At least one for each of the devices.
+        """
+        items = len(self.evaluation["val"])
+        part = items
+        if self.val_tokens is not None:
+            part = min(items, max(devices, math.ceil(self.val_tokens / self.item_tokens)))
+        return np.arange(part) * items // part
+
+    @property
+    def validation_fraction(self) -> float:
+        """The fraction of val that validation reads while a model trains."""
+        return len(self.validation_items()) / len(self.evaluation["val"])
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
@@ -82,7 +106,7 @@ class StretchedData(L.LightningDataModule):
             end = min(end, trainer.max_steps)
         return DataLoader(
             self.training_batches(trainer.global_rank, trainer.world_size),
-            sampler=Batches(step * self.accumulate, end * self.accumulate),
+            sampler=Numbers(range(step * self.accumulate, end * self.accumulate)),
             batch_size=None,  # the data set gives whole batches
             num_workers=self.workers,
             worker_init_fn=_leave_signals_to_the_first,
@@ -90,18 +114,20 @@ class StretchedData(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._whole("val")
+        assert self.trainer is not None
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            return self._evaluated("val", self.validation_items(self.trainer.world_size))
+        return self._evaluated("val", range(len(self.evaluation["val"])))
 
     def test_dataloader(self) -> DataLoader[Any]:
-        return self._whole("test")
+        return self._evaluated("test", range(len(self.evaluation["test"])))
 
-    def _whole(self, split: str) -> DataLoader[Any]:
+    def _evaluated(self, split: str, items: Sequence[int]) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None
-        examples = self.evaluation[split]
         return DataLoader(
-            examples,
-            sampler=Batches(trainer.global_rank, len(examples), trainer.world_size),
+            self.evaluation[split],
+            sampler=Numbers(items[trainer.global_rank :: trainer.world_size]),
             batch_size=self.evaluation_size,
         )
 
@@ -121,7 +147,7 @@ class LanguageModelingData(StretchedData):
         batch_size: int,
         seed: int,
         share: float = 1.0,
-        **stretches: int,
+        **stretches: int | None,
     ) -> None:
         self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
         self.share = share
@@ -134,7 +160,7 @@ class LanguageModelingData(StretchedData):
             for split in store.splits
             if split != "train"
         }
-        super().__init__(evaluation, evaluation_batch(context), **stretches)
+        super().__init__(evaluation, evaluation_batch(context), context, **stretches)
 
     def training_batches(self, rank: int, world_size: int) -> RandomWindows:
         """The windows of one of the processes that train together."""
@@ -152,10 +178,11 @@ class RecallData(StretchedData):
     `batch_size` counts sequences over all devices.
     """
 
-    def __init__(self, recall: Recall, batch_size: int, seed: int, **stretches: int) -> None:
+    def __init__(self, recall: Recall, batch_size: int, seed: int, **stretches: int | None) -> None:
         self.recall, self.batch_size, self.seed = recall, batch_size, seed
         evaluation = {split: recall.split(split) for split in recall.splits}
-        super().__init__(evaluation, evaluation_batch(recall.context), **stretches)
+        context = recall.context
+        super().__init__(evaluation, evaluation_batch(context), context, **stretches)
 
     def training_batches(self, rank: int, world_size: int) -> RecallBatches:
         """The sequences of one of the processes that train together."""
@@ -180,7 +207,7 @@ class ExampleData(StretchedData):
         batch_tokens: int,
         seed: int,
         share: float = 1.0,
-        **stretches: int,
+        **stretches: int | None,
     ) -> None:
         self.store, self.context, self.batch_tokens, self.seed = store, context, batch_tokens, seed
         self.share = share
@@ -189,7 +216,7 @@ class ExampleData(StretchedData):
         for split in splits.values():
             require_context(split, context)
         batches = {name: WholeBatches(split, EVALUATION_TOKENS) for name, split in splits.items()}
-        super().__init__(batches, None, **stretches)
+        super().__init__(batches, None, EVALUATION_TOKENS, **stretches)
 
     def facts(self) -> dict[str, Any]:
         numbers = self.training_batches(rank=0, world_size=1).numbers

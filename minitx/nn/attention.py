@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn import masks
+from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
 
 
@@ -134,18 +135,35 @@ class MultiHeadAttention(nn.Module):
         self.key = nn.Linear(dim, kv_heads * self.head_dim, bias)
         self.value = nn.Linear(dim, kv_heads * self.head_dim, bias)
         self.output = nn.Linear(dim, dim, bias)
-        self.query_norm = nn.RMSNorm(self.head_dim) if qk_norm else nn.Identity()
-        self.key_norm = nn.RMSNorm(self.head_dim) if qk_norm else nn.Identity()
+        self.query_norm = RMSNorm(self.head_dim) if qk_norm else nn.Identity()
+        self.key_norm = RMSNorm(self.head_dim) if qk_norm else nn.Identity()
         self.on_weights: Callable[[Tensor], None] | None = None
 
     def queries(self, x: Tensor) -> Tensor:
         """x (B, T, C) -> (B, H, T, D)."""
-        return self.query_norm(_split(self.query(x), self.heads))
+        (q,) = self._projected(x, self.query)
+        return self.query_norm(q).transpose(1, 2)
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, C) -> two of (B, G, T, D)."""
-        keys = self.key_norm(_split(self.key(x), self.kv_heads))
-        return keys, _split(self.value(x), self.kv_heads)
+        k, v = self._projected(x, self.key, self.value)
+        return self.key_norm(k).transpose(1, 2), v.transpose(1, 2)
+
+    def queries_keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, T, C) -> (B, H, T, D) and two of (B, G, T, D), in one product."""
+        q, k, v = self._projected(x, self.query, self.key, self.value)
+        q, k = self.query_norm(q), self.key_norm(k)
+        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+
+    def _projected(self, x: Tensor, *maps: nn.Linear) -> list[Tensor]:
+        """x (B, T, C) -> for each of the maps, (B, T, its heads, D).
+
+        One product with all of their weights is faster than several smaller ones.
+        """
+        weight = torch.cat([each.weight for each in maps])
+        bias = None if maps[0].bias is None else torch.cat([each.bias for each in maps])
+        y = F.linear(x, weight, bias).unflatten(-1, (-1, self.head_dim))
+        return y.split([each.out_features // self.head_dim for each in maps], dim=2)
 
     def attention(
         self,
@@ -210,8 +228,7 @@ class SelfAttention(MultiHeadAttention):
         if state is not None and not self.causal:
             raise ValueError("only causal attention can continue from a state")
         past = 0 if state is None else state.keys.size(-2)
-        q = self.queries(x)
-        k, v = self.keys_and_values(x)
+        q, k, v = self.queries_keys_and_values(x)
         if isinstance(self.position, Rotary):
             q, k = self.position(q, past), self.position(k, past)
         if state is not None:
@@ -277,10 +294,6 @@ def _continued(state: KeyValues, padding: Tensor | None, x: Tensor) -> Tensor | 
     if new is None:
         new = torch.ones(x.size(0), x.size(1), dtype=torch.bool, device=x.device)
     return torch.cat([old, new], dim=1)
-
-
-def _split(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (B, T, H * D) -> (B, H, T, D)
 
 
 def _join(x: Tensor) -> Tensor:

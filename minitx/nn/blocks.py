@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from minitx.nn.attention import CrossAttention, KeyValues
 from minitx.nn.feedforward import FeedForward
+from minitx.nn.norms import RMSNorm
 
 NORMS: dict[str, type[nn.Module]] = {
     "layernorm": nn.LayerNorm,  # Ba et al. 2016
-    "rmsnorm": nn.RMSNorm,  # Zhang and Sennrich 2019
+    "rmsnorm": RMSNorm,  # Zhang and Sennrich 2019
 }
 
 

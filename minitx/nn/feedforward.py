@@ -1,22 +1,8 @@
 """The part of a block that works on each position alone."""
 
-from collections.abc import Callable
-
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def relu2(x: Tensor) -> Tensor:
-    """Squared ReLU, max(x, 0)^2 (So et al. 2021, Primer, section 4)."""
-    return F.relu(x).square()
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,  # Vaswani et al. 2017, equation 2
-    "gelu": F.gelu,  # Hendrycks and Gimpel 2016
-    "silu": F.silu,  # Elfwing et al. 2017
-    "relu2": relu2,
-}
+from minitx.nn.activations import ACTIVATIONS
 
 
 class FeedForward(nn.Module):

@@ -63,15 +63,18 @@ class Rotary(nn.Module):
             )
         frequency = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
         angle = torch.arange(context, dtype=torch.float64)[:, None] * frequency  # (context, D/2)
-        self.register_buffer("cos", angle.cos().float(), persistent=False)
-        self.register_buffer("sin", angle.sin().float(), persistent=False)
+        cos, sin = angle.cos().float()[:, None], angle.sin().float()[:, None]
+        # y = x cos + partner sin, (context, 1, D): the first of a pair takes the second's negative.
+        self.register_buffer("cos", torch.cat([cos, cos], dim=-1), persistent=False)
+        self.register_buffer("sin", torch.cat([-sin, sin], dim=-1), persistent=False)
 
     def forward(self, x: Tensor, past: int = 0) -> Tensor:
         """Queries or keys x (B, H, T, D) -> (B, H, T, D). Raises ValueError beyond the context."""
-        cos = _rows(self.cos, past, x.size(-2)).to(x.dtype)  # (T, D/2)
+        cos = _rows(self.cos, past, x.size(-2)).to(x.dtype)  # (T, 1, D)
         sin = _rows(self.sin, past, x.size(-2)).to(x.dtype)
-        first, second = x.chunk(2, dim=-1)
-        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+        x = x.transpose(1, 2)  # as it lies in memory, where the heads of a position are neighbours
+        partners = x.roll(x.size(-1) // 2, dims=-1)
+        return torch.addcmul(x * cos, partners, sin).transpose(1, 2)
 
 
 class ALiBi(nn.Module):

@@ -111,13 +111,14 @@ class Setup(ABC):
             raise UserError(f"task={name} needs your file: data.path={example}")
         return Path(self.config.data.path)
 
-    def stretches(self) -> dict[str, int]:
+    def stretches(self) -> dict[str, Any]:
         """What all data modules take from the config."""
         trainer = self.config.trainer
         return {
             "steps_an_epoch": trainer.val_every,
             "accumulate": trainer.accumulate,
             "workers": self.config.data.workers,
+            "val_tokens": trainer.val_tokens,
         }
 
     def batch_windows(self) -> int:

@@ -12,9 +12,11 @@ from torch import nn
 from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
+from minitx.nn.activations import relu2
 from minitx.nn.attention import SelfAttention
-from minitx.nn.feedforward import FeedForward, relu2
+from minitx.nn.feedforward import FeedForward
 from minitx.nn.init import RECURRENT_EMBEDDING_STD, STD
+from minitx.nn.norms import RMSNorm
 
 VOCAB = 11
 SMALL = {"dim": 8, "layers": 2, "context": 16}
@@ -222,7 +224,7 @@ def test_a_transformer_is_built_as_its_config_says():
     )
     model = language_model(config, VOCAB)
     modules = list(model.modules())
-    assert {type(m) for m in modules if "Norm" in type(m).__name__} == {nn.RMSNorm}
+    assert {type(m) for m in modules if "Norm" in type(m).__name__} == {RMSNorm}
     dropped = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
     inside = [name for name in dropped if name.endswith("feed_forward.dropout")]
     assert [dropped.pop(name) for name in inside] == [0, 0]
@@ -230,7 +232,7 @@ def test_a_transformer_is_built_as_its_config_says():
     assert set(dropped.values()) == {0.25}
     attentions = [m for m in modules if isinstance(m, SelfAttention)]
     assert [(m.causal, m.window, m.dropout) for m in attentions] == 2 * [(True, 3, 0)]
-    assert all(isinstance(m.query_norm, nn.RMSNorm) for m in attentions)
+    assert all(isinstance(m.query_norm, RMSNorm) for m in attentions)
     assert {m.activation for m in modules if isinstance(m, FeedForward)} == {relu2}
 
 

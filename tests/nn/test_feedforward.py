@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 from references import assert_close, randomise
 
-from minitx.nn.feedforward import ACTIVATIONS, FeedForward
+from minitx.nn.activations import ACTIVATIONS
+from minitx.nn.feedforward import FeedForward
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,10 @@ def test_positions_do_not_mix():
     layer = randomise(FeedForward(6, 10, "gelu"))
     x = torch.randn(2, 5, 6)
     assert_close(layer(x)[:, 3], layer(x[:, 3]))
+
+
+def test_the_gradient_of_squared_relu_is_that_of_its_formula():
+    x = torch.linspace(-4, 4, 33, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(ACTIVATIONS["relu2"], x)
+    (g,) = torch.autograd.grad(ACTIVATIONS["relu2"](x).sum(), x)
+    assert_close(g, 2 * x.clamp(min=0))

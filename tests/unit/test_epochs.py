@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.pytorch.trainer.states import TrainerFn
 
 from minitx.data.module import LanguageModelingData
 from minitx.data.windows import IGNORE
@@ -38,7 +39,7 @@ def make_data(every=5, accumulate=1, batch_size=4, seed=1, share=1.0, **lengths)
     )
 
 
-def trainer(step=0, max_steps=-1, rank=0, world_size=1):
+def trainer(step=0, max_steps=-1, rank=0, world_size=1, fn=TrainerFn.FITTING):
     device = SimpleNamespace(root_device=torch.device("cpu"))
     return SimpleNamespace(
         global_step=step,
@@ -46,6 +47,7 @@ def trainer(step=0, max_steps=-1, rank=0, world_size=1):
         global_rank=rank,
         world_size=world_size,
         strategy=device,
+        state=SimpleNamespace(fn=fn),
     )
 
 

@@ -10,13 +10,20 @@ import torch.nn.functional as F
 from lightning.pytorch.plugins import MixedPrecision
 from model_kinds import CONFIGS, VOCAB, make_model
 from torch import nn
-from torch.optim import AdamW, Muon
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from minitx.config import OptimizerConfig
 from minitx.models.build import language_model
-from minitx.optim import MuonWithAdamW, clip_gradients, make_optimizer, split_parameters
+from minitx.muon import Muon
+from minitx.optim import (
+    MuonWithAdamW,
+    clip_gradients,
+    make_optimizer,
+    split_parameters,
+    stacked_parts,
+)
 from minitx.tasks.language_modeling import LanguageModeling
 
 MUON = OptimizerConfig(name="muon", lr=3e-3, matrix_lr=0.01)
@@ -102,7 +109,7 @@ def test_both_at_once_is_each_on_its_own():
         lr=MUON.matrix_lr,
         momentum=MUON.momentum,
         weight_decay=MUON.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
+        parts=stacked_parts(twin),
     )
     rest = [p for p in twin.parameters() if id(p) not in matrices]
     adamw = AdamW(

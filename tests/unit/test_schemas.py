@@ -47,8 +47,8 @@ from minitx.data.sequence_tokenizers import (
 from minitx.data.tokenizers import MIN_BPE_VOCAB, train_tokenizer
 from minitx.errors import UserError
 from minitx.models.build import language_model
+from minitx.nn.activations import ACTIVATIONS
 from minitx.nn.blocks import NORMS
-from minitx.nn.feedforward import ACTIVATIONS
 from minitx.nn.recurrent import CELLS
 from minitx.optim import learning_rate_factor, make_optimizer
 
