@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from minitx.nn.attention import CrossAttention, KeyValues
+from minitx.nn.attention import CrossAttention
 from minitx.nn.blocks import BlockState, Stack
+from minitx.nn.cache import KeyValues
 from minitx.nn.recurrent import Hidden, RecurrentStack
 from minitx.nn.recurrent_attention import RecurrentAttention
 from minitx.nn.states import map_tensors

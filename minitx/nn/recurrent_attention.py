@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from minitx.nn import masks
-from minitx.nn.attention import KeyValues, masked_softmax
+from minitx.nn.attention import masked_softmax
+from minitx.nn.cache import KeyValues
 
 
 class RecurrentAttention(nn.Module):
