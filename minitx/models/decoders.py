@@ -7,7 +7,8 @@ Both decoders have one interface:
 
 `encoded` (B, S, C) and `final` are an encoder's outputs and its last state. Memory belongs to a
 source and never changes; state belongs to what was written so far. Both are trees of tensors, batch
-first (see `minitx.nn.states`).
+first (see `minitx.nn.states`). With a state, x may have several rows for each source, one after the
+other: outputs of one source share its memory.
 """
 
 from typing import Any, NamedTuple

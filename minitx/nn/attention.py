@@ -250,11 +250,15 @@ class CrossAttention(MultiHeadAttention):
         """x (B, Q, C), memory (B, K, C), memory_padding bool (B, K) -> (B, Q, C), and the state.
 
         The state holds the memory's keys and values, so that they are computed once per sequence.
+        With a state of fewer rows than x, several rows of x in turn share one of the state.
         """
         if state is None:
             state = KeyValues(*self.keys_and_values(memory), memory_padding)
         allowed = None if state.padding is None else masks.not_padding(state.padding)
-        return self.attention(self.queries(x), state.keys, state.values, allowed), state
+        q = self.queries(
+            x.reshape(state.keys.size(0), -1, x.size(-1))
+        )  # those that share, as one row
+        return self.attention(q, state.keys, state.values, allowed).view_as(x), state
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
