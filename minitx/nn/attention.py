@@ -255,10 +255,9 @@ class CrossAttention(MultiHeadAttention):
         if state is None:
             state = KeyValues(*self.keys_and_values(memory), memory_padding)
         allowed = None if state.padding is None else masks.not_padding(state.padding)
-        q = self.queries(
-            x.reshape(state.keys.size(0), -1, x.size(-1))
-        )  # those that share, as one row
-        return self.attention(q, state.keys, state.values, allowed).view_as(x), state
+        shared = x.reshape(state.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
+        y = self.attention(self.queries(shared), state.keys, state.values, allowed)
+        return y.view_as(x), state
 
 
 def _split(x: Tensor, heads: int) -> Tensor:

@@ -41,24 +41,22 @@ class KeyValues(_Tensors):
 
     def extended(self, keys: Tensor, values: Tensor, padding: Tensor | None = None) -> "KeyValues":
         """The state with T more positions: keys and values (B, G, T, D), padding bool (B, T)."""
-        past, length = self.keys.size(-2), self.keys.size(-2) + keys.size(-2)
-        padding = _joined(self.padding, padding, self.keys, keys)
+        padding = _joined(self, KeyValues(keys, values, padding))
         if torch.is_grad_enabled():  # autograd needs all that it has read to stay as it was
             joined = torch.cat([self.keys, keys], dim=-2), torch.cat([self.values, values], dim=-2)
             return KeyValues(*joined, padding)
+        past, length = self.keys.size(-2), self.keys.size(-2) + keys.size(-2)
         room = self.room
-        if room is None:
-            # For this step alone: beam search moves the rows after each, and leaves room behind.
-            room = Room(_longer(self.keys, length), _longer(self.values, length), past)
-        elif not _writable(room, past, length):
-            # Twice as much as needed: so each position is copied once on average.
-            room = Room(_longer(self.keys, 2 * length), _longer(self.values, 2 * length), past)
+        if room is None or not _writable(room, past, length):
+            # Room for as many again, so that each position is copied once on average. Not yet at
+            # the first time: beam search moves the rows after each step, and would waste it.
+            positions = length if room is None else 2 * length
+            room = Room(_longer(self.keys, positions), _longer(self.values, positions), past)
         room.keys.narrow(-2, past, length - past).copy_(keys)
         room.values.narrow(-2, past, length - past).copy_(values)
         room.used = length
-        extended = KeyValues(
-            room.keys.narrow(-2, 0, length), room.values.narrow(-2, 0, length), padding
-        )
+        filled = room.keys.narrow(-2, 0, length), room.values.narrow(-2, 0, length)
+        extended = KeyValues(*filled, padding)
         extended.room = room
         return extended
 
@@ -78,18 +76,15 @@ def _longer(tensor: Tensor, length: int) -> Tensor:
     return longer
 
 
-def _joined(
-    old: Tensor | None, new: Tensor | None, old_keys: Tensor, new_keys: Tensor
-) -> Tensor | None:
-    """Which of the keys (B, G, K, D), old and new, are real: bool (B, K), None = all."""
-    if old is None and new is None:
+def _joined(*parts: KeyValues) -> Tensor | None:
+    """Which keys of the parts are real, one part behind the other: bool (B, K), None = all."""
+    if all(part.padding is None for part in parts):
         return None
-    parts = [
-        _all_real(keys) if padding is None else padding
-        for keys, padding in ((old_keys, old), (new_keys, new))
-    ]
-    return torch.cat(parts, dim=1)
+    return torch.cat([_real(part) for part in parts], dim=1)
 
 
-def _all_real(keys: Tensor) -> Tensor:
-    return keys.new_ones(keys.size(0), keys.size(-2), dtype=torch.bool)
+def _real(part: KeyValues) -> Tensor:
+    if part.padding is not None:
+        return part.padding
+    batch, _, length, _ = part.keys.shape
+    return part.keys.new_ones(batch, length, dtype=torch.bool)

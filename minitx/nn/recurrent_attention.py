@@ -59,9 +59,9 @@ class RecurrentAttention(nn.Module):
         Where no source position is real, the context is a zero vector. With fewer sources than
         rows of x, several rows in turn share one source.
         """
-        queries = x.reshape(source.keys.size(0), -1, x.size(-1))  # those that share, as one row
+        shared = x.reshape(source.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
         allowed = None if source.padding is None else masks.not_padding(source.padding)
-        scores = self.scores(queries, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
+        scores = self.scores(shared, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
         weights = masked_softmax(scores, allowed)
         if self.on_weights is not None:
             self.on_weights(weights)
