@@ -93,8 +93,8 @@ def search_beam(
         attainable = log_p.amax(dim=1) / _penalty(limits.longest + 1, length_penalty)
         open_ = (attainable > bar).nonzero()[:, 0]  # the sentences that are not at their end
         rows = open_[:, None] * width + parent[open_]  # which rows live on, (S, new W)
-        if len(open_) < len(sentence) or rows.size(1) > width:  # else each row keeps its source
-            memory = reorder(memory, rows.flatten())
+        if len(open_) < len(sentence):
+            memory = reorder(memory, open_)  # one row a sentence, which its beginnings share
         state = reorder(state, rows.flatten())
         tokens = torch.cat([tokens.flatten(0, 1)[rows], token[open_][..., None]], dim=-1)
         sentence, log_p, bar, limits = reorder((sentence, log_p, bar, limits), open_)

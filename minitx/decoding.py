@@ -69,17 +69,17 @@ def generate(
     that the cache holds.) `cached=False` computes the whole prefix again for each token; it gives
     the same text, and is there to be compared with.
     """
-    seen = fresh = prompt[:, -model.context :]
-    state = None
+    fresh, state = prompt[:, -model.context :], None
+    seen = list(fresh.unbind(dim=1))  # (B,) each
     for _ in range(length):
         logits, state = model(fresh, state=state)
         token = pick(logits[:, -1], generator, temperature, top_k, top_p)
         yield token
-        seen = torch.cat([seen, token[:, None]], dim=1)
-        if seen.size(1) > model.context:
-            seen = seen[:, -(model.context // 2 + 1) :]
-            fresh, state = seen, None
+        seen.append(token)
+        if len(seen) > model.context:
+            del seen[: -(model.context // 2 + 1)]
+            fresh, state = torch.stack(seen, dim=1), None
         elif cached:
             fresh = token[:, None]
         else:
-            fresh, state = seen, None
+            fresh, state = torch.cat([fresh, token[:, None]], dim=1), None

@@ -220,6 +220,7 @@ def without_switch(module: nn.Module) -> None:
 
 def generation(rounds: int) -> None:
     """Generating a context of 256 tokens with the key/value cache against without."""
+    threads_before = torch.get_num_threads()
     for name in ("transformer", "lstm"):
         config = compose(f"model={name}", "model.context=256")
         torch.manual_seed(config.seed)
@@ -229,13 +230,17 @@ def generation(rounds: int) -> None:
         write = partial(written, model, prompt)
         same = write(cached=True) == write(cached=False)
         print(f"model={name}, 255 tokens after 1, the same text: {same}")
-        alternate(
-            {
-                "without cache": partial(timed, partial(write, cached=False)),
-                "with cache": partial(timed, partial(write, cached=True)),
-            },
-            rounds,
-        )
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            print(f"  threads: {threads}")
+            alternate(
+                {
+                    "without cache": partial(timed, partial(write, cached=False)),
+                    "with cache": partial(timed, partial(write, cached=True)),
+                },
+                rounds,
+            )
+        torch.set_num_threads(threads_before)
 
 
 def written(model: LanguageModel, prompt: Tensor, cached: bool) -> list[int]:

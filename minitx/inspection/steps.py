@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from minitx.inspection.capture import Attention, capture
-from minitx.nn.attention import KeyValues, MultiHeadAttention
+from minitx.nn.attention import MultiHeadAttention
+from minitx.nn.cache import KeyValues
 from minitx.nn.recurrent_attention import AdditiveAttention, RecurrentAttention
 
 

@@ -13,13 +13,13 @@ heads, D features of a head, C = dim. Masks: True = may attend (see `masks`).
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn import masks
+from minitx.nn.cache import KeyValues
 from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
 
@@ -91,14 +91,6 @@ def attend_fused(
         is_causal=causal,
         scale=None if scaled else 1.0,  # None is 1 / sqrt(D)
     )
-
-
-class KeyValues(NamedTuple):
-    """The state of attention: keys and values so far (B, G, K, D), and which are real (B, K)."""
-
-    keys: Tensor
-    values: Tensor
-    padding: Tensor | None
 
 
 class MultiHeadAttention(nn.Module):
@@ -231,10 +223,8 @@ class SelfAttention(MultiHeadAttention):
         q, k, v = self.queries_keys_and_values(x)
         if isinstance(self.position, Rotary):
             q, k = self.position(q, past), self.position(k, past)
-        if state is not None:
-            padding = _continued(state, padding, x)
-            k = torch.cat([state.keys, k], dim=-2)
-            v = torch.cat([state.values, v], dim=-2)
+        state = KeyValues(k, v, padding) if state is None else state.extended(k, v, padding)
+        k, v, padding = state
         # A plain causal mask is left to the kernel; a single newest query needs none at all.
         only_causal = self.causal and self.window is None and padding is None
         kernel_masks = only_causal and past == 0 and not isinstance(self.position, ALiBi)
@@ -242,7 +232,7 @@ class SelfAttention(MultiHeadAttention):
         allowed = None if unmasked else self._allowed(q.size(-2), k.size(-2), padding, x.device)
         bias = self.position(q.size(-2), k.size(-2)) if isinstance(self.position, ALiBi) else None
         y = self.attention(q, k, v, allowed, bias, causal=kernel_masks)
-        return y, KeyValues(k, v, padding)
+        return y, state
 
     def _allowed(
         self, queries: int, keys: int, padding: Tensor | None, device: torch.device
@@ -277,23 +267,14 @@ class CrossAttention(MultiHeadAttention):
         """x (B, Q, C), memory (B, K, C), memory_padding bool (B, K) -> (B, Q, C), and the state.
 
         The state holds the memory's keys and values, so that they are computed once per sequence.
+        With a state of fewer rows than x, several rows of x in turn share one of the state.
         """
         if state is None:
             state = KeyValues(*self.keys_and_values(memory), memory_padding)
         allowed = None if state.padding is None else masks.not_padding(state.padding)
-        return self.attention(self.queries(x), state.keys, state.values, allowed), state
-
-
-def _continued(state: KeyValues, padding: Tensor | None, x: Tensor) -> Tensor | None:
-    """Which of the keys are real, those in the state and those of x: bool (B, K), None = all."""
-    if state.padding is None and padding is None:
-        return None
-    old, new = state.padding, padding
-    if old is None:
-        old = torch.ones(x.size(0), state.keys.size(-2), dtype=torch.bool, device=x.device)
-    if new is None:
-        new = torch.ones(x.size(0), x.size(1), dtype=torch.bool, device=x.device)
-    return torch.cat([old, new], dim=1)
+        shared = x.reshape(state.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
+        y = self.attention(self.queries(shared), state.keys, state.values, allowed)
+        return y.view_as(x), state
 
 
 def _join(x: Tensor) -> Tensor:

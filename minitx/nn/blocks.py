@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from minitx.nn.attention import CrossAttention, KeyValues
+from minitx.nn.attention import CrossAttention
+from minitx.nn.cache import KeyValues
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.norms import RMSNorm
 

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from minitx.nn import masks
-from minitx.nn.attention import KeyValues, masked_softmax
+from minitx.nn.attention import masked_softmax
+from minitx.nn.cache import KeyValues
 
 
 class RecurrentAttention(nn.Module):
@@ -55,14 +56,16 @@ class RecurrentAttention(nn.Module):
     def forward(self, x: Tensor, source: KeyValues) -> Tensor:
         """Decoder states x (B, Q, C) -> attentional states (B, Q, C).
 
-        Where no source position is real, the context is a zero vector.
+        Where no source position is real, the context is a zero vector. With fewer sources than
+        rows of x, several rows in turn share one source.
         """
+        shared = x.reshape(source.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
         allowed = None if source.padding is None else masks.not_padding(source.padding)
-        scores = self.scores(x, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
+        scores = self.scores(shared, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
         weights = masked_softmax(scores, allowed)
         if self.on_weights is not None:
             self.on_weights(weights)
-        context = (weights @ source.values)[:, 0]  # (B, Q, C)
+        context = (weights @ source.values)[:, 0].view_as(x)
         return self.combine(torch.cat([context, x], dim=-1)).tanh()
 
 

@@ -200,6 +200,21 @@ def test_memory_and_state_can_be_reordered(name, rows):
 
 
 @every_model
+def test_outputs_of_one_source_share_its_memory(name):
+    model, each = make_model(name), 3
+    (source, padding), target = sources([4, 2]), torch.randint(TARGET, (2 * each, 4))
+    memory = model.encode(source, padding)
+    _, state = model.decode(torch.zeros(2, 1, dtype=torch.long), memory)
+    state = reorder(state, torch.arange(2).repeat_interleave(each))
+    logits, state = model.decode(target[:, :2], memory, state)
+    more, _ = model.decode(target[:, 2:], memory, state)
+
+    begun = torch.cat([torch.zeros(2 * each, 1, dtype=torch.long), target], dim=1)
+    alone = model(source.repeat_interleave(each, 0), padding.repeat_interleave(each, 0), begun)
+    assert_close(torch.cat([logits, more], dim=1), alone[:, 1:])
+
+
+@every_model
 def test_a_source_without_a_real_token_leaves_no_nan(name):
     model = make_model(name)
     source, padding = sources([3, 0])

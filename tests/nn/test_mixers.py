@@ -142,6 +142,31 @@ def test_in_pieces_as_in_one_go(name, pieces, lengths):
 
 
 @any_mixer
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+@few_examples
+@given(pieces=st.lists(st.integers(1, 3), min_size=1, max_size=4), repeats=st.integers(2, 3))
+def test_a_state_can_be_continued_more_than_once(name, mode, pieces, repeats):
+    mixer, x = make_mixer(name), torch.randn(2, sum(pieces), DIM)
+    others = torch.randn(repeats, 2, 2, DIM)  # a different continuation each time
+    with mode():
+        state = None
+        for piece in x.split(pieces, dim=1):
+            _, state = mixer(piece, state=state)
+        before = [part.clone() for part in tensors(state)]
+        continued = []
+        for other in others:
+            first, after = mixer(other[:, :1], state=state)
+            continued.append((first, after))
+        # Only now each goes on: what was made in between must not have reached it.
+        for other, (first, after) in zip(others, continued, strict=True):
+            second, _ = mixer(other[:, 1:], state=after)
+            whole, _ = mixer(torch.cat([x, other], dim=1))
+            assert_close(torch.cat([first, second], dim=1), whole[:, -2:])
+        for part, then in zip(tensors(state), before, strict=True):
+            assert torch.equal(part, then)
+
+
+@any_mixer
 def test_padding_may_begin_after_a_state_without_any(name):
     mixer = make_mixer(name)
     x, padding = torch.randn(2, 5, DIM), real_tokens([5, 3], 5)

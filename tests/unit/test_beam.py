@@ -60,7 +60,8 @@ class Rereading(Seq2Seq):
 
     def decode(self, tokens, memory, state=None):
         prefix = tokens if state is None else torch.cat([state, tokens], dim=1)
-        return self.model(*memory, prefix)[:, -1:], prefix
+        source, padding = (part.repeat_interleave(len(prefix) // len(part), 0) for part in memory)
+        return self.model(source, padding, prefix)[:, -1:], prefix
 
 
 @torch.inference_mode()
