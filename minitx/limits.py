@@ -1,4 +1,4 @@
-"""What can be trained at all, and on this machine: said before anything is written."""
+"""What can be trained on this machine: said before anything is written."""
 
 import os
 from typing import Any
@@ -7,15 +7,9 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from minitx.config import Config, TrainerConfig
+from minitx.config import TrainerConfig
 from minitx.data.module import StretchedData
 from minitx.errors import UserError
-
-
-def check_limits(config: Config) -> None:
-    """Refuses a training without end. Raises UserError."""
-    if config.trainer.max_steps is None and config.trainer.max_minutes is None:
-        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
 
 
 def check_shares(data: StretchedData, devices: int) -> None:

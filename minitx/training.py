@@ -25,21 +25,30 @@ from minitx.callbacks import (
     log,
     measured,
 )
+from minitx.checks import check_training
 from minitx.composition import to_plain
 from minitx.config import Config
 from minitx.console import announce
 from minitx.data.module import StretchedData
 from minitx.errors import StoppedByUser, UserError
-from minitx.folder import AVERAGED, BEST, CONFIG, LAST, create_run_folder, write_yaml
-from minitx.limits import check_hardware, check_limits, check_shares, hardware, leave_process_group
+from minitx.folder import (
+    AVERAGED,
+    BEST,
+    CONFIG,
+    LAST,
+    create_run_folder,
+    find_checkpoint,
+    write_yaml,
+)
+from minitx.limits import check_hardware, check_shares, hardware, leave_process_group
 from minitx.models.budget import fit_width
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.resuming import checkpoint_to_resume
-from minitx.run import Run, find_checkpoint, load, read_checkpoint
+from minitx.run import Run, load, read_checkpoint
 from minitx.setups import open_setup
 from minitx.summary import Summary
 from minitx.tasks.base import Objective
-from minitx.tracking import MetricsFile, check_tracker, make_tracker
+from minitx.tracking import MetricsFile, make_tracker
 
 Built = TypeVar("Built")
 
@@ -51,9 +60,8 @@ def train(config: Config, *, test: bool = True) -> Run:
     With `config.resume` the run in that folder goes on as if it had never stopped.
     Raises UserError, before anything is written, for a config that cannot be trained.
     """
-    check_limits(config)
+    check_training(config)
     check_hardware(config.trainer)
-    check_tracker(config.logger)
     setup = open_setup(config)
     build, budget = setup.vocabulary.build, config.budget.parameters
     if budget is not None:

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from minitx.checks import check_limits
 from minitx.composition import compose, to_plain
 from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
-from minitx.limits import check_limits
 from minitx.models.budget import fit_width, size_of
 from minitx.setups import open_setup
 from minitx.setups.base import Setup
