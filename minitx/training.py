@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,7 +76,9 @@ def train(config: Config, *, test: bool = True) -> Run:
     setup.config = config = dataclasses.replace(config, resume=None)
 
     clock = Clock(config.trainer.max_minutes)
-    trainer = make_trainer(config, folder, clock, setup.watchers(folder))
+    trainer = make_trainer(
+        config, folder, clock, setup.watchers(folder), final=["test"] if test else []
+    )
     objective = setup.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
@@ -118,14 +120,23 @@ def train(config: Config, *, test: bool = True) -> Run:
     return load(folder, trainer.strategy.root_device)
 
 
-def make_trainer(config: Config, folder: Path, clock: Clock, shown: list[Callback]) -> L.Trainer:
-    """Lightning's trainer with everything minitx wants around the steps."""
+def make_trainer(
+    config: Config,
+    folder: Path,
+    clock: Clock,
+    shown: list[Callback],
+    final: Sequence[str] = (),
+) -> L.Trainer:
+    """Lightning's trainer with everything minitx wants around the steps.
+
+    `final` are the splits that are evaluated once it has trained.
+    """
     settings = config.trainer
     ema = config.optimizer.ema
     callbacks: list[Callback] = [
         clock,
         RecordMetrics(settings.log_every, clock),
-        TrainingProgress(clock),
+        TrainingProgress(clock, settings.val_every, final),
         *shown,
         *([] if ema is None else [MovingAverage(ema)]),  # behind those that look at the model
         StopOnRequest(folder),
