@@ -49,6 +49,7 @@ from minitx.setups import open_setup
 from minitx.summary import Summary
 from minitx.tasks.base import Objective
 from minitx.tracking import MetricsFile, make_tracker
+from minitx.warmup import within_the_run
 
 Built = TypeVar("Built")
 
@@ -73,7 +74,8 @@ def train(config: Config, *, test: bool = True) -> Run:
     checkpoint = checkpoint_to_resume(config, setup.store.fingerprint)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
     # What is kept tells what the run is.
-    setup.config = config = dataclasses.replace(config, resume=None)
+    optimizer = within_the_run(config)
+    setup.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
 
     clock = Clock(config.trainer.max_minutes)
     trainer = make_trainer(
