@@ -136,8 +136,13 @@ def _has(value: Any, *names: str) -> bool:
 def _device(device: str | torch.device) -> torch.device:
     try:
         where = torch.device(device)
-        torch.empty(0, device=where)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=where).item()  # the device "meta" makes tensors that hold nothing
+    except (RuntimeError, AssertionError, ImportError) as error:
+        there = ["cpu"]
+        if torch.accelerator.is_available():
+            there.append(str(torch.accelerator.current_accelerator()))
         reason = str(error).splitlines()[0]
-        raise UserError(f"device={device} is not to be had here: {reason}") from error
+        raise UserError(
+            f"device={device} is not to be had here, {' and '.join(there)} is: {reason}"
+        ) from error
     return where
