@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 from torch import Tensor
 
 from minitx.callbacks import Clock, ends_step
@@ -132,12 +132,13 @@ class TrainingProgress(ProgressBar):
     def _open(self) -> None:
         if self.bar is None and self.console.is_terminal and not self.console.quiet:
             self.bar = Progress(
+                SpinnerColumn(),  # it turns while samples are written and pictures drawn
                 TextColumn("[bold]{task.description}"),
                 BarColumn(),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[status]}"),
                 console=self.console,
-                auto_refresh=False,
+                refresh_per_second=1 / REFRESH_INTERVAL,
             )
             self.bar.start()
             self.bar.add_task("", total=1.0, status="")
