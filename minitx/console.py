@@ -71,7 +71,11 @@ def quiet_libraries() -> None:
 
 @contextmanager
 def loading(what: str) -> Iterator[None]:
-    """Says on standard error what a command waits for while it imports torch: nothing twice."""
+    """Says on standard error what a script loads, while it imports torch.
+
+    A spinner in a terminal, elsewhere a line. Nothing where torch is there already, and nothing in
+    the processes that Lightning starts beside the first.
+    """
     if "torch" in sys.modules or launched_by_lightning():
         yield
         return
