@@ -47,9 +47,12 @@ def start(tiny, tmp_path):
 
 def said_besides_progress(err):
     """The lines on standard error, without those that tell how far the training is."""
-    first, *others = err.splitlines()
-    assert re.fullmatch(r"[\d,]+ tokens to train on", first)  # once, not for every process
-    return [line for line in others if not line.startswith("training ")]
+    first, second, *others = err.splitlines()
+    assert first == "loading torch and the corpus text ..."  # once, not for every process
+    assert re.fullmatch(r"[\d,]+ tokens to train on", second)
+    return [
+        line for line in others if not line.startswith(("training ", "validating ", "testing "))
+    ]
 
 
 def wait_for_step(folder, step, process):

@@ -219,3 +219,19 @@ def test_nothing_is_guessed_of_what_was_not_seen():
     assert Pace().of_steps(3) is None
     assert Pace().of_batches(3) is None
     assert Pace().of_validations(3, 4) is None
+
+
+def test_a_run_says_what_it_is_doing_and_how_far_that_is(train, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
+    train(f"run.dir={tmp_path / 'run'}", "trainer.max_steps=4", "trainer.val_every=2")
+    lines = [line for line in capsys.readouterr().err.splitlines() if "%, " in line]
+    told = [(line.split()[0], int(line.split()[1].rstrip("%,"))) for line in lines]
+    phases = [doing for doing, _ in told]
+    stretches = [doing for n, doing in enumerate(phases) if phases[:n][-1:] != [doing]]
+    assert stretches == ["training", "validating", "training", "validating", "training", "testing"]
+    assert [done for doing, done in told if doing == "training"][-1] == 100
+    for doing in ("validating", "testing"):
+        shares = [done for what, done in told if what == doing]
+        assert shares[0] == 0
+        assert shares[-1] == 100
+    assert all(" left, step " in line for line in lines if line.startswith("testing 100%"))
