@@ -24,7 +24,6 @@ from minitx.composition import (
     nearest,
     options,
     register_schemas,
-    set_help,
     to_typed,
     unknown_key,
 )
@@ -58,7 +57,8 @@ def main(
     """
     register_schemas()
     if {"-h", "--help"} & set(sys.argv):
-        set_help(help_text(config_name, schema))
+        print(help_text(config_name, schema))
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     sweeping = {"-m", "--multirun"} & set(sys.argv)
     # Hydra understands -m between words only where it comes first.

@@ -21,8 +21,6 @@ from minitx.config import (
     MODELS,
     CompareConfig,
     Config,
-    DecodingChange,
-    DecodingConfig,
     EvaluateConfig,
     ExplainConfig,
     GenerateConfig,
@@ -59,16 +57,9 @@ def register_schemas() -> None:
     store.store(name="explain_schema", node=ExplainConfig)
     store.store(name="compare_schema", node=CompareConfig)
     store.store(group="study", name="study_schema", node=StudyConfig)
-    set_help("")
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
         store.store(group="model", name=f"{name}_schema", node=schema)
-
-
-def set_help(text: str) -> None:
-    """What Hydra prints for --help; the YAML files name this node, so it must always be there."""
-    node = {"app_name": "minitx", "header": "", "footer": "", "template": text.replace("$", "$$")}
-    ConfigStore.instance().store(group="hydra/help", name="minitx", node=node)
 
 
 def compose(*overrides: str) -> Config:
@@ -117,10 +108,10 @@ def to_plain(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def changed(decoding: DecodingConfig, change: DecodingChange) -> DecodingConfig:
-    """The decoding of a run, with what was said beside it put on it."""
+def changed(group: Schema, change: Any) -> Schema:
+    """A group of a run's keys, with what was said beside the run put on it."""
     said = {name: value for name, value in to_plain(change).items() if value is not None}
-    return dataclasses.replace(decoding, **said)
+    return dataclasses.replace(group, **said)  # type: ignore
 
 
 def from_plain(values: Any) -> Config:

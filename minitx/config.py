@@ -164,7 +164,9 @@ class OptimizerConfig:
         "the learning rate after warm-up",
         choices=("cosine", "linear", "noam", "constant"),
     )
-    warmup_steps: int = key(100, "steps from zero to the peak", minimum=0)
+    warmup_steps: int = key(
+        100, "steps from zero to the peak; a tenth of max_steps, if it is not smaller", minimum=0
+    )
     final_lr: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
     clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
     ema: float | None = key(

@@ -3,24 +3,30 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from minitx.checks import SCRIPTS
 from minitx.config import (
     CLASSIFICATION,
     LANGUAGE_MODELING,
     OBJECTIVES,
     SEQUENCE_TO_SEQUENCE,
 )
-from minitx.folder import SAMPLES, SUMMARY
-from minitx.run import SCRIPTS, Run
-from minitx.setups.base import Evaluation
+from minitx.folder import SAMPLES, SUMMARY, launched_by_lightning
+
+if TYPE_CHECKING:  # both import torch
+    from minitx.run import Run
+    from minitx.setups.base import Evaluation
 
 # By their names in summary.json; those that a run has are shown, in this order.
 SHOWN_METRICS = {
@@ -63,7 +69,26 @@ def quiet_libraries() -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
 
 
-def show_run(run: Run) -> None:
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Says on standard error what a script loads, while it imports torch.
+
+    A spinner in a terminal, elsewhere a line. Nothing where torch is there already, and nothing in
+    the processes that Lightning starts beside the first.
+    """
+    if "torch" in sys.modules or launched_by_lightning():
+        yield
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"loading {what} ...", highlight=False, markup=False, soft_wrap=True)
+        yield
+        return
+    with console.status(f"loading {escape(what)} ..."):
+        yield
+
+
+def show_run(run: "Run") -> None:
     """A finished run: its figures, a sample of what it writes, where it lies, what to do next."""
     folder = run.folder
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
@@ -84,24 +109,34 @@ def show_run(run: Run) -> None:
 
 
 def announce(facts: dict[str, Any]) -> None:
-    """What there is to train on, if there is an end of it, before the training begins."""
-    if not facts:
-        return
+    """What there is to train on, if there is an end of it, and what part of val is read meanwhile."""
+    console, lines = Console(stderr=True), []
+    if "train_share" in facts:
+        lines.append(_to_train_on(facts))
+    part = facts["validation_fraction"]
+    if part < 1:
+        lines.append(
+            f"validations read {part:.1%} of val, always the same part; the final figures are of "
+            "all of it (trainer.val_tokens)"
+        )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _to_train_on(facts: dict[str, Any]) -> str:
     share = facts["train_share"]
     which = [] if share == 1 else [f"{100 * share:.4g}% of all"]
     if "train_tokens" in facts:
-        text = ", ".join([f"{facts['train_tokens']:,} tokens to train on", *which])
-    else:
-        left_out = facts["train_examples_left_out"]
-        if left_out:
-            which.append(f"{left_out:,} longer than model.context left out")
-        text = (
-            f"{facts['train_examples'] - left_out:,} examples to train on, "
-            f"{', '.join(which) or 'all there are'}; "
-            f"{facts['batches_an_epoch']:,} batches an epoch, "
-            f"{facts['padding_share']:.1%} of them padding"
-        )
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+        return ", ".join([f"{facts['train_tokens']:,} tokens to train on", *which])
+    left_out = facts["train_examples_left_out"]
+    if left_out:
+        which.append(f"{left_out:,} longer than model.context left out")
+    return (
+        f"{facts['train_examples'] - left_out:,} examples to train on, "
+        f"{', '.join(which) or 'all there are'}; "
+        f"{facts['batches_an_epoch']:,} batches an epoch, "
+        f"{facts['padding_share']:.1%} of them padding"
+    )
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:
@@ -123,7 +158,7 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if value < 10 else f"{value:.2f}"
 
 
-def show_evaluation(run: Run, split: str, evaluation: Evaluation, files: list[str]) -> None:
+def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: list[str]) -> None:
     """The metrics of one split with their intervals, and where the rest is."""
     console = Console()
     console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
@@ -185,7 +220,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
         console.print(f"  {folder}", highlight=False, soft_wrap=True)
 
 
-def _longer(run: Run, summary: dict[str, Any]) -> str:
+def _longer(run: "Run", summary: dict[str, Any]) -> str:
     """The override that lets a finished run go on: of the limit that ended it."""
     limits = run.config.trainer
     if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
@@ -203,7 +238,7 @@ def _title(summary: dict[str, Any]) -> str:
     )
 
 
-def _use(run: Run, task: str) -> str:
+def _use(run: "Run", task: str) -> str:
     """The command that makes use of the model."""
     objective = run.config.task.objective
     command = f"python scripts/{SCRIPTS[objective]}.py run={run.folder}"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import fields
 
+from minitx.checks import check_run
 from minitx.composition import changed, to_plain
 from minitx.config import LANGUAGE_MODELING, DataConfig, DataLocation, EvaluateConfig
 from minitx.errors import UserError
@@ -28,9 +29,7 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
     Raises UserError without a run, for a split the corpus has not got, or where the corpus is no
     longer the one that the model was trained on.
     """
-    if config.run is None:
-        raise UserError("which model is to be measured? run=<a run's folder or .ckpt file>")
-    run = load(config.run, config.device)
+    run = load(check_run(config.run), config.device)
     setup = open_corpus(run, config.data, config.split)
     check_writable(run.folder, str(run.folder))
     run.config.decoding = changed(run.config.decoding, config.decoding)
@@ -42,9 +41,7 @@ def open_corpus(run: Run, where: DataLocation, split: str) -> Setup:
 
     Raises UserError where it has not got the split, or is no longer the same.
     """
-    for name, place in to_plain(where).items():
-        if place is not None:
-            setattr(run.config.data, name, place)
+    run.config.data = changed(run.config.data, where)
     setup = open_setup(run.config)
     if split not in setup.store.splits:
         known = ", ".join(setup.store.splits)

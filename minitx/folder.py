@@ -5,7 +5,7 @@ import os
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -38,7 +38,7 @@ def launched_by_lightning() -> bool:
 def create_run_folder(config: Config) -> Path:
     """Makes the folder of a new run: `run.dir`, or runs/<date>_<time>_<task>_<model>_<seed>.
 
-    Raises UserError where the folder exists with something in it, or cannot be made.
+    Raises UserError as `check_run_folder`, or where the folder cannot be made.
     """
     if FOLDER_VARIABLE in os.environ and launched_by_lightning():
         return Path(os.environ[FOLDER_VARIABLE])
@@ -48,15 +48,46 @@ def create_run_folder(config: Config) -> Path:
         folder = _first_free(Path("runs"), name)
     else:
         folder = Path(config.run.dir)
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise UserError(
-                f"run.dir={folder} exists already and is never overwritten: choose another, "
-                f"or go on with that run: resume={folder}"
-            )
+        check_run_folder(folder)
         make_folder(folder, f"run.dir={folder}")
     check_writable(folder, f"run.dir={folder}")
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     return folder
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuses a new run's folder that exists with something in it. Raises UserError."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(
+            f"run.dir={folder} exists already and is never overwritten: choose another, "
+            f"or go on with that run: resume={folder}"
+        )
+
+
+def find_checkpoint(path: Path, *, last: bool = False) -> Path:
+    """The checkpoint file meant by a run's folder or by a file. Raises UserError without one."""
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
+    for name in (LAST, AVERAGED, BEST) if last else (AVERAGED, BEST, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise UserError(
+        f"{path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the run "
+        "ended before its first validation"
+    )
+
+
+def last_checkpoint(run: str) -> Path:
+    """The checkpoint that `resume=run` goes on from. Raises UserError without one."""
+    file = Path(run, LAST)
+    if not file.is_file():
+        raise UserError(
+            f"resume={run}: there is no {LAST} in it; the run stopped before its first "
+            "validation, so start it again"
+        )
+    return file
 
 
 def make_folder(folder: Path, name: str) -> None:
@@ -71,6 +102,21 @@ def check_writable(folder: Path, name: str) -> None:
     """Raises UserError, which calls the folder `name`, where nothing can be written into it."""
     if not os.access(folder, os.W_OK):
         raise UserError(f"{name} cannot be written: permission denied")
+
+
+def check_output(output: str | None) -> None:
+    """Refuses an `output=` that is there already. Raises UserError."""
+    if output is not None and Path(output).exists():
+        raise UserError(f"output={output} is there already: choose another name")
+
+
+def open_output(output: str) -> TextIO:
+    """Makes the file `output=`. Raises UserError where it is there already, or cannot be made."""
+    check_output(output)
+    try:
+        return open(output, "x", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output={output} cannot be written: {error.strerror}") from None
 
 
 def _first_free(parent: Path, name: str) -> Path:

@@ -1,21 +1,23 @@
-"""What can be trained at all, and on this machine: said before anything is written."""
+"""What can be trained on this machine: said before anything is written."""
 
 import os
+import warnings
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, MPSAccelerator
 
-from minitx.config import Config, TrainerConfig
+from minitx.config import TrainerConfig
 from minitx.data.module import StretchedData
 from minitx.errors import UserError
 
-
-def check_limits(config: Config) -> None:
-    """Refuses a training without end. Raises UserError."""
-    if config.trainer.max_steps is None and config.trainer.max_minutes is None:
-        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
+# A precision that Lightning would replace with another, or that fails once the model is moved.
+NOT_ON: dict[type[Accelerator], tuple[str, str]] = {
+    CPUAccelerator: ("16-mixed", "bf16-mixed or 32-true"),
+    MPSAccelerator: ("64-true", "32-true"),
+}
 
 
 def check_shares(data: StretchedData, devices: int) -> None:
@@ -41,10 +43,18 @@ def hardware(settings: TrainerConfig) -> dict[str, Any]:
 def check_hardware(settings: TrainerConfig) -> None:
     """Refuses what this machine, or Lightning, cannot do. Raises UserError."""
     try:
-        L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below
+            trainer = L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
+    except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
         raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+    for accelerator, (precision, instead) in NOT_ON.items():
+        if isinstance(trainer.accelerator, accelerator) and settings.precision == precision:
+            raise UserError(
+                f"trainer.precision={precision} is not to be had on {accelerator.name()}: say "
+                f"trainer.precision={instead}"
+            )
 
 
 def leave_process_group(environment: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from typing import TextIO, TypeVar
 from minitx.data.progress import progress
 from minitx.data.records import count_lines, read_lines
 from minitx.errors import UserError
+from minitx.folder import check_output, open_output
 
 CHUNK = 500  # lines that are answered together
 
@@ -34,8 +35,7 @@ def answer_lines(
     Raises UserError for a bad text, with its line's number, once all before it are answered; for
     files that cannot be read or written; and for an output that is there already.
     """
-    if text is not None and input is not None:
-        raise UserError("text= and input= were both given: say one of them")
+    check_texts(text, input, output)
     with _opened(output) as file:
         for chunk, failure in _chunks(text, input):
             ready: list[Prepared] = []
@@ -52,6 +52,18 @@ def answer_lines(
             if failure is not None:
                 kept = f"; what came before it is in {output}" if output and file.tell() else ""
                 raise UserError(f"{failure}{kept}") from failure
+
+
+def check_texts(text: str | None, input: str | None, output: str | None) -> None:
+    """Refuses two origins of texts, an input that cannot be read, an output that is there already.
+
+    Raises UserError.
+    """
+    if text is not None and input is not None:
+        raise UserError("text= and input= were both given: say one of them")
+    check_output(output)
+    if input is not None:
+        next(read_lines(Path(input)), None)
 
 
 def check_utf8(text: str) -> None:
@@ -112,13 +124,7 @@ def _opened(output: str | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    try:
-        file = open(output, "x", encoding="utf-8")  # noqa: SIM115 (what opening raises is ours)
-    except FileExistsError:
-        raise UserError(f"output={output} is there already: choose another name") from None
-    except OSError as error:
-        raise UserError(f"output={output} cannot be written: {error.strerror}") from None
-    with file:
+    with open_output(output) as file:
         try:
             yield file
         except UserError:

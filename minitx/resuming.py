@@ -5,7 +5,7 @@ from pathlib import Path
 from minitx.composition import to_plain
 from minitx.config import Config
 from minitx.errors import UserError
-from minitx.folder import LAST
+from minitx.folder import LAST, last_checkpoint
 from minitx.run import read_checkpoint
 
 
@@ -17,12 +17,7 @@ def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
     """
     if config.resume is None:
         return None
-    file = Path(config.resume, LAST)
-    if not file.is_file():
-        raise UserError(
-            f"resume={config.resume}: there is no {LAST} in it; the run stopped before its first "
-            "validation, so start it again"
-        )
+    file = last_checkpoint(config.resume)
     checkpoint = read_checkpoint(file)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")

@@ -8,23 +8,17 @@ from typing import Any
 
 import torch
 
+from minitx.checks import check_objective, check_run
 from minitx.composition import from_plain
-from minitx.config import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config
+from minitx.config import Config
 from minitx.data.sequence_tokenizers import SequenceTokenizer
 from minitx.data.tokenizers import Tokenizer
 from minitx.errors import UserError
-from minitx.folder import AVERAGED, BEST, LAST
+from minitx.folder import LAST, find_checkpoint
 from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
 from minitx.vocabulary import PairVocabulary, Vocabulary, vocabulary_from_plain
-
-# What makes use of a trained model of each objective.
-SCRIPTS = {
-    LANGUAGE_MODELING: "generate",
-    SEQUENCE_TO_SEQUENCE: "translate",
-    CLASSIFICATION: "predict",
-}
 
 
 @dataclass
@@ -101,31 +95,9 @@ def load_for(objective: str, path: str | None, device: str) -> Run:
 
     Raises UserError also where no run was named, or it has another objective.
     """
-    if path is None:
-        raise UserError("which model? run=<a run's folder or .ckpt file>")
-    run = load(path, device)
-    found = run.config.task.objective
-    if found != objective:
-        raise UserError(
-            f"{path} is a run of {found} (task={run.config.task.name}), and this is for "
-            f"{objective}: use scripts/{SCRIPTS[found]}.py"
-        )
+    run = load(check_run(path), device)
+    check_objective(str(path), run.config, objective)
     return run
-
-
-def find_checkpoint(path: Path, *, last: bool = False) -> Path:
-    """The checkpoint file meant by a run's folder or by a file. Raises UserError without one."""
-    if path.is_file():
-        return path
-    if not path.exists():
-        raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
-    for name in (LAST, AVERAGED, BEST) if last else (AVERAGED, BEST, LAST):
-        if (path / name).is_file():
-            return path / name
-    raise UserError(
-        f"{path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the run "
-        "ended before its first validation"
-    )
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
@@ -164,8 +136,13 @@ def _has(value: Any, *names: str) -> bool:
 def _device(device: str | torch.device) -> torch.device:
     try:
         where = torch.device(device)
-        torch.empty(0, device=where)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=where).item()  # the device "meta" makes tensors that hold nothing
+    except (RuntimeError, AssertionError, ImportError) as error:
+        there = ["cpu"]
+        if torch.accelerator.is_available():
+            there.append(str(torch.accelerator.current_accelerator()))
         reason = str(error).splitlines()[0]
-        raise UserError(f"device={device} is not to be had here: {reason}") from error
+        raise UserError(
+            f"device={device} is not to be had here, {' and '.join(there)} is: {reason}"
+        ) from error
     return where

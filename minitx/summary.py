@@ -51,14 +51,14 @@ class Summary:
             "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
         }
         self.table = MetricsFile(folder)
-        self.averaged: dict[str, float] = {}  # metrics of val, where an average is what is tested
+        self.val: dict[str, float] = {}  # metrics on all of val, once it has trained
 
     def write(self, status: str) -> None:
         """Writes the file, whole: running, interrupted, failed or finished. Rank 0 alone does."""
         if not self.trainer.is_global_zero:
             return
         # Of the best checkpoint: it is what is tested, and what evaluation and generation open.
-        val = self.averaged or self.table.best("val/loss")
+        val = self.val or self.table.best("val/loss")
         test = self.trainer.callback_metrics
         metrics = {name: value for name, value in val.items() if name.startswith("val/")}
         metrics |= {name: float(test[name]) for name in test if name.startswith("test/")}

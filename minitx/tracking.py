@@ -11,7 +11,6 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from minitx.config import LoggerConfig
-from minitx.errors import UserError
 from minitx.folder import METRICS, write_atomically
 
 
@@ -125,32 +124,6 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
     if config.name == "tensorboard":
         return TensorBoardLogger(folder, name="tensorboard", version="")
     return None
-
-
-def check_tracker(config: LoggerConfig) -> None:
-    """Says before anything is loaded that the tracker will not work. Raises UserError."""
-    if config.name == "tensorboard":
-        try:
-            import tensorboard  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise UserError(
-                'logger=tensorboard needs a package: pip install "minitx[tensorboard]"'
-            ) from error
-    if config.name == "wandb" and config.mode == "online":
-        import wandb
-
-        try:
-            has_key = wandb.login(prompt=False)
-        except wandb.errors.Error as error:
-            raise UserError(
-                f"logger.mode=online: W&B did not let us in ({error}); keep logger.mode=offline to "
-                "train without it, and upload later with `wandb sync`"
-            ) from error
-        if not has_key:
-            raise UserError(
-                "logger.mode=online needs a W&B key and none was found: run `wandb login`, set "
-                "WANDB_API_KEY, or keep logger.mode=offline (no account needed)"
-            )
 
 
 def _wandb_id(folder: Path) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,21 +25,31 @@ from minitx.callbacks import (
     log,
     measured,
 )
+from minitx.checks import check_training
 from minitx.composition import to_plain
 from minitx.config import Config
 from minitx.console import announce
 from minitx.data.module import StretchedData
 from minitx.errors import StoppedByUser, UserError
-from minitx.folder import AVERAGED, BEST, CONFIG, LAST, create_run_folder, write_yaml
-from minitx.limits import check_hardware, check_limits, check_shares, hardware, leave_process_group
+from minitx.folder import (
+    AVERAGED,
+    BEST,
+    CONFIG,
+    LAST,
+    create_run_folder,
+    find_checkpoint,
+    write_yaml,
+)
+from minitx.limits import check_hardware, check_shares, hardware, leave_process_group
 from minitx.models.budget import fit_width
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.resuming import checkpoint_to_resume
-from minitx.run import Run, find_checkpoint, load, read_checkpoint
+from minitx.run import Run, load, read_checkpoint
 from minitx.setups import open_setup
 from minitx.summary import Summary
 from minitx.tasks.base import Objective
-from minitx.tracking import MetricsFile, check_tracker, make_tracker
+from minitx.tracking import MetricsFile, make_tracker
+from minitx.warmup import within_the_run
 
 Built = TypeVar("Built")
 
@@ -51,9 +61,8 @@ def train(config: Config, *, test: bool = True) -> Run:
     With `config.resume` the run in that folder goes on as if it had never stopped.
     Raises UserError, before anything is written, for a config that cannot be trained.
     """
-    check_limits(config)
+    check_training(config)
     check_hardware(config.trainer)
-    check_tracker(config.logger)
     setup = open_setup(config)
     build, budget = setup.vocabulary.build, config.budget.parameters
     if budget is not None:
@@ -65,14 +74,17 @@ def train(config: Config, *, test: bool = True) -> Run:
     checkpoint = checkpoint_to_resume(config, setup.store.fingerprint)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
     # What is kept tells what the run is.
-    setup.config = config = dataclasses.replace(config, resume=None)
+    optimizer = within_the_run(config)
+    setup.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
 
     clock = Clock(config.trainer.max_minutes)
-    trainer = make_trainer(config, folder, clock, setup.watchers(folder))
+    whole = data.validation_fraction == 1
+    final = [*([] if whole else ["val"]), *(["test"] if test else [])]
+    trainer = make_trainer(config, folder, clock, setup.watchers(folder), final)
     objective = setup.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
-    facts = data.facts()
+    facts = data.facts() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
         write_yaml(folder / CONFIG, objective.archive["config"])
         setup.vocabulary.write(folder)
@@ -87,7 +99,11 @@ def train(config: Config, *, test: bool = True) -> Run:
             _silence_advice()
             trainer.fit(objective, data, ckpt_path=checkpoint, weights_only=True)
             trained = True
-            summary.averaged = _average_kept(trainer, objective, data, folder)
+            if whole:
+                summary.val = MetricsFile(folder).best("val/loss")
+            else:
+                summary.val = _whole_val(trainer, objective, data, folder / BEST)
+            summary.val |= _average_kept(trainer, objective, data, folder, summary.val["val/loss"])
             summary.write("running")
             if test and "test" in setup.store.splits:
                 best = find_checkpoint(folder)
@@ -110,14 +126,23 @@ def train(config: Config, *, test: bool = True) -> Run:
     return load(folder, trainer.strategy.root_device)
 
 
-def make_trainer(config: Config, folder: Path, clock: Clock, shown: list[Callback]) -> L.Trainer:
-    """Lightning's trainer with everything minitx wants around the steps."""
+def make_trainer(
+    config: Config,
+    folder: Path,
+    clock: Clock,
+    shown: list[Callback],
+    final: Sequence[str] = (),
+) -> L.Trainer:
+    """Lightning's trainer with everything minitx wants around the steps.
+
+    `final` are the splits that are evaluated once it has trained.
+    """
     settings = config.trainer
     ema = config.optimizer.ema
     callbacks: list[Callback] = [
         clock,
         RecordMetrics(settings.log_every, clock),
-        TrainingProgress(clock),
+        TrainingProgress(clock, settings.val_every, final),
         *shown,
         *([] if ema is None else [MovingAverage(ema)]),  # behind those that look at the model
         StopOnRequest(folder),
@@ -180,13 +205,21 @@ def _kept(folder: Path, number: int, which: str) -> KeptCheckpoint:
     )
 
 
-def _average_kept(
-    trainer: L.Trainer, objective: Objective, data: StretchedData, folder: Path
+def _whole_val(
+    trainer: L.Trainer, objective: Objective, data: StretchedData, checkpoint: Path
 ) -> dict[str, float]:
-    """Averages the weights of the checkpoints that were kept, if any, and if that is better.
+    """The metrics of a checkpoint on all of val."""
+    trainer.validate(objective, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    return measured(trainer, "val/")
 
-    Gives the average's metrics of val, or none where it is not kept. They are not those of a step,
-    so they do not stand in the place of its own: a run that goes on forgets the average.
+
+def _average_kept(
+    trainer: L.Trainer, objective: Objective, data: StretchedData, folder: Path, best: float
+) -> dict[str, float]:
+    """Average the weights of the kept checkpoints, if there are any, and keep a better average.
+
+    `best` is the loss of the best checkpoint on all of val. Return the metrics of the average there
+    if it is better, else none. They belong to no step: a run that goes on forgets the average.
     """
     files = [
         Path(path)
@@ -201,12 +234,10 @@ def _average_kept(
     if trainer.is_global_zero:
         average_checkpoints(files, tried)
     trainer.strategy.barrier()
-    before = MetricsFile(folder).best("val/loss")["val/loss"]
     try:
-        trainer.validate(objective, data, ckpt_path=tried, weights_only=True, verbose=False)
-        metrics = measured(trainer, "val/")
+        metrics = _whole_val(trainer, objective, data, tried)
         log(trainer, {"averaged/loss": metrics["val/loss"]})
-        better = metrics["val/loss"] < before
+        better = metrics["val/loss"] < best
         if better and trainer.is_global_zero:
             tried.rename(averaged)
     finally:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from minitx.checks import check_translation
 from minitx.composition import changed
 from minitx.config import SEQUENCE_TO_SEQUENCE, DecodingConfig, TranslateConfig
 from minitx.data.progress import progress
@@ -34,6 +35,7 @@ def translate(config: TranslateConfig) -> None:
     source, best first. Raises UserError as `answer_lines`, for a run of another objective, and for
     a source that is empty or longer than the model's context.
     """
+    check_translation(config)
     run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
     model, vocabulary = run.model, run.vocabulary
     assert isinstance(model, Seq2Seq)
@@ -43,13 +45,6 @@ def translate(config: TranslateConfig) -> None:
         raise UserError(
             f"n_best={config.n_best} is more than decoding.beam={decoding.beam} follows: "
             f"set decoding.beam={config.n_best}"
-        )
-    if config.temperature is None and (config.top_k or config.top_p) is not None:
-        raise UserError("top_k and top_p are for drawing outputs: say temperature=1 as well")
-    if config.temperature is not None and config.decoding.beam is not None:
-        raise UserError(
-            f"decoding.beam={config.decoding.beam} is for searching outputs, and temperature="
-            f"{config.temperature:g} draws them: leave one of them out"
         )
     with_scores = config.scores or config.n_best > 1
     generator = torch.Generator(run.device).manual_seed(config.seed)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import torch
 
+from minitx.checks import check_generation
 from minitx.config import LANGUAGE_MODELING, GenerateConfig
 from minitx.decoding import generate
-from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
 from minitx.run import load_for
 from minitx.seeding import derived_seed
@@ -18,13 +18,12 @@ def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
 
     Raises UserError without a run, or for a prompt the tokenizer cannot read.
     """
+    check_generation(config)
     run = load_for(LANGUAGE_MODELING, config.run, config.device)
     assert isinstance(run.model, LanguageModel)
     assert isinstance(run.vocabulary, TextVocabulary)
     tokenizer = run.vocabulary.tokenizer
     prompt = config.prompt.replace("\\n", "\n")
-    if not prompt:
-        raise UserError('prompt="" is empty: give at least one character, as in prompt="ROMEO:"')
     tokens = torch.tensor([tokenizer.encode(prompt)], device=run.device)
     for number in range(config.samples):
         generator = torch.Generator(run.device).manual_seed(derived_seed(config.seed, number))

@@ -2,12 +2,17 @@
 
 from minitx.cli import main
 from minitx.config import CompareConfig
+from minitx.console import loading, quiet_libraries
 
 
 def compare(config: CompareConfig, overrides: list[str]) -> None:
-    from minitx.console import quiet_libraries
-    from minitx.study.compare import compare as compare_models
-    from minitx.study.launching import command, do_asked_run, launch
+    from minitx.study.checks import check_comparison
+
+    if config.only is None:
+        check_comparison(config, overrides)
+    with loading(f"torch and the study {config.study.name}"):
+        from minitx.study.compare import compare as compare_models
+        from minitx.study.launching import command, do_asked_run, launch
 
     quiet_libraries()
     if config.only is not None:

@@ -1,12 +1,15 @@
 """Measures a trained model without each of its heads: python scripts/head_importance.py --help"""
 
+from minitx.checks import check_evaluation
 from minitx.cli import main
 from minitx.config import ImportanceConfig
+from minitx.console import loading, quiet_libraries
 
 
 def importance(config: ImportanceConfig, overrides: list[str]) -> None:
-    from minitx.console import quiet_libraries
-    from minitx.inspection.importance import importance_of_run, show_importance
+    check_evaluation(config)
+    with loading(f"torch and {config.run}"):
+        from minitx.inspection.importance import importance_of_run, show_importance
 
     quiet_libraries()
     show_importance(*importance_of_run(config))

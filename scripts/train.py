@@ -2,30 +2,27 @@
 
 from pathlib import Path
 
+from minitx.checks import check_training
 from minitx.cli import main
+from minitx.composition import resumed
 from minitx.config import Config
+from minitx.console import loading, quiet_libraries, show_run, show_runs
+from minitx.folder import launched_by_lightning
 
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
-    from minitx.composition import resumed
-    from minitx.console import quiet_libraries, show_run
-    from minitx.folder import launched_by_lightning
-    from minitx.training import train as train_run
-
-    quiet_libraries()
     if config.resume is not None:
         config = resumed(config, overrides)
+    check_training(config)
+    with loading(f"torch and the corpus {config.task.name}"):
+        from minitx.training import train as train_run
+
+    quiet_libraries()
     run = train_run(config)
     if not launched_by_lightning():
         show_run(run)
     return run.folder, overrides
 
 
-def compare(runs: list[tuple[Path, list[str]]]) -> None:
-    from minitx.console import show_runs
-
-    show_runs(runs)
-
-
 if __name__ == "__main__":
-    main("config", Config, train, compare)
+    main("config", Config, train, show_runs)

@@ -24,6 +24,7 @@ TINY = (
     "model.layers=1",
     "model.context=16",
     "data.batch_size=8",
+    "optimizer.warmup_steps=1",  # the default would be shortened to this, with a line that says so
     "trainer.max_steps=10",
     "trainer.val_every=5",
     "trainer.log_every=1",

@@ -22,6 +22,12 @@ MAY_IMPORT = {
         *["minitx.data", "minitx.errors", "minitx.seeding"],
     ],
     "minitx.data.module": ["torch", "lightning", "minitx.data", "minitx.errors"],
+    # What is checked before torch is imported.
+    "minitx.requirements": ["minitx.config", "minitx.data", "minitx.errors"],
+    "minitx.checks": [
+        *["minitx.config", "minitx.composition", "minitx.requirements", "minitx.errors"],
+        *["minitx.data.packages", "minitx.folder", "minitx.lines", "wandb"],
+    ],
     # Between a text and a model.
     "minitx.vocabulary": [
         *["torch", "minitx.models", "minitx.data", "minitx.config", "minitx.errors"],
@@ -41,7 +47,13 @@ MAY_IMPORT = {
     "minitx.setups": [
         *["torch", "numpy", "lightning", "minitx.setups", "minitx.tasks", "minitx.models"],
         *["minitx.data", "minitx.vocabulary", "minitx.config", "minitx.composition"],
-        *["minitx.errors", "minitx.metrics", "minitx.scores", "minitx.decoding"],
+        *[
+            "minitx.requirements",
+            "minitx.errors",
+            "minitx.metrics",
+            "minitx.scores",
+            "minitx.decoding",
+        ],
         *["minitx.translating", "minitx.search", "minitx.callbacks"],
         "minitx.inspection.watching",
     ],
@@ -55,7 +67,8 @@ MAY_IMPORT = {
     "minitx.inspection.measures": ["torch", "minitx.inspection.maps"],
     "minitx.translating": [
         *["torch", "minitx.models", "minitx.data", "minitx.vocabulary", "minitx.config"],
-        *["minitx.composition", "minitx.errors", "minitx.lines", "minitx.run", "minitx.search"],
+        *["minitx.composition", "minitx.checks", "minitx.errors", "minitx.lines", "minitx.run"],
+        "minitx.search",
     ],
 }
 

@@ -76,17 +76,22 @@ def tiny_shakespeare(data_dir: Path | None) -> Corpus:
     Source: Karpathy, char-rnn (2015), with the split of nanoGPT. Raises UserError where the file
     is missing or not UTF-8.
     """
+    text = "".join(_read(tiny_shakespeare_file(data_dir)))
+    cut = int(0.9 * len(text))
+    return Corpus(
+        "tiny_shakespeare", {"train": lambda: iter([text[:cut]]), "val": lambda: iter([text[cut:]])}
+    )
+
+
+def tiny_shakespeare_file(data_dir: Path | None) -> Path:
+    """`data_dir`/tiny_shakespeare/input.txt. Raises UserError where it is missing."""
     path = Path(data_dir or "DIR", "tiny_shakespeare", "input.txt")
     if data_dir is None or not path.is_file():
         raise UserError(
             f"tiny_shakespeare needs {path}, the 40,000 lines of the char-rnn project: put them "
             "there and give data.dir=DIR, or use task=shakespeare, which needs no file"
         )
-    text = "".join(_read(path))
-    cut = int(0.9 * len(text))
-    return Corpus(
-        "tiny_shakespeare", {"train": lambda: iter([text[:cut]]), "val": lambda: iter([text[cut:]])}
-    )
+    return path
 
 
 def text_file(path: Path, held_out: float) -> Corpus:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minitx.data.packages import is_installed
 from minitx.data.records import two_texts
 from minitx.errors import UserError
 
@@ -63,16 +64,20 @@ class PublishedSet:
             raise self._needs(data_dir, missing, f"move the others away to {THE_OTHER_WAY}")
         return paths
 
+    def check(self, data_dir: Path | None) -> None:
+        """Raises UserError as `paths`, and without the files also where `datasets` is missing."""
+        if not self.paths(data_dir) and not is_installed("datasets"):
+            raise self._needs(data_dir, self.files, THE_OTHER_WAY)
+
     def from_hub(self, data_dir: Path | None) -> list[HubSplit]:
         """The splits of the copy on the hub. `datasets` keeps it, and later needs no network.
 
         Raises UserError, with both ways to get the set, where `datasets` is not installed, the hub
         cannot be reached, or the copy has other columns or another number of examples.
         """
+        self.check(data_dir)
         try:
             splits = load(self.repository)
-        except ImportError:
-            raise self._needs(data_dir, self.files, THE_OTHER_WAY) from None
         except Exception as error:  # of any of the libraries below `datasets`, or of the system
             reason = f"{type(error).__name__}: {error}"
         else:
@@ -113,8 +118,8 @@ def load(repository: str) -> Any:
     """A repository's splits by name, a `datasets.DatasetDict`, from the hub or the local copy.
 
     Only data files are read: `datasets` has run no code of a repository since version 4. Offline,
-    or where the hub does not answer, the local copy is taken. Raises ImportError where `datasets`
-    is not installed, and whatever `datasets` and `huggingface_hub` raise.
+    or where the hub does not answer, the local copy is taken. Raises whatever `datasets` and
+    `huggingface_hub` raise.
     """
     # Imported here, as it takes a second and nothing else wants it.
     from datasets import config, load_dataset

@@ -17,6 +17,11 @@ def package_folder(name: str, version: str) -> Path:
     return Path(package.submodule_search_locations[0])
 
 
+def is_installed(name: str) -> bool:
+    """Whether a package is there. Its code is not run."""
+    return importlib.util.find_spec(name) is not None
+
+
 def install(name: str, version: str) -> str:
     """The command that installs a package."""
     return f"pip install {name}=={version}"

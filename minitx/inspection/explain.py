@@ -3,8 +3,10 @@
 import torch
 from rich.console import Console
 
+from minitx.checks import check_explanation
 from minitx.config import ExplainConfig
 from minitx.errors import UserError
+from minitx.folder import open_output
 from minitx.inspection.capture import Attention, find_attention, head_count
 from minitx.inspection.formulas import formulas_of
 from minitx.inspection.passages import Passage, read_passage
@@ -38,13 +40,8 @@ def explain(config: ExplainConfig) -> None:
     if config.output is None:
         print(written, end="")
         return
-    try:
-        with open(config.output, "x", encoding="utf-8") as file:
-            file.write(written)
-    except FileExistsError:
-        raise UserError(f"output={config.output} is there already: choose another name") from None
-    except OSError as error:
-        raise UserError(f"output={config.output} cannot be written: {error.strerror}") from None
+    with open_output(config.output) as file:
+        file.write(written)
     print(config.output)
 
 
@@ -54,15 +51,10 @@ def page_for(config: ExplainConfig) -> Page:
     Raises UserError for a key that is of a run where there is none, for a run without a text, and
     as `load` and `explain_head`.
     """
+    check_explanation(config)
     if config.run is None:
-        for name in ("text", "part", "layer", "head"):
-            if getattr(config, name) is not None:
-                raise UserError(
-                    f"{name}= is of a trained model: say run=<a run's folder or .ckpt file> too"
-                )
         return tutorial()
-    if config.text is None:
-        raise UserError('which text is the model to read? text="..."')
+    assert config.text is not None
     return explain_head(
         load(config.run, config.device),
         config.text,

@@ -17,6 +17,7 @@ from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader
 
+from minitx.checks import check_run
 from minitx.config import ImportanceConfig
 from minitx.data.progress import progress
 from minitx.errors import UserError
@@ -121,9 +122,7 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
 
     Raises UserError without a run, and as `head_importance` and `open_corpus`.
     """
-    if config.run is None:
-        raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
-    run = load(config.run, config.device)
+    run = load(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
     setup = open_corpus(run, config.data, config.split)
     found = head_importance(

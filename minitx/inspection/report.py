@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from minitx.checks import check_inspection
 from minitx.config import InspectConfig
 from minitx.errors import UserError
 from minitx.figures import png, svg
@@ -42,10 +43,8 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     measures of every head, and the files. Raises UserError without a run or a text, where the
     folder cannot be written, and as `inspect_text`.
     """
-    if config.run is None:
-        raise UserError("which model is to be looked into? run=<a run's folder or .ckpt file>")
-    if config.text is None:
-        raise UserError('what is the model to read? text="..."')
+    check_inspection(config)
+    assert config.run is not None
     run = load(config.run, config.device)
     maps = _read(run, config)
     # The layers and heads asked for are the first run's: the other may have none of those numbers.

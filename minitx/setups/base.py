@@ -17,7 +17,6 @@ from minitx.data.module import StretchedData
 from minitx.data.pair_store import PairStore
 from minitx.data.recall import Recall
 from minitx.data.token_store import TokenStore, default_cache_dir
-from minitx.errors import UserError
 from minitx.inspection.watching import WatchAttention
 from minitx.tasks.base import Objective
 from minitx.vocabulary import Vocabulary
@@ -94,22 +93,10 @@ class Setup(ABC):
         }
 
     @property
-    def data_dir(self) -> Path | None:
-        """Where the well-known corpora are."""
-        return Path(self.config.data.dir) if self.config.data.dir else None
-
-    @property
     def cache_dir(self) -> Path:
         """Where tokenised corpora are kept."""
         named = self.config.data.cache_dir
         return Path(named) if named else default_cache_dir()
-
-    def own_file(self, example: str) -> Path:
-        """The user's file. Raises UserError where none was named."""
-        if self.config.data.path is None:
-            name = self.config.task.name
-            raise UserError(f"task={name} needs your file: data.path={example}")
-        return Path(self.config.data.path)
 
     def stretches(self) -> dict[str, Any]:
         """What all data modules take from the config."""
@@ -120,28 +107,3 @@ class Setup(ABC):
             "workers": self.config.data.workers,
             "val_tokens": trainer.val_tokens,
         }
-
-    def batch_windows(self) -> int:
-        """How many windows are a batch. Raises UserError where the config says it otherwise."""
-        data, devices = self.config.data, self.config.trainer.devices
-        if data.batch_size is None or data.batch_tokens is not None:
-            raise UserError(
-                f"task={self.config.task.name} has windows of one length: say how many make a "
-                "batch, data.batch_size=12, in place of data.batch_tokens"
-            )
-        if data.batch_size % devices:
-            raise UserError(
-                f"data.batch_size={data.batch_size} cannot be shared by trainer.devices="
-                f"{devices}: make it a multiple"
-            )
-        return data.batch_size
-
-    def batch_tokens(self) -> int:
-        """The budget of a batch of examples. Raises UserError where the config has another."""
-        data = self.config.data
-        if data.batch_size is not None or data.batch_tokens is None:
-            raise UserError(
-                f"task={self.config.task.name} has examples of different lengths: say how many "
-                "tokens make a batch, data.batch_tokens=4000, in place of data.batch_size"
-            )
-        return data.batch_tokens

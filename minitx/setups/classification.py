@@ -16,6 +16,7 @@ from minitx.data.label_store import LabelStore, open_labels
 from minitx.data.labels import LabelCorpus, genre, label_file, sst2, trec
 from minitx.data.module import ExampleData, require_context
 from minitx.data.progress import progress
+from minitx.requirements import batch_tokens, folder_of_corpora, own_file
 from minitx.scores import accuracy, confusion, macro_f1
 from minitx.setups.base import Evaluation, Setup
 from minitx.tasks.classification import Classification
@@ -31,7 +32,7 @@ class ClassificationSetup(Setup):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         data = config.data
-        self.budget = self.batch_tokens()
+        self.budget = batch_tokens(config)
         corpus = self._corpus()
         self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
         self.vocabulary = LabelVocabulary(self.store.tokenizer, self.store.labels)
@@ -41,10 +42,10 @@ class ClassificationSetup(Setup):
             case "genre":
                 return genre()
             case "sst2":
-                return sst2(self.data_dir)
+                return sst2(folder_of_corpora(self.config))
             case "trec":
-                return trec(self.data_dir)
-        return label_file(self.own_file("my.tsv"), self.config.data.held_out)
+                return trec(folder_of_corpora(self.config))
+        return label_file(own_file(self.config, "my.tsv"), self.config.data.held_out)
 
     def data(self) -> ExampleData:
         config = self.config

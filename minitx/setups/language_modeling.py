@@ -16,6 +16,7 @@ from minitx.data.windows import DisjointWindows
 from minitx.decoding import generate
 from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
+from minitx.requirements import batch_windows, folder_of_corpora, own_file
 from minitx.setups.base import EXAMPLE, Evaluation, Setup
 from minitx.setups.windows import evaluate_windows
 from minitx.tasks.language_modeling import LanguageModeling
@@ -32,15 +33,15 @@ class LanguageModelingSetup(Setup):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        data, self.batch_size = config.data, self.batch_windows()
+        data, self.batch_size = config.data, batch_windows(config)
         self.store = open_tokens(self._corpus(), data.tokenizer, data.vocab_size, self.cache_dir)
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
     def _corpus(self) -> Corpus:
         if self.config.task.name == "tiny_shakespeare":
-            return tiny_shakespeare(self.data_dir)
+            return tiny_shakespeare(folder_of_corpora(self.config))
         if self.config.task.name == "text":
-            return text_file(self.own_file("my.txt"), self.config.data.held_out)
+            return text_file(own_file(self.config, "my.txt"), self.config.data.held_out)
         return shakespeare()
 
     def data(self) -> LanguageModelingData:

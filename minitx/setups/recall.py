@@ -17,6 +17,7 @@ from minitx.data.progress import progress
 from minitx.data.recall import Recall, distances
 from minitx.data.windows import IGNORE
 from minitx.errors import UserError
+from minitx.requirements import batch_windows
 from minitx.setups.base import EXAMPLE, Evaluation, Setup
 from minitx.setups.windows import evaluate_windows
 from minitx.tasks.recall import AssociativeRecall
@@ -43,7 +44,7 @@ class RecallSetup(Setup):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.batch_size = self.batch_windows()
+        self.batch_size = batch_windows(config)
         if config.task.pairs is None:
             raise UserError("task=recall needs the number of its pairs: task.pairs=16")
         self.store = Recall(config.task.pairs, config.model.context)

@@ -14,6 +14,7 @@ from minitx.data.pair_store import PairStore, open_pairs
 from minitx.data.pairs import PairCorpus, cmudict, multi30k, pair_file, parallel_files
 from minitx.errors import UserError
 from minitx.models.seq2seq import Seq2Seq
+from minitx.requirements import batch_tokens, folder_of_corpora, own_file
 from minitx.scores import bleu, chrf, phoneme_error_rate, word_error_rate
 from minitx.search import most_tokens
 from minitx.setups.base import Evaluation, Setup
@@ -33,7 +34,7 @@ class SequenceToSequenceSetup(Setup):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         data = config.data
-        self.budget = self.batch_tokens()
+        self.budget = batch_tokens(config)
         self.store = open_pairs(
             self._corpus(),
             data.tokenizer,
@@ -50,8 +51,8 @@ class SequenceToSequenceSetup(Setup):
         if self.config.task.name == "cmudict":
             return cmudict(data.stress)
         if self.config.task.name == "multi30k":
-            return multi30k(self.data_dir)
-        path = self.own_file("my.tsv")
+            return multi30k(folder_of_corpora(self.config))
+        path = own_file(self.config, "my.tsv")
         if data.target_path is None:
             return pair_file(path, data.held_out)
         return parallel_files(path, Path(data.target_path), data.held_out)

@@ -11,13 +11,13 @@ from filelock import FileLock, Timeout
 from minitx.config import CompareConfig, StudyConfig
 from minitx.errors import UserError
 from minitx.folder import check_writable, make_folder
-from minitx.study.definition import common_words, defined, refuse_hidden, seeds, study_folder
+from minitx.study.checks import check_comparison, check_study
+from minitx.study.definition import seeds, study_folder
 from minitx.study.ledger import Ledger
-from minitx.study.notes import NOTES, Notes, PlannedRun, read_notes, write_notes
+from minitx.study.notes import Notes, PlannedRun, write_notes
 from minitx.study.plan import Planner, headline
 from minitx.study.results import Results
 from minitx.study.watching import watching
-from minitx.tracking import check_tracker
 
 Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
 
@@ -38,16 +38,11 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     """
     from minitx.study.collecting import collect
     from minitx.study.measuring import NEEDED_BY
-    from minitx.study.sections import check_names, check_task
 
-    check_names(definition.sections)
-    check_task(definition.sections, asked.task.name)
+    check_study(asked, definition)
     folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
-    if (folder / NOTES).exists():
-        read_notes(folder)  # refuses that of another version
     planner = Planner(asked.task, definition)
     planner.check()
-    check_tracker(asked.logger)
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
@@ -82,8 +77,7 @@ def compare(asked: CompareConfig, overrides: list[str], command: str, launch: La
     """
     from minitx.study.collecting import open_study
 
-    refuse_hidden(asked, overrides)
-    definition = defined(asked, common_words(overrides))
+    definition = check_comparison(asked, overrides)
     folder = study_folder(definition)
     launched: list[str] = []
 

@@ -35,6 +35,10 @@ PLACES = {
 }
 
 
+# Keys that came later, which change nothing while they are null.
+LATER = {"trainer": ("val_tokens",)}
+
+
 class Ledger:
     """The runs in a folder."""
 
@@ -116,6 +120,10 @@ def run_key(config: Config, fingerprint: str, kind: str) -> str:
     for group, names in PLACES.items():
         for name in names:
             del values[group][name]
+    for group, names in LATER.items():
+        for name in names:
+            if values[group][name] is None:
+                del values[group][name]
     text = json.dumps([FORMAT, kind, fingerprint, values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
+from minitx.checks import check_limits
 from minitx.composition import compose, to_plain
 from minitx.config import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
-from minitx.limits import check_limits
+from minitx.limits import check_hardware
 from minitx.models.budget import fit_width, size_of
 from minitx.setups import open_setup
 from minitx.setups.base import Setup
@@ -44,6 +45,7 @@ class Planner:
                     f"trainer.devices={config.trainer.devices}: a study's run is one process; for "
                     "several runs at once say hydra/launcher=joblib"
                 )
+            check_hardware(config.trainer)
             if "optimizer.matrix_lr" in self.study.sweep and config.optimizer.name == "adamw":
                 raise UserError(
                     "study.sweep: optimizer=adamw has no matrix_lr that could be searched; a study "

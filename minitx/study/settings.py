@@ -17,7 +17,7 @@ SHOWN = {
     "model": None,  # all
     "optimizer": None,
     "trainer": (
-        *("max_steps", "max_minutes", "val_every", "patience", "accumulate"),
+        *("max_steps", "max_minutes", "val_every", "val_tokens", "patience", "accumulate"),
         *("average", "average_of", "precision"),
     ),
 }

@@ -98,7 +98,19 @@ TRAINING = {
     "no GPU": (["trainer=gpu"], ["trainer.accelerator=gpu"]),
     "unknown accelerator": (["trainer.accelerator=quantum"], ["trainer.accelerator=quantum"]),
     "unknown strategy": (["trainer.strategy=luck"], ["luck"]),
-    "16 bits on a CPU": (["trainer.precision=16-true"], ["trainer.precision"]),
+    "no such precision": (["trainer.precision=16-true"], ["trainer.precision"]),
+    "16 bits on a CPU": (["trainer.precision=16-mixed"], ["16-mixed is not to be", "bf16-mixed"]),
+    "16 bits on a CPU that was found": (
+        ["trainer.accelerator=auto", "trainer.precision=16-mixed"],
+        ["16-mixed is not to be", "bf16-mixed"],
+    ),
+    "no GPU by its name": (["trainer.accelerator=cuda"], ["trainer.accelerator=cuda"]),
+    "no Apple": (["trainer.accelerator=mps"], ["trainer.accelerator=mps"]),
+    "no TPU": (["trainer.accelerator=tpu"], ["trainer.accelerator=tpu"]),
+    "more GPUs than there are": (
+        ["trainer=gpu", "trainer.devices=9", "data.batch_size=9"],
+        ["trainer.devices=9"],
+    ),
     "batch not divisible": (
         ["trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=9"],
         ["data.batch_size=9", "trainer.devices=2"],
@@ -112,6 +124,10 @@ TRAINING = {
     "resume from no run": (["resume=taken"], ["taken", "not a run's folder"]),
 }
 
+# What there is on a machine with a GPU.
+OF_A_GPU = {"no GPU", "no GPU by its name", "no Apple", "16 bits on a CPU that was found"}
+OF_A_GPU |= {"missing device"}
+
 RUNNING = {
     "no run": ([], ["run="]),
     "missing run": (["run=nowhere"], ["nowhere", "does not exist"]),
@@ -124,7 +140,9 @@ RUNNING = {
     "a pickle that runs code": (["run=evil.ckpt"], ["evil.ckpt", "refused"]),
     "a raw pickle that runs code": (["run=evil.pkl"], ["evil.pkl", "refused"]),
     "missing device": (["run=good.ckpt", "device=cuda"], ["device=cuda"]),
-    "unknown device": (["run=good.ckpt", "device=abacus"], ["device=abacus"]),
+    "unknown device": (["run=good.ckpt", "device=abacus"], ["device=abacus", "cpu"]),
+    "device without memory": (["run=good.ckpt", "device=meta"], ["device=meta", "cpu"]),
+    "device of another library": (["run=good.ckpt", "device=hpu"], ["device=hpu", "cpu"]),
     "unknown key": (["run=good.ckpt", "smaples=3"], ["smaples"]),
 }
 
@@ -197,7 +215,13 @@ def refuses(script, here, name, arguments, parts):
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 
-@pytest.mark.parametrize("case", TRAINING)
+def without_accelerator(cases):
+    """The cases, of which some are skipped where there is a GPU."""
+    there = pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a GPU")
+    return [pytest.param(case, marks=there if case in OF_A_GPU else ()) for case in cases]
+
+
+@pytest.mark.parametrize("case", without_accelerator(TRAINING))
 def test_training_refuses(case, script, tiny, here):
     arguments, parts = TRAINING[case]
     own_file = not any(word in arguments for word in ("task=recall", "task=tiny_shakespeare"))
@@ -205,7 +229,7 @@ def test_training_refuses(case, script, tiny, here):
     refuses(script, here, "train", [*words, *arguments], parts)
 
 
-@pytest.mark.parametrize("case", RUNNING)
+@pytest.mark.parametrize("case", without_accelerator(RUNNING))
 def test_a_bad_run_is_refused(case, script, here):
     arguments, parts = RUNNING[case]
     refuses(script, here, "generate", arguments, parts)

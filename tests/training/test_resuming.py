@@ -5,6 +5,7 @@ import signal
 import pytest
 from run_files import assert_same, checkpoint, files, rows, series, summary
 
+from minitx.composition import read_config
 from minitx.data.module import StretchedData
 from minitx.errors import UserError
 from minitx.tasks.language_modeling import LanguageModeling
@@ -315,3 +316,18 @@ def test_samples_and_metrics_of_other_steps_stay(train, during_step, tmp_path):
     text = (tmp_path / "run" / "samples.txt").read_text(encoding="utf-8")
     headings = [line for line in text.splitlines() if line.startswith("--- step ")]
     assert headings == ["--- step 5 ---", "--- step 10 ---"]
+
+
+def test_a_shortened_warm_up_is_that_of_the_run_for_good(train, tmp_path, capsys):
+    """config.yaml and the checkpoint hold it, and more steps do not lengthen it again."""
+    folder = tmp_path / "run"
+    run = train(f"run.dir={folder}", "optimizer.warmup_steps=100", "trainer.max_steps=10")
+    assert "it is 1 in this run" in capsys.readouterr().err
+    assert run.config.optimizer.warmup_steps == 1
+    assert read_config(folder / "config.yaml").optimizer.warmup_steps == 1
+    rate = run.config.optimizer.lr
+    assert series(folder, "lr")[1] == pytest.approx(rate, rel=0.05)
+    longer = train(f"resume={folder}", "trainer.max_steps=15")
+    assert "in this run" not in capsys.readouterr().err
+    assert longer.config.optimizer.warmup_steps == 1
+    assert max(series(folder, "lr")) == 15

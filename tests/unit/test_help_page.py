@@ -1,11 +1,8 @@
 """--help: every choice and every key, with its default and meaning, on lines that fit."""
 
-import string
-
 import pytest
-from hydra.core.config_store import ConfigStore
 
-from minitx.composition import CONF, compose, keys, register_schemas, set_help, to_plain
+from minitx.composition import CONF, compose, keys, register_schemas, to_plain
 from minitx.config import (
     MODELS,
     CompareConfig,
@@ -105,11 +102,3 @@ def test_every_option_of_every_group_is_there(pages, script):
 def test_lines_fit_the_terminal(pages, script):
     assert max(map(len, pages[script].splitlines())) <= 100
     assert pages[script].isascii()
-
-
-def test_hydra_prints_the_page_as_it_is():
-    text = "cost: $5 or $$ in $words"
-    set_help(text)
-    node = ConfigStore.instance().load("hydra/help/minitx.yaml").node
-    set_help("")
-    assert string.Template(node.template).substitute() == text

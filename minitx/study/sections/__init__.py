@@ -4,17 +4,22 @@ A section is made from `Results` alone, so that a report can be drawn again at a
 where the study has nothing for it to show.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-
-import pandas as pd
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from minitx.composition import nearest
 from minitx.config import LANGUAGE_MODELING, OBJECTIVES
 from minitx.errors import UserError
-from minitx.study.results import Results
+
+if TYPE_CHECKING:  # the names of the sections are checked before these are imported
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from minitx.study.results import Results
 
 
 @dataclass(frozen=True)
