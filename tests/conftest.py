@@ -16,6 +16,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models want no more
 
 ROOT = Path(__file__).resolve().parents[1]
+MOST_WORKERS = 8  # each holds torch and Lightning, some 600 MB
 
 # The smallest run that has everything: a few steps, two validations, a checkpoint after each.
 TINY = (
@@ -30,6 +31,12 @@ TINY = (
     "trainer.watch_attention=false",  # drawing takes longer than training this
     "logger=csv",
 )
+
+
+def pytest_xdist_auto_num_workers(config):
+    """The whole suite takes every core; tests that are named start at once, in this process."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
 
 
 @pytest.fixture(scope="session", autouse=True)
