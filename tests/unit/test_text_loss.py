@@ -16,7 +16,7 @@ BYTES = torch.tensor([1, 1, 2, 3, 5, 0, 4])  # as byte pairs have
 
 few_examples = settings(deadline=None, max_examples=25)
 
-# A log-probability is a float32, off by 1e-7 of its size, which differs with the shape of its batch.
+# A log-probability is a float32, off by 1e-7 of its size, in batches of each shape in its own way.
 # The mean is off by as much, and the perplexity, its exponential, by 3.5 nats times that.
 ROUNDED = 1e-6
 
