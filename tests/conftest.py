@@ -107,7 +107,17 @@ def compose(*overrides):
 
 
 @pytest.fixture(scope="session")
-def train(tiny):
+def _short_samples():
+    """Samples of 20 tokens: to write the usual 200 takes as long as to train the tiny model."""
+    from minitx.setups import language_modeling
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_modeling, "SAMPLE", 20)
+        yield
+
+
+@pytest.fixture(scope="session")
+def train(tiny, _short_samples):
     """Trains a tiny run as the command line says, `resume=` too, and opens it."""
     from minitx.composition import resumed
     from minitx.training import train as train_run
@@ -130,7 +140,7 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-def script(monkeypatch, capsys):
+def script(_short_samples, monkeypatch, capsys):
     """Runs scripts/<name>.py in this process with a command line."""
     from hydra.core.global_hydra import GlobalHydra
 
