@@ -16,6 +16,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models want no more
 
 ROOT = Path(__file__).resolve().parents[1]
+MOST_WORKERS = 8  # each holds torch and Lightning, some 600 MB
 
 # The smallest run that has everything: a few steps, two validations, a checkpoint after each.
 TINY = (
@@ -31,6 +32,12 @@ TINY = (
     "trainer.watch_attention=false",  # drawing takes longer than training this
     "logger=csv",
 )
+
+
+def pytest_xdist_auto_num_workers(config):
+    """The whole suite takes every core; tests that are named start at once, in this process."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,7 +108,17 @@ def compose(*overrides):
 
 
 @pytest.fixture(scope="session")
-def train(tiny):
+def _short_samples():
+    """Samples of 20 tokens: to write the usual 200 takes as long as to train the tiny model."""
+    from minitx.setups import language_modeling
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_modeling, "SAMPLE", 20)
+        yield
+
+
+@pytest.fixture(scope="session")
+def train(tiny, _short_samples):
     """Trains a tiny run as the command line says, `resume=` too, and opens it."""
     from minitx.composition import resumed
     from minitx.training import train as train_run
@@ -124,7 +141,7 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-def script(monkeypatch, capsys):
+def script(_short_samples, monkeypatch, capsys):
     """Runs scripts/<name>.py in this process with a command line."""
     from hydra.core.global_hydra import GlobalHydra
 

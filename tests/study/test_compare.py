@@ -56,7 +56,7 @@ ONE_RUN_EACH = {"sweep": {"optimizer.matrix_lr": [0.01]}, "quick": {"seeds": [1]
 
 
 @pytest.fixture
-def compare(script, words):
+def compare(script, briefly, words):
     def compare(*more, **changes):
         write_study(**changes)
         return script("compare", *MINE, *words, *more)
@@ -193,7 +193,7 @@ def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
 
 
 def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
-    write_study(**ONE_RUN_EACH)
+    write_study(**ONE_RUN_EACH, sections=["quality"])
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     answer = subprocess.run(
         [sys.executable, ROOT / "scripts/compare.py", *MINE, *words, *launcher],

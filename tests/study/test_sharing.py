@@ -20,7 +20,7 @@ ONE_RUN_EACH = {"sweep": {}, "quick": {"seeds": [1]}}
 
 
 @pytest.fixture
-def compare(script, text_file, tmp_path, monkeypatch):
+def compare(script, briefly, text_file, tmp_path, monkeypatch):
     """Does a study of one's own: two models, two rates, a seed; each run takes a second."""
     monkeypatch.chdir(tmp_path)
     words = [

@@ -320,10 +320,8 @@ def mean_weights(folder):
     return mean, {file["global_step"] for file in kept}
 
 
-@pytest.mark.parametrize(("which", "expected"), [("best", {50, 70, 80}), ("last", {60, 70, 80})])
-def test_an_average_that_is_better_is_what_is_tested_and_opened(
-    which, expected, train, numbers, tmp_path
-):
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_an_average_that_is_better_is_what_is_tested_and_opened(which, train, numbers, tmp_path):
     """Steps that are too long go around the place that their mean is near to."""
     folder = tmp_path / "run"
     long_steps = ["optimizer.lr=0.1", "optimizer.schedule=constant", "data.batch_tokens=100"]
@@ -331,19 +329,20 @@ def test_an_average_that_is_better_is_what_is_tested_and_opened(
     end = ["trainer.max_steps=80", "trainer.val_every=10"]
     average = ["trainer.average=3", f"trainer.average_of={which}"]
     run = train(*numbers, f"run.dir={folder}", *model, *long_steps, *end, *average)
+    losses = series(folder, "val/loss")
     weights, steps = mean_weights(folder)
-    assert steps == expected
+    # Steps that long make much of a rounding: which three are the best, each machine has its own.
+    assert steps == set(sorted(losses, key=losses.get if which == "best" else int.__neg__)[:3])
     assert run.path == folder / "checkpoints" / "averaged.ckpt"
     for name, value in checkpoint(folder, "averaged")["state_dict"].items():
         torch.testing.assert_close(value, weights[name])
-    losses = series(folder, "val/loss")
     assert series(folder, "averaged/loss")[80] < min(losses.values())
     assert summary(folder)["metrics"]["val/loss"] == series(folder, "averaged/loss")[80]
     # What was tested is what is opened.
     examples = open_setup(run.config).evaluate(run.model, "test", run.config.decoding)
     assert summary(folder)["metrics"]["test/bleu"] == pytest.approx(examples.metrics["bleu"])
-    best = minitx.load(folder / "checkpoints" / "best.ckpt")
-    assert best.step == min(losses, key=losses.get)
+    opened = minitx.load(folder / "checkpoints" / "best.ckpt")
+    assert opened.step == min(losses, key=losses.get)
 
 
 def test_an_average_that_is_worse_is_let_go(train, numbers, tmp_path):

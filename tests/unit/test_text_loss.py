@@ -16,6 +16,10 @@ BYTES = torch.tensor([1, 1, 2, 3, 5, 0, 4])  # as byte pairs have
 
 few_examples = settings(deadline=None, max_examples=25)
 
+# A log-probability is a float32, off by 1e-7 of its size, in batches of each shape in its own way.
+# The mean is off by as much, and the perplexity, its exponential, by 3.5 nats times that.
+ROUNDED = 1e-6
+
 
 def split(windows=6, time=5):
     """Random logits and targets, a fifth of them ignored."""
@@ -67,7 +71,7 @@ def test_it_does_not_depend_on_how_a_split_is_cut(data):
     logits, targets = split(windows=8)
     cuts = sorted(data.draw(st.sets(st.integers(1, 7))))
     pieces = zip(torch.tensor_split(logits, cuts), torch.tensor_split(targets, cuts), strict=True)
-    assert measured(*pieces) == pytest.approx(measured((logits, targets)), rel=1e-12)
+    assert measured(*pieces) == pytest.approx(measured((logits, targets)), rel=ROUNDED)
 
 
 def test_the_states_of_two_ranks_add_up():
@@ -80,7 +84,7 @@ def test_the_states_of_two_ranks_add_up():
         states = torch.stack([getattr(losses, name) for losses in ranks])
         setattr(merged, name, reduce(states))  # as torchmetrics does over processes
     merged.update(logits[:0], targets[:0])
-    assert merged.compute() == pytest.approx(measured((logits, targets)), rel=1e-12)
+    assert merged.compute() == pytest.approx(measured((logits, targets)), rel=ROUNDED)
 
 
 def test_a_batch_without_targets_counts_for_nothing():
@@ -104,7 +108,7 @@ def test_sums_stay_exact_in_a_module_of_another_precision(dtype):
     logits, targets = split()
     for _ in range(300):  # a sum in bfloat16 would stand still by then
         module["losses"].update(logits, targets)
-    assert module["losses"].compute() == pytest.approx(measured((logits, targets)), rel=1e-6)
+    assert module["losses"].compute() == pytest.approx(measured((logits, targets)), rel=ROUNDED)
 
 
 def test_a_hopeless_model_has_a_finite_perplexity():

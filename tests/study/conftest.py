@@ -1,0 +1,19 @@
+"""What the tests of whole studies share."""
+
+from functools import partial
+
+import pytest
+
+from minitx.study import measuring, report_files
+from minitx.study.costs import latency_ms
+
+
+@pytest.fixture
+def briefly(monkeypatch):
+    """Studies measure each latency but twice, and write reports whose pictures nobody draws.
+
+    What the pictures of a report are, `test_study_report.py` tests.
+    """
+    monkeypatch.setattr(measuring, "latency_ms", partial(latency_ms, seconds=0.0))
+    monkeypatch.setattr(report_files, "png", lambda figure: b"")
+    monkeypatch.setattr(report_files, "svg", lambda figure: "<svg/>")
