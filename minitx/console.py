@@ -109,7 +109,7 @@ def show_run(run: "Run") -> None:
 
 
 def announce(facts: dict[str, Any]) -> None:
-    """What there is to train on, if there is an end of it, and what part of val is read meanwhile."""
+    """Print what there is to train on, if it ends, and which part of val is read meanwhile."""
     console, lines = Console(stderr=True), []
     if "train_share" in facts:
         lines.append(_to_train_on(facts))

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning as L
-import numpy as np
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -80,8 +79,8 @@ class StretchedData(L.LightningDataModule):
         """What there is to train on, in plain figures."""
         raise NotImplementedError
 
-    def validation_items(self, devices: int = 1) -> np.ndarray:
-        """The items of val that validation reads while a model trains: int64 (n,), evenly spread.
+    def validation_items(self, devices: int = 1) -> list[int]:
+        """The items of val that validation reads while a model trains, evenly spread.
 
         At least one for each of the devices.
         """
@@ -89,7 +88,7 @@ class StretchedData(L.LightningDataModule):
         part = items
         if self.val_tokens is not None:
             part = min(items, max(devices, math.ceil(self.val_tokens / self.item_tokens)))
-        return np.arange(part) * items // part
+        return [number * items // part for number in range(part)]
 
     @property
     def validation_fraction(self) -> float:
@@ -147,7 +146,7 @@ class LanguageModelingData(StretchedData):
         batch_size: int,
         seed: int,
         share: float = 1.0,
-        **stretches: int | None,
+        **stretches: Any,
     ) -> None:
         self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
         self.share = share
@@ -178,7 +177,7 @@ class RecallData(StretchedData):
     `batch_size` counts sequences over all devices.
     """
 
-    def __init__(self, recall: Recall, batch_size: int, seed: int, **stretches: int | None) -> None:
+    def __init__(self, recall: Recall, batch_size: int, seed: int, **stretches: Any) -> None:
         self.recall, self.batch_size, self.seed = recall, batch_size, seed
         evaluation = {split: recall.split(split) for split in recall.splits}
         context = recall.context
@@ -207,7 +206,7 @@ class ExampleData(StretchedData):
         batch_tokens: int,
         seed: int,
         share: float = 1.0,
-        **stretches: int | None,
+        **stretches: Any,
     ) -> None:
         self.store, self.context, self.batch_tokens, self.seed = store, context, batch_tokens, seed
         self.share = share
