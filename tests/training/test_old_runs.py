@@ -46,7 +46,9 @@ def test_measures_as_before(old_run, script):
     shared = [name for name in before if name.removeprefix("test/") in measured]
     assert shared
     for name in shared:
-        assert measured[name.removeprefix("test/")] == pytest.approx(before[name], rel=1e-5, abs=1e-6)
+        assert measured[name.removeprefix("test/")] == pytest.approx(
+            before[name], rel=1e-5, abs=1e-6
+        )
 
 
 def test_resumes_as_before(old_run, script):
