@@ -1,0 +1,28 @@
+import torch
+from references import real_tokens
+
+from minitx.nn.lengths import by_length, keep_on_host
+
+
+def test_rows_stand_from_the_longest_to_the_shortest_and_back():
+    padding = real_tokens([2, 5, 0, 3], 6)
+    lengths, order, inverse = by_length(padding)
+    assert lengths.tolist() == [5, 3, 2, 0]
+    assert order.tolist() == [1, 3, 0, 2]
+    assert torch.equal(padding[order][inverse], padding)
+
+
+def test_a_mask_is_read_once():
+    padding = real_tokens([2, 5], 6)
+    assert by_length(padding) is by_length(padding)
+    assert by_length(padding.clone()) is not by_length(padding)
+
+
+def test_what_is_kept_on_the_host_is_not_read_back():
+    """The meta device has no numbers that could be read."""
+    padding = real_tokens([2, 5], 6)
+    there = padding.to("meta")
+    keep_on_host(there, padding)
+    found = by_length(there)
+    assert found.lengths.tolist() == [5, 2]
+    assert found.order.device == found.inverse.device == there.device
