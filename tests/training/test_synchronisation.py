@@ -83,7 +83,7 @@ class NoWaiting(L.Callback):
 def test_a_step_on_a_gpu_does_not_wait_for_it(words, optimizer, tmp_path):
     """Through Lightning: batch, loss, backward pass, clipping, optimizer and schedule."""
     rarely = "trainer.log_every=100"  # a row of metrics is read back from the device
-    limits = ("trainer=gpu", "trainer.max_steps=4", rarely)
+    limits = ("trainer=gpu", "trainer.max_steps=4", "optimizer.ema=0.9", rarely)
     config = compose(*words, *limits, f"optimizer={optimizer}")
     setup = open_setup(config)
     model = setup.vocabulary.build(config.model)
