@@ -36,6 +36,7 @@ def keep_on_host(padding: Tensor, on_host: Tensor) -> None:
 
 
 @torch.compiler.disable
+@torch.inference_mode(False)  # or autograd could not use what an evaluation found
 def by_length(padding: Tensor) -> ByLength:
     """The lengths of the rows and their order: padding bool (B, T), True = a real token.
 

@@ -2,6 +2,7 @@ import torch
 from references import real_tokens
 
 from minitx.nn.lengths import by_length, keep_on_host
+from minitx.nn.recurrent import Recurrence
 
 
 def test_rows_stand_from_the_longest_to_the_shortest_and_back():
@@ -26,3 +27,12 @@ def test_what_is_kept_on_the_host_is_not_read_back():
     found = by_length(there)
     assert found.lengths.tolist() == [5, 2]
     assert found.order.device == found.inverse.device == there.device
+
+
+def test_a_mask_may_be_met_in_inference_first():
+    layer, x, padding = Recurrence(4, "gru"), torch.randn(2, 6, 4), real_tokens([2, 5], 6)
+    with torch.inference_mode():
+        expected, _ = layer(x, padding)
+    y, _ = layer(x, padding)
+    y.sum().backward()
+    assert torch.equal(y, expected)
