@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from minitx.data.windows import IGNORE
 
 CHUNK = 512  # rows whose logits are in memory at a time
-IN_TORCH = hasattr(nn, "LinearCrossEntropyOptions")  # whether torch has the loss in chunks: 2.13
+IN_TORCH = hasattr(nn, "LinearCrossEntropyOptions")  # since 2.13, torch has the loss in chunks
 
 
 def summed_cross_entropy(

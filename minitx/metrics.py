@@ -29,9 +29,9 @@ class TextLoss(Metric):
     the number of devices. Bits per byte compares across tokenizers, which nats per token do not.
 
     All sums are integers, which are exact in any order, and which every device has; float64 is
-    missing on Apple's GPUs. Nats are counted whole, and their fractions in 2**-32 of a nat: a
-    float32 nat has no finer digits where its fraction is 2**-9 or more, and is else rounded by
-    1.2e-10 at most. That holds for 2**31 tokens.
+    missing on Apple's GPUs. Nats are counted whole, and their fractions in 2**-32 of a nat. A
+    float32 of 2**-9 nats or more is a multiple of that; a smaller one is rounded, by 1.2e-10 nats
+    at most. There is room for the fractions of 2**31 tokens.
     """
 
     nats: Tensor

@@ -32,7 +32,8 @@ _by_length = WeakTensorKeyDictionary()
 
 def keep_on_host(padding: Tensor, on_host: Tensor) -> None:
     """Says that `padding`, on any device, is a copy of `on_host`, on the CPU: bool (B, T) both."""
-    _on_host[padding] = on_host
+    if padding is not on_host:  # what is its own key is never forgotten, and need not be kept
+        _on_host[padding] = on_host
 
 
 @torch.compiler.disable

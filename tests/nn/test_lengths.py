@@ -1,6 +1,7 @@
 import torch
 from references import real_tokens
 
+from minitx.nn import lengths
 from minitx.nn.lengths import by_length, keep_on_host
 from minitx.nn.recurrent import Recurrence
 
@@ -27,6 +28,16 @@ def test_what_is_kept_on_the_host_is_not_read_back():
     found = by_length(there)
     assert found.lengths.tolist() == [5, 2]
     assert found.order.device == found.inverse.device == there.device
+
+
+def test_a_mask_is_forgotten_with_its_batch():
+    before = len(lengths._on_host), len(lengths._by_length)
+    padding = real_tokens([2, 5], 6)
+    for there in (padding, padding.to("meta")):
+        keep_on_host(there, padding)
+        by_length(there)
+    del padding, there
+    assert (len(lengths._on_host), len(lengths._by_length)) == before
 
 
 def test_a_mask_may_be_met_in_inference_first():
