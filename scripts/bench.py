@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from minitx.bench.generation import generation
 from minitx.bench.gpu import gpu
@@ -18,27 +19,26 @@ from minitx.bench.translation import translation
 from minitx.console import quiet_libraries
 from minitx.errors import UserError
 
-BENCHES: dict[str, Callable[..., None]] = {
-    f.__name__: f for f in (overhead, recurrence, capture, generation, memory, translation, gpu)
-}
 IN_ROUNDS = (overhead, recurrence, capture, generation, translation)
+BENCHES: tuple[Callable[..., None], ...] = (*IN_ROUNDS, memory, gpu)
 
 
-def parse() -> dict[str, object]:
-    """The name of the bench, and its options."""
+def parse() -> dict[str, Any]:
+    """The bench that is asked for, and its options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    benches = parser.add_subparsers(dest="bench", metavar="bench", required=True)
-    of = {name: benches.add_parser(name, help=f.__doc__) for name, f in BENCHES.items()}
+    benches = parser.add_subparsers(metavar="bench", required=True)
+    of = {}
+    for bench in BENCHES:
+        of[bench] = benches.add_parser(bench.__name__.replace("_", "-"), help=bench.__doc__)
+        of[bench].set_defaults(bench=bench)
     for bench in IN_ROUNDS:
-        of[bench.__name__].add_argument(
-            "--rounds", type=int, default=5, help="how often each side runs [5]"
-        )
-    of["translation"].add_argument("--data-dir", default="data", help="folder with multi30k/")
-    of["translation"].add_argument("--run", help="a run of task=multi30k whose search is timed")
-    of["gpu"].add_argument("--peak", type=float, help="the device's TFLOPS [by its data sheet]")
-    of["gpu"].add_argument("--tiny", action="store_true", help="tiny sizes, on the CPU")
+        of[bench].add_argument("--rounds", type=int, default=5, help="how often each side runs [5]")
+    of[translation].add_argument("--data-dir", default="data", help="folder with multi30k/")
+    of[translation].add_argument("--run", help="a run of task=multi30k whose search is timed")
+    of[gpu].add_argument("--peak", type=float, help="the device's TFLOPS [by its data sheet]")
+    of[gpu].add_argument("--tiny", action="store_true", help="tiny sizes, on the CPU")
     return vars(parser.parse_args())
 
 
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     options = parse()
     quiet_libraries()
     os.environ["FORCE_COLOR"] = "1"  # rich draws its bar, also where nobody watches
-    bench = BENCHES[str(options.pop("bench"))]
+    bench = options.pop("bench")
     try:
         bench(**options)
         print(f"on {processor()}")
