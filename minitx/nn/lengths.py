@@ -46,8 +46,11 @@ def by_length(padding: Tensor) -> ByLength:
     if padding not in _by_length:
         on_host = _on_host[padding] if padding in _on_host else padding.cpu()
         lengths, order = on_host.sum(dim=1).sort(descending=True)
-        # Not blocking: else the host would wait for the device to take them.
-        there = [rows.to(padding.device, non_blocking=True) for rows in (order, order.argsort())]
+        # Only CUDA takes them while the host goes on; Apple's GPUs could read what is freed by then.
+        there = [
+            rows.to(padding.device, non_blocking=padding.is_cuda)
+            for rows in (order, order.argsort())
+        ]
         _by_length[padding] = ByLength(lengths, *there)
     found: ByLength = _by_length[padding]
     return found
