@@ -46,7 +46,7 @@ def by_length(padding: Tensor) -> ByLength:
     if padding not in _by_length:
         on_host = _on_host[padding] if padding in _on_host else padding.cpu()
         lengths, order = on_host.sum(dim=1).sort(descending=True)
-        # Only CUDA takes them while the host goes on; Apple's GPUs could read what is freed by then.
+        # Not blocking on CUDA; on Apple's GPUs that could read what is freed by then.
         there = [
             rows.to(padding.device, non_blocking=padding.is_cuda)
             for rows in (order, order.argsort())
