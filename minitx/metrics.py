@@ -14,6 +14,8 @@ from torchmetrics.classification import (
 
 from minitx.data.windows import IGNORE
 
+PARTS = 2**32  # of a nat, the smallest that is counted
+
 
 def perplexity(loss: float) -> float:
     """exp(loss), of a loss in nats per token."""
@@ -25,9 +27,16 @@ class TextLoss(Metric):
 
     Sums over the tokens of a split, so that the figures depend neither on the batch size nor on
     the number of devices. Bits per byte compares across tokenizers, which nats per token do not.
+
+    All sums are integers, which are exact in any order, and which every device has; float64 is
+    missing on Apple's GPUs. Nats are counted whole, and their fractions in 2**-32 of a nat. A
+    float32 of 2**-9 nats or more is a multiple of that; a smaller one is rounded, by 1.2e-10 nats
+    at most. There is room for the fractions of 2**31 tokens.
     """
 
     nats: Tensor
+    fractions: Tensor
+    infinite: Tensor
     tokens: Tensor
     correct: Tensor
     bytes: Tensor
@@ -40,8 +49,7 @@ class TextLoss(Metric):
         """
         super().__init__()
         self.register_buffer("byte_lengths", byte_lengths, persistent=False)
-        self.add_state("nats", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        for count in ("tokens", "correct", "bytes"):
+        for count in ("nats", "fractions", "infinite", "tokens", "correct", "bytes"):
             self.add_state(count, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
@@ -49,16 +57,25 @@ class TextLoss(Metric):
         logits, targets = logits.flatten(0, 1).float(), targets.flatten()
         scored = targets != IGNORE
         nats = F.cross_entropy(logits, targets, reduction="none", ignore_index=IGNORE)
-        # double() on both sides: trainer.precision=bf16-true turns every float of a module to bf16.
-        self.nats = self.nats.double() + nats.double().sum()
+        finite = nats < PARTS  # false for NaN, too
+        self.infinite += (~finite).sum()
+        nats = torch.where(finite, nats, 0.0)
+        whole = nats.floor()
+        self.nats += whole.long().sum()
+        self.fractions += (PARTS * (nats - whole)).round().long().sum()
         self.tokens += scored.sum()
         self.correct += ((logits.argmax(dim=-1) == targets) & scored).sum()
         if self.byte_lengths is not None:
             self.bytes += (self.byte_lengths[targets.clamp(min=0)] * scored).sum()
 
     def compute(self) -> dict[str, float]:
-        """loss in nats per token, perplexity = exp(loss), bits_per_byte, accuracy in 0 to 1."""
-        nats, tokens = float(self.nats), int(self.tokens)
+        """loss in nats per token, perplexity = exp(loss), bits_per_byte, accuracy in 0 to 1.
+
+        The loss is infinite where that of a token is not a number, or 2**32 nats or more.
+        """
+        nats, tokens = int(self.nats) + int(self.fractions) / PARTS, int(self.tokens)
+        if self.infinite:
+            nats = math.inf
         metrics = {
             "loss": nats / tokens,
             "perplexity": perplexity(nats / tokens),

@@ -50,7 +50,7 @@ def predict(config: PredictConfig) -> None:
         for rows in whole_batches(lengths, EVALUATION_TOKENS):
             tokens, padding = text_batch(Ragged.of([texts[row] for row in rows]))
             logits = model(tokens.to(run.device), padding.to(run.device))
-            for row, probabilities in zip(rows, logits.double().softmax(dim=-1), strict=True):
+            for row, probabilities in zip(rows, logits.cpu().double().softmax(dim=-1), strict=True):
                 shown[row] = show(probabilities.tolist())
         return shown
 

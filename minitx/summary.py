@@ -39,6 +39,10 @@ class Summary:
         self.clock, self.trainer = clock, trainer
         parameters, non_embedding = count_parameters(model)
         packages = ("minitx", "torch", "lightning", "tokenizers")
+        versions = {package: version(package) for package in packages}
+        versions["torch"] = (
+            torch.__version__
+        )  # which names the build, as its package does not always
         self.facts: dict[str, Any] = {
             "task": config.task.name,
             "model": config.model.name,
@@ -48,7 +52,7 @@ class Summary:
             "data": data,
             "data_fingerprint": fingerprint,
             "git_commit": git_commit(),
-            "versions": {"python": sys.version.split()[0]} | {p: version(p) for p in packages},
+            "versions": {"python": sys.version.split()[0]} | versions,
         }
         self.table = MetricsFile(folder)
         self.val: dict[str, float] = {}  # metrics on all of val, once it has trained

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "minitx.tasks": [
         *["torch", "torchmetrics", "lightning", "minitx.tasks", "minitx.config"],
         *["minitx.data.batches", "minitx.data.windows"],
-        *["minitx.losses", "minitx.metrics", "minitx.optim", "minitx.seeding"],
+        *["minitx.losses", "minitx.metrics", "minitx.optim", "minitx.seeding", "minitx.nn.lengths"],
     ],
     "minitx.losses": ["torch", "minitx.data.windows"],
     "minitx.metrics": ["torch", "torchmetrics", "minitx.data.windows"],

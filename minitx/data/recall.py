@@ -21,6 +21,7 @@ pairs: what to do is found sooner where there is little else to attend to.
 
 import hashlib
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -142,7 +143,20 @@ def distances(inputs: Tensor, targets: Tensor) -> Tensor:
     return place - same.int().argmax(dim=1)
 
 
-class RecallBatches(Dataset[tuple[Tensor, Tensor]]):
+class RecallBatch(NamedTuple):
+    """Sequences to train on, and where in them values are asked for.
+
+    inputs, targets  int64 (B, context)
+    asked            int64 (queries,)  the places of the targets that are not IGNORE in the
+                     flattened batch: on a device, the host would wait for their number
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    asked: Tensor
+
+
+class RecallBatches(Dataset[RecallBatch]):
     """Training batches without end, each of `batch_size` sequences over all ranks.
 
     Batch i depends on (seed, i) alone, and a rank has its slice of it, as in `RandomWindows`. All
@@ -155,10 +169,11 @@ class RecallBatches(Dataset[tuple[Tensor, Tensor]]):
         self.recall, self.batch_size, self.seed = recall, batch_size, seed
         self.mine = share_of_batch(batch_size, rank, world_size)
 
-    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a batch, int64 (batch_size / world_size, context) each."""
+    def __getitem__(self, batch: int) -> RecallBatch:
+        """This rank's sequences of a batch, batch_size / world_size of them."""
         inputs, targets = self.recall.training(stream(self.seed, batch), self.batch_size)
-        return inputs[self.mine], targets[self.mine]
+        mine = targets[self.mine]
+        return RecallBatch(inputs[self.mine], mine, (mine.flatten() != IGNORE).nonzero()[:, 0])
 
 
 def _distinct(generator: np.random.Generator, rows: int, n: int, k: int) -> np.ndarray:

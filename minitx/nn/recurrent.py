@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from minitx.nn.states import map_tensors
+from minitx.nn.lengths import by_length
+from minitx.nn.states import map_tensors, reorder
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": nn.RNN,  # Elman 1990
@@ -64,14 +65,15 @@ class Recurrence(nn.Module):
         if padding is None:
             y, hidden = self.cell(x, _transposed(state))
             return y, _transposed(hidden)
-        lengths = padding.sum(dim=1).cpu()
+        # Sorted here: when torch sorts and unsorts rows, it waits for the device each time.
+        lengths, order, inverse = by_length(padding)
+        longest_first, before = reorder((x, state), order)
         # A sequence with no real token cannot be packed: it runs for one step, which is undone.
-        packed = pack_padded_sequence(
-            x, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
-        )
-        packed_y, hidden = self.cell(packed, _transposed(state))
+        packed = pack_padded_sequence(longest_first, lengths.clamp(min=1), batch_first=True)
+        packed_y, hidden = self.cell(packed, _transposed(before))
         y, _ = pad_packed_sequence(packed_y, batch_first=True, total_length=x.size(1))
-        return y * padding[..., None], _advanced(state, _transposed(hidden), padding.any(dim=1))
+        y, hidden = reorder((y, _transposed(hidden)), inverse)
+        return y * padding[..., None], _advanced(state, hidden, padding.any(dim=1))
 
 
 class RecurrentStack(nn.Module):

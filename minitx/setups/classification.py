@@ -87,7 +87,7 @@ class ClassificationSetup(Setup):
             for j in numbers:
                 batch = batches[j]
                 logits = model(batch.tokens.to(device), batch.padding.to(device))
-                log_p[batches.rows[j]] = logits.double().log_softmax(dim=-1).cpu().numpy()
+                log_p[batches.rows[j]] = logits.cpu().double().log_softmax(dim=-1).numpy()
         probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels
         labels = len(self.store.labels)

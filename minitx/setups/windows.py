@@ -41,15 +41,16 @@ def evaluate_windows(
             scored = targets != IGNORE  # (B, T)
             nats = F.cross_entropy(
                 logits.mT.float(), targets, reduction="none", ignore_index=IGNORE
-            ).double()
+            )
             right = (logits.argmax(dim=-1) == targets) & scored
             lengths = torch.zeros_like(targets)
             if byte_lengths is not None:
                 lengths = byte_lengths.to(device)[targets.clamp(min=0)] * scored
-            parts = [part.double().sum(dim=1) for part in (nats, scored, right, lengths)]
-            of_windows.append(torch.stack(parts, dim=1).cpu().numpy())
-            sums = torch.stack([nats.sum(dim=0), scored.double().sum(dim=0)], dim=1)
-            by_position = by_position + sums.cpu().numpy()
+            # On the CPU, as not every device has float64.
+            parts = [part.cpu().double() for part in (nats, scored, right, lengths)]
+            of_windows.append(torch.stack([part.sum(dim=1) for part in parts], dim=1).numpy())
+            sums = torch.stack([part.sum(dim=0) for part in parts[:2]], dim=1)
+            by_position = by_position + sums.numpy()
     return _evaluation(np.concatenate(of_windows), by_position, byte_lengths is not None)
 
 

@@ -23,10 +23,23 @@ def _cores() -> int | None:
     return os.cpu_count()
 
 
+def multiplies_bfloat16() -> bool | None:
+    """Whether the processor has instructions for products in bfloat16; None where nobody says."""
+    features = _of_processor("flags") or _of_processor("Features")  # of x86, of ARM
+    if features is None:
+        return None
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features.split())
+
+
 def _processor() -> str:
+    return _of_processor("model name") or platform.processor() or platform.machine()
+
+
+def _of_processor(field: str) -> str | None:
+    """What Linux tells of the first core."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return None
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith(field))
+    return next(found, None)

@@ -25,7 +25,7 @@ def markdown(report: Report) -> str:
         parts += _section(section, pictured=section is not report.picture)
     parts += ["## How it was done", _facts(report.how)]
     parts += ["## Rules of a fair comparison", _lines(_rules(report))]
-    parts += ["## All runs", _table(report.runs)]
+    parts += ["## All runs", table(report.runs)]
     if report.command:
         parts += ["## To repeat it", f"```sh\n{report.command}\n```"]
     return "\n\n".join(parts) + "\n"
@@ -38,7 +38,7 @@ def _section(section: Section, pictured: bool) -> list[str]:
         parts.append(_picture(section))
     if sentences := section.sentences[0 if pictured else section.answers :]:
         parts.append(_items(sentences))
-    parts += [_data(table, file) for file, table in tables_of(section).items()]
+    parts += [_data(figures, file) for file, figures in tables_of(section).items()]
     if section.note:
         parts.append(f"*{_text(section.note)}*")
     return parts
@@ -48,14 +48,15 @@ def _picture(section: Section) -> str:
     return f"![{_text(section.title)}](figures/{section.name}.png)"
 
 
-def _data(table: pd.DataFrame, file: str) -> str:
-    if len(table) > MOST_ROWS:
-        return f"Its figures: [{file}]({file}), {len(table):,} rows."
-    return _table(table)
+def _data(figures: pd.DataFrame, file: str) -> str:
+    if len(figures) > MOST_ROWS:
+        return f"Its figures: [{file}]({file}), {len(figures):,} rows."
+    return table(figures)
 
 
-def _table(table: pd.DataFrame) -> str:
-    written = shown(table)
+def table(figures: pd.DataFrame) -> str:
+    """Figures as a table of Markdown."""
+    written = shown(figures)
     lines = [written.heads, ["---:" if right else "---" for right in written.numeric]]
     head, rule = (list(map(_text, lines[0])), lines[1])
     rows = [list(map(_text, row)) for row in written.rows]

@@ -1,10 +1,14 @@
 """What the objectives over separate examples share: steps whose batches differ in size."""
 
+import warnings
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from minitx.data.batches import Share
+from minitx.nn.lengths import keep_on_host
 from minitx.tasks.base import Objective
 
 
@@ -30,3 +34,22 @@ class ExampleObjective(Objective):
 
     def tokens(self, batch: Share[Any]) -> int:
         return batch.tokens
+
+    def setup(self, stage: str) -> None:
+        # Lightning asks whether it is meant that a module does this where there is a data module.
+        warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device`")
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Moves a batch, and remembers what its masks are, so that nobody need ask the device."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        for here, there in zip(_paddings(batch), _paddings(moved), strict=True):
+            keep_on_host(there, here)
+        return moved
+
+
+def _paddings(batch: Any) -> list[Tensor]:
+    """The masks of a batch: bool tensors are nothing else."""
+    leaves = (leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
+    return [leaf for leaf in leaves if leaf.dtype == torch.bool]

@@ -5,8 +5,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.data.windows import IGNORE
-from minitx.tasks.language_modeling import Batch, LanguageModeling
+from minitx.tasks.language_modeling import LanguageModeling
 
 
 class AssociativeRecall(LanguageModeling):
@@ -20,17 +19,19 @@ class AssociativeRecall(LanguageModeling):
         super().__init__(*args, byte_lengths=None, **loss)
         self.queries = queries
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Mean over the values that are asked for, in nats: all batches have as many.
+    def loss(self, batch: Any) -> Tensor:
+        """Mean over the values that a `RecallBatch` asks for, in nats: all batches have as many.
 
         A device may have more of them than another, which is why it takes their mean number.
         """
-        inputs, targets = batch
+        inputs, targets, asked = batch
         features, _ = self.model(inputs, logits=False)  # (B, T, C)
-        to_logits, asked = self.model.to_logits, targets != IGNORE
+        to_logits = self.model.to_logits
         assert isinstance(to_logits, nn.Linear)
-        logits = to_logits(features[asked])  # (queries, vocab)
         nats = F.cross_entropy(
-            logits, targets[asked], label_smoothing=self.label_smoothing, reduction="sum"
+            to_logits(features.flatten(0, 1)[asked]),  # (queries, vocab)
+            targets.flatten()[asked],
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
         )
         return nats / (len(inputs) * self.queries)

@@ -107,7 +107,7 @@ def test_every_batch_is_the_same_mixture(pairs, size, mixture):
     batches = RecallBatches(recall, size, seed=1)
     expected = [kind for kind, rows in mixture.items() for _ in range(rows)]
     for number in (0, 7):
-        inputs, targets = batches[number]
+        inputs, targets, _ = batches[number]
         assert len(inputs) == len(expected)
         for row, wanted, (asked, length) in zip(inputs, targets, expected, strict=True):
             assert (wanted != IGNORE).sum() == asked
@@ -144,8 +144,16 @@ def test_ranks_share_one_batch(share, world_size):
     recall, size = Recall(3, 16), share * world_size
     whole = RecallBatches(recall, size, seed=1)[9]
     ranks = [RecallBatches(recall, size, 1, rank, world_size)[9] for rank in range(world_size)]
-    for part, expected in zip(zip(*ranks, strict=True), whole, strict=True):
-        assert torch.equal(torch.cat(part), expected)
+    inputs, targets, _ = zip(*ranks, strict=True)
+    assert torch.equal(torch.cat(inputs), whole.inputs)
+    assert torch.equal(torch.cat(targets), whole.targets)
+
+
+def test_a_batch_says_where_values_are_asked_for():
+    for rank in range(2):
+        batch = RecallBatches(Recall(6, 26), 6, seed=1, rank=rank, world_size=2)[3]
+        wanted = [target for target in batch.targets.flatten().tolist() if target != IGNORE]
+        assert batch.targets.flatten()[batch.asked].tolist() == wanted
 
 
 def test_a_batch_that_does_not_divide_is_an_error():

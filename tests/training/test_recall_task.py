@@ -99,7 +99,7 @@ def test_training_sees_the_mean_over_the_queries_of_a_step(train, tmp_path):
         torch.manual_seed(run.config.seed)
         model = setup.vocabulary.build(run.config.model)
         batches = setup.data().training_batches(0, 1)
-        inputs, targets = map(torch.cat, zip(*(batches[i] for i in range(passes)), strict=True))
+        inputs, targets, _ = map(torch.cat, zip(*(batches[i] for i in range(passes)), strict=True))
         with torch.no_grad():
             logits, _ = model(inputs)
         expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
@@ -113,7 +113,7 @@ def test_the_mean_over_devices_is_that_over_all_queries():
     objective = setup.objective(setup.vocabulary.build(setup.config.model), lambda: 0.0)
     data = setup.data()
     shares = [data.training_batches(rank, 2)[0] for rank in range(2)]
-    assert [int((targets != IGNORE).sum()) for _, targets in shares] == [6 * 4, 6 * 2]
+    assert [int((targets != IGNORE).sum()) for _, targets, _ in shares] == [6 * 4, 6 * 2]
     mean = sum(objective.loss(share) for share in shares) / 2
     torch.testing.assert_close(mean, objective.loss(data.training_batches(0, 1)[0]))
 

@@ -7,10 +7,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from minitx import losses
 from minitx.data.windows import IGNORE
-from minitx.losses import CHUNK, summed_cross_entropy
+from minitx.losses import CHUNK, IN_TORCH, summed_cross_entropy
 
 few_examples = settings(deadline=None, max_examples=40)
+needs_torchs = pytest.mark.skipif(not IN_TORCH, reason="needs the chunked loss of torch 2.13")
+
+
+@pytest.fixture(
+    scope="module",
+    autouse=True,
+    params=[pytest.param(True, id="torch's chunks", marks=needs_torchs), False],
+    ids=lambda param: "own chunks",
+)
+def _path(request):
+    """Every test runs with torch's chunked loss, where it has one, and with what stands in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(losses, "IN_TORCH", request.param)
+        yield
 
 
 def task(rows, time, dim, vocab, ignored, dtype=torch.float64, seed=0):
@@ -109,3 +124,32 @@ def test_mixed_precision_is_near(vocab, label_smoothing):
     assert ours[2].dtype == torch.float32
     for one, other in zip(ours, theirs, strict=True):
         assert (one.float() - other).norm() <= 0.02 * other.norm()
+
+
+@needs_torchs
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_both_paths_give_the_same_numbers(label_smoothing, monkeypatch):
+    """In float32, as in a training: sums of n terms differ by a few roundings."""
+    features, to_logits, targets = task(3, 500, 16, 90, ignored=0.2, dtype=torch.float32)
+    found = []
+    for in_torch in (True, False):
+        monkeypatch.setattr(losses, "IN_TORCH", in_torch)
+        loss = summed_cross_entropy(features, to_logits, targets, label_smoothing)
+        found.append(with_gradients(loss, features, to_logits))
+    for torchs, ours in zip(*found, strict=True):
+        assert (torchs - ours).norm() <= 1e-5 * torchs.norm()
+
+
+def test_no_logits_are_kept_for_the_backward_pass():
+    """No tensor that autograd keeps is larger than the features."""
+    rows, dim = 4 * CHUNK, 8
+    features, to_logits, targets = task(1, rows, dim, vocab=50, ignored=0.2)
+    kept = []
+
+    def keep(tensor):
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        summed_cross_entropy(features, to_logits, targets)
+    assert max(kept, default=0) <= rows * dim

@@ -1,0 +1,87 @@
+"""Training loops whose steps are timed: minitx's own, and the one that is written by hand."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import wandb
+from torch import nn
+
+from minitx.callbacks import Clock
+from minitx.config import Config
+from minitx.optim import clip_gradients, make_optimizer
+from minitx.setups import open_setup
+from minitx.training import make_trainer
+
+
+class StepTimes(Clock):
+    """A clock that remembers when each training step ended, in seconds, and the tokens by then."""
+
+    def __init__(self) -> None:
+        super().__init__(max_minutes=None)
+        self.ends: list[float] = []
+        self.tokens_then: list[int] = []
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        super().on_train_batch_end(*args)
+        self.ends.append(time.perf_counter())
+        self.tokens_then.append(self.tokens)
+
+
+def lightning_step(config: Config, steps: int) -> float:
+    """Seconds a step, over the steps after the first ten."""
+    times = trained(config, steps)
+    return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
+
+
+def trained(config: Config, steps: int) -> StepTimes:
+    """Trains for so many steps without a validation, and tells when each ended."""
+    setup = open_setup(config)
+    torch.manual_seed(config.seed)
+    model = setup.vocabulary.build(config.model)
+    times = StepTimes()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(config, Path(folder), times, setup.callbacks(Path(folder)))
+        trainer.limit_val_batches = 0
+        objective = setup.objective(model, lambda: trainer.global_step / steps)
+        trainer.fit(objective, setup.data())
+        wandb.finish()
+    return times
+
+
+def bare_step(
+    config: Config, steps: int, change: Callable[[nn.Module], None] | None = None
+) -> float:
+    """Seconds a step of the same model, batches and optimizer without any framework.
+
+    `change` is what is done to every module of the model before.
+    """
+    vocabulary = open_setup(config).vocabulary
+    torch.manual_seed(config.seed)
+    model = vocabulary.build(config.model)
+    if change is not None:
+        model.apply(change)
+    return plain_loop(model, make_optimizer(model, config.optimizer), config, steps)
+
+
+def plain_loop(
+    model: nn.Module, optimizer: torch.optim.Optimizer, config: Config, steps: int
+) -> float:
+    """Seconds a step of a training loop as one writes it by hand, after the first ten."""
+    batches = open_setup(config).data().training_batches(rank=0, world_size=1)
+    model.train()
+    for step in range(steps):
+        if step == 10:
+            began = time.perf_counter()
+        inputs, targets = batches[step]
+        logits, _ = model(inputs)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        clip_gradients(model.parameters(), config.optimizer.clip_norm)
+        optimizer.step()
+    return (time.perf_counter() - began) / (steps - 10)

@@ -1,0 +1,43 @@
+"""How many operations a training step takes, and how many a device could do meanwhile."""
+
+import re
+
+from minitx.models.language_model import LanguageModel, count_parameters
+from minitx.nn.attention import MultiHeadAttention
+
+# TFLOPS of dense matrix products in bfloat16, or float16 where a device lacks that, by NVIDIA's
+# data sheets. The first name that is part of the device's own counts.
+PEAKS = {
+    "H200": 989,
+    "H100 PCIe": 756,
+    "H100 NVL": 835,
+    "H100": 989,
+    "A100": 312,
+    "A10": 125,
+    "L40S": 362,
+    "L4": 121,
+    "T4": 65,
+    "V100": 125,
+    "RTX 4090": 165,
+    "RTX 3090": 71,
+}
+
+
+def known_peak(device_name: str) -> float | None:
+    """The peak of a device in TFLOPS, by the name that CUDA gives it; None if it is not known."""
+    found = (peak for name, peak in PEAKS.items() if re.search(rf"\b{name}\b", device_name))
+    return next(found, None)
+
+
+def training_operations(model: LanguageModel) -> float:
+    """Floating-point operations of a training step for each token: 6 N + 12 L H Q T.
+
+    N are the weights that a token is multiplied with, the output matrix among them; L layers have
+    H heads of width Q, and T is the context. The backward pass counts twice the forward pass, and
+    attention as if it were not causal. Source: Chowdhery et al. 2022 (PaLM), appendix B.
+    """
+    _, inner = count_parameters(model)
+    weights = inner + model.to_logits.weight.numel()
+    attentions = [part for part in model.modules() if isinstance(part, MultiHeadAttention)]
+    width = sum(attention.heads * attention.head_dim for attention in attentions)  # L H Q
+    return 6 * weights + 12 * width * model.context

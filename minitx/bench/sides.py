@@ -1,0 +1,38 @@
+"""Two sides of a comparison, measured in turn within one process, and the processor below them.
+
+A machine that changes its speed then changes both.
+"""
+
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from minitx.study.machine import machine, multiplies_bfloat16
+
+
+def processor() -> str:
+    """What any figure depends on: the processor, the instructions that torch uses, the threads."""
+    facts = machine()
+    native = {True: "bfloat16", False: "no bfloat16", None: "bfloat16 unknown"}
+    return (
+        f"{facts['processor']}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{native[multiplies_bfloat16()]}; {facts['threads']} threads on {facts['cores']} cores; "
+        f"torch {facts['torch']}"
+    )
+
+
+def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> None:
+    """Runs the sides in turn and prints their medians and the median of their ratios."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            seconds[name].append(side())
+    for name, values in seconds.items():
+        print(f"  {name:<14} {1000 * median(values):10.2f} ms")
+    first, second = seconds
+    ratios = [a / b for a, b in zip(seconds[first], seconds[second], strict=True)]
+    print(
+        f"  {first} / {second}: {median(ratios):.3f} "
+        f"({min(ratios):.3f} to {max(ratios):.3f} in {rounds} rounds)"
+    )

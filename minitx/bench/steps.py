@@ -1,0 +1,92 @@
+"""A training step against the plain code it stands for."""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from minitx.bench.loops import bare_step, lightning_step, plain_loop
+from minitx.bench.sides import alternate
+from minitx.composition import compose
+from minitx.nn.attention import MultiHeadAttention, attend_fused
+from minitx.setups import open_setup
+from minitx.vocabulary import TextVocabulary
+
+
+def overhead(rounds: int, steps: int = 100) -> None:
+    """A step through Lightning, logging and progress bar on, against a bare loop."""
+    for name in ("adamw", "muon"):
+        config = compose(f"optimizer={name}", f"trainer.max_steps={steps}")
+        print(f"optimizer={name}, batch {config.data.batch_size} x {config.model.context}")
+        alternate(
+            {
+                "Lightning": partial(lightning_step, config, steps),
+                "bare loop": partial(bare_step, config, steps),
+            },
+            rounds,
+        )
+
+
+def recurrence(rounds: int, steps: int = 60) -> None:
+    """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
+    config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
+    vocabulary = open_setup(config).vocabulary
+    assert isinstance(vocabulary, TextVocabulary)
+    vocab_size = vocabulary.tokenizer.vocab_size
+
+    def bare() -> float:
+        torch.manual_seed(config.seed)
+        model = PlainLSTM(vocab_size, config.model.dim, config.model.layers)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr, fused=True)
+        return plain_loop(model, optimizer, config, steps)
+
+    print(f"model=lstm, dim {config.model.dim}, {config.model.layers} layers")
+    alternate({"nn.LSTM": bare, "minitx": partial(lightning_step, config, steps)}, rounds)
+
+
+class PlainLSTM(nn.Module):
+    """The loop everybody writes: embedding, nn.LSTM of several layers, logits."""
+
+    def __init__(self, vocab_size: int, dim: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, dim)
+        self.lstm = nn.LSTM(dim, dim, layers, batch_first=True)
+        self.to_logits = nn.Linear(dim, vocab_size, bias=False)
+        self.to_logits.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, None]:
+        y, _ = self.lstm(self.embedding(tokens))
+        return self.to_logits(y), None
+
+
+def capture(rounds: int, steps: int = 100) -> None:
+    """A training step with the switch by which maps are captured, off, against none at all."""
+    config = compose(f"trainer.max_steps={steps}")
+    print(f"batch {config.data.batch_size} x {config.model.context}, a bare loop")
+    alternate(
+        {
+            "switch off": partial(bare_step, config, steps),
+            "no switch": partial(bare_step, config, steps, without_switch),
+        },
+        rounds,
+    )
+
+
+def without_switch(module: nn.Module) -> None:
+    """Has attention call the fused kernel straight away, as where nobody ever looks inside."""
+    if not isinstance(module, MultiHeadAttention):
+        return
+    output, dropout, scaled = module.output, module.dropout, module.scaled
+
+    def attention(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        allowed: Tensor | None = None,
+        bias: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        y = attend_fused(q, k, v, allowed, bias, dropout, scaled, causal)
+        return output(y.transpose(1, 2).flatten(-2))
+
+    module.attention = attention  # type: ignore[method-assign]

@@ -1,0 +1,46 @@
+"""Training on pairs, and the search for outputs."""
+
+from functools import partial
+from statistics import median
+
+from minitx.bench.loops import trained
+from minitx.bench.sides import alternate
+from minitx.composition import compose
+from minitx.config import Config
+from minitx.models.seq2seq import Seq2Seq
+from minitx.run import load
+from minitx.setups.sequence_to_sequence import SequenceToSequenceSetup
+from minitx.study.timing import timed
+from minitx.translating import read_source, search
+from minitx.vocabulary import PairVocabulary
+
+
+def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:
+    """Training a Transformer on multi30k against an LSTM of its size; beam search with --run."""
+    if run is not None:
+        opened = load(run)
+        assert isinstance(opened.model, Seq2Seq)
+        assert isinstance(opened.vocabulary, PairVocabulary)
+        split = SequenceToSequenceSetup(opened.config).store.split("test")
+        sources = [read_source(split.source[i]) for i in range(len(split))]
+        decode = partial(search, opened.model, opened.vocabulary, sources, opened.config.decoding)
+        seconds = median(timed(decode) for _ in range(rounds))
+        beam = opened.config.decoding.beam
+        print(f"beam {beam} over {len(sources):,} sentences: {seconds:.1f} s")
+    limits = ("task=multi30k", f"data.dir={data_dir}", f"trainer.max_steps={steps}")
+    print("target tokens trained on, a thousand of them")
+    alternate(
+        {
+            "Transformer": partial(thousand_tokens, compose(*limits), steps),
+            "LSTM": partial(thousand_tokens, compose(*limits, "model=lstm"), steps),
+        },
+        rounds,
+    )
+
+
+def thousand_tokens(config: Config, steps: int) -> float:
+    """Seconds for a thousand tokens through Lightning, over the steps after the first ten."""
+    times = trained(config, steps)
+    return (
+        1000 * (times.ends[-1] - times.ends[10]) / (times.tokens_then[-1] - times.tokens_then[10])
+    )
