@@ -14,12 +14,12 @@ from minitx.bench.generation import generation
 from minitx.bench.gpu import gpu
 from minitx.bench.memory import memory
 from minitx.bench.sides import processor
-from minitx.bench.steps import capture, overhead, recurrence
+from minitx.bench.steps import capture, overhead, recurrence, training
 from minitx.bench.translation import translation
 from minitx.console import quiet_libraries
 from minitx.errors import UserError
 
-IN_ROUNDS = (overhead, recurrence, capture, generation, translation)
+IN_ROUNDS = (training, overhead, recurrence, capture, generation, translation)
 BENCHES: tuple[Callable[..., None], ...] = (*IN_ROUNDS, memory, gpu)
 
 
