@@ -41,6 +41,7 @@ from minitx.folder import (
     write_yaml,
 )
 from minitx.limits import check_hardware, check_shares, hardware, leave_process_group
+from minitx.memory import keep_freed_memory
 from minitx.models.budget import fit_width
 from minitx.progress import TrainingProgress, fraction_done
 from minitx.resuming import checkpoint_to_resume
@@ -67,6 +68,7 @@ def train(config: Config, *, test: bool = True) -> Run:
     build, budget = setup.vocabulary.build, config.budget.parameters
     if budget is not None:
         config.model = _fitting(lambda: fit_width(config.model, build, budget))
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     model = _fitting(lambda: build(config.model))
     data = setup.data()

@@ -13,13 +13,14 @@ from typing import Any
 from minitx.bench.generation import generation
 from minitx.bench.gpu import gpu
 from minitx.bench.memory import memory
+from minitx.bench.race import time_to_loss
 from minitx.bench.sides import processor
-from minitx.bench.steps import capture, overhead, recurrence
+from minitx.bench.steps import capture, overhead, recurrence, training
 from minitx.bench.translation import translation
 from minitx.console import quiet_libraries
 from minitx.errors import UserError
 
-IN_ROUNDS = (overhead, recurrence, capture, generation, translation)
+IN_ROUNDS = (training, overhead, recurrence, capture, generation, translation, time_to_loss)
 BENCHES: tuple[Callable[..., None], ...] = (*IN_ROUNDS, memory, gpu)
 
 
@@ -35,6 +36,7 @@ def parse() -> dict[str, Any]:
         of[bench].set_defaults(bench=bench)
     for bench in IN_ROUNDS:
         of[bench].add_argument("--rounds", type=int, default=5, help="how often each side runs [5]")
+    of[time_to_loss].add_argument("--data-dir", default="data", help="with tiny_shakespeare/")
     of[translation].add_argument("--data-dir", default="data", help="folder with multi30k/")
     of[translation].add_argument("--run", help="a run of task=multi30k whose search is timed")
     of[gpu].add_argument("--peak", type=float, help="the device's TFLOPS [by its data sheet]")

@@ -41,7 +41,8 @@ MAY_IMPORT = {
     ],
     "minitx.losses": ["torch", "minitx.data.windows"],
     "minitx.metrics": ["torch", "torchmetrics", "minitx.data.windows"],
-    "minitx.optim": ["torch", "minitx.config"],
+    "minitx.optim": ["torch", "minitx.config", "minitx.muon", "minitx.nn"],
+    "minitx.muon": ["torch"],
     "minitx.seeding": ["torch", "numpy"],
     # All that differs between objectives; training, evaluation and what is printed stand above it.
     "minitx.setups": [

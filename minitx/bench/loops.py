@@ -85,3 +85,17 @@ def plain_loop(
         clip_gradients(model.parameters(), config.optimizer.clip_norm)
         optimizer.step()
     return (time.perf_counter() - began) / (steps - 10)
+
+
+def optimizer_share(config: Config, steps: int) -> float:
+    """The fraction of a bare step that the optimizer takes."""
+    vocabulary = open_setup(config).vocabulary
+    torch.manual_seed(config.seed)
+    model = vocabulary.build(config.model)
+    optimizer = make_optimizer(model, config.optimizer)
+    began: list[float] = []
+    ended: list[float] = []
+    optimizer.register_step_pre_hook(lambda *_: began.append(time.perf_counter()))
+    optimizer.register_step_post_hook(lambda *_: ended.append(time.perf_counter()))
+    step = plain_loop(model, optimizer, config, steps)
+    return (sum(ended[10:]) - sum(began[10:])) / (steps - 10) / step

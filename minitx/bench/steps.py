@@ -1,16 +1,46 @@
 """A training step against the plain code it stands for."""
 
 from functools import partial
+from statistics import median
 
 import torch
 from torch import Tensor, nn
 
-from minitx.bench.loops import bare_step, lightning_step, plain_loop
+from minitx.bench.loops import bare_step, lightning_step, optimizer_share, plain_loop
+from minitx.bench.plain import PlainGPT
 from minitx.bench.sides import alternate
 from minitx.composition import compose
+from minitx.config import TransformerConfig
 from minitx.nn.attention import MultiHeadAttention, attend_fused
 from minitx.setups import open_setup
 from minitx.vocabulary import TextVocabulary
+
+
+def training(rounds: int, steps: int = 60) -> None:
+    """A step through Lightning, and the optimizer's share, against a plain PyTorch loop."""
+    config = compose(f"trainer.max_steps={steps}")
+    model, vocabulary = config.model, open_setup(config).vocabulary
+    assert isinstance(vocabulary, TextVocabulary)
+    assert isinstance(model, TransformerConfig)
+
+    def bare() -> float:
+        torch.manual_seed(config.seed)
+        plain = PlainGPT(
+            vocabulary.tokenizer.vocab_size, model.dim, model.layers, model.heads, model.context
+        )
+        optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3, fused=True)
+        return plain_loop(plain, optimizer, config, steps)
+
+    for name, words in {
+        "default": [],
+        "default parts, AdamW": ["optimizer=adamw"],
+        "experiment=plain": ["experiment=plain"],
+    }.items():
+        ours = compose(*words, f"trainer.max_steps={steps}")
+        print(f"{name}, batch {ours.data.batch_size} x {ours.model.context}")
+        alternate({"minitx": partial(lightning_step, ours, steps), "plain loop": bare}, rounds)
+    share = median(optimizer_share(config, steps) for _ in range(rounds))
+    print(f"Muon and AdamW are {share:.1%} of a default step (bare loop)")
 
 
 def overhead(rounds: int, steps: int = 100) -> None:
