@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from run_files import assert_same, checkpoint, columns, files, rows, series, summary
+from run_files import (
+    OVERFITTING,
+    assert_same,
+    checkpoint,
+    columns,
+    files,
+    rows,
+    series,
+    summary,
+)
 
 import minitx
 from minitx.composition import read_config
@@ -179,11 +188,10 @@ def test_the_config_alone_repeats_the_run(finished, tmp_path):
 def test_what_is_published_is_the_best_checkpoint(train, tmp_path):
     """Also where the last validation is not the best."""
     folder = tmp_path / "run"
-    steep = ["optimizer=adamw", "optimizer.lr=1", "optimizer.schedule=constant"]
-    run = train(f"run.dir={folder}", *steep, "optimizer.warmup_steps=0", "trainer.max_steps=40")
+    run = train(f"run.dir={folder}", *OVERFITTING, "trainer.max_steps=40")
     losses = series(folder, "val/loss")
     best = min(losses, key=losses.get)
-    assert best != 40, "choose another learning rate"
+    assert best != 40, "choose another share"
     assert run.step == best
     assert summary(folder)["metrics"]["val/loss"] == losses[best]
     assert summary(folder)["steps"] == 40

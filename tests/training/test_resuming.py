@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from run_files import assert_same, checkpoint, files, rows, series, summary
+from run_files import OVERFITTING, assert_same, checkpoint, files, rows, series, summary
 
 from minitx.composition import read_config
 from minitx.data.module import StretchedData
@@ -265,11 +265,9 @@ def test_the_tracker_may_change(train, tmp_path):
 
 
 def test_a_folder_that_was_moved_keeps_its_best(train, tmp_path):
-    """A learning rate that is far too high makes the model worse after its best validation."""
-    steep = ["optimizer=adamw", "optimizer.lr=1", "optimizer.warmup_steps=0"]
-    steep.append("optimizer.schedule=constant")
-    run = train(f"run.dir={tmp_path / 'run'}", *steep, "trainer.max_steps=35")
-    assert run.step < 35, "choose another learning rate"
+    """The model becomes worse after its best validation, before it is moved and afterwards."""
+    run = train(f"run.dir={tmp_path / 'run'}", *OVERFITTING, "trainer.max_steps=35")
+    assert run.step < 35, "choose another share"
     moved = (tmp_path / "run").rename(tmp_path / "moved")
     run = train(f"resume={moved}", "trainer.max_steps=40")
     losses = series(moved, "val/loss")
