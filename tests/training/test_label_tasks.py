@@ -199,7 +199,7 @@ def test_an_interrupted_run_goes_on_exactly(variant, train, texts, monkeypatch, 
 def test_a_run_that_goes_on_forgets_its_average(train, texts, tmp_path):
     """Its figures are those of the checkpoint that it opens, whatever the average has been."""
     folder = tmp_path / "run"
-    steep = ["optimizer.lr=3", "optimizer.schedule=constant", "data.batch_tokens=60"]
+    steep = ["optimizer.lr=1", "optimizer.schedule=constant", "data.batch_tokens=60"]
     words = [*texts, *steep, "trainer.max_steps=12", "trainer.val_every=4", "trainer.average=3"]
     run = train(*words, f"run.dir={folder}")
     average = series(folder, "averaged/loss")[12]

@@ -122,7 +122,11 @@ def test_the_summary_is_complete(finished, text_file):
         *["train_seconds", "tokens_per_second", "peak_memory_mb", "metrics", "seed"],
         *["data", "data_fingerprint", "git_commit", "versions", "status"],
     }
-    assert found["data"] == {"train_tokens": train_tokens(text_file), "train_share": 1}
+    assert found["data"] == {
+        "train_tokens": train_tokens(text_file),
+        "train_share": 1,
+        "validation_fraction": 1,
+    }
     assert found["status"] == "finished"
     assert (found["task"], found["model"]) == ("text", run.config.model.name)
     assert (found["steps"], found["seed"]) == (STEPS, 1)

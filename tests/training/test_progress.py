@@ -53,6 +53,7 @@ class Simulated:
             datamodule=StretchedData(
                 {"val": range(500), "test": range(TEST_EXAMPLES)},
                 EVALUATED_TOGETHER,
+                item_tokens=1,
                 steps_an_epoch=VAL_EVERY,
             ),
         )
