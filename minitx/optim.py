@@ -52,18 +52,17 @@ def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list
 
 
 def stacked_parts(model: nn.Module) -> dict[Tensor, Parts]:
-    """The matrices that Muon takes apart: those of attention into heads, those of a GRU into gates.
+    """Return the matrices that Muon takes apart, and into how many parts.
 
-    Each head reads and writes a subspace of its own, and smaller matrices take less time: a quarter
-    less of Muon's at dim 128 with 4 heads, for 0.005 nats after 600 steps. The gates of a GRU do
-    better apart, by 0.04 nats. Those of an LSTM do not, and stay stacked (docs/benchmarks.md).
+    Queries and keys are taken apart into heads, whose scores do not mix, and the matrices of a GRU
+    into gates: both lower the loss. Values and outputs of attention, and the gates of an LSTM,
+    do better whole (docs/benchmarks.md).
     """
     parts: dict[Tensor, Parts] = {}
     for module in model.modules():
         if isinstance(module, MultiHeadAttention):
             parts[module.query.weight] = (0, module.heads)
-            parts[module.key.weight] = parts[module.value.weight] = (0, module.kv_heads)
-            parts[module.output.weight] = (1, module.heads)
+            parts[module.key.weight] = (0, module.kv_heads)
         elif isinstance(module, nn.GRU):
             parts |= {matrix: (0, 3) for matrix in module.parameters() if matrix.ndim == 2}
     return parts

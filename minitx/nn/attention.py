@@ -133,29 +133,13 @@ class MultiHeadAttention(nn.Module):
 
     def queries(self, x: Tensor) -> Tensor:
         """x (B, T, C) -> (B, H, T, D)."""
-        (q,) = self._projected(x, self.query)
+        q = self.query(x).unflatten(-1, (self.heads, -1))  # (B, T, H, D)
         return self.query_norm(q).transpose(1, 2)
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, C) -> two of (B, G, T, D)."""
-        k, v = self._projected(x, self.key, self.value)
+        k, v = (part(x).unflatten(-1, (self.kv_heads, -1)) for part in (self.key, self.value))
         return self.key_norm(k).transpose(1, 2), v.transpose(1, 2)
-
-    def queries_keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, T, C) -> (B, H, T, D) and two of (B, G, T, D), in one product."""
-        q, k, v = self._projected(x, self.query, self.key, self.value)
-        q, k = self.query_norm(q), self.key_norm(k)
-        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-
-    def _projected(self, x: Tensor, *maps: nn.Linear) -> list[Tensor]:
-        """x (B, T, C) -> for each of the maps, (B, T, its heads, D).
-
-        One product with all of their weights is faster than several smaller ones.
-        """
-        weight = torch.cat([each.weight for each in maps])
-        bias = None if maps[0].bias is None else torch.cat([each.bias for each in maps])
-        y = F.linear(x, weight, bias).unflatten(-1, (-1, self.head_dim))
-        return y.split([each.out_features // self.head_dim for each in maps], dim=2)
 
     def attention(
         self,
@@ -220,7 +204,8 @@ class SelfAttention(MultiHeadAttention):
         if state is not None and not self.causal:
             raise ValueError("only causal attention can continue from a state")
         past = 0 if state is None else state.keys.size(-2)
-        q, k, v = self.queries_keys_and_values(x)
+        q = self.queries(x)
+        k, v = self.keys_and_values(x)
         if isinstance(self.position, Rotary):
             q, k = self.position(q, past), self.position(k, past)
         state = KeyValues(k, v, padding) if state is None else state.extended(k, v, padding)

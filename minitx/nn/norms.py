@@ -11,7 +11,7 @@ class RMSNorm(nn.RMSNorm):
     """y = x / sqrt(mean(x^2) + eps) * weight, over the last dimension.
 
     The module, its weights and its numbers are those of `torch.nn.RMSNorm`. On a CPU, where torch
-    computes it with one operation after another, it takes a third of the time.
+    computes it with one operation after another, this takes less than half of the time.
     Source: Zhang and Sennrich 2019, equation 4.
     """
 
@@ -21,7 +21,16 @@ class RMSNorm(nn.RMSNorm):
         if x.device.type != "cpu" or x.dtype != self.weight.dtype or not single_or_double:
             return super().forward(x)
         eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
+        if not torch.is_grad_enabled():  # a function of autograd's costs more than its own sums
+            return _normalised(x, self.weight, eps)[0]
         return _RMSNorm.apply(x, self.weight, eps)
+
+
+def _normalised(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Return y (..., C) for x (..., C), and r = 1 / sqrt(mean(x^2) + eps), (..., 1)."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    r = norm.square_().div_(x.size(-1)).add_(eps).rsqrt_()
+    return (x * r).mul_(weight), r
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -32,10 +41,9 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        r = norm.square_().div_(x.size(-1)).add_(eps).rsqrt_()
+        y, r = _normalised(x, weight, eps)
         ctx.save_for_backward(x, weight, r)
-        return (x * r).mul_(weight)
+        return y
 
     @staticmethod
     @once_differentiable

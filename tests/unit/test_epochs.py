@@ -153,3 +153,38 @@ def test_only_a_share_is_trained_on_and_all_is_evaluated_on():
 def test_a_share_that_is_too_short_is_refused_by_its_name():
     with pytest.raises(UserError, match=r"^data\.share=0\.008: a split of 4 tokens is too short"):
         make_data(share=0.008)
+
+
+@given(
+    windows=st.integers(1, 60),
+    tokens=st.one_of(st.none(), st.integers(1, 300)),
+    devices=st.integers(1, 3),
+)
+@few_examples
+def test_validation_reads_a_part_evenly_spread(windows, tokens, devices):
+    """About so many tokens, at least one window for each device, and no window twice."""
+    data = make_data(val=windows * CONTEXT + 1)
+    data.val_tokens = tokens
+    items = data.validation_items(devices)
+    wanted = windows if tokens is None else max(devices, -(-tokens // CONTEXT))
+    assert len(items) == min(windows, wanted)
+    assert items[0] == 0
+    assert items == sorted(set(items))
+    assert items[-1] < windows
+    gaps = np.diff([*items, windows])
+    assert gaps.max() - gaps.min() <= 1
+
+
+def test_only_a_validation_of_training_reads_a_part():
+    data = make_data(val=20 * CONTEXT + 1)
+    data.val_tokens = 5 * CONTEXT
+    numbers = {}
+    for fn in (TrainerFn.FITTING, TrainerFn.VALIDATING):
+        shares = []
+        for rank in range(2):
+            data.trainer = trainer(rank=rank, world_size=2, fn=fn)
+            shares.append(list(data.val_dataloader().sampler))
+        assert not set(shares[0]) & set(shares[1])
+        numbers[fn] = sorted([*shares[0], *shares[1]])
+    assert numbers[TrainerFn.FITTING] == [0, 4, 8, 12, 16]
+    assert numbers[TrainerFn.VALIDATING] == list(range(20))
