@@ -12,26 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tiny_runs import TINY, compose
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models want no more
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WORKERS = 8  # each holds torch and Lightning, some 600 MB
-
-# The smallest run that has everything: a few steps, two validations, a checkpoint after each.
-TINY = (
-    "task=text",
-    "model.dim=16",
-    "model.layers=1",
-    "model.context=16",
-    "data.batch_size=8",
-    "optimizer.warmup_steps=1",  # the default would be shortened to this, with a line that says so
-    "trainer.max_steps=10",
-    "trainer.val_every=5",
-    "trainer.log_every=1",
-    "trainer.watch_attention=false",  # drawing takes longer than training this
-    "logger=csv",
-)
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -94,17 +80,6 @@ def text_file(tmp_path_factory):
 def tiny(text_file):
     """The command line of a run of about a second; later keys win over these."""
     return [*TINY, f"data.path={text_file}"]
-
-
-def compose(*overrides):
-    """The typed config that scripts/train.py would see with this command line."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    from minitx.cli import quoted
-    from minitx.composition import compose
-
-    GlobalHydra.instance().clear()
-    return compose(*[quoted(str(override)) for override in overrides])
 
 
 @pytest.fixture(scope="session")

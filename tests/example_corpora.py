@@ -12,7 +12,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 HELD_OUT = 0.1
 
-# What all small runs have in common, behind the words of conftest.TINY: these win over those.
+# What all small runs have in common, behind the words of tiny_runs.TINY: these win over those.
 SMALL = [
     "data.batch_size=null",
     "data.tokenizer=word",

@@ -3,8 +3,8 @@
 import lightning as L
 import pytest
 import torch
-from conftest import TINY, compose
 from example_corpora import SMALL, labelled_texts, number_pairs, write_jsonl, write_tsv
+from tiny_runs import TINY, compose
 
 from minitx.callbacks import Clock
 from minitx.optim import clip_gradients

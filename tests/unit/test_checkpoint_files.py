@@ -87,24 +87,25 @@ def test_code_in_a_file_is_refused_and_does_not_run(file, tmp_path, where):
     assert (tmp_path / "sprung").exists()
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\0",
-        b"PK\x03\x04",
-        b"To be, or not to be\n",
-        "äöü".encode("utf-16"),
-        b"\x80\x02.",
-        b"\x80\x02)\x85R.",
-        pickle.dumps({"state_dict": 1})[:-3],
-        saved(make_checkpoint())[:-200],
-        saved(make_checkpoint())[:1000],
-        saved(make_checkpoint(), _use_new_zipfile_serialization=False)[:-200],
+NO_CHECKPOINTS = {
+    "empty": b"",
+    "a byte": b"\0",
+    "the start of a zip": b"PK\x03\x04",
+    "text": b"To be, or not to be\n",
+    "text in UTF-16": "äöü".encode("utf-16"),
+    "a pickle of nothing": b"\x80\x02.",
+    "a pickle that calls nothing": b"\x80\x02)\x85R.",
+    "half a pickle": pickle.dumps({"state_dict": 1})[:-3],
+    "a zip without its end": saved(make_checkpoint())[:-200],
+    "the start of a checkpoint": saved(make_checkpoint())[:1000],
+    "legacy, without its end": saved(make_checkpoint(), _use_new_zipfile_serialization=False)[
+        :-200
     ],
-    ids=lambda content: f"{len(content)} bytes",
-)
+}
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("content", NO_CHECKPOINTS.values(), ids=NO_CHECKPOINTS)
 def test_what_is_no_checkpoint_is_refused_in_one_line(file, content):
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"is refused|is damaged") as caught:
