@@ -146,7 +146,7 @@ def check_inspection(config: InspectConfig) -> None:
     """Refuses to inspect without a run or a text. Raises UserError."""
     check_run(config.run)
     if config.text is None:
-        raise UserError('what is the model to read? text="..."')
+        raise UserError('which text is the model to read? text="..."')
     if config.other is not None:
         check_run(config.other)
 
@@ -158,9 +158,9 @@ def check_explanation(config: ExplainConfig) -> None:
     """
     check_output(config.output)
     if config.run is not None:
-        check_run(config.run)
         if config.text is None:
-            raise UserError('what is the model to read? text="..."')
+            raise UserError('which text is the model to read? text="..."')
+        check_run(config.run)
         return
     for name in ("text", "part", "layer", "head"):
         if getattr(config, name) is not None:

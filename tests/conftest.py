@@ -131,6 +131,8 @@ def script(_short_samples, monkeypatch, capsys):
             runpy.run_path(path, run_name="__main__")
         except SystemExit as end:
             status = end.code or 0
+        finally:
+            os.environ.pop("FORCE_COLOR", None)  # of bench.py, for this process alone
         return Answer(status, *capsys.readouterr())
 
     return script
