@@ -126,7 +126,9 @@ def test_both_at_once_is_each_on_its_own():
         backward(twin, step)
         muon.step()
         adamw.step()
-        torch.testing.assert_close(weights(model), weights(twin), rtol=0, atol=1e-6)
+        # Fused and plain AdamW round weights below 2 differently, by 2 eps = 2.4e-7 in each of 4
+        # steps, and the gradients that follow from them; a step itself is 3e-3.
+        torch.testing.assert_close(weights(model), weights(twin), rtol=0, atol=1e-5)
 
 
 def test_step_gives_back_the_loss_of_its_closure():
