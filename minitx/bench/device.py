@@ -31,7 +31,12 @@ class Speed:
 
 
 def number_format(device: torch.device) -> torch.dtype:
-    """What autocast computes in: bfloat16, or float16 on a GPU without it."""
+    """What a step computes in: bfloat16, float16 on a GPU without it, or float32 on a CPU.
+
+    Not every processor has an LSTM in bfloat16.
+    """
+    if device.type == "cpu":
+        return torch.float32
     lacking = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.float16 if lacking else torch.bfloat16
 
@@ -57,7 +62,8 @@ def measure(
     inputs, targets = windows[:, :-1].contiguous(), windows[:, 1:].flatten()
 
     def forward(inputs: Tensor, targets: Tensor) -> Tensor:
-        with torch.autocast(device.type, number_format(device)):
+        number = number_format(device)
+        with torch.autocast(device.type, number, enabled=number != torch.float32):
             logits, _ = model(inputs)
             return F.cross_entropy(logits.flatten(0, 1), targets)
 

@@ -75,7 +75,7 @@ def report(device: torch.device, sizes: Sizes, peak: float | None) -> None:
     peak = known_peak(name) if peak is None else peak
     number = str(number_format(device)).removeprefix("torch.")
     of_peak = "an unknown peak (--peak says it)" if peak is None else f"{peak:g} TFLOPS at most"
-    print(f"{name}, {of_peak}; torch {torch.__version__}, autocast to {number}\n")
+    print(f"{name}, {of_peak}; torch {torch.__version__}, {number}\n")
     print(table(pd.DataFrame(training(device, sizes, peak))), end="\n\n")
     print("MFU: 6N + 12LHQT operations a token (PaLM, appendix B) as a share of the peak.\n")
     print(table(pd.DataFrame(lengths(device, sizes))))
