@@ -9,20 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minitx.composition import compose
+    from minitx.config.compose import compose
     from minitx.inspection.reading import attention
-    from minitx.run import Run, load
-    from minitx.training import train
+    from minitx.runs.run import Run, load
+    from minitx.training.train import train
 
 __all__ = ["Run", "attention", "compose", "load", "train"]
 
 # Found on first use: `import minitx` alone, as --help does, must not wait for torch.
 _HOMES = {
-    "Run": "minitx.run",
+    "Run": "minitx.runs.run",
     "attention": "minitx.inspection.reading",
-    "compose": "minitx.composition",
-    "load": "minitx.run",
-    "train": "minitx.training",
+    "compose": "minitx.config.compose",
+    "load": "minitx.runs.run",
+    "train": "minitx.training.train",
 }
 
 

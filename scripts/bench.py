@@ -17,7 +17,7 @@ from minitx.bench.race import time_to_loss
 from minitx.bench.sides import processor
 from minitx.bench.steps import capture, overhead, recurrence, training
 from minitx.bench.translation import translation
-from minitx.console import quiet_libraries
+from minitx.commands.console import quiet_libraries
 from minitx.errors import UserError
 
 IN_ROUNDS = (training, overhead, recurrence, capture, generation, translation, time_to_loss)

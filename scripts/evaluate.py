@@ -1,16 +1,16 @@
 """Measures a trained model on a whole split: python scripts/evaluate.py --help"""
 
-from minitx.checks import check_evaluation
-from minitx.cli import main
-from minitx.config import EvaluateConfig
-from minitx.console import loading, quiet_libraries, show_evaluation
+from minitx.commands.cli import main
+from minitx.commands.console import loading, quiet_libraries, show_evaluation
+from minitx.config.schema import EvaluateConfig
+from minitx.runs.checks import check_evaluation
 
 
 def evaluate(config: EvaluateConfig, overrides: list[str]) -> None:
     check_evaluation(config)
     with loading(f"torch and {config.run}"):
-        from minitx.evaluation import evaluate as evaluate_run
-        from minitx.evaluation import write_evaluation
+        from minitx.tasks.evaluation import evaluate as evaluate_run
+        from minitx.tasks.evaluation import write_evaluation
 
     quiet_libraries()
     run, evaluation = evaluate_run(config)

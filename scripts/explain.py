@@ -1,9 +1,9 @@
 """Shows one head of attention step by step, with its numbers: python scripts/explain.py --help"""
 
-from minitx.checks import check_explanation
-from minitx.cli import main
-from minitx.config import ExplainConfig
-from minitx.console import loading
+from minitx.commands.cli import main
+from minitx.commands.console import loading
+from minitx.config.schema import ExplainConfig
+from minitx.runs.checks import check_explanation
 
 
 def explain(config: ExplainConfig, overrides: list[str]) -> None:

@@ -1,9 +1,9 @@
 """Measures a trained model without each of its heads: python scripts/head_importance.py --help"""
 
-from minitx.checks import check_evaluation
-from minitx.cli import main
-from minitx.config import ImportanceConfig
-from minitx.console import loading, quiet_libraries
+from minitx.commands.cli import main
+from minitx.commands.console import loading, quiet_libraries
+from minitx.config.schema import ImportanceConfig
+from minitx.runs.checks import check_evaluation
 
 
 def importance(config: ImportanceConfig, overrides: list[str]) -> None:

@@ -1,9 +1,9 @@
 """Shows what a trained model attends to: python scripts/inspect_attention.py --help"""
 
-from minitx.checks import check_inspection
-from minitx.cli import main
-from minitx.config import InspectConfig
-from minitx.console import loading
+from minitx.commands.cli import main
+from minitx.commands.console import loading
+from minitx.config.schema import InspectConfig
+from minitx.runs.checks import check_inspection
 
 
 def inspect(config: InspectConfig, overrides: list[str]) -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from minitx.checks import check_training
-from minitx.cli import main
-from minitx.composition import resumed
-from minitx.config import Config
-from minitx.console import loading, quiet_libraries, show_run, show_runs
-from minitx.folder import launched_by_lightning
+from minitx.commands.cli import main
+from minitx.commands.console import loading, quiet_libraries, show_run, show_runs
+from minitx.config.compose import resumed
+from minitx.config.schema import Config
+from minitx.runs.checks import check_training
+from minitx.runs.paths import launched_by_lightning
 
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
@@ -15,7 +15,7 @@ def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
         config = resumed(config, overrides)
     check_training(config)
     with loading(f"torch and the corpus {config.task.name}"):
-        from minitx.training import train as train_run
+        from minitx.training.train import train as train_run
 
     quiet_libraries()
     run = train_run(config)

@@ -85,7 +85,7 @@ def tiny(text_file):
 @pytest.fixture(scope="session")
 def _short_samples():
     """Samples of 20 tokens: to write the usual 200 takes as long as to train the tiny model."""
-    from minitx.setups import language_modeling
+    from minitx.tasks import language_modeling
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(language_modeling, "SAMPLE", 20)
@@ -95,8 +95,8 @@ def _short_samples():
 @pytest.fixture(scope="session")
 def train(tiny, _short_samples):
     """Trains a tiny run as the command line says, `resume=` too, and opens it."""
-    from minitx.composition import resumed
-    from minitx.training import train as train_run
+    from minitx.config.compose import resumed
+    from minitx.training.train import train as train_run
 
     def train(*overrides):
         words = [str(override) for override in overrides]

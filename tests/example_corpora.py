@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from functools import partial
 
-from minitx.data.holding_out import split_of
+from minitx.data.corpora.splits import split_of
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import hydra
 import pytest
 
-from minitx.composition import CONF, register_schemas, to_typed
-from minitx.config import (
+from minitx.config.compose import CONF, register_schemas, to_typed
+from minitx.config.schema import (
     CompareConfig,
     Config,
     EvaluateConfig,

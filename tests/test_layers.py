@@ -14,62 +14,90 @@ ROOT = Path(minitx.__file__).parent
 # Python's standard library. Packages that are not named here stand above and may import anything.
 MAY_IMPORT = {
     "minitx.errors": [],
-    "minitx.config": [],
+    "minitx.config.schema": [],
     "minitx.nn": ["torch", "minitx.nn"],
-    "minitx.models": ["torch", "minitx.nn", "minitx.models", "minitx.config"],
+    "minitx.models": ["torch", "minitx.nn", "minitx.models", "minitx.config.schema"],
     "minitx.data": [
         *["torch", "numpy", "tokenizers", "filelock", "rich", "datasets", "huggingface_hub"],
-        *["minitx.data", "minitx.errors", "minitx.seeding"],
+        *["minitx.data", "minitx.errors", "minitx.data.random_streams"],
     ],
     "minitx.data.module": ["torch", "lightning", "minitx.data", "minitx.errors"],
     # What is checked before torch is imported.
-    "minitx.requirements": ["minitx.config", "minitx.data", "minitx.errors"],
-    "minitx.checks": [
-        *["minitx.config", "minitx.composition", "minitx.requirements", "minitx.errors"],
-        *["minitx.data.packages", "minitx.folder", "minitx.lines", "wandb"],
+    "minitx.tasks.requirements": ["minitx.config.schema", "minitx.data", "minitx.errors"],
+    "minitx.runs.checks": [
+        *[
+            "minitx.config.schema",
+            "minitx.config.compose",
+            "minitx.tasks.requirements",
+            "minitx.errors",
+        ],
+        *["minitx.data.corpora.packages", "minitx.runs.paths", "minitx.commands.text_io", "wandb"],
     ],
     # Between a text and a model.
-    "minitx.vocabulary": [
-        *["torch", "minitx.models", "minitx.data", "minitx.config", "minitx.errors"],
-        "minitx.folder",
+    "minitx.runs.vocabulary": [
+        *["torch", "minitx.models", "minitx.data", "minitx.config.schema", "minitx.errors"],
+        "minitx.runs.paths",
     ],
     # What an objective is: it knows no corpus, no folder, and nothing of what is shown.
     "minitx.tasks": [
-        *["torch", "torchmetrics", "lightning", "minitx.tasks", "minitx.config"],
-        *["minitx.data.batches", "minitx.data.windows"],
-        *["minitx.losses", "minitx.metrics", "minitx.optim", "minitx.seeding", "minitx.nn.lengths"],
-    ],
-    "minitx.losses": ["torch", "minitx.data.windows"],
-    "minitx.metrics": ["torch", "torchmetrics", "minitx.data.windows"],
-    "minitx.optim": ["torch", "minitx.config", "minitx.muon", "minitx.nn"],
-    "minitx.muon": ["torch"],
-    "minitx.seeding": ["torch", "numpy"],
-    # All that differs between objectives; training, evaluation and what is printed stand above it.
-    "minitx.setups": [
-        *["torch", "numpy", "lightning", "minitx.setups", "minitx.tasks", "minitx.models"],
-        *["minitx.data", "minitx.vocabulary", "minitx.config", "minitx.composition"],
+        *["torch", "torchmetrics", "lightning", "minitx.tasks", "minitx.config.schema"],
+        *["minitx.data.batching.batches", "minitx.data.batching.windows"],
         *[
-            "minitx.requirements",
-            "minitx.errors",
-            "minitx.metrics",
-            "minitx.scores",
-            "minitx.decoding",
+            "minitx.metrics.losses",
+            "minitx.metrics.token_metrics",
+            "minitx.objectives.optim",
+            "minitx.data.random_streams",
+            "minitx.nn.lengths",
         ],
-        *["minitx.translating", "minitx.search", "minitx.callbacks"],
-        "minitx.inspection.watching",
+    ],
+    "minitx.metrics.losses": ["torch", "minitx.data.batching.windows"],
+    "minitx.metrics.token_metrics": ["torch", "torchmetrics", "minitx.data.batching.windows"],
+    "minitx.objectives.optim": [
+        "torch",
+        "minitx.config.schema",
+        "minitx.objectives.muon",
+        "minitx.nn",
+    ],
+    "minitx.objectives.muon": ["torch"],
+    "minitx.data.random_streams": ["torch", "numpy"],
+    # All that differs between objectives; training, evaluation and what is printed stand above it.
+    "minitx.tasks.open": [
+        *["torch", "numpy", "lightning", "minitx.tasks.open", "minitx.tasks", "minitx.models"],
+        *["minitx.data", "minitx.runs.vocabulary", "minitx.config.schema", "minitx.config.compose"],
+        *[
+            "minitx.tasks.requirements",
+            "minitx.errors",
+            "minitx.metrics.token_metrics",
+            "minitx.metrics.scores",
+            "minitx.decoding.sampling",
+        ],
+        *["minitx.decoding.translation", "minitx.decoding.search", "minitx.training.callbacks"],
+        "minitx.training.watch_attention",
     ],
     # The callbacks and the outputs that setups choose from know no setup.
-    "minitx.callbacks": [
-        *["torch", "lightning", "minitx.tasks", "minitx.errors", "minitx.folder"],
-        *["minitx.figures", "minitx.tracking"],
+    "minitx.training.callbacks": [
+        *["torch", "lightning", "minitx.tasks", "minitx.errors", "minitx.runs.paths"],
+        *["minitx.drawing.figures", "minitx.training.loggers"],
     ],
     # Looking into a model knows no setup, but for what measures it on a corpus and what reports.
     "minitx.inspection.capture": ["torch", "minitx.nn", "minitx.models", "minitx.errors"],
     "minitx.inspection.measures": ["torch", "minitx.inspection.maps"],
-    "minitx.translating": [
-        *["torch", "minitx.models", "minitx.data", "minitx.vocabulary", "minitx.config"],
-        *["minitx.composition", "minitx.checks", "minitx.errors", "minitx.lines", "minitx.run"],
-        "minitx.search",
+    "minitx.decoding.translation": [
+        *[
+            "torch",
+            "minitx.models",
+            "minitx.data",
+            "minitx.runs.vocabulary",
+            "minitx.config.schema",
+        ],
+        *[
+            "minitx.config.compose",
+            "minitx.runs.checks",
+            "minitx.errors",
+            "minitx.commands.text_io",
+            "minitx.runs.run",
+        ],
+        "minitx.decoding.search",
     ],
 }
 

@@ -20,8 +20,8 @@ def compose(*overrides):
     """The typed config that scripts/train.py would see with this command line."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from minitx.cli import quoted
-    from minitx.composition import compose
+    from minitx.commands.cli import quoted
+    from minitx.config.compose import compose
 
     GlobalHydra.instance().clear()
     return compose(*[quoted(str(override)) for override in overrides])

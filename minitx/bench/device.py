@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minitx.bench.peaks import training_operations
-from minitx.config import Config
+from minitx.config.schema import Config
 from minitx.models.build import language_model
-from minitx.optim import clip_gradients, make_optimizer
-from minitx.study.timing import repeated, timed
+from minitx.objectives.optim import clip_gradients, make_optimizer
+from minitx.study.measure.timing import repeated, timed
 
 BLOCKS = 8  # of steps, after each of which the host waits for the device and looks at the clock
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from minitx.bench.sides import alternate
-from minitx.composition import compose
-from minitx.decoding import generate
+from minitx.config.compose import compose
+from minitx.decoding.sampling import generate
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel
-from minitx.study.timing import timed
+from minitx.study.measure.timing import timed
 
 
 def generation(rounds: int) -> None:

@@ -12,9 +12,9 @@ import torch
 
 from minitx.bench.device import Speed, fitting, measure, number_format
 from minitx.bench.peaks import known_peak
-from minitx.composition import compose
+from minitx.config.compose import compose
 from minitx.errors import UserError
-from minitx.study.markdown import table
+from minitx.study.report.markdown import table
 
 WAYS: dict[str, dict[str, Any] | None] = {
     "eager": None,

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 import wandb
 from torch import nn
 
-from minitx.callbacks import Clock
-from minitx.config import Config
-from minitx.optim import clip_gradients, make_optimizer
-from minitx.setups import open_setup
-from minitx.training import make_trainer
+from minitx.config.schema import Config
+from minitx.objectives.optim import clip_gradients, make_optimizer
+from minitx.tasks.open import open_setup
+from minitx.training.callbacks import Clock
+from minitx.training.train import make_trainer
 
 
 class StepTimes(Clock):

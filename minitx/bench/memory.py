@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from minitx.composition import compose
-from minitx.memory import peak_memory
-from minitx.study.timing import timed
-from minitx.training import train
+from minitx.config.compose import compose
+from minitx.study.measure.timing import timed
+from minitx.training.memory import peak_memory
+from minitx.training.train import train
 
 
 def memory() -> None:

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 
 from minitx.bench.plain import PlainGPT
-from minitx.composition import compose
-from minitx.config import Config, OptimizerConfig, TransformerConfig
-from minitx.folder import SUMMARY
-from minitx.optim import clip_gradients, learning_rate_factor
-from minitx.setups import open_setup
-from minitx.setups.language_modeling import LanguageModelingSetup
-from minitx.training import train
+from minitx.config.compose import compose
+from minitx.config.schema import Config, OptimizerConfig, TransformerConfig
+from minitx.objectives.optim import clip_gradients, learning_rate_factor
+from minitx.runs.paths import SUMMARY
+from minitx.tasks.language_modeling import LanguageModelingSetup
+from minitx.tasks.open import open_setup
+from minitx.training.train import train
 
 TARGET = 1.898  # nats; nanoGPT's recipe for a CPU has it after 2,000 steps
 PLAIN_STEPS = 2000

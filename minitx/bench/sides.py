@@ -8,7 +8,7 @@ from statistics import median
 
 import torch
 
-from minitx.study.machine import machine, multiplies_bfloat16
+from minitx.study.measure.machine import machine, multiplies_bfloat16
 
 
 def processor() -> str:

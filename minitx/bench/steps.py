@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from minitx.bench.loops import bare_step, lightning_step, optimizer_share, plain_loop
 from minitx.bench.plain import PlainGPT
 from minitx.bench.sides import alternate
-from minitx.composition import compose
-from minitx.config import TransformerConfig
+from minitx.config.compose import compose
+from minitx.config.schema import TransformerConfig
 from minitx.nn.attention import MultiHeadAttention, attend_fused
-from minitx.setups import open_setup
-from minitx.vocabulary import TextVocabulary
+from minitx.runs.vocabulary import TextVocabulary
+from minitx.tasks.open import open_setup
 
 
 def training(rounds: int, steps: int = 60) -> None:

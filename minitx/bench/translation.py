@@ -5,14 +5,14 @@ from statistics import median
 
 from minitx.bench.loops import trained
 from minitx.bench.sides import alternate
-from minitx.composition import compose
-from minitx.config import Config
+from minitx.config.compose import compose
+from minitx.config.schema import Config
+from minitx.decoding.translation import read_source, search
 from minitx.models.seq2seq import Seq2Seq
-from minitx.run import load
-from minitx.setups.sequence_to_sequence import SequenceToSequenceSetup
-from minitx.study.timing import timed
-from minitx.translating import read_source, search
-from minitx.vocabulary import PairVocabulary
+from minitx.runs.run import load
+from minitx.runs.vocabulary import PairVocabulary
+from minitx.study.measure.timing import timed
+from minitx.tasks.sequence_to_sequence import SequenceToSequenceSetup
 
 
 def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:

@@ -9,13 +9,13 @@ import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from minitx.data.batches import Some, TrainingBatches, WholeBatches, drawn_share
-from minitx.data.buckets import EVALUATION_TOKENS
-from minitx.data.label_store import LabelSplit, LabelStore
-from minitx.data.pair_store import PairSplit, PairStore
-from minitx.data.recall import Recall, RecallBatches
-from minitx.data.token_store import TokenStore
-from minitx.data.windows import DisjointWindows, RandomWindows
+from minitx.data.batching.batches import Some, TrainingBatches, WholeBatches, drawn_share
+from minitx.data.batching.buckets import EVALUATION_TOKENS
+from minitx.data.batching.label_store import LabelSplit, LabelStore
+from minitx.data.batching.pair_store import PairSplit, PairStore
+from minitx.data.batching.recall import Recall, RecallBatches
+from minitx.data.batching.token_store import TokenStore
+from minitx.data.batching.windows import DisjointWindows, RandomWindows
 from minitx.errors import UserError
 
 

@@ -3,13 +3,11 @@
 import torch
 from rich.console import Console
 
-from minitx.checks import check_explanation
-from minitx.config import ExplainConfig
+from minitx.config.schema import ExplainConfig
 from minitx.errors import UserError
-from minitx.folder import open_output
 from minitx.inspection.capture import Attention, find_attention, head_count
 from minitx.inspection.formulas import formulas_of
-from minitx.inspection.passages import Passage, read_passage
+from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.inspection.steps import Steps, steps_of
 from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, label_of
 from minitx.inspection.tables_html import to_html
@@ -19,7 +17,9 @@ from minitx.inspection.tutorial import tutorial
 from minitx.inspection.walkthrough import four_steps
 from minitx.models.seq2seq import Seq2Seq
 from minitx.nn.attention import MultiHeadAttention
-from minitx.run import Run, load
+from minitx.runs.checks import check_explanation
+from minitx.runs.paths import open_output
+from minitx.runs.run import Run, load
 
 FORMATS = {"text": to_text, "html": to_html, "markdown": to_markdown}
 LONGEST_QUOTE = 80  # characters

@@ -12,8 +12,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from minitx.errors import UserError
-from minitx.figures import (
+from minitx.drawing.figures import (
     MUTED,
     NO_DATA,
     SHARES,
@@ -24,8 +23,9 @@ from minitx.figures import (
     readable,
     shortened,
 )
+from minitx.errors import UserError
+from minitx.inspection.layout import POINT, Labels, Sheet, line_height
 from minitx.inspection.maps import AttentionMap, AttentionMaps
-from minitx.inspection.sheet import POINT, Labels, Sheet, line_height
 from minitx.inspection.tables import label_of
 
 # Lengths are in dots, sizes of type in points.

@@ -17,18 +17,18 @@ from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader
 
-from minitx.checks import check_run
-from minitx.config import ImportanceConfig
+from minitx.config.schema import ImportanceConfig
 from minitx.data.progress import progress
+from minitx.drawing.figures import png
 from minitx.errors import UserError
-from minitx.evaluation import open_corpus
-from minitx.figures import png
-from minitx.folder import check_writable, write_bytes_atomically, write_json
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.grid import head_heatmap
-from minitx.inspection.switching import without_heads
-from minitx.run import load
-from minitx.setups.base import Setup
+from minitx.inspection.head_ablation import without_heads
+from minitx.runs.checks import check_run
+from minitx.runs.paths import check_writable, write_bytes_atomically, write_json
+from minitx.runs.run import load
+from minitx.tasks.base import Setup
+from minitx.tasks.evaluation import open_corpus
 
 TOLERATED = 0.01  # share of the metric that pruning may cost
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from minitx.config import CLASSIFICATION, LANGUAGE_MODELING
+from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING
 from minitx.errors import UserError
-from minitx.folder import write_bytes_atomically, write_json
+from minitx.runs.paths import write_bytes_atomically, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

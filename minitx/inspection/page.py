@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitx.inspection.visible import visible
-from minitx.pages import self_contained, source
+from minitx.drawing.html import self_contained, source
+from minitx.inspection.token_labels import visible
 
 if TYPE_CHECKING:
     from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence

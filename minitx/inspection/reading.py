@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from minitx.config import SEQUENCE_TO_SEQUENCE
+from minitx.config.schema import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
 from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
-from minitx.inspection.passages import Passage, read_passage
+from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.models.seq2seq import Seq2Seq
-from minitx.run import Run, load
+from minitx.runs.run import Run, load
 
 MOST_INFLUENCED = 128
 

@@ -9,21 +9,21 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from minitx.checks import check_inspection
-from minitx.config import InspectConfig
+from minitx.config.schema import InspectConfig
+from minitx.drawing.figures import png, svg
 from minitx.errors import UserError
-from minitx.figures import png, svg
-from minitx.folder import write_atomically, write_bytes_atomically
 from minitx.inspection.grid import attention_grid
 from minitx.inspection.induction import induction_score
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
 from minitx.inspection.page import page
 from minitx.inspection.reading import inspect_text
-from minitx.inspection.visible import visible
+from minitx.inspection.token_labels import visible
 from minitx.models.language_model import LanguageModel
-from minitx.run import Run, load
-from minitx.vocabulary import TextVocabulary
+from minitx.runs.checks import check_inspection
+from minitx.runs.paths import write_atomically, write_bytes_atomically
+from minitx.runs.run import Run, load
+from minitx.runs.vocabulary import TextVocabulary
 
 COLUMNS = {
     "entropy": "entropy\n(nats)",

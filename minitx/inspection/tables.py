@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from minitx.inspection.visible import visible
+from minitx.inspection.token_labels import visible
 
 MOST_TOKENS, MOST_FEATURES = 12, 8  # that a table shows; the first and last ones, the first ones
 FEW_COLUMNS = 4  # leave room for more decimals

@@ -3,8 +3,8 @@
 import html
 import re
 
+from minitx.drawing.html import self_contained
 from minitx.inspection.tables import GAP, MASKED, Cell, Page, Section, Step, Table, grid_of
-from minitx.pages import self_contained
 
 STYLE = """\
 :root { --weight: 37, 99, 235; }

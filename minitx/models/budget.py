@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from minitx.config import ModelConfig, TransformerConfig
+from minitx.config.schema import ModelConfig, TransformerConfig
 from minitx.models.language_model import count_parameters
 
 TOLERANCE = 0.02

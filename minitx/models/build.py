@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 from torch import nn
 
-from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.classifier import Classifier
 from minitx.models.decoders import RecurrentDecoder, TransformerDecoder
 from minitx.models.embedding import TokenEmbedding
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
 from minitx.nn.attention import CrossAttention, SelfAttention, check_divides
+from minitx.nn.baseline_mixers import Average, NoMixing
 from minitx.nn.blocks import NORMS, Block, Stack
-from minitx.nn.controls import Average, NoMixing
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.init import RECURRENT_EMBEDDING_STD, STD, initialise
 from minitx.nn.positions import ALiBi, Learned, Rotary, Sinusoidal

@@ -7,7 +7,7 @@ Both decoders have one interface:
 
 `encoded` (B, S, C) and `final` are an encoder's outputs and its last state. Memory belongs to a
 source and never changes; state belongs to what was written so far. Both are trees of tensors, batch
-first (see `minitx.nn.states`). With a state, x may have several rows for each source, one after the
+first (see `minitx.nn.tree`). With a state, x may have several rows for each source, one after the
 other: outputs of one source share its memory.
 """
 
@@ -21,7 +21,7 @@ from minitx.nn.blocks import BlockState, Stack
 from minitx.nn.cache import KeyValues
 from minitx.nn.recurrent import Hidden, RecurrentStack
 from minitx.nn.recurrent_attention import RecurrentAttention
-from minitx.nn.states import map_tensors
+from minitx.nn.tree import map_tensors
 
 
 class Memory(NamedTuple):

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from minitx.nn.attention import MultiHeadAttention
-from minitx.nn.controls import Average
+from minitx.nn.baseline_mixers import Average
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.recurrent import Recurrence
 from minitx.nn.recurrent_attention import RecurrentAttention

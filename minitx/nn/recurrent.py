@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from minitx.nn.lengths import by_length
-from minitx.nn.states import map_tensors, reorder
+from minitx.nn.tree import map_tensors, reorder
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "rnn": nn.RNN,  # Elman 1990

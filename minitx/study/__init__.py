@@ -7,8 +7,8 @@ a study's runs, for questions of one's own.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minitx.study.collecting import open_study
-    from minitx.study.results import Results
+    from minitx.study.results.collecting import open_study
+    from minitx.study.results.results import Results
 
 __all__ = ["Results", "open_study"]
 
@@ -16,11 +16,11 @@ __all__ = ["Results", "open_study"]
 def __getattr__(name: str) -> Any:
     # Found on first use, as everything that scripts do not need for --help.
     if name == "open_study":
-        from minitx.study.collecting import open_study
+        from minitx.study.results.collecting import open_study
 
         return open_study
     if name == "Results":
-        from minitx.study.results import Results
+        from minitx.study.results.results import Results
 
         return Results
     raise AttributeError(f"module 'minitx.study' has no attribute {name!r}")

@@ -1,123 +1,109 @@
-"""What every objective shares: steps that repeat, an optimizer, checkpoints that are complete."""
+"""All that differs between the objectives, around a training loop and folders that do not."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import lightning as L
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+from torch import nn
 
-from minitx.config import OptimizerConfig
-from minitx.optim import clip_gradients, learning_rate_factor, make_optimizer
-from minitx.seeding import seed_step
+from minitx.config.compose import to_plain
+from minitx.config.schema import Config, DecodingConfig
+from minitx.data.batching.label_store import LabelStore
+from minitx.data.batching.pair_store import PairStore
+from minitx.data.batching.recall import Recall
+from minitx.data.batching.token_store import TokenStore, default_cache_dir
+from minitx.data.module import StretchedData
+from minitx.objectives.base import Objective
+from minitx.runs.vocabulary import Vocabulary
+from minitx.training.watch_attention import WatchAttention
+
+EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
 
 
-class Objective(L.LightningModule):
-    """A model and how it is to be trained; a subclass says what is lost and what is measured.
+@dataclass
+class Evaluation:
+    """A model measured on a split.
 
-    `progress()` is how far the training is, from 0 to 1; `archive` holds the plain values that
-    make a checkpoint complete by itself: the config, the tokenizers.
-
-    `grad_norm` (before clipping) and `step_loss` (the mean over the batches of a step) are those
-    of the latest step, scalars that stay on their device until somebody reads them.
+    `intervals` are 95% bootstrap intervals of some of the `metrics`, `signatures` say how some were
+    computed. `outputs` is a plain dict for each example, as outputs_<split>.jsonl holds them.
+    `confusion` is int64 (labels, labels), the true class down. `items` are what each item of the
+    split adds to a measure of `minitx.metrics.decomposable`: by its name, float64 (items, k). `by_position` is of
+    a language model: the nats, and the number of tokens, at each position: float64 (context, 2).
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: OptimizerConfig,
-        seed: int,
-        progress: Callable[[], float],
-        archive: dict[str, Any],
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.optimizer_config = optimizer
-        self.seed = seed
-        self.progress = progress
-        self.archive = archive
-        self.grad_norm = torch.zeros(())
-        self.step_loss = torch.zeros(())
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    signatures: list[str] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    confusion: np.ndarray | None = None
+    items: dict[str, np.ndarray] = field(default_factory=dict)
+    by_position: np.ndarray | None = None
 
-    def loss(self, batch: Any) -> Tensor:
-        """What the training makes small: a scalar, in nats.
 
-        The mean over all batches and devices of a step is the mean over the step's targets.
-        """
-        raise NotImplementedError
+class Setup(ABC):
+    """A task as its config has it: its corpus, opened, and what is made from that.
 
-    def tokens(self, batch: Any) -> int:
-        """What a training batch adds to the count of tokens seen, over all devices."""
-        raise NotImplementedError
+    Subclasses open the corpus in __init__, which raises UserError where it cannot be had.
+    """
 
-    def score(self, batch: Any) -> None:
-        """Adds a batch of evaluation to what is measured of a split."""
-        raise NotImplementedError
+    config: Config
+    store: TokenStore | PairStore | LabelStore | Recall
+    vocabulary: Vocabulary
 
-    def scores(self) -> dict[str, float]:
-        """The metrics of the split so far, by name; then it begins anew."""
-        raise NotImplementedError
+    def __init__(self, config: Config) -> None:
+        self.config = config
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        accumulate = self.trainer.accumulate_grad_batches
-        number = self.trainer.global_step * accumulate + batch_idx % accumulate
-        seed_step(self.seed, number, self.global_rank)
+    @abstractmethod
+    def data(self) -> StretchedData:
+        """The batches. Raises UserError for a split that cannot be trained or evaluated on."""
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of one batch; keeps account of the step's."""
-        loss = self.loss(batch)
-        accumulate = self.trainer.accumulate_grad_batches
-        before = 0.0 if batch_idx % accumulate == 0 else self.step_loss
-        self.step_loss = before + loss.detach() / accumulate
-        return loss
+    @abstractmethod
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> Objective:
+        """What the model is to learn; `done()` is how far the training is, from 0 to 1."""
 
-    def configure_optimizers(self) -> Any:
-        optimizer = make_optimizer(self.model, self.optimizer_config)
-        schedule = LambdaLR(
-            optimizer,
-            lambda step: learning_rate_factor(step, self.progress(), self.optimizer_config),
-        )
+    @abstractmethod
+    def callbacks(self, folder: Path) -> list[Callback]:
+        """What shows how this objective goes, in the run's folder."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        """The model, in eval mode, measured on a whole split."""
+
+    @abstractmethod
+    def example(self) -> str:
+        """A text of val, not too long to be looked at."""
+
+    def watchers(self, folder: Path) -> list[Callback]:
+        """All that shows something in the run's folder beside the metrics."""
+        if not self.config.trainer.watch_attention:
+            return self.callbacks(folder)
+        watch = WatchAttention(folder, self.config, self.vocabulary, self.example)
+        return [*self.callbacks(folder), watch]
+
+    def archive(self) -> dict[str, Any]:
+        """The plain values that make a checkpoint complete by itself."""
         return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+            "config": to_plain(self.config),
+            **self.vocabulary.to_plain(),
+            "data_fingerprint": self.store.fingerprint,
         }
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        # The norm that clipping computes is the one we log: it is not computed twice.
-        self.grad_norm = clip_gradients(self.model.parameters(), self.optimizer_config.clip_norm)
+    @property
+    def cache_dir(self) -> Path:
+        """Where tokenised corpora are kept."""
+        named = self.config.data.cache_dir
+        return Path(named) if named else default_cache_dir()
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.score(batch)
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.score(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self.report("val", self.scores())
-
-    def on_test_epoch_end(self) -> None:
-        self.report("test", self.scores())
-
-    def report(self, split: str, metrics: dict[str, float]) -> None:
-        """Hands a split's metrics to the callbacks, one of which writes the row of their step."""
-        self.log_dict({f"{split}/{name}": value for name, value in metrics.items()}, logger=False)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["hyper_parameters"] = self.archive
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # The data module begins an epoch wherever the step counter stands, so Lightning must not
-        # go on counting the batches of the epoch that was left, nor end that epoch again.
-        fit = checkpoint["loops"]["fit_loop"]
-        batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
-        for count in ("total", "current"):
-            batches[count] = dict.fromkeys(batches[count], 0)
-            epochs[count]["completed"] = epochs[count]["processed"]
-        batches["is_last_batch"] = False
+    def stretches(self) -> dict[str, Any]:
+        """What all data modules take from the config."""
+        trainer = self.config.trainer
+        return {
+            "steps_an_epoch": trainer.val_every,
+            "accumulate": trainer.accumulate,
+            "workers": self.config.data.workers,
+            "val_tokens": trainer.val_tokens,
+        }

@@ -1,47 +1,115 @@
-"""Learning to tell the class of a text."""
+"""Classification, set up."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from lightning.pytorch.callbacks import Callback
+from torch import nn
 
-from minitx.data.batches import LabelBatch
-from minitx.data.windows import IGNORE
-from minitx.metrics import TextLoss, label_metrics
-from minitx.tasks.examples import ExampleObjective
+from minitx.config.schema import Config, DecodingConfig
+from minitx.data.batching.batches import WholeBatches
+from minitx.data.batching.buckets import EVALUATION_TOKENS
+from minitx.data.batching.label_store import LabelStore, open_labels
+from minitx.data.corpora.labels import LabelCorpus, genre, label_file, sst2, trec
+from minitx.data.module import ExampleData, require_context
+from minitx.data.progress import progress
+from minitx.metrics.scores import accuracy, confusion, macro_f1
+from minitx.objectives.classification import Classification
+from minitx.runs.vocabulary import LabelVocabulary
+from minitx.tasks.base import Evaluation, Setup
+from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
+from minitx.training.callbacks import DrawConfusion
 
 
-class Classification(ExampleObjective):
-    """Cross-entropy of every text's label, over a `Classifier`.
+class ClassificationSetup(Setup):
+    """Texts, each with one of some labels."""
 
-    `confusion` int64 (labels, labels) is that of the split measured last, the true class down.
-    """
+    store: LabelStore
+    vocabulary: LabelVocabulary
 
-    def __init__(self, *args: Any, labels: int, label_smoothing: float) -> None:
-        super().__init__(*args, label_smoothing=label_smoothing)
-        self.losses = TextLoss()
-        self.metrics = label_metrics(labels)
-        self.confusion = torch.zeros(labels, labels, dtype=torch.int64)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        data = config.data
+        self.budget = batch_tokens(config)
+        corpus = self._corpus()
+        self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
+        self.vocabulary = LabelVocabulary(self.store.tokenizer, self.store.labels)
 
-    def summed_loss(self, batch: LabelBatch) -> Tensor:
-        return F.cross_entropy(
-            self.model(batch.tokens, batch.padding),
-            batch.labels,
-            ignore_index=IGNORE,
-            label_smoothing=self.label_smoothing,
-            reduction="sum",
+    def _corpus(self) -> LabelCorpus:
+        match self.config.task.name:
+            case "genre":
+                return genre()
+            case "sst2":
+                return sst2(folder_of_corpora(self.config))
+            case "trec":
+                return trec(folder_of_corpora(self.config))
+        return label_file(own_file(self.config, "my.tsv"), self.config.data.held_out)
+
+    def data(self) -> ExampleData:
+        config = self.config
+        return ExampleData(
+            self.store,
+            config.model.context,
+            self.budget,
+            config.seed,
+            config.data.share,
+            **self.stretches(),
         )
 
-    def score(self, batch: LabelBatch) -> None:
-        logits = self.model(batch.tokens, batch.padding).float()  # (B, labels)
-        self.losses.update(logits[:, None], batch.labels[:, None])  # as texts of one token
-        self.metrics.update(logits.argmax(dim=-1), batch.labels)
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> Classification:
+        return Classification(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            labels=len(self.store.labels),
+            label_smoothing=self.config.task.label_smoothing,
+        )
 
-    def scores(self) -> dict[str, float]:
-        metrics = self.metrics.compute()
-        self.confusion = metrics.pop("confusion")
-        loss = self.losses.compute()["loss"]
-        self.losses.reset()
-        self.metrics.reset()
-        return {"loss": loss} | {name: float(value) for name, value in metrics.items()}
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [DrawConfusion(folder, self.store.labels)]
+
+    def example(self) -> str:
+        return min((example.text for example in self.store.split("val").examples[:20]), key=len)
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        device = next(model.parameters()).device
+        examples = self.store.split(split)
+        require_context(examples, self.config.model.context)
+        batches = WholeBatches(examples, EVALUATION_TOKENS)
+        log_p = np.zeros((len(examples), len(self.store.labels)))
+        with progress() as watch:
+            numbers = watch(f"measuring {split}", range(len(batches)), len(batches), lambda _: 1)
+            for j in numbers:
+                batch = batches[j]
+                logits = model(batch.tokens.to(device), batch.padding.to(device))
+                log_p[batches.rows[j]] = logits.cpu().double().log_softmax(dim=-1).numpy()
+        probabilities = np.exp(log_p)
+        predicted, true = probabilities.argmax(axis=1), examples.labels
+        labels = len(self.store.labels)
+        scores = {
+            "accuracy": accuracy(predicted, true),
+            "macro_f1": macro_f1(predicted, true, labels),
+        }
+        loss = -log_p[np.arange(len(true)), true].mean()
+        return Evaluation(
+            metrics={"loss": float(loss)} | {name: score.value for name, score in scores.items()},
+            intervals={name: (score.low, score.high) for name, score in scores.items()},
+            items={name: s.items for name, s in scores.items() if s.items is not None},
+            outputs=[
+                {
+                    "text": example.text,
+                    "label": example.label,
+                    "predicted": self.store.labels[best],
+                    "probability": float(row[best]),
+                }
+                for example, best, row in zip(
+                    examples.examples, predicted, probabilities, strict=True
+                )
+            ],
+            confusion=confusion(predicted, true, labels),
+        )

@@ -1,47 +1,95 @@
-"""Learning to predict the next token."""
+"""Language modelling, set up."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
-import torch.nn.functional as F
-from torch import Tensor
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
 
-from minitx.metrics import TextLoss
-from minitx.tasks.base import Objective
+from minitx.config.schema import Config, DecodingConfig
+from minitx.data.batching.token_store import TokenStore, open_tokens
+from minitx.data.batching.windows import DisjointWindows
+from minitx.data.corpora.text import Corpus, shakespeare, text_file, tiny_shakespeare
+from minitx.data.module import LanguageModelingData, evaluation_batch
+from minitx.decoding.sampling import generate
+from minitx.errors import UserError
+from minitx.models.language_model import LanguageModel
+from minitx.objectives.language_modeling import LanguageModeling
+from minitx.runs.vocabulary import TextVocabulary
+from minitx.tasks.base import EXAMPLE, Evaluation, Setup
+from minitx.tasks.requirements import batch_windows, folder_of_corpora, own_file
+from minitx.tasks.windows import evaluate_windows
+from minitx.training.callbacks import WriteSamples
 
-Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 (B, T) each
+SAMPLE = 200  # tokens
 
 
-class LanguageModeling(Objective):
-    """Cross-entropy of every next token, over a `LanguageModel`.
+class LanguageModelingSetup(Setup):
+    """A text in windows of `model.context` tokens, each token predicted from those before it."""
 
-    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for, None where that
-    means nothing.
-    """
+    store: TokenStore
+    vocabulary: TextVocabulary
 
-    def __init__(
-        self, *args: Any, byte_lengths: Tensor | None, label_smoothing: float = 0.0
-    ) -> None:
-        super().__init__(*args)
-        self.label_smoothing = label_smoothing
-        self.losses = TextLoss(byte_lengths)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        data, self.batch_size = config.data, batch_windows(config)
+        self.store = open_tokens(self._corpus(), data.tokenizer, data.vocab_size, self.cache_dir)
+        self.vocabulary = TextVocabulary(self.store.tokenizer)
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Mean over the batch's targets, in nats: all batches have as many."""
-        inputs, targets = batch
-        logits, _ = self.model(inputs)  # (B, T, vocab)
-        return F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), label_smoothing=self.label_smoothing
+    def _corpus(self) -> Corpus:
+        if self.config.task.name == "tiny_shakespeare":
+            return tiny_shakespeare(folder_of_corpora(self.config))
+        if self.config.task.name == "text":
+            return text_file(own_file(self.config, "my.txt"), self.config.data.held_out)
+        return shakespeare()
+
+    def data(self) -> LanguageModelingData:
+        return LanguageModelingData(
+            self.store,
+            self.config.model.context,
+            self.batch_size,
+            self.config.seed,
+            self.config.data.share,
+            **self.stretches(),
         )
 
-    def tokens(self, batch: Batch) -> int:
-        return batch[0].numel() * self.trainer.world_size
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> LanguageModeling:
+        return LanguageModeling(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            byte_lengths=torch.from_numpy(self.store.tokenizer.byte_lengths()),
+            label_smoothing=self.config.task.label_smoothing,
+        )
 
-    def score(self, batch: Batch) -> None:
-        inputs, targets = batch
-        logits, _ = self.model(inputs)
-        self.losses.update(logits, targets)
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [WriteSamples(folder, self._sample)]
 
-    def scores(self) -> dict[str, float]:
-        metrics = self.losses.compute()
-        self.losses.reset()
-        return metrics
+    def _sample(self, model: nn.Module, device: torch.device) -> str:
+        """What the model writes of itself. It draws from a generator of its own."""
+        assert isinstance(model, LanguageModel)
+        try:
+            start = self.store.tokenizer.encode("\n")
+        except UserError:  # a text of one line
+            start = [int(self.store.split("train")[0])]
+        generator = torch.Generator(device).manual_seed(self.config.seed)
+        prompt = torch.tensor([start], device=device)
+        tokens = generate(model, prompt, SAMPLE, generator, temperature=0.8)
+        return self.store.tokenizer.decode([int(token) for token in tokens])
+
+    def example(self) -> str:
+        length = min(EXAMPLE, self.config.model.context)
+        return self.store.tokenizer.decode(self.store.split("val")[:length].tolist())
+
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        context = self.config.model.context
+        return evaluate_windows(
+            model,
+            DisjointWindows(self.store.split(split), context),
+            evaluation_batch(context),
+            torch.from_numpy(self.store.tokenizer.byte_lengths()),
+            doing=f"measuring {split}",
+        )

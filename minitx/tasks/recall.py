@@ -1,37 +1,124 @@
-"""Learning to name the values that are asked for."""
+"""Associative recall, set up."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+from torch.utils.data import DataLoader
 
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.config.schema import Config, DecodingConfig
+from minitx.data.batching.recall import Recall, distances
+from minitx.data.batching.windows import IGNORE
+from minitx.data.module import RecallData, evaluation_batch
+from minitx.data.progress import progress
+from minitx.errors import UserError
+from minitx.objectives.recall import AssociativeRecall
+from minitx.runs.vocabulary import TextVocabulary
+from minitx.tasks.base import EXAMPLE, Evaluation, Setup
+from minitx.tasks.requirements import batch_windows
+from minitx.tasks.windows import evaluate_windows
+from minitx.training.callbacks import WriteSamples
+
+SAMPLES = 8  # queries
 
 
-class AssociativeRecall(LanguageModeling):
-    """Cross-entropy of the targets that are not IGNORE, over a `LanguageModel`.
+class Answers(NamedTuple):
+    """A model's answers to all queries of some sequences, in reading order.
 
-    They are few, so logits are computed for them alone: a third of a step is saved. `queries` is
-    how many a training sequence has on average, over all devices.
+    `distance` int64 (queries,) is how far back the key stood, in tokens; `right` bool (queries,).
     """
 
-    def __init__(self, *args: Any, queries: float, **loss: Any) -> None:
-        super().__init__(*args, byte_lengths=None, **loss)
-        self.queries = queries
+    distance: np.ndarray
+    right: np.ndarray
 
-    def loss(self, batch: Any) -> Tensor:
-        """Mean over the values that a `RecallBatch` asks for, in nats: all batches have as many.
 
-        A device may have more of them than another, which is why it takes their mean number.
-        """
-        inputs, targets, asked = batch
-        features, _ = self.model(inputs, logits=False)  # (B, T, C)
-        to_logits = self.model.to_logits
-        assert isinstance(to_logits, nn.Linear)
-        nats = F.cross_entropy(
-            to_logits(features.flatten(0, 1)[asked]),  # (queries, vocab)
-            targets.flatten()[asked],
-            label_smoothing=self.label_smoothing,
-            reduction="sum",
+class RecallSetup(Setup):
+    """Sequences of `model.context` tokens, in which the values that are asked for are predicted."""
+
+    store: Recall
+    vocabulary: TextVocabulary
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.batch_size = batch_windows(config)
+        if config.task.pairs is None:
+            raise UserError("task=recall needs the number of its pairs: task.pairs=16")
+        self.store = Recall(config.task.pairs, config.model.context)
+        if self.batch_size < len(self.store.numbers):
+            mixed = ", ".join(map(str, self.store.numbers))
+            raise UserError(
+                f"data.batch_size={self.batch_size} is too small: a batch mixes sequences of "
+                f"{mixed} pairs, set data.batch_size={len(self.store.numbers)} or more"
+            )
+        self.vocabulary = TextVocabulary(self.store.tokenizer)
+
+    def data(self) -> RecallData:
+        return RecallData(self.store, self.batch_size, self.config.seed, **self.stretches())
+
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> AssociativeRecall:
+        return AssociativeRecall(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            queries=self._queries(),
+            label_smoothing=self.config.task.label_smoothing,
         )
-        return nats / (len(inputs) * self.queries)
+
+    def _queries(self) -> float:
+        """How many a training sequence has on average."""
+        mixture = self.store.mixture(self.batch_size)
+        return sum(pairs * rows for (pairs, _), rows in mixture.items()) / self.batch_size
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [WriteSamples(folder, self._sample)]
+
+    @torch.inference_mode()
+    def _sample(self, model: nn.Module, device: torch.device) -> str:
+        """What the model answers to the first queries of val, beside what it should."""
+        inputs, targets = self.store.split("val")[0]
+        logits, _ = model(inputs[None].to(device))
+        asked = (targets != IGNORE).nonzero()[:SAMPLES, 0]
+        answers = logits[0].argmax(dim=-1).cpu()
+        rows = torch.stack([inputs[asked], answers[asked], targets[asked]], dim=1).tolist()
+        return "\n".join("{} -> {}    ({})".format(*map(self._word, row)) for row in rows)
+
+    def _word(self, token: int) -> str:
+        return self.store.tokenizer.decode([token])
+
+    def example(self) -> str:
+        """The first pairs of val, and all of them asked for in their order."""
+        pairs = self.store.split("val")[0][0][: 2 * min(self.store.pairs, EXAMPLE // 3)]
+        return self.store.tokenizer.decode([*pairs.tolist(), *pairs[::2].tolist()])
+
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        return evaluate_windows(
+            model,
+            self.store.split(split),
+            evaluation_batch(self.store.context),
+            byte_lengths=None,
+            doing=f"measuring {split}",
+        )
+
+    @torch.inference_mode()
+    def answers(self, model: nn.Module, split: str, pairs: int) -> Answers:
+        """What the model, in eval mode, answers to the queries of a split, near and far.
+
+        The sequences are those with so many pairs, which the mixture must have.
+        """
+        device = next(model.parameters()).device
+        loader = DataLoader(self.store.split(split, pairs), evaluation_batch(self.store.context))
+        distance, right = [], []
+        with progress() as watch:
+            for batch in watch(f"asking {split}, {pairs} pairs", loader, len(loader), lambda _: 1):
+                inputs, targets = (part.to(device) for part in batch)
+                logits, _ = model(inputs)
+                asked = targets != IGNORE  # (B, T)
+                distance.append(distances(inputs, targets))
+                right.append(logits[asked].argmax(dim=-1) == targets[asked])
+        return Answers(torch.cat(distance).cpu().numpy(), torch.cat(right).cpu().numpy())

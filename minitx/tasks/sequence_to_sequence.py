@@ -1,45 +1,137 @@
-"""Learning to write the target of a source."""
+"""Sequence to sequence, set up."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-from torch import Tensor, nn
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
 
-from minitx.data.batches import PairBatch
-from minitx.losses import summed_cross_entropy
-from minitx.metrics import TextLoss
-from minitx.tasks.examples import ExampleObjective
+from minitx.config.schema import Config, DecodingConfig
+from minitx.data.batching.pair_store import PairStore, open_pairs
+from minitx.data.corpora.pairs import PairCorpus, cmudict, multi30k, pair_file, parallel_files
+from minitx.data.module import ExampleData, require_context
+from minitx.decoding.search import most_tokens
+from minitx.decoding.translation import read_source, search
+from minitx.errors import UserError
+from minitx.metrics.scores import bleu, chrf, phoneme_error_rate, word_error_rate
+from minitx.models.seq2seq import Seq2Seq
+from minitx.objectives.sequence_to_sequence import SequenceToSequence
+from minitx.runs.vocabulary import PairVocabulary
+from minitx.tasks.base import Evaluation, Setup
+from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
+from minitx.training.callbacks import WriteSamples
+
+SAMPLES = 8  # pairs of val whose outputs are shown while a run trains
 
 
-class SequenceToSequence(ExampleObjective):
-    """Cross-entropy of every next target token, over a `Seq2Seq`.
+class SequenceToSequenceSetup(Setup):
+    """Pairs of a source and its targets, of which the first is learned."""
 
-    Validation measures the same, given the true target so far. At the end the model writes by
-    itself: `measure(model)` gives the metrics of what it makes of the test split.
-    """
+    store: PairStore
+    vocabulary: PairVocabulary
 
-    def __init__(
-        self, *args: Any, measure: Callable[[nn.Module], dict[str, float]], label_smoothing: float
-    ) -> None:
-        super().__init__(*args, label_smoothing=label_smoothing)
-        self.measure = measure
-        self.losses = TextLoss()
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        data = config.data
+        self.budget = batch_tokens(config)
+        self.store = open_pairs(
+            self._corpus(),
+            data.tokenizer,
+            data.target_tokenizer or data.tokenizer,
+            data.vocab_size,
+            data.joint,
+            self.cache_dir,
+        )
+        tokenizers = self.store.source_tokenizer, self.store.target_tokenizer
+        self.vocabulary = PairVocabulary(*tokenizers)
 
-    def summed_loss(self, batch: PairBatch) -> Tensor:
-        features = self.model(batch.source, batch.source_padding, batch.target_in, logits=False)
-        to_logits = self.model.to_logits
-        assert isinstance(to_logits, nn.Linear)
-        return summed_cross_entropy(features, to_logits, batch.target_out, self.label_smoothing)
+    def _corpus(self) -> PairCorpus:
+        data = self.config.data
+        if self.config.task.name == "cmudict":
+            return cmudict(data.stress)
+        if self.config.task.name == "multi30k":
+            return multi30k(folder_of_corpora(self.config))
+        path = own_file(self.config, "my.tsv")
+        if data.target_path is None:
+            return pair_file(path, data.held_out)
+        return parallel_files(path, Path(data.target_path), data.held_out)
 
-    def score(self, batch: PairBatch) -> None:
-        logits = self.model(batch.source, batch.source_padding, batch.target_in)
-        self.losses.update(logits, batch.target_out)
+    def data(self) -> ExampleData:
+        config, decoding = self.config, self.config.decoding
+        try:  # what would end the training otherwise, once it is done
+            most_tokens(config.model.context, decoding.min_length, decoding.max_length)
+        except ValueError as error:
+            raise UserError(f"decoding: {error}") from error
+        return ExampleData(
+            self.store,
+            config.model.context,
+            self.budget,
+            config.seed,
+            config.data.share,
+            **self.stretches(),
+        )
 
-    def scores(self) -> dict[str, float]:
-        metrics = self.losses.compute()
-        self.losses.reset()
-        return metrics
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> SequenceToSequence:
+        return SequenceToSequence(
+            model,
+            self.config.optimizer,
+            self.config.seed,
+            done,
+            self.archive(),
+            measure=lambda model: self.evaluate(model, "test", self.config.decoding).metrics,
+            label_smoothing=self.config.task.label_smoothing,
+        )
 
-    def on_test_epoch_end(self) -> None:
-        written = self.measure(self.model) if self.trainer.is_global_zero else {}
-        self.report("test", self.scores() | written)
+    def callbacks(self, folder: Path) -> list[Callback]:
+        return [WriteSamples(folder, self._sample)]
+
+    def _sample(self, model: nn.Module, device: torch.device) -> str:
+        """What the model makes of the first pairs of val, beside what it should."""
+        assert isinstance(model, Seq2Seq)
+        val = self.store.split("val")
+        sources = [read_source(val.source[i]) for i in range(min(SAMPLES, len(val)))]
+        outputs = search(model, self.vocabulary, sources, DecodingConfig(beam=1))
+        return "\n".join(
+            f"{pair.source} -> {output.text}    ({' | '.join(pair.targets)})"
+            for pair, (output,) in zip(val.pairs, outputs, strict=False)
+        )
+
+    def example(self) -> str:
+        return self.store.split("val").pairs[0].source
+
+    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+        """What the model writes for the sources of a split, measured on all their references."""
+        assert isinstance(model, Seq2Seq)
+        examples = self.store.split(split)
+        require_context(examples, self.config.model.context)
+        sources = [read_source(examples.source[i]) for i in range(len(examples))]
+        best = search(model, self.vocabulary, sources, decoding, doing=f"decoding {split}")
+        outputs = [first.text for (first,) in best]
+        references = [pair.targets for pair in examples.pairs]
+        if self.config.task.measure == "wer":
+            scores = {
+                "wer": word_error_rate(outputs, references),
+                "per": phoneme_error_rate(outputs, references),
+            }
+        else:
+            scores = {
+                "bleu": bleu(outputs, references),
+                "bleu_lowercase": bleu(outputs, references, lowercase=True),
+                "chrf": chrf(outputs, references),
+            }
+        return Evaluation(
+            metrics={name: score.value for name, score in scores.items()},
+            intervals={name: (score.low, score.high) for name, score in scores.items()},
+            items={name: s.items for name, s in scores.items() if s.items is not None},
+            signatures=[f"{name}: {s.signature}" for name, s in scores.items() if s.signature],
+            outputs=[
+                {
+                    "source": pair.source,
+                    "references": list(pair.targets),
+                    "hypothesis": output.text,
+                    "score": output.score,
+                }
+                for pair, (output,) in zip(examples.pairs, best, strict=True)
+            ],
+        )

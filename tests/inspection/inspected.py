@@ -5,11 +5,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from minitx.config import Config, DecodingConfig, RecurrentConfig, TaskConfig, TransformerConfig
-from minitx.data.sequence_tokenizers import train_sequence_tokenizer
-from minitx.data.tokenizers import train_tokenizer
-from minitx.run import Run
-from minitx.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary
+from minitx.config.schema import (
+    Config,
+    DecodingConfig,
+    RecurrentConfig,
+    TaskConfig,
+    TransformerConfig,
+)
+from minitx.data.tokenizers.sequence import train_sequence_tokenizer
+from minitx.data.tokenizers.text import train_tokenizer
+from minitx.runs.run import Run
+from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary
 
 SMALL = {"dim": 8, "layers": 2, "context": 16}
 WORDS = "one two three four five six seven"

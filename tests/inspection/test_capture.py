@@ -5,7 +5,7 @@ import torch
 from inspected import LABELLED, PAIRS, TEXTS, lstm, randomise, transformer
 from torch import nn
 
-from minitx.data.sequence_tokenizers import BOS
+from minitx.data.tokenizers.sequence import BOS
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention
 from minitx.nn.attention import CrossAttention, SelfAttention

@@ -18,9 +18,9 @@ from matplotlib import rc_context, style
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from minitx import figures
+from minitx.drawing import figures
+from minitx.drawing.figures import png, svg
 from minitx.errors import UserError
-from minitx.figures import png, svg
 from minitx.inspection.grid import alignment, attention_grid, head_heatmap
 from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.reading import attention

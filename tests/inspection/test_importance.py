@@ -13,8 +13,8 @@ from minitx.data import module
 from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
 from minitx.inspection.importance import Importance, head_importance
-from minitx.setups import open_setup
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.objectives.language_modeling import LanguageModeling
+from minitx.tasks.open import open_setup
 
 FEW = ["trainer.max_steps=4", "trainer.val_every=4", "model.heads=2"]
 EXAMPLES = [*SMALL, "data.batch_tokens=300", "model.dim=16"]

@@ -15,7 +15,7 @@ from inspected import (
 )
 from torch import nn
 
-from minitx.data.sequence_tokenizers import BOS, EOS
+from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.inspection.influence import gradient_times_input, shares, token_influence
 from minitx.inspection.reading import influence
 from minitx.models.classifier import Classifier

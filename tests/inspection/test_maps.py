@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 import minitx
-from minitx.data.sequence_tokenizers import BOS, EOS
+from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.errors import UserError
 from minitx.inspection.capture import capture
 from minitx.inspection.maps import AttentionMap, AttentionMaps

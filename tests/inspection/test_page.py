@@ -29,9 +29,12 @@ from made_maps import (
 from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.page import FULL, NOT_A_NUMBER, encode, frame, page
-from minitx.inspection.visible import visible
+from minitx.inspection.token_labels import visible
 
-WEBS = {name: files(name) / "web" for name in ("minitx", "minitx.inspection", "minitx.study")}
+WEBS = {
+    name: files(name) / "web"
+    for name in ("minitx.drawing", "minitx.inspection", "minitx.study.report")
+}
 WEB = WEBS["minitx.inspection"]
 
 
@@ -241,9 +244,9 @@ def test_every_source_is_used_and_installed():
     pyproject = Path(__file__).parents[2] / "pyproject.toml"
     settings = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["setuptools"]
     for package, used in {
-        "minitx": {"page.html", "paper.css"},
+        "minitx.drawing": {"page.html", "paper.css"},
         "minitx.inspection": {"page.css", *scripts},
-        "minitx.study": {"report.css"},
+        "minitx.study.report": {"report.css"},
     }.items():
         names = {source.name for source in WEBS[package].iterdir()}
         assert names == used

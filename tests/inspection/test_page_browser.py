@@ -22,7 +22,7 @@ from made_maps import (
 from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.page import frame, page
-from minitx.inspection.visible import visible
+from minitx.inspection.token_labels import visible
 
 pytestmark = needs_browser
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from inspected import PAIRS, lstm, randomise, transformer
 
-from minitx.data.sequence_tokenizers import BOS, EOS
+from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.inspection.capture import capture, find_attention
 from minitx.inspection.steps import steps_of
 from minitx.nn.attention import CrossAttention, SelfAttention

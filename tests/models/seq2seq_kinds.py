@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from minitx.config import RecurrentConfig, TransformerConfig
+from minitx.config.schema import RecurrentConfig, TransformerConfig
 from minitx.models.build import sequence_to_sequence
 
 SOURCE, TARGET = 13, 11  # vocabularies

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nn.references import assert_close
 from torch import nn
 
-from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.build import classifier
 from minitx.models.language_model import count_parameters
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
 from minitx.nn.activations import relu2

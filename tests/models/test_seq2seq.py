@@ -11,14 +11,14 @@ from nn.references import assert_close, assert_same, copy_weights, randomise, st
 from seq2seq_kinds import CONFIGS, SMALL, SOURCE, TARGET, make_model
 from torch import nn
 
-from minitx.config import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.budget import fit_width
 from minitx.models.build import sequence_to_sequence
 from minitx.models.language_model import count_parameters
 from minitx.nn.attention import CrossAttention
 from minitx.nn.recurrent import CELLS
 from minitx.nn.recurrent_attention import RecurrentAttention
-from minitx.nn.states import reorder
+from minitx.nn.tree import reorder
 
 DIM, LAYERS = SMALL["dim"], SMALL["layers"]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from minitx.nn.attention import SelfAttention
 from minitx.nn.cache import KeyValues
-from minitx.nn.states import reorder
+from minitx.nn.tree import reorder
 
 BATCH, HEADS, DIM = 2, 3, 4
 few_examples = settings(deadline=None, max_examples=30)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from minitx.nn.attention import CrossAttention, SelfAttention
+from minitx.nn.baseline_mixers import Average
 from minitx.nn.blocks import Block, Stack
-from minitx.nn.controls import Average
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.init import initialise
 from minitx.nn.recurrent import CELLS, Recurrence

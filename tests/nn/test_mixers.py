@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from references import assert_close, capture, randomise, real_tokens
 
 from minitx.nn.attention import SelfAttention
+from minitx.nn.baseline_mixers import Average, NoMixing
 from minitx.nn.blocks import Block, Stack
-from minitx.nn.controls import Average, NoMixing
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.positions import ALiBi, Rotary
 from minitx.nn.recurrent import CELLS, Recurrence

@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 
-from minitx.study import measuring, report_files
-from minitx.study.costs import latency_ms
+from minitx.study.measure import measuring
+from minitx.study.measure.costs import latency_ms
+from minitx.study.report import files
 
 
 @pytest.fixture
@@ -15,5 +16,5 @@ def briefly(monkeypatch):
     What the pictures of a report are, `test_study_report.py` tests.
     """
     monkeypatch.setattr(measuring, "latency_ms", partial(latency_ms, seconds=0.0))
-    monkeypatch.setattr(report_files, "png", lambda figure: b"")
-    monkeypatch.setattr(report_files, "svg", lambda figure: "<svg/>")
+    monkeypatch.setattr(files, "png", lambda figure: b"")
+    monkeypatch.setattr(files, "svg", lambda figure: "<svg/>")

@@ -6,9 +6,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from minitx.config import StudyConfig
-from minitx.items import MEASURES
-from minitx.study.results import Results
+from minitx.config.schema import StudyConfig
+from minitx.metrics.decomposable import MEASURES
+from minitx.study.results.results import Results
 
 ITEMS = 400
 RATES = (0.005, 0.01, 0.02)

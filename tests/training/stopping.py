@@ -6,7 +6,7 @@ import pytest
 from run_files import assert_same, checkpoint, files, rows, summary
 
 from minitx.errors import UserError
-from minitx.tasks.base import Objective
+from minitx.objectives.base import Objective
 
 
 def stop(train, monkeypatch, folder, step, *words):

@@ -14,9 +14,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import minitx
-import minitx.training
-from minitx.averaging import RAW, MovingAverage, average_checkpoints
+import minitx.training.train
 from minitx.errors import UserError
+from minitx.training.averaging import RAW, MovingAverage, average_checkpoints
 
 # --- the moving average, in a training of a few numbers ---
 
@@ -275,7 +275,7 @@ class Interrupt(L.Callback):
 @pytest.fixture
 def interrupt(monkeypatch):
     """Lets the next run be interrupted in the middle of a step: `interrupt(7)`."""
-    make_trainer = minitx.training.make_trainer
+    make_trainer = minitx.training.train.make_trainer
 
     def interrupt(step):
         def make(*args, **settings):
@@ -284,7 +284,7 @@ def interrupt(monkeypatch):
             trainer.callbacks.insert(0, Interrupt(step))
             return trainer
 
-        monkeypatch.setattr(minitx.training, "make_trainer", make)
+        monkeypatch.setattr(minitx.training.train, "make_trainer", make)
 
     return interrupt
 

@@ -20,11 +20,12 @@ from run_files import checkpoint, columns, files, rows, series, summary
 from stopping import assert_same_run, stop
 
 import minitx
-from minitx.composition import read_config
-from minitx.data.labels import LabelCorpus, genre
-from minitx.data.sequence_tokenizers import BOS
+from minitx.config.compose import read_config
+from minitx.data.corpora.labels import LabelCorpus, genre
+from minitx.data.tokenizers.sequence import BOS
 from minitx.errors import UserError
-from minitx.setups import classification, open_setup
+from minitx.tasks import classification
+from minitx.tasks.open import open_setup
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -23,7 +23,7 @@ from run_files import (
 )
 
 import minitx
-from minitx.composition import read_config
+from minitx.config.compose import read_config
 
 ROOT = Path(__file__).parents[2]
 

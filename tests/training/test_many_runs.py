@@ -9,7 +9,7 @@ import torch
 from run_files import rows, summary
 
 from minitx.errors import UserError
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.objectives.language_modeling import LanguageModeling
 
 
 def run_folders():

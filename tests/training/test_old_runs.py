@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from run_files import rows, summary
 
-from minitx.run import load
+from minitx.runs.run import load
 
 OLD = Path(__file__).resolve().parents[1] / "old_runs"
 CORPUS = {

@@ -74,8 +74,8 @@ def changed_script(tmp_path, change):
 import sys
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 from train import train
-from minitx.cli import main
-from minitx.config import Config
+from minitx.commands.cli import main
+from minitx.config.schema import Config
 {change}
 main("config", Config, train)
 """,
@@ -238,7 +238,7 @@ def test_a_process_that_dies_does_not_leave_the_other_waiting(start, tmp_path):
     script = changed_script(
         tmp_path,
         """
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.objectives.language_modeling import LanguageModeling
 
 training_step = LanguageModeling.training_step
 

@@ -8,12 +8,12 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
-from minitx import progress
-from minitx.callbacks import Clock
 from minitx.data.module import StretchedData
-from minitx.pace import Pace, validations_to_come
-from minitx.progress import TrainingProgress
-from minitx.tasks.base import Objective
+from minitx.objectives.base import Objective
+from minitx.training import progress
+from minitx.training.callbacks import Clock
+from minitx.training.pace import Pace, validations_to_come
+from minitx.training.progress import TrainingProgress
 
 STEP, BATCH, SAMPLES = 1.0, 2.0, 3.0  # seconds of a step, of a batch of evaluation, of samples
 VAL_EVERY, VAL_BATCHES = 10, 4

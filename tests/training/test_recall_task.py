@@ -9,12 +9,12 @@ from stopping import assert_same_run, stop
 from torch import nn
 
 import minitx
-from minitx.config import DecodingConfig
-from minitx.data.recall import FIRST_VALUE, VALUES
-from minitx.data.windows import IGNORE
+from minitx.config.schema import DecodingConfig
+from minitx.data.batching.recall import FIRST_VALUE, VALUES
+from minitx.data.batching.windows import IGNORE
 from minitx.errors import UserError
-from minitx.setups import open_setup
-from minitx.setups.recall import RecallSetup
+from minitx.tasks.open import open_setup
+from minitx.tasks.recall import RecallSetup
 
 RECALL = ["task=recall", "data.path=null", "task.pairs=2", "data.batch_size=16"]
 MIXED = [*RECALL, "task.pairs=4", "data.batch_size=15"]

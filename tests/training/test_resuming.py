@@ -5,10 +5,10 @@ import signal
 import pytest
 from run_files import OVERFITTING, assert_same, checkpoint, files, rows, series, summary
 
-from minitx.composition import read_config
+from minitx.config.compose import read_config
 from minitx.data.module import StretchedData
 from minitx.errors import UserError
-from minitx.tasks.language_modeling import LanguageModeling
+from minitx.objectives.language_modeling import LanguageModeling
 
 # Everything that draws random numbers or changes with time.
 RANDOM = ["model.dropout=0.1", "optimizer.warmup_steps=4", "trainer.max_steps=15", "seed=3"]

@@ -14,12 +14,13 @@ from run_files import checkpoint, columns, files, rows, series, summary
 from stopping import assert_same_run, stop
 
 import minitx
-from minitx.composition import read_config
-from minitx.config import DecodingConfig
-from minitx.data.pairs import PairCorpus
-from minitx.data.sequence_tokenizers import BOS, EOS, SequenceTokenizer
-from minitx.setups import open_setup, sequence_to_sequence
-from minitx.translating import read_source, search
+from minitx.config.compose import read_config
+from minitx.config.schema import DecodingConfig
+from minitx.data.corpora.pairs import PairCorpus
+from minitx.data.tokenizers.sequence import BOS, EOS, SequenceTokenizer
+from minitx.decoding.translation import read_source, search
+from minitx.tasks import sequence_to_sequence
+from minitx.tasks.open import open_setup
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -6,10 +6,10 @@ import torch
 from example_corpora import SMALL, labelled_texts, number_pairs, write_jsonl, write_tsv
 from tiny_runs import TINY, compose
 
-from minitx.callbacks import Clock
-from minitx.optim import clip_gradients
-from minitx.setups import open_setup
-from minitx.training import make_trainer
+from minitx.objectives.optim import clip_gradients
+from minitx.tasks.open import open_setup
+from minitx.training.callbacks import Clock
+from minitx.training.train import make_trainer
 
 OBJECTIVES = {
     "language modelling": [],

@@ -23,11 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_files import files, rows, series, summary
 
-from minitx.cli import quoted
-from minitx.composition import compose
-from minitx.data.sequence_tokenizers import BOS, EOS
-from minitx.setups import open_setup
-from minitx.tasks.base import Objective
+from minitx.commands.cli import quoted
+from minitx.config.compose import compose
+from minitx.data.tokenizers.sequence import BOS, EOS
+from minitx.objectives.base import Objective
+from minitx.tasks.open import open_setup
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 COUNT, SMOOTHING = 300, 0.1
@@ -190,8 +190,8 @@ TWO = """
 import sys
 sys.path.insert(0, {scripts!r})
 from train import train
-from minitx.cli import main
-from minitx.config import Config
+from minitx.commands.cli import main
+from minitx.config.schema import Config
 from minitx.data import module
 
 module.EVALUATION_TOKENS = 200  # so that splits this small have batches for two

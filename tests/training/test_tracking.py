@@ -9,8 +9,8 @@ from run_files import files, rows, series
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb_files import read, wandb_run
 
-from minitx import training
 from minitx.errors import UserError
+from minitx.training import train as training
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_two_jobs_are_two_wandb_runs(script, tiny, tmp_path, monkeypatch):
 
 
 def test_a_failed_job_does_not_leave_its_wandb_run_open(script, tiny, tmp_path, monkeypatch):
-    from minitx.tasks.language_modeling import LanguageModeling
+    from minitx.objectives.language_modeling import LanguageModeling
 
     monkeypatch.chdir(tmp_path)
     training_step = LanguageModeling.training_step

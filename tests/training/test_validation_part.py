@@ -5,8 +5,8 @@ import json
 import pytest
 from run_files import series, summary
 
-from minitx.config import EvaluateConfig
-from minitx.evaluation import evaluate
+from minitx.config.schema import EvaluateConfig
+from minitx.tasks.evaluation import evaluate
 
 PART = "trainer.val_tokens=64"  # 4 windows of 16
 

@@ -1,0 +1,168 @@
+"""A corpus of examples as ids on disk: tokenised once for each tokenizer, then read in place.
+
+A folder of the cache holds, for every split and column (source and target, or text),
+`<split>.<column>.ids.npy` and `.offsets.npy`; for every column `<column>.json`, its tokenizer; and
+`<split>.jsonl`, the examples as text.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic
+
+from minitx.data.batching.cache import cached
+from minitx.data.batching.ragged import Ragged
+from minitx.data.corpora.examples import ExampleCorpus, Record
+from minitx.data.progress import progress
+from minitx.data.tokenizers.sequence import SequenceTokenizer, train_sequence_tokenizer
+from minitx.errors import UserError
+
+FORMAT = 1  # raise it when other ids would be written for the same corpus
+BLOCK = 4096  # examples that are tokenised at a time
+
+
+@dataclass(frozen=True)
+class ExampleStore:
+    """What lies in a finished folder. `counts` is how many examples each split has."""
+
+    folder: Path
+    fingerprint: str  # of the examples and the tokenizers
+    counts: dict[str, int]
+    tokenizers: dict[str, SequenceTokenizer]  # by column
+
+    def ids(self, split: str, column: str) -> Ragged:
+        """The ids of a column, a row an example, nothing before or behind them."""
+        return Ragged.load(self.folder, f"{split}.{column}")
+
+    def examples(self, split: str) -> list[list[Any]]:
+        """The examples of a split as text, each the fields of the corpus's named tuple."""
+        text = (self.folder / f"{split}.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+@dataclass(frozen=True)
+class StoreView:
+    """What the stores of pairs and of labels share, each of which names the columns its own way."""
+
+    store: ExampleStore
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, of the examples and the tokenizers."""
+        return self.store.fingerprint
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many examples each split has."""
+        return self.store.counts
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.counts)
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Record]):
+    """How a corpus becomes ids: its columns of text, and the kind of tokenizer of each.
+
+    Tokenizers learn from train only: one from all columns where `joint`, else each from its own.
+    """
+
+    corpus: ExampleCorpus[Record]
+    columns: dict[str, Callable[[Record], str]]
+    kinds: dict[str, str]
+    vocab_size: int
+    joint: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names the folder: another corpus or another tokenizer has another."""
+        size = None if set(self.kinds.values()) == {"char"} else self.vocab_size
+        parts = [FORMAT, self.corpus.fingerprint, self.kinds, size, self.joint]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def open_examples(plan: Plan[Record], cache_dir: Path) -> ExampleStore:
+    """Tokenise the examples, or find them tokenised in `cache_dir`; see `cached`.
+
+    Raises UserError where the cache cannot be written, for different kinds of tokenizers that
+    should be one, and as `train_sequence_tokenizer` and the corpus do.
+    """
+    if plan.joint and len(set(plan.kinds.values())) > 1:
+        kinds = " and ".join(f"{kind} for the {name}" for name, kind in plan.kinds.items())
+        raise UserError(f"one joint tokenizer cannot be {kinds}: choose one kind for both")
+    return cached(cache_dir / plan.key, _load, partial(_build, plan))
+
+
+def _load(folder: Path) -> ExampleStore | None:
+    """The finished store in a folder, None where there is none or it is damaged."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        tokenizers = {
+            column: SequenceTokenizer.from_json((folder / f"{column}.json").read_text("utf-8"))
+            for column in meta["tokenizers"]
+        }
+        hashes = {column: tokenizer.fingerprint for column, tokenizer in tokenizers.items()}
+        both = hashlib.sha256(json.dumps([meta["corpus"], hashes]).encode()).hexdigest()
+        store = ExampleStore(folder, both, meta["counts"], tokenizers)
+        whole = all(
+            len(store.ids(split, column)) == count
+            for split, count in store.counts.items()
+            for column in tokenizers
+        )
+    except (OSError, ValueError, LookupError, UserError):
+        return None
+    return store if whole and hashes == meta["tokenizers"] else None
+
+
+def _build(plan: Plan[Record], folder: Path) -> None:
+    """Write a store into an empty folder."""
+    corpus = plan.corpus
+    with progress() as watch:
+
+        def stream(doing: str, split: str) -> Iterator[Record]:
+            return watch(doing, corpus.splits[split](), corpus.counts[split], lambda example: 1)
+
+        def texts(columns: list[str]) -> Iterator[str]:
+            for example in stream("learning tokens", "train"):
+                yield from (plan.columns[column](example) for column in columns)
+
+        tokenizers: dict[str, SequenceTokenizer] = {}
+        for columns in [list(plan.columns)] if plan.joint else [[name] for name in plan.columns]:
+            kind = plan.kinds[columns[0]]
+            tokenizer = train_sequence_tokenizer(kind, plan.vocab_size, texts(columns))
+            tokenizers |= dict.fromkeys(columns, tokenizer)
+        for split in corpus.splits:
+            _write(plan, tokenizers, stream(f"tokenising {split}", split), folder, split)
+    for column, tokenizer in tokenizers.items():
+        (folder / f"{column}.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    meta = {
+        "name": corpus.name,
+        "corpus": corpus.fingerprint,
+        "tokenizers": {column: tokenizer.fingerprint for column, tokenizer in tokenizers.items()},
+        "counts": corpus.counts,
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+
+
+def _write(
+    plan: Plan[Record],
+    tokenizers: dict[str, SequenceTokenizer],
+    examples: Iterator[Record],
+    folder: Path,
+    split: str,
+) -> None:
+    """Write the texts and ids of a split."""
+    parts: dict[str, list[Ragged]] = {column: [] for column in plan.columns}
+    with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+        while block := list(islice(examples, BLOCK)):
+            file.writelines(json.dumps(example) + "\n" for example in block)
+            for column, text in plan.columns.items():
+                ids = tokenizers[column].encode_batch([text(example) for example in block])
+                parts[column].append(Ragged.of(ids, tokenizers[column].dtype))
+    for column, blocks in parts.items():
+        Ragged.joined(blocks).save(folder, f"{split}.{column}")

@@ -1,0 +1,91 @@
+"""Pairs of texts as ids, ready to be batched."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from minitx.data.batching.batches import PairBatch, pair_batch
+from minitx.data.batching.example_store import ExampleStore, Plan, StoreView, open_examples
+from minitx.data.batching.ragged import Ragged
+from minitx.data.corpora.pairs import Pair, PairCorpus
+from minitx.data.tokenizers.sequence import SequenceTokenizer
+
+
+@dataclass(frozen=True)
+class PairSplit:
+    """Pair i is row i of `source` and of `target`, the target to learn."""
+
+    name: str
+    source: Ragged
+    target: Ragged
+    store: ExampleStore
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of source and target as they are in a batch, with <eos>: int64 (N, 2)."""
+        return np.stack([self.source.lengths, self.target.lengths], axis=1) + 1
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Predictions of every pair, one a target token: int64 (N,)."""
+        return self.lengths[:, 1]
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """Tokens seen are those of targets: int64 (N,)."""
+        return self.targets
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The pairs as text, with all their references."""
+        rows = self.store.examples(self.name)
+        return [Pair(source, tuple(targets)) for source, targets in rows]
+
+    def batch(self, rows: np.ndarray) -> PairBatch:
+        """The batch of some pairs."""
+        return pair_batch(self.source.take(rows), self.target.take(rows))
+
+
+@dataclass(frozen=True)
+class PairStore(StoreView):
+    """The ids of a corpus of pairs, and the tokenizers that made them."""
+
+    @property
+    def source_tokenizer(self) -> SequenceTokenizer:
+        return self.store.tokenizers["source"]
+
+    @property
+    def target_tokenizer(self) -> SequenceTokenizer:
+        return self.store.tokenizers["target"]
+
+    def split(self, name: str) -> PairSplit:
+        source, target = (self.store.ids(name, column) for column in ("source", "target"))
+        return PairSplit(name, source, target, self.store)
+
+
+def open_pairs(
+    corpus: PairCorpus,
+    source_kind: str,
+    target_kind: str,
+    vocab_size: int,
+    joint: bool,
+    cache_dir: Path,
+) -> PairStore:
+    """Tokenise a corpus of pairs, or find it tokenised in `cache_dir`.
+
+    `joint` learns one tokenizer from both sides, which then must be of one kind; else each side has
+    one of at most `vocab_size` tokens. Raises UserError as `open_examples`.
+    """
+    plan = Plan(
+        corpus,
+        columns={"source": lambda pair: pair.source, "target": lambda pair: pair.targets[0]},
+        kinds={"source": source_kind, "target": target_kind},
+        vocab_size=vocab_size,
+        joint=joint,
+    )
+    return PairStore(open_examples(plan, cache_dir))

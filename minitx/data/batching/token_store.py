@@ -1,0 +1,121 @@
+"""A corpus as ids on disk: tokenised once, then read in place."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from minitx.data.batching.cache import cached
+from minitx.data.corpora.text import Corpus
+from minitx.data.progress import progress
+from minitx.data.tokenizers.text import Tokenizer, train_tokenizer
+from minitx.errors import UserError
+
+FORMAT = 1  # raise it when other ids would be written for the same corpus
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """The ids of a corpus and the tokenizer that made them.
+
+    `fingerprint` identifies both. `lengths` are in tokens.
+    """
+
+    folder: Path
+    tokenizer: Tokenizer
+    fingerprint: str
+    lengths: dict[str, int]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.lengths)
+
+    def split(self, name: str, share: float = 1.0) -> np.ndarray:
+        """Ids of a split, (tokens,) of the tokenizer's dtype, read only, left on disk.
+
+        With a share below 1 only the first ones, as many as make up that share of all.
+        """
+        tokens = round(share * self.lengths[name])
+        if not tokens:
+            return np.empty(0, self.tokenizer.dtype)  # no bytes cannot be mapped
+        file = _ids_file(self.folder, name)
+        return np.memmap(file, self.tokenizer.dtype, mode="r", shape=(tokens,))
+
+
+def default_cache_dir() -> Path:
+    """$MINITX_CACHE, else ~/.cache/minitx."""
+    return Path(os.environ.get("MINITX_CACHE") or "~/.cache/minitx").expanduser()
+
+
+def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> TokenStore:
+    """Tokenise a corpus, or find it tokenised in `cache_dir`.
+
+    Processes that start together wait for the first. What a killed process left half done is
+    made anew, as is a store whose files are of the wrong size or whose tokenizer has changed.
+    Raises UserError where the cache cannot be written, and as `train_tokenizer` and the corpus do.
+    """
+    folder = cache_dir / _key(corpus, kind, vocab_size)
+    return cached(folder, _load, partial(_build, corpus, kind, vocab_size))
+
+
+def _key(corpus: Corpus, kind: str, vocab_size: int) -> str:
+    parts = [FORMAT, corpus.fingerprint, kind, vocab_size if kind == "bpe" else None]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _ids_file(folder: Path, split: str) -> Path:
+    return folder / f"{split}.bin"
+
+
+def _load(folder: Path) -> TokenStore | None:
+    """The finished store in a folder, None where there is none or it is damaged."""
+    try:
+        tokenizer = Tokenizer.from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        lengths, trained_on, learned = meta["lengths"], meta["corpus"], meta["tokenizer"]
+        sizes = {name: _ids_file(folder, name).stat().st_size for name in lengths}
+    except (OSError, ValueError, LookupError, TypeError, UserError):
+        return None
+    expected = {name: length * tokenizer.dtype.itemsize for name, length in lengths.items()}
+    if tokenizer.fingerprint != learned or sizes != expected:
+        return None
+    both = hashlib.sha256((trained_on + learned).encode())
+    return TokenStore(folder, tokenizer, both.hexdigest(), lengths)
+
+
+def _build(corpus: Corpus, kind: str, vocab_size: int, folder: Path) -> None:
+    """Write a store into an empty folder."""
+    with progress() as watch:
+
+        def text(doing: str, splits: list[str]) -> Iterator[str]:
+            pieces = chain.from_iterable(corpus.splits[name]() for name in splits)
+            return watch(doing, pieces, sum(corpus.characters[name] for name in splits), len)
+
+        learned_from = ["train"] if kind == "bpe" else list(corpus.splits)
+        tokenizer = train_tokenizer(kind, vocab_size, text("learning tokens", learned_from))
+        lengths = {
+            name: _write(tokenizer, text(f"tokenising {name}", [name]), folder, name)
+            for name in corpus.splits
+        }
+    meta = {
+        "name": corpus.name,
+        "corpus": corpus.fingerprint,
+        "tokenizer": tokenizer.fingerprint,
+        "lengths": lengths,
+    }
+    (folder / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+
+
+def _write(tokenizer: Tokenizer, texts: Iterator[str], folder: Path, split: str) -> int:
+    """Write the ids of a split; returns how many."""
+    with _ids_file(folder, split).open("wb") as file:
+        for ids in tokenizer.encode_stream(texts):
+            file.write(ids.tobytes())
+        return file.tell() // tokenizer.dtype.itemsize

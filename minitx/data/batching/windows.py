@@ -1,0 +1,111 @@
+"""A split as examples of language modelling: each token is to be predicted from those before."""
+
+import mmap
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from minitx.data.random_streams import stream
+from minitx.errors import UserError
+
+IGNORE = -100  # a target that does not count; the default of torch's cross-entropy
+LARGE = 2**25  # bytes; a smaller file may stay in memory once it was read
+
+
+class RandomWindows(Dataset[tuple[Tensor, Tensor]]):
+    """Training batches without end: windows that start anywhere, all starts alike likely.
+
+    `tokens` is (N,), `batch_size` counts the windows of all ranks together. Batch i depends on
+    (seed, i) alone, so a run that resumes at step i goes on exactly, and rank r of the world holds
+    its slice of the same batch that a single process would see.
+
+    Raises UserError where the split is shorter than a window and its last target, or the batch
+    does not divide among the ranks.
+    """
+
+    def __init__(
+        self,
+        tokens: np.ndarray,
+        context: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        _require_window(tokens, context)
+        self.tokens = tokens
+        self.batch_size = batch_size
+        self.seed = seed
+        self.mine = share_of_batch(batch_size, rank, world_size)
+        self.offsets = np.arange(context + 1)
+
+    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a batch, int64 (batch_size / world_size, context) each."""
+        starts = stream(self.seed, batch).integers(
+            len(self.tokens) - len(self.offsets) + 1, size=self.batch_size
+        )
+        windows = self.tokens[starts[self.mine, None] + self.offsets].astype(np.int64)
+        _release(self.tokens)
+        return torch.from_numpy(windows[:, :-1].copy()), torch.from_numpy(windows[:, 1:].copy())
+
+
+class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
+    """A whole split once, in order, for evaluation: each target occurs in exactly one window.
+
+    N tokens have N - 1 targets, and window j holds those from j * context on. The last window is
+    filled up with input 0 and target `IGNORE`.
+
+    Raises UserError where the split is shorter than a window and its last target.
+    """
+
+    def __init__(self, tokens: np.ndarray, context: int) -> None:
+        _require_window(tokens, context)
+        self.tokens = tokens
+        self.context = context
+
+    def __len__(self) -> int:
+        return -(-(len(self.tokens) - 1) // self.context)
+
+    def __getitem__(self, window: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a window, int64 (context,) each. Raises IndexError past the end."""
+        if not 0 <= window < len(self):
+            raise IndexError(window)
+        start = window * self.context
+        piece = self.tokens[start : start + self.context + 1].astype(np.int64)
+        _release(self.tokens)
+        inputs = np.zeros(self.context, np.int64)
+        targets = np.full(self.context, IGNORE)
+        inputs[: len(piece) - 1] = piece[:-1]
+        targets[: len(piece) - 1] = piece[1:]
+        return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def share_of_batch(batch_size: int, rank: int, world_size: int) -> slice:
+    """The rows of a batch that a rank trains on. Raises UserError where they do not divide."""
+    if batch_size % world_size:
+        raise UserError(
+            f"data.batch_size={batch_size} must be a multiple of the {world_size} devices"
+        )
+    share = batch_size // world_size
+    return slice(rank * share, (rank + 1) * share)
+
+
+def _require_window(tokens: np.ndarray, context: int) -> None:
+    if len(tokens) <= context:
+        raise UserError(
+            f"a split of {len(tokens)} tokens is too short for model.context={context}, which "
+            f"needs {context + 1}: choose a shorter context or give more text"
+        )
+
+
+def _release(tokens: np.ndarray) -> None:
+    """Drop the pages of a mapped file from this process; they stay in the system's page cache.
+
+    They count as its memory, and the system maps far more than was asked for: without this, a few
+    thousand windows of a file of 1 GB take 1 GB. Only a file mapped read only may be dropped.
+    """
+    mapped = isinstance(tokens, np.memmap) and tokens.mode == "r" and tokens.nbytes > LARGE
+    if mapped and isinstance(tokens.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        tokens.base.madvise(mmap.MADV_DONTNEED)

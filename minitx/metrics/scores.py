@@ -1,0 +1,142 @@
+"""How good outputs and predictions are, over a whole split, with intervals.
+
+The functions over texts take `outputs` (n texts) and `references` (n lists of texts, one or more
+each).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sacrebleu.metrics.base import Metric as SacrebleuMetric
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from torchmetrics.functional.text import edit_distance
+
+RESAMPLES = 1000
+Outputs = Sequence[str]
+References = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure of a whole split and its 95% bootstrap interval, as `low` and `high`.
+
+    `signature` says how the figure was computed, where a convention exists for saying so. `items`
+    are what each item adds to it (see `minitx.metrics.decomposable`), float64 (n, k), where it is kept.
+    """
+
+    value: float
+    low: float
+    high: float
+    signature: str = ""
+    items: np.ndarray | None = None
+
+
+def bleu(outputs: Outputs, references: References, *, lowercase: bool = False) -> Score:
+    """BLEU (Papineni et al. 2002), 0 to 100, by sacrebleu with its tokenizer 13a (Post 2018)."""
+    return _sacrebleu(BLEU(lowercase=lowercase), outputs, references)
+
+
+def chrf(outputs: Outputs, references: References) -> Score:
+    """Character n-gram F-score (Popovic 2015), 0 to 100, by sacrebleu."""
+    return _sacrebleu(_PlainCHRF(), outputs, references)
+
+
+class _PlainCHRF(CHRF):
+    """Gives plain numbers: of numpy's beside a plain 0, sacrebleu cannot make an interval."""
+
+    def _compute_f_score(self, statistics: list[int]) -> float:
+        return float(super()._compute_f_score(statistics))
+
+
+def word_error_rate(outputs: Outputs, references: References) -> Score:
+    """Share of outputs that are none of their references, 0 to 1.
+
+    In grapheme-to-phoneme conversion an output is one word, hence the name.
+    """
+    wrong = [output not in allowed for output, allowed in zip(outputs, references, strict=True)]
+    return ratio(np.array(wrong, float), np.ones(len(wrong)))
+
+
+def phoneme_error_rate(outputs: Outputs, references: References) -> Score:
+    """Phonemes to change for each phoneme of the nearest reference, over the whole split.
+
+    Texts are phonemes separated by blanks; the distance is Levenshtein's.
+    """
+    edits, lengths = [], []
+    for output, allowed in zip(outputs, references, strict=True):
+        distance, length = min(_distance(output.split(), other.split()) for other in allowed)
+        edits.append(distance)
+        lengths.append(length)
+    return ratio(np.array(edits, float), np.array(lengths, float))
+
+
+def accuracy(predicted: np.ndarray, true: np.ndarray) -> Score:
+    """Share of examples whose label was found, 0 to 1; int64 (n,) each."""
+    return ratio((predicted == true).astype(float), np.ones(len(true)))
+
+
+def macro_f1(predicted: np.ndarray, true: np.ndarray, labels: int) -> Score:
+    """Mean over the labels of 2 TP / (2 TP + FP + FN), 0 to 1; int64 (n,) each.
+
+    A label that neither occurs nor is predicted does not enter the mean.
+    """
+
+    def mean_f1(rows: np.ndarray) -> float:
+        counts = confusion(predicted[rows], true[rows], labels)
+        involved = counts.sum(axis=0) + counts.sum(axis=1)  # 2 TP + FP + FN
+        return float((2 * np.diag(counts)[involved > 0] / involved[involved > 0]).mean())
+
+    generator = np.random.default_rng(0)
+    n = len(true)
+    means = [mean_f1(generator.integers(n, size=n)) for _ in range(RESAMPLES)]
+    return Score(mean_f1(np.arange(n)), *_interval(means))
+
+
+def confusion(predicted: np.ndarray, true: np.ndarray, labels: int) -> np.ndarray:
+    """How often which label was taken for which: int64 (labels, labels), the true one down."""
+    pairs = np.bincount(true * labels + predicted, minlength=labels * labels)
+    return pairs.reshape(labels, labels)
+
+
+def _distance(output: list[str], reference: list[str]) -> tuple[int, int]:
+    """Edits between the two, and the length of the reference."""
+    characters = {symbol: chr(0xE000 + i) for i, symbol in enumerate({*output, *reference})}
+    one, other = ("".join(map(characters.__getitem__, side)) for side in (output, reference))
+    return int(edit_distance([one], [other], reduction="sum")), len(reference)
+
+
+def _sacrebleu(metric: SacrebleuMetric, outputs: Outputs, references: References) -> Score:
+    # sacrebleu wants one list for each rank of reference, filled up where a text has fewer.
+    ranks = max(map(len, references))
+    streams: list[Any] = [
+        [allowed[rank] if rank < len(allowed) else None for allowed in references]
+        for rank in range(ranks)
+    ]
+    score = metric.corpus_score(list(outputs), streams, n_bootstrap=RESAMPLES)
+    low, high = score._mean - score._ci, score._mean + score._ci
+    items = None
+    if isinstance(metric, BLEU):  # chrF is in no comparison, and its counts are many
+        items = np.array(metric._extract_corpus_statistics(list(outputs), streams), float)
+    return Score(score.score, float(low), float(high), str(metric.get_signature()), items)
+
+
+def ratio(parts: np.ndarray, wholes: np.ndarray) -> Score:
+    """sum(parts) / sum(wholes), with the percentile bootstrap over items (Efron 1979).
+
+    float64 (n,) each: of accuracy right or wrong and 1, of a loss nats and tokens.
+    """
+    generator = np.random.default_rng(0)
+    ratios = []
+    for _ in range(RESAMPLES):
+        drawn = generator.integers(len(parts), size=len(parts))
+        ratios.append(parts[drawn].sum() / wholes[drawn].sum())
+    items = np.stack([parts, wholes], axis=1)
+    return Score(float(parts.sum() / wholes.sum()), *_interval(ratios), items=items)
+
+
+def _interval(resampled: Sequence[float]) -> tuple[float, float]:
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return float(low), float(high)

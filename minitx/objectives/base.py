@@ -1,0 +1,123 @@
+"""What every objective shares: steps that repeat, an optimizer, checkpoints that are complete."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from minitx.config.schema import OptimizerConfig
+from minitx.data.random_streams import seed_step
+from minitx.objectives.optim import clip_gradients, learning_rate_factor, make_optimizer
+
+
+class Objective(L.LightningModule):
+    """A model and how it is to be trained; a subclass says what is lost and what is measured.
+
+    `progress()` is how far the training is, from 0 to 1; `archive` holds the plain values that
+    make a checkpoint complete by itself: the config, the tokenizers.
+
+    `grad_norm` (before clipping) and `step_loss` (the mean over the batches of a step) are those
+    of the latest step, scalars that stay on their device until somebody reads them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: OptimizerConfig,
+        seed: int,
+        progress: Callable[[], float],
+        archive: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.optimizer_config = optimizer
+        self.seed = seed
+        self.progress = progress
+        self.archive = archive
+        self.grad_norm = torch.zeros(())
+        self.step_loss = torch.zeros(())
+
+    def loss(self, batch: Any) -> Tensor:
+        """What the training makes small: a scalar, in nats.
+
+        The mean over all batches and devices of a step is the mean over the step's targets.
+        """
+        raise NotImplementedError
+
+    def tokens(self, batch: Any) -> int:
+        """What a training batch adds to the count of tokens seen, over all devices."""
+        raise NotImplementedError
+
+    def score(self, batch: Any) -> None:
+        """Adds a batch of evaluation to what is measured of a split."""
+        raise NotImplementedError
+
+    def scores(self) -> dict[str, float]:
+        """The metrics of the split so far, by name; then it begins anew."""
+        raise NotImplementedError
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        accumulate = self.trainer.accumulate_grad_batches
+        number = self.trainer.global_step * accumulate + batch_idx % accumulate
+        seed_step(self.seed, number, self.global_rank)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of one batch; keeps account of the step's."""
+        loss = self.loss(batch)
+        accumulate = self.trainer.accumulate_grad_batches
+        before = 0.0 if batch_idx % accumulate == 0 else self.step_loss
+        self.step_loss = before + loss.detach() / accumulate
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(self.model, self.optimizer_config)
+        schedule = LambdaLR(
+            optimizer,
+            lambda step: learning_rate_factor(step, self.progress(), self.optimizer_config),
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # The norm that clipping computes is the one we log: it is not computed twice.
+        self.grad_norm = clip_gradients(self.model.parameters(), self.optimizer_config.clip_norm)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.score(batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.score(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.report("val", self.scores())
+
+    def on_test_epoch_end(self) -> None:
+        self.report("test", self.scores())
+
+    def report(self, split: str, metrics: dict[str, float]) -> None:
+        """Hands a split's metrics to the callbacks, one of which writes the row of their step."""
+        self.log_dict({f"{split}/{name}": value for name, value in metrics.items()}, logger=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["hyper_parameters"] = self.archive
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # The data module begins an epoch wherever the step counter stands, so Lightning must not
+        # go on counting the batches of the epoch that was left, nor end that epoch again.
+        fit = checkpoint["loops"]["fit_loop"]
+        batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
+        for count in ("total", "current"):
+            batches[count] = dict.fromkeys(batches[count], 0)
+            epochs[count]["completed"] = epochs[count]["processed"]
+        batches["is_last_batch"] = False

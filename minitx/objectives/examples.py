@@ -1,0 +1,55 @@
+"""What the objectives over separate examples share: steps whose batches differ in size."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from minitx.data.batching.batches import Share
+from minitx.nn.lengths import keep_on_host
+from minitx.objectives.base import Objective
+
+
+class ExampleObjective(Objective):
+    """Examples of different lengths make batches of different numbers of targets.
+
+    A mean of the batches' means would weigh a target by the company it has. So losses are summed,
+    and divided by the targets of the whole step.
+    """
+
+    def __init__(self, *args: Any, label_smoothing: float = 0.0) -> None:
+        super().__init__(*args)
+        self.label_smoothing = label_smoothing
+
+    def summed_loss(self, batch: Any) -> Tensor:
+        """The sum over a batch's targets, in nats: a scalar."""
+        raise NotImplementedError
+
+    def loss(self, batch: Share[Any]) -> Tensor:
+        # Lightning takes the mean over the batches of a step, DDP the mean over the devices.
+        shares = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return self.summed_loss(batch.batch) * (shares / batch.targets)
+
+    def tokens(self, batch: Share[Any]) -> int:
+        return batch.tokens
+
+    def setup(self, stage: str) -> None:
+        # Lightning asks whether it is meant that a module does this where there is a data module.
+        warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device`")
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Moves a batch, and remembers what its masks are, so that nobody need ask the device."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        for here, there in zip(_paddings(batch), _paddings(moved), strict=True):
+            keep_on_host(there, here)
+        return moved
+
+
+def _paddings(batch: Any) -> list[Tensor]:
+    """The masks of a batch: bool tensors are nothing else."""
+    leaves = (leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
+    return [leaf for leaf in leaves if leaf.dtype == torch.bool]

@@ -1,0 +1,45 @@
+"""Learning to write the target of a source."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from minitx.data.batching.batches import PairBatch
+from minitx.metrics.losses import summed_cross_entropy
+from minitx.metrics.token_metrics import TextLoss
+from minitx.objectives.examples import ExampleObjective
+
+
+class SequenceToSequence(ExampleObjective):
+    """Cross-entropy of every next target token, over a `Seq2Seq`.
+
+    Validation measures the same, given the true target so far. At the end the model writes by
+    itself: `measure(model)` gives the metrics of what it makes of the test split.
+    """
+
+    def __init__(
+        self, *args: Any, measure: Callable[[nn.Module], dict[str, float]], label_smoothing: float
+    ) -> None:
+        super().__init__(*args, label_smoothing=label_smoothing)
+        self.measure = measure
+        self.losses = TextLoss()
+
+    def summed_loss(self, batch: PairBatch) -> Tensor:
+        features = self.model(batch.source, batch.source_padding, batch.target_in, logits=False)
+        to_logits = self.model.to_logits
+        assert isinstance(to_logits, nn.Linear)
+        return summed_cross_entropy(features, to_logits, batch.target_out, self.label_smoothing)
+
+    def score(self, batch: PairBatch) -> None:
+        logits = self.model(batch.source, batch.source_padding, batch.target_in)
+        self.losses.update(logits, batch.target_out)
+
+    def scores(self) -> dict[str, float]:
+        metrics = self.losses.compute()
+        self.losses.reset()
+        return metrics
+
+    def on_test_epoch_end(self) -> None:
+        written = self.measure(self.model) if self.trainer.is_global_zero else {}
+        self.report("test", self.scores() | written)

@@ -1,0 +1,171 @@
+"""A run's folder: its name, and files that are either whole or not there."""
+
+import json
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from minitx.config.schema import Config
+from minitx.errors import UserError
+
+CONFIG = "config.yaml"
+METRICS = "metrics.csv"
+SUMMARY = "summary.json"
+TOKENIZER = "tokenizer.json"
+SOURCE_TOKENIZER = Path("tokenizer", "source.json")
+TARGET_TOKENIZER = Path("tokenizer", "target.json")
+SAMPLES = "samples.txt"
+CONFUSION = "confusion_{split}.png"
+OUTPUTS = "outputs_{split}.jsonl"
+EVALUATION = "evaluation_{split}.json"
+LAST = Path("checkpoints", "last.ckpt")
+BEST = Path("checkpoints", "best.ckpt")
+AVERAGED = Path("checkpoints", "averaged.ckpt")
+
+# Set for the processes that Lightning starts beside this one, which must not invent a folder.
+FOLDER_VARIABLE = "MINITX_RUN_DIR"
+
+
+def launched_by_lightning() -> bool:
+    """Whether this process is one that Lightning started beside the first (DDP)."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+def create_run_folder(config: Config) -> Path:
+    """Makes the folder of a new run: `run.dir`, or runs/<date>_<time>_<task>_<model>_<seed>.
+
+    Raises UserError as `check_run_folder`, or where the folder cannot be made.
+    """
+    if FOLDER_VARIABLE in os.environ and launched_by_lightning():
+        return Path(os.environ[FOLDER_VARIABLE])
+    if config.run.dir is None:
+        moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        name = f"{moment}_{config.task.name}_{config.model.name}_{config.seed}"
+        folder = _first_free(Path("runs"), name)
+    else:
+        folder = Path(config.run.dir)
+        check_run_folder(folder)
+        make_folder(folder, f"run.dir={folder}")
+    check_writable(folder, f"run.dir={folder}")
+    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+    return folder
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuses a new run's folder that exists with something in it. Raises UserError."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(
+            f"run.dir={folder} exists already and is never overwritten: choose another, "
+            f"or go on with that run: resume={folder}"
+        )
+
+
+def find_checkpoint(path: Path, *, last: bool = False) -> Path:
+    """The checkpoint file meant by a run's folder or by a file. Raises UserError without one."""
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
+    for name in (LAST, AVERAGED, BEST) if last else (AVERAGED, BEST, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise UserError(
+        f"{path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the run "
+        "ended before its first validation"
+    )
+
+
+def last_checkpoint(run: str) -> Path:
+    """The checkpoint that `resume=run` goes on from. Raises UserError without one."""
+    file = Path(run, LAST)
+    if not file.is_file():
+        raise UserError(
+            f"resume={run}: there is no {LAST} in it; the run stopped before its first "
+            "validation, so start it again"
+        )
+    return file
+
+
+def make_folder(folder: Path, name: str) -> None:
+    """Makes it where it is not there. Raises UserError, which calls it `name`, where it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{name} cannot be made: {error.strerror}") from error
+
+
+def check_writable(folder: Path, name: str) -> None:
+    """Raises UserError, which calls the folder `name`, where nothing can be written into it."""
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{name} cannot be written: permission denied")
+
+
+def check_output(output: str | None) -> None:
+    """Refuses an `output=` that is there already. Raises UserError."""
+    if output is not None and Path(output).exists():
+        raise UserError(f"output={output} is there already: choose another name")
+
+
+def open_output(output: str) -> TextIO:
+    """Makes the file `output=`. Raises UserError where it is there already, or cannot be made."""
+    check_output(output)
+    try:
+        return open(output, "x", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output={output} cannot be written: {error.strerror}") from None
+
+
+def _first_free(parent: Path, name: str) -> Path:
+    """Makes parent/name, or name-2, name-3, ...: runs may start within the same second."""
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            attempt += 1
+        except OSError as error:
+            raise UserError(
+                f"the run's folder {folder} cannot be made ({error.strerror}); say where: run.dir="
+            ) from error
+        else:
+            return folder
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes UTF-8 text to a file beside `path`, then renames it: nobody sees half of it."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """As `write_atomically`; the folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Writes plain dicts, lists and scalars as YAML, in the order given."""
+    write_atomically(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes plain dicts, lists and scalars as JSON, in the order given."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,175 @@
+"""What a study measures of a trained run, beside what the run's own folder tells."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minitx.config.schema import DataConfig
+from minitx.data.batching.label_store import LabelStore
+from minitx.data.batching.pair_store import PairStore
+from minitx.data.batching.recall import Recall
+from minitx.inspection.capture import find_attention, head_count
+from minitx.inspection.importance import head_importance
+from minitx.inspection.maps import AttentionMaps
+from minitx.inspection.measures import measure_heads
+from minitx.inspection.reading import attention
+from minitx.runs.paths import write_atomically, write_bytes_atomically, write_json
+from minitx.runs.run import Run, load
+from minitx.study.measure.costs import latency_ms, operations_per_token
+from minitx.study.measure.machine import machine
+from minitx.study.plan.run_store import MEASURED, detail_file
+from minitx.tasks.base import Evaluation, Setup
+from minitx.tasks.evaluation import located, open_corpus
+from minitx.tasks.recall import RecallSetup
+
+ITEMS = Path("measured", "items.npz")
+TEXTS = 16  # of val, in which it is looked at what heads do
+PRUNED_ON = 2  # batches of val, of 8,192 tokens, on which heads are switched off
+
+Rows = list[dict[str, Any]]
+
+
+def measure(folder: Path, details: list[str], data: DataConfig) -> None:
+    """Measures the run in `folder` on test, with `details` (see DETAILS), into measured/.
+
+    `data` says where the corpus lies now. test.json, which says that all is there, is written last.
+    """
+    run = load(folder)
+    setup = open_corpus(run, located(data), "test")
+    evaluation = setup.evaluate(run.model, "test", run.config.decoding)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **evaluation.items)
+    write_bytes_atomically(folder / ITEMS, buffer.getvalue())
+    for name in details:
+        _write_rows(detail_file(folder, name), DETAILS[name](run, setup, evaluation))
+    figures = {
+        "metrics": evaluation.metrics,
+        "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
+        "operations_per_token": operations_per_token(run.model, run.config.model.context),
+        "latency_ms": latency_ms(run.model, run.config.model.context),
+        "machine": machine(),
+    }
+    write_json(folder / MEASURED, figures)
+
+
+def head_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+    """For each head, what it does in some texts of val: mean measures over the texts.
+
+    `diversity` is the mean distance to the other heads of its layer: the total variation between
+    their weights, 0 to 1, over queries and pairs; empty where a layer has one head.
+    """
+    if not find_attention(run.model):
+        return []
+    found: dict[tuple[str, int], list[dict[str, float | None]]] = {}
+    for text, output in _texts(setup):
+        maps = attention(run, text, output=output, truncate=True)
+        distances = _distances(maps)
+        for row in measure_heads(maps.maps):
+            values = {name: getattr(row, name) for name in HEAD_MEASURES}
+            values["diversity"] = distances.get((row.name, row.head))
+            found.setdefault((row.name, row.head), []).append(values)
+    return [
+        {"attention": name, "head": head}
+        | {measure: _mean([row[measure] for row in rows]) for measure in rows[0]}
+        for (name, head), rows in found.items()
+    ]
+
+
+HEAD_MEASURES = ("entropy", "distance", "first", "previous", "same")
+
+
+def _distances(maps: AttentionMaps) -> dict[tuple[str, int], float]:
+    """Of each head, the mean total variation to the others of its layer."""
+    distances: dict[tuple[str, int], list[float]] = {}
+    for each in maps.maps:
+        for one, other in combinations(range(len(each.heads)), 2):
+            apart = (each.weights[one] - each.weights[other]).abs().sum(dim=-1) / 2  # (queries,)
+            for head in (each.heads[one], each.heads[other]):
+                distances.setdefault((each.name, head), []).append(float(apart.mean()))
+    return {head: float(np.mean(values)) for head, values in distances.items()}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _texts(setup: Setup) -> Iterator[tuple[str, str | None]]:
+    """Texts of val; of pairs with the output that is to be followed."""
+    store = setup.store
+    if isinstance(store, PairStore):
+        for pair in store.split("val").pairs[:TEXTS]:
+            yield pair.source, pair.targets[0]
+    elif isinstance(store, LabelStore):
+        for example in store.split("val").examples[:TEXTS]:
+            yield example.text, None
+    elif isinstance(store, Recall):
+        for inputs in store.split("val").tensors[0][:TEXTS]:
+            yield store.tokenizer.decode(inputs.tolist()), None
+    else:
+        tokens, context = store.split("val"), setup.config.model.context
+        for start in np.linspace(0, len(tokens) - context, TEXTS).astype(int):
+            yield store.tokenizer.decode(tokens[start : start + context].tolist()), None
+
+
+def pruning_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+    """The loss on val without the k least important heads, for every k (Michel et al. 2019).
+
+    `cost` is how much worse that is, as a share of the loss with all of them.
+    """
+    heads = sum(head_count(each) for each in find_attention(run.model).values())
+    if not heads:
+        return []
+    found = head_importance(setup, run.model, "val", "loss", heads, PRUNED_ON)
+    return [
+        {"heads_switched_off": k, "share": k / heads, "loss": loss, "cost": found.cost(loss)}
+        for k, loss in enumerate([found.whole, *found.pruned])
+    ]
+
+
+def position_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+    """The mean loss on test at each position of the context, which sees as many tokens."""
+    assert evaluation.by_position is not None
+    nats, counts = evaluation.by_position.T
+    return [
+        {"position": position + 1, "nats": nats[position] / count, "count": int(count)}
+        for position, count in enumerate(counts)
+    ]
+
+
+def recall_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+    """For every query of test, with all pairs and with fewer: where its key stood, and if right."""
+    assert isinstance(setup, RecallSetup)
+    return [
+        {"pairs": pairs, "distance": int(distance), "right": int(right)}
+        for pairs in setup.store.numbers
+        for distance, right in zip(*setup.answers(run.model, "test", pairs), strict=True)
+    ]
+
+
+# What may be asked for beside the figures on test, a table each.
+DETAILS: dict[str, Callable[[Run, Setup, Evaluation], Rows]] = {
+    "heads": head_rows,
+    "pruning": pruning_rows,
+    "positions": position_rows,
+    "recall": recall_rows,
+}
+
+# Which of them a section of the report is drawn from.
+NEEDED_BY = {"heads": ["heads", "pruning"], "recall": ["recall"], "positions": ["positions"]}
+
+
+def _write_rows(path: Path, rows: Rows) -> None:
+    text = io.StringIO()
+    if not rows:  # a model without heads
+        write_atomically(path, "")
+        return
+    table = csv.DictWriter(text, list(rows[0]))
+    table.writeheader()
+    table.writerows(rows)
+    write_atomically(path, text.getvalue())

@@ -1,0 +1,135 @@
+"""Which runs a study is made of, and what each of them is called."""
+
+import json
+from typing import Any
+
+from minitx.config.compose import compose, to_plain
+from minitx.config.schema import (
+    LANGUAGE_MODELING,
+    SEQUENCE_TO_SEQUENCE,
+    Config,
+    StudyConfig,
+    TaskConfig,
+)
+from minitx.errors import UserError
+from minitx.models.budget import fit_width, size_of
+from minitx.runs.checks import check_limits
+from minitx.study.plan.definition import Point, Values, combinations, points
+from minitx.study.plan.manifest import PlannedRun
+from minitx.study.plan.run_store import run_key
+from minitx.tasks.base import Setup
+from minitx.tasks.open import open_setup
+from minitx.training.hardware import check_hardware
+
+SPEED_TOKENS = 4096  # in a step whose speed is measured, whatever the length
+
+
+def headline(task: TaskConfig) -> str:
+    """The name in `minitx.metrics.decomposable` of what models of a task are compared by."""
+    if task.objective == SEQUENCE_TO_SEQUENCE:
+        return task.measure
+    text = task.objective == LANGUAGE_MODELING and task.name != "recall"
+    return "bits_per_byte" if text else "accuracy"
+
+
+class Planner:
+    """Makes the runs of a study, all with the same corpus and, where arms match, the same size."""
+
+    def __init__(self, task: TaskConfig, study: StudyConfig) -> None:
+        self.task, self.study = task, study
+        self.points = points(study)
+        self.rates = combinations(study.sweep)  # one empty choice where nothing is swept
+        self._setups: dict[str, Setup] = {}
+        self._sizes: dict[str, int] = {}
+
+    def check(self) -> None:
+        """Raises UserError where one of the models cannot be built, or no width meets its size."""
+        for point in self.points:
+            config = compose(*self._words(point, self.rates[0], 1))
+            if config.trainer.devices > 1:
+                raise UserError(
+                    f"trainer.devices={config.trainer.devices}: a study's run is one process; for "
+                    "several runs at once say hydra/launcher=joblib"
+                )
+            check_hardware(config.trainer)
+            if "optimizer.matrix_lr" in self.study.sweep and config.optimizer.name == "adamw":
+                raise UserError(
+                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; a study "
+                    "of your own (docs/studies.md) may sweep optimizer.lr: [0.001, 0.003, 0.01]"
+                )
+            if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
+                raise UserError("the speed of language models is measured: task=shakespeare")
+            tested = self.study.measures == "training"
+            if tested and "test" not in self._setup(config).store.splits:
+                raise UserError(
+                    f"task={config.task.name} has no test split, and on val the rates are chosen: "
+                    "compare models on another task"
+                )
+            try:
+                self._fit(config)
+                if tested:
+                    check_limits(config)
+                    self._setup(config).data()
+            except (ValueError, UserError) as error:
+                raise UserError(f"{point.label}: {error}") from error
+
+    def run(self, point: Point, rate: Values, seed: int) -> PlannedRun:
+        """The run of one seed, as yet neither swept nor chosen."""
+        words = self._words(point, rate, seed)
+        config = compose(*words)
+        fingerprint = self._setup(config).store.fingerprint
+        key = run_key(config, fingerprint, self.study.measures)
+        return PlannedRun(key, point, rate, seed, words)
+
+    def _words(self, point: Point, rate: Values, seed: int) -> list[str]:
+        words = self._own_words(point, rate, seed)
+        if self.study.match:
+            words.append(f"budget.parameters={self._size(point)}")
+        if self.study.measures == "speed":
+            context = compose(*words).model.context
+            words.append(f"data.batch_size={max(1, SPEED_TOKENS // context)}")
+        return words
+
+    def _own_words(self, point: Point, rate: Values, seed: int) -> list[str]:
+        """Without what depends on the other arms."""
+        return [
+            f"task={self.task.name}",
+            *self.study.arms[point.arm],
+            *self.study.settings,
+            *(f"{name}={_word(value)}" for name, value in (point.at | rate).items()),
+            f"seed={seed}",
+        ]
+
+    def _size(self, point: Point) -> int:
+        """The number of parameters that all arms have at this point of the grid."""
+        if self.study.parameters is not None:
+            return self.study.parameters
+        at = json.dumps(point.at)
+        if at not in self._sizes:
+            first = Point(next(iter(self.study.arms)), point.at)
+            config = compose(*self._own_words(first, self.rates[0], 1))
+            try:
+                self._sizes[at] = size_of(config.model, self._setup(config).vocabulary.build)
+            except ValueError as error:
+                raise UserError(f"{first.label}: {error}") from error
+        return self._sizes[at]
+
+    def _fit(self, config: Config) -> None:
+        build, size = self._setup(config).vocabulary.build, config.budget.parameters
+        if size is None:
+            size_of(config.model, build)
+        else:
+            fit_width(config.model, build, size)
+
+    def _setup(self, config: Config) -> Setup:
+        """The corpus, opened once for all runs that share it."""
+        parts: list[Any] = [to_plain(config.task), to_plain(config.data), config.model.context]
+        name = json.dumps(parts)
+        if name not in self._setups:
+            self._setups[name] = open_setup(config)
+        return self._setups[name]
+
+
+def _word(value: Any) -> str:
+    """A value as Hydra reads it: text in quotes, so that commas and blanks are no grammar."""
+    return json.dumps(value, ensure_ascii=False)

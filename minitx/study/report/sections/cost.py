@@ -1,0 +1,138 @@
+"""What each arm costs: parameters, operations, time and memory, beside its quality."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from minitx.config.schema import CLASSIFICATION, OBJECTIVES
+from minitx.drawing.figures import PAPER
+from minitx.study.formatting import number
+from minitx.study.report.sections import Section
+from minitx.study.report.style import (
+    finish,
+    name_axes,
+    panels,
+    plain_numbers,
+    scale_values,
+    styles_of,
+)
+from minitx.study.results.conditions import Cell, cells_of
+from minitx.study.results.results import Results
+from minitx.study.statistics.intervals import mean_interval
+
+# What stands in the table: a column of the runs, and what people call it.
+COSTS = {
+    "parameters": "parameters",
+    "parameters_non_embedding": "without embeddings",
+    "operations_per_token": "operations/token",
+    "tokens_per_second": "tokens/s in training",
+    "train_seconds": "training seconds",
+    "peak_memory_mb": "peak memory, MB",
+    "latency_ms": "latency, ms/token",
+}
+
+
+OF_A_CLASSIFIER = {"latency_ms": "latency, ms/text"}  # its answer is a class and no token
+
+
+def section(results: Results) -> Section | None:
+    cells = [cell for cell in cells_of(results) if len(cell.finished)]
+    if not cells:
+        return None
+    table = _table(results, cells)
+    return Section(
+        name="cost",
+        title="What they cost",
+        table=table,
+        figure=_figure(results, cells),
+        sentences=_sentences(table),
+        note=(
+            "Medians over seeds. Operations: floating-point operations of a forward pass. "
+            f"Latency: one {'text classified' if _classifies(results) else 'token generated'}, "
+            "batch of one. Peak memory: the largest that the "
+            "process had, what Python and its libraries take included. Times are as measured "
+            "while the study ran."
+        ),
+    )
+
+
+def _classifies(results: Results) -> bool:
+    return OBJECTIVES[results.task] == CLASSIFICATION
+
+
+def _costs(results: Results) -> dict[str, str]:
+    return COSTS | OF_A_CLASSIFIER if _classifies(results) else COSTS
+
+
+def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
+    costs = {column: name for column, name in _costs(results).items() if column in results.runs}
+    return pd.DataFrame(
+        [
+            {"arm": cell.name}
+            | {name: cell.median(column) for column, name in costs.items()}
+            | {f"{results.measure.words}, mean": cell.mean(results.metric)}
+            for cell in cells
+        ]
+    ).dropna(axis="columns", how="all")
+
+
+def _sentences(table: pd.DataFrame) -> list[str]:
+    """Each arm's speed as a multiple of the first one's."""
+    sentences = []
+    first = table.iloc[0]
+    for column, what in (
+        ("tokens/s in training", "trains at {} tokens/s"),
+        (COSTS["latency_ms"], "needs {} ms to generate a token"),
+        (OF_A_CLASSIFIER["latency_ms"], "needs {} ms to classify a text"),
+    ):
+        if column not in table or np.isnan(first[column]):
+            continue
+        others = [
+            f"{row['arm']} {number(_digits(row[column]))} ({row[column] / first[column]:.2f} "
+            "times that)"
+            for _, row in table.iloc[1:].iterrows()
+            if not np.isnan(row[column])
+        ]
+        claim = f"{first['arm']} {what.format(number(_digits(first[column])))}"
+        sentences.append(f"{claim}{'; ' if others else ''}{', '.join(others)}.")
+    return sentences
+
+
+def _digits(value: float) -> float:
+    """To three digits: times are not known better."""
+    return float(f"{value:.3g}")
+
+
+def _figure(results: Results, cells: list[Cell]) -> Figure | None:
+    """Quality against what it took to train, and to generate, where the latter is known."""
+    shown = [
+        column
+        for column in ("train_seconds", "latency_ms")
+        if column in results.runs and all(len(cell.values(column)) for cell in cells)
+    ]
+    if not shown:
+        return None
+    figure, each = panels(len(shown))
+    own = styles_of(cells)
+    way = "lower" if results.measure.lower_is_better else "higher"
+    for axes, column in zip(each, shown, strict=True):
+        for cell in cells:
+            interval, style = mean_interval(cell.values(results.metric)), own[cell.name]
+            cost = cell.median(column)
+            if interval.known:
+                axes.plot([cost, cost], [interval.low, interval.high], color=style.colour, lw=1.8)
+            axes.plot(
+                *(cost, interval.value, style.marker),
+                color=style.colour,
+                markersize=8.5,
+                markeredgecolor=PAPER,
+                markeredgewidth=0.6,
+            )
+        costs = [cell.median(column) for cell in cells]
+        axes.set_xlim(0, 1.12 * max(costs))
+        plain_numbers(axes.xaxis)
+        scale_values(axes.yaxis, results.measure)
+        name_axes(
+            axes, _costs(results)[column], f"{results.measure.words} on test ({way} is better)"
+        )
+    return finish(figure, f"{results.study.name} on {results.task}: quality and its cost", own)

@@ -1,0 +1,126 @@
+"""From a study's folder to its results: what its runs have come to."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from minitx.config.compose import read_config
+from minitx.metrics.decomposable import MEASURES
+from minitx.runs.paths import CONFIG, METRICS
+from minitx.study.measure.measuring import ITEMS
+from minitx.study.plan.manifest import Notes, PlannedRun, read_notes
+from minitx.study.plan.run_store import Ledger, detail_file
+from minitx.study.results.results import FAILED, FINISHED, MISSING, Results
+from minitx.study.results.settings import Settings, settings_of
+
+SUMMARISED = (
+    *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
+    *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit"),
+)
+
+
+def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
+    """The results of a study, as far as it has come; `results.runs` is a table of its runs.
+
+    `runs` is the folder in which all studies keep their runs: without it, that which the study was
+    told. Raises UserError where there is no study in `folder`, or it is from another version.
+    """
+    notes = read_notes(Path(folder))
+    return collect(notes, Ledger(Path(runs or notes.study.runs)))
+
+
+def collect(notes: Notes, ledger: Ledger) -> Results:
+    """The results of a study whose notes were read."""
+    rows, curves = [], []
+    items: dict[str, np.ndarray] = {}
+    details: dict[str, dict[str, pd.DataFrame]] = {}
+    settings: dict[str, Settings] = {}
+    measure = MEASURES[notes.measure]
+    for run in notes.runs:
+        row = _row(run, ledger, notes.study.measures)
+        rows.append(row)
+        if row["status"] == MISSING or notes.study.measures == "speed":
+            continue
+        folder = ledger.folder(run.key)
+        curves.append(_curve(run.key, folder))
+        if row["status"] == FINISHED and run.chosen:
+            with np.load(folder / ITEMS) as arrays:
+                items[run.key] = arrays[measure.name]
+            if run.point.arm not in settings:
+                settings[run.point.arm] = settings_of(read_config(folder / CONFIG))
+            details[run.key] = {name: _table(detail_file(folder, name)) for name in run.details}
+    table = pd.DataFrame(rows)
+    return Results(
+        study=notes.study,
+        task=notes.task,
+        preset=notes.preset,
+        measure=measure,
+        runs=table,
+        curves=pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+        items=items,
+        details=details,
+        settings=settings,
+        command=notes.command,
+        facts=_facts(notes, ledger, table),
+    )
+
+
+def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
+    """What the runs were done on and with; where they differ, all that occurs."""
+    figures = [ledger.figures(run.key) for run in notes.runs]
+    machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
+    found = {name: list(machines[name].astype(str)) for name in machines}
+    if "git_commit" in runs:
+        commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
+        found["commit"] = [c[:12] if isinstance(c, str) else "unknown" for c in commits]
+    return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
+
+
+def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
+    summary, figures = ledger.summary(run.key), ledger.figures(run.key)
+    failure, done = ledger.failure(run.key), ledger.done(run)
+    status = FINISHED if done else FAILED if failure else MISSING
+    row: dict[str, Any] = {
+        "key": run.key,
+        "folder": str(ledger.folder(run.key)),
+        "status": status,
+        "reason": "" if done else failure.get("reason", ""),
+        "arm": run.point.arm,
+        **run.point.at,
+        **run.rate,
+        "seed": run.seed,
+        "swept": run.swept,
+        "chosen": run.chosen,
+    }
+    if not done:
+        return row
+    row["seconds"] = ledger.seconds(run.key)
+    row |= {name: summary[name] for name in SUMMARISED if name in summary}
+    row |= summary.get("metrics", {})
+    metrics = figures.pop("metrics", {})
+    row |= {f"test/{name}": value for name, value in metrics.items()} if run.chosen else {}
+    apart = ("intervals", "machine")
+    return row | {name: value for name, value in figures.items() if name not in apart}
+
+
+def _curve(key: str, folder: Path) -> pd.DataFrame:
+    """What was measured at every validation."""
+    rows = [row for row in _rows(folder / METRICS) if row.get("val/loss")]
+    kept = ("step", "tokens_seen", "train_seconds")
+    names = [name for name in (rows[0] if rows else {}) if name in kept or name[:4] == "val/"]
+    values = [{name: float(row[name]) for name in names if row[name]} for row in rows]
+    return pd.DataFrame(values).assign(key=key)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.DataFrame() if path.stat().st_size == 0 else pd.read_csv(path)

@@ -1,0 +1,105 @@
+"""Shows how far a study is while its runs are done, by whatever process does them."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from minitx.study.plan.manifest import PlannedRun
+from minitx.study.plan.run_store import Ledger
+
+EVERY, EVERY_LINE = 1.0, 30.0  # seconds from one look to the next; from one line to the next
+
+
+@contextmanager
+def watching(runs: Sequence[PlannedRun], ledger: Ledger, total: int) -> Iterator[None]:
+    """While it lasts, a bar in a terminal, elsewhere a line at times: runs done, running, left.
+
+    `total` is how many runs the study has in all: those that are planned later count as left.
+    """
+    stop = threading.Event()
+    thread = threading.Thread(target=_watch, args=(runs, ledger, total, sys.stderr, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _watch(
+    runs: Sequence[PlannedRun],
+    ledger: Ledger,
+    total: int,
+    stderr: TextIO,
+    stop: threading.Event,
+) -> None:
+    console = Console(file=stderr)
+    bar = Progress(
+        TextColumn("[bold]studying"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}"),
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        redirect_stdout=False,  # jobs in this process send theirs to their logs
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=total, status="")
+    began, line_due = time.time(), 0.0
+    before = len(_finished(runs, ledger))
+    with bar:
+        while True:
+            finished = _finished(runs, ledger)
+            status = _status(runs, finished, ledger, total, began, before)
+            bar.update(task, completed=len(finished), status=status)
+            bar.refresh()
+            if not console.is_terminal and time.time() >= line_due:
+                print(f"studying: {status}", file=stderr, flush=True)
+                line_due = time.time() + EVERY_LINE
+            if stop.wait(EVERY):
+                return
+
+
+def _finished(runs: Sequence[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
+    """What is trained, be it tested or not."""
+    return [run for run in runs if ledger.trained(run.key) or ledger.done(run)]
+
+
+def _status(
+    runs: Sequence[PlannedRun],
+    finished: Sequence[PlannedRun],
+    ledger: Ledger,
+    total: int,
+    began: float,
+    before: int,
+) -> str:
+    undone = [run for run in runs if not ledger.done(run)]
+    failed = [run for run in undone if ledger.given_up(run.key)]
+    open_ = [run for run in undone if run not in failed]
+    running = [run for run in open_ if _written_since(ledger, run, began)]
+    left = total - len({run.key for run in [*finished, *failed, *running]})
+    parts = [f"{len(finished)} of {total} runs done"]
+    if failed:
+        parts.append(f"{len(failed)} failed")
+    if running:
+        parts.append(f"running {'; '.join(run.label for run in running)}")
+    parts.append(f"{left} left")
+    new = len(finished) - before
+    if new and left + len(running):
+        # Half of what runs is done, on average.
+        seconds = (time.time() - began) / (new + len(running) / 2) * (left + len(running) / 2)
+        parts.append(f"about {timedelta(seconds=round(seconds))} to go")
+    return ", ".join(parts)
+
+
+def _written_since(ledger: Ledger, run: PlannedRun, began: float) -> bool:
+    log = ledger.log(run.key)
+    return log.exists() and log.stat().st_mtime >= began

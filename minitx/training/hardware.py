@@ -1,0 +1,70 @@
+"""What can be trained on this machine: said before anything is written."""
+
+import os
+import warnings
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, MPSAccelerator
+
+from minitx.config.schema import TrainerConfig
+from minitx.data.module import StretchedData
+from minitx.errors import UserError
+
+# A precision that Lightning would replace with another, or that fails once the model is moved.
+NOT_ON: dict[type[Accelerator], tuple[str, str]] = {
+    CPUAccelerator: ("16-mixed", "bf16-mixed or 32-true"),
+    MPSAccelerator: ("64-true", "32-true"),
+}
+
+
+def check_shares(data: StretchedData, devices: int) -> None:
+    """Refuses an evaluation in which a device would have nothing to do. Raises UserError."""
+    for split, shares in data.evaluation.items():
+        if len(shares) < devices:
+            raise UserError(
+                f"the {split} split makes {len(shares)} windows or batches, too few for "
+                f"trainer.devices={devices}: give more text, or fewer devices"
+            )
+
+
+def hardware(settings: TrainerConfig) -> dict[str, Any]:
+    """What Lightning's trainer is to be told of the machine."""
+    return {
+        "accelerator": settings.accelerator,
+        "devices": settings.devices,
+        "strategy": settings.strategy,
+        "precision": settings.precision,
+    }
+
+
+def check_hardware(settings: TrainerConfig) -> None:
+    """Refuses what this machine, or Lightning, cannot do. Raises UserError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below
+            trainer = L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
+    except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+        asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
+        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+    for accelerator, (precision, instead) in NOT_ON.items():
+        if isinstance(trainer.accelerator, accelerator) and settings.precision == precision:
+            raise UserError(
+                f"trainer.precision={precision} is not to be had on {accelerator.name()}: say "
+                f"trainer.precision={instead}"
+            )
+
+
+def leave_process_group(environment: dict[str, str]) -> None:
+    """Leaves the group of processes that Lightning made: a multirun's next job needs its own.
+
+    `environment` is the one before: Lightning tells by its variables which processes there are.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        os.environ.pop(name, None)
+        if name in environment:
+            os.environ[name] = environment[name]

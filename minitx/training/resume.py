@@ -1,0 +1,44 @@
+"""Going on with a run: is it the same one, and has it not had all that it was given?"""
+
+from pathlib import Path
+
+from minitx.config.compose import to_plain
+from minitx.config.schema import Config
+from minitx.errors import UserError
+from minitx.runs.paths import LAST, last_checkpoint
+from minitx.runs.run import read_checkpoint
+
+
+def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
+    """The checkpoint to go on from; None for a run that is not resumed.
+
+    `fingerprint` is that of the corpus and its tokenizers now.
+    Raises UserError where the run is no longer the same, or is finished.
+    """
+    if config.resume is None:
+        return None
+    file = last_checkpoint(config.resume)
+    checkpoint = read_checkpoint(file)
+    if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
+        raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
+    if checkpoint["hyper_parameters"]["config"]["model"] != to_plain(config.model):
+        raise UserError(f"resume={config.resume}: config.yaml tells of another model than {LAST}")
+    steps = checkpoint["global_step"]
+    if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:
+        raise UserError(
+            f"resume={config.resume}: the run has had its {steps:,} steps; to train it longer, "
+            f"add trainer.max_steps={2 * steps}"
+        )
+    minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
+    if config.trainer.max_minutes is not None and minutes >= config.trainer.max_minutes:
+        raise UserError(
+            f"resume={config.resume}: the run has had its {config.trainer.max_minutes:g} minutes; "
+            f"to train it longer, add trainer.max_minutes={2 * config.trainer.max_minutes:g}"
+        )
+    waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
+    if config.trainer.patience is not None and waited >= config.trainer.patience:
+        raise UserError(
+            f"resume={config.resume}: the run had {waited} validations without gain; to train it "
+            f"longer, add trainer.patience={2 * waited}"
+        )
+    return file

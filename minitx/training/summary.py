@@ -1,0 +1,86 @@
+"""summary.json: what was trained, on what, how long, and how good it is."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import nn
+
+from minitx.config.schema import Config
+from minitx.models.language_model import count_parameters
+from minitx.runs.paths import SUMMARY, write_json
+from minitx.training.callbacks import Clock
+from minitx.training.environment import git_commit
+from minitx.training.loggers import MetricsFile
+from minitx.training.memory import forget_peak, peak_memory
+
+
+class Summary:
+    """Collects the figures of one run and writes them; `status` tells how the run stands.
+
+    `fingerprint` is that of the corpus and its tokenizers, `data` tells what there is to train on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        model: nn.Module,
+        fingerprint: str,
+        data: dict[str, Any],
+        clock: Clock,
+        trainer: L.Trainer,
+    ) -> None:
+        forget_peak()
+        self.path = folder / SUMMARY
+        self.clock, self.trainer = clock, trainer
+        parameters, non_embedding = count_parameters(model)
+        packages = ("minitx", "torch", "lightning", "tokenizers")
+        versions = {package: version(package) for package in packages}
+        versions["torch"] = (
+            torch.__version__
+        )  # which names the build, as its package does not always
+        self.facts: dict[str, Any] = {
+            "task": config.task.name,
+            "model": config.model.name,
+            "parameters": parameters,
+            "parameters_non_embedding": non_embedding,
+            "seed": config.seed,
+            "data": data,
+            "data_fingerprint": fingerprint,
+            "git_commit": git_commit(),
+            "versions": {"python": sys.version.split()[0]} | versions,
+        }
+        self.table = MetricsFile(folder)
+        self.val: dict[str, float] = {}  # metrics on all of val, once it has trained
+
+    def write(self, status: str) -> None:
+        """Writes the file, whole: running, interrupted, failed or finished. Rank 0 alone does."""
+        if not self.trainer.is_global_zero:
+            return
+        # Of the best checkpoint: it is what is tested, and what evaluation and generation open.
+        val = self.val or self.table.best("val/loss")
+        test = self.trainer.callback_metrics
+        metrics = {name: value for name, value in val.items() if name.startswith("val/")}
+        metrics |= {name: float(test[name]) for name in test if name.startswith("test/")}
+        seconds = self.clock.training_seconds
+        figures = {
+            "status": status,
+            "steps": self.trainer.global_step,
+            "tokens_seen": self.clock.tokens,
+            "train_seconds": round(seconds, 3),
+            "tokens_per_second": round(self.clock.tokens / seconds, 1) if seconds else None,
+            "peak_memory_mb": round(_peak_memory() / 1e6, 1),
+            "metrics": metrics,
+        }
+        write_json(self.path, self.facts | figures)
+
+
+def _peak_memory() -> int:
+    """Bytes: of the device where there is one, else the process's largest resident size."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    return peak_memory()

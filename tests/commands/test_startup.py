@@ -1,0 +1,175 @@
+"""What can be said at once is said without torch, and what takes longer begins with a line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minitx.commands.console import loading
+
+ROOT = Path(__file__).parents[2]
+OLD_RUNS = ROOT / "tests" / "old_runs"
+TEXT, PAIRS = OLD_RUNS / "language_modeling", OLD_RUNS / "sequence_to_sequence"
+
+# What takes its time to be imported.
+HEAVY = {"torch", "lightning", "torchmetrics", "numpy", "pandas", "scipy", "matplotlib"}
+HEAVY |= {"wandb", "datasets", "sacrebleu", "tokenizers"}
+
+# (script, what is typed, what must be said)
+ERRORS = {
+    "missing text": ("train", ["task=text", "data.path=no.txt"], "cannot read no.txt"),
+    "no text": ("train", ["task=text"], "task=text needs your file"),
+    "missing pairs": ("train", ["task=pairs", "data.path=no.tsv"], "cannot read no.tsv"),
+    "missing targets": (
+        "train",
+        ["task=pairs", "data.path=here.txt", "data.target_path=no.txt"],
+        "cannot read no.txt",
+    ),
+    "missing labels": ("train", ["task=labels", "data.path=no.tsv"], "cannot read no.tsv"),
+    "missing corpus": ("train", ["task=tiny_shakespeare", "data.dir=."], "tiny_shakespeare/input"),
+    "part of a corpus": ("train", ["task=trec", "data.dir=."], "trec/ with test.tsv"),
+    "unknown key": ("train", ["modle.dim=8"], "there is no key modle"),
+    "key of another task": ("train", ["data.stress=true"], "task=shakespeare has no use for it"),
+    "no end": ("train", ["trainer.max_steps=null"], "a training needs an end"),
+    "folder exists": ("train", ["run.dir=taken"], "run.dir=taken exists already"),
+    "resumed from nowhere": ("train", ["resume=nowhere"], "nowhere/config.yaml does not exist"),
+    "resumed too early": ("train", ["resume=early"], "resume=early: there is no checkpoints"),
+    "unknown split": ("evaluate", [f"run={TEXT}", "split=valid"], "did you mean val?"),
+    "corpus gone": ("evaluate", [f"run={TEXT}", "data.path=no.txt"], "cannot read no.txt"),
+    "no run": ("evaluate", [], "which model?"),
+    "missing run": ("evaluate", ["run=nowhere"], "nowhere does not exist"),
+    "folder of no run": ("generate", ["run=taken"], "taken holds no checkpoint"),
+    "run of another objective": ("generate", [f"run={PAIRS}"], "use scripts/translate.py"),
+    "empty prompt": ("generate", [f"run={TEXT}", "prompt="], 'prompt="" is empty'),
+    "missing input": ("translate", [f"run={PAIRS}", "input=no.txt"], "cannot read no.txt"),
+    "output exists": (
+        "translate",
+        [f"run={PAIRS}", "output=here.txt"],
+        "here.txt is there already",
+    ),
+    "missing classifier": ("predict", ["run=nowhere.ckpt"], "nowhere.ckpt does not exist"),
+    "no text to inspect": ("inspect_attention", [f"run={TEXT}"], 'text="..."'),
+    "no other run": ("inspect_attention", [f"run={TEXT}", "text=a", "other=x"], "x does not exist"),
+    "missing run with heads": ("head_importance", ["run=nowhere"], "nowhere does not exist"),
+    "head of no run": ("explain", ["head=1"], "head= is of a trained model"),
+    "missing study": ("compare", ["study=heads", "report_only=true"], "holds no study"),
+    "study of another version": ("compare", ["study=heads", "study.dir=old"], "another version"),
+    "unknown section": ("compare", ["study=heads", "study.sections=[cots]"], "did you mean cost?"),
+    "study of missing text": (
+        "compare",
+        ["study=heads", "task=text", "data.path=no.txt"],
+        "cannot read no.txt",
+    ),
+}
+
+
+def imported_by(*words):
+    """Runs Python with these words; gives its output and the modules that it imported."""
+    answer = subprocess.run(
+        [sys.executable, "-X", "importtime", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    lines = answer.stderr.splitlines()
+    modules = {line.rpartition("|")[2].strip() for line in lines if "import time:" in line}
+    said = [line for line in lines if "import time:" not in line]
+    return answer, modules, said
+
+
+def scripts():
+    return [file.stem for file in (ROOT / "scripts").glob("*.py") if file.stem != "bench"]
+
+
+@pytest.mark.parametrize("name", sorted(scripts()))
+def test_help_does_not_wait_for_torch(name):
+    answer, modules, said = imported_by(ROOT / "scripts" / f"{name}.py", "--help")
+    assert answer.returncode == 0
+    assert "Keys (key=value)" in answer.stdout
+    assert said == []
+    assert "hydra" in modules  # the list of modules is one
+    assert not HEAVY & modules
+
+
+def test_import_minitx_does_not_import_torch():
+    answer, modules, _ = imported_by("-c", "import minitx")
+    assert answer.returncode == 0
+    assert "minitx" in modules
+    assert not {*HEAVY, "hydra"} & modules
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder to stand in: a file, a folder, a run and a study that are in the way."""
+    monkeypatch.chdir(tmp_path)
+    Path("here.txt").write_text("to be\n", encoding="utf-8")
+    Path("taken").mkdir()
+    Path("taken", "thesis.txt").touch()
+    Path("early").mkdir()
+    Path("early", "config.yaml").write_bytes((TEXT / "config.yaml").read_bytes())
+    Path("old").mkdir()
+    Path("old", "study.json").write_text('{"format": 0}', encoding="utf-8")
+    Path("trec").mkdir()
+    Path("trec", "train.tsv").touch()
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_that_can_be_told_at_once_does_not_wait_for_torch(case, here):
+    script, words, part = ERRORS[case]
+    answer, modules, said = imported_by(ROOT / "scripts" / f"{script}.py", *words)
+    assert answer.returncode == 1
+    assert len(said) == 1, said
+    assert said[0].startswith("error: ")
+    assert part in said[0]
+    assert answer.stdout == ""
+    assert "hydra" in modules
+    assert not HEAVY & modules
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "loaded"),
+    [
+        ("generate", [f"run={TEXT}", "prompt=a", "length=3"], f"torch and {TEXT}"),
+        ("train", ["model.heads=3", "run.dir=run"], "torch and the corpus shakespeare"),
+    ],
+)
+def test_the_first_line_is_there_before_torch(script, words, loaded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer, modules, said = imported_by(ROOT / "scripts" / f"{script}.py", *words)
+    assert said[0] == f"loading {loaded} ..."
+    before = answer.stderr.partition(said[0])[0]
+    assert "torch" in modules
+    assert "| hydra" in before
+    assert "torch" not in before
+    assert "loading" not in answer.stdout
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_of_several_processes_the_first_says_what_is_loading(rank, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    with loading("torch and [a run]"):
+        pass
+    said = "loading torch and [a run] ...\n" if rank == "0" else ""
+    assert capsys.readouterr() == ("", said)
+
+
+def test_nothing_is_said_where_torch_is_there(capsys):
+    assert "torch" in sys.modules
+    with loading("torch"):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["generate", "translate", "predict", "explain"])
+def test_what_uses_a_model_does_not_import_what_trains_one(name):
+    module = {"generate": "writing", "translate": "translating", "predict": "predicting"}
+    imported = f"minitx.{module.get(name, 'inspection.explain')}"
+    _, modules, _ = imported_by("-c", f"import minitx.commands.console, {imported}")
+    assert "torch" in modules
+    unused = {"lightning", "torchmetrics", "sacrebleu", "wandb", "matplotlib", "pandas", "scipy"}
+    assert not unused & modules

@@ -1,0 +1,172 @@
+"""A study as it was asked for: presets, points, words for all runs, every file of conf/study."""
+
+from pathlib import Path
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from minitx.config.compose import CONF, compose, options, register_schemas, to_typed
+from minitx.config.schema import OBJECTIVES, SEQUENCE_TO_SEQUENCE, CompareConfig
+from minitx.errors import UserError
+from minitx.study.measure.measuring import DETAILS, NEEDED_BY
+from minitx.study.plan.definition import (
+    combinations,
+    common_words,
+    defined,
+    points,
+    refuse_hidden,
+    seeds,
+)
+from minitx.study.plan.planner import Planner
+from minitx.study.plan.run_store import run_key
+from minitx.study.report.sections import SECTIONS
+
+
+def asked(*words):
+    """What scripts/compare.py sees with this command line."""
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return to_typed(hydra.compose("compare", list(words)), CompareConfig)
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+@pytest.mark.parametrize("name", options("study"))
+def test_every_study_can_be_had_and_its_words_compose(name, preset):
+    task = asked(f"study={name}").study.tasks[0]
+    config = asked(f"study={name}", f"task={task}", f"preset={preset}")
+    study = defined(config)
+    assert study.name == name
+    assert study.dir == f"studies/{name}_{task}_{preset}"
+    assert study.question.endswith("?")
+    assert set(study.sections) <= set(SECTIONS)
+    assert {detail for s in study.sections for detail in NEEDED_BY.get(s, [])} <= set(DETAILS)
+    for arm in study.arms:
+        values = combinations(study.grid)[-1] | combinations(study.sweep)[-1]
+        words = [f"{key}={value}" for key, value in values.items()]
+        compose(f"task={task}", *study.arms[arm], *study.settings, *words)
+    # A rate is chosen on val, from the first of the seeds.
+    if preset == "full" and study.measures == "training":
+        assert len(seeds(config)) >= 3
+        assert len(combinations(study.sweep)) >= 2
+
+
+def test_a_preset_takes_the_place_of_what_it_has():
+    config = asked("study=distance", "task=recall")
+    full = defined(asked("study=distance", "task=recall", "preset=full"))
+    quick = defined(config)
+    assert quick.grid == config.study.quick.grid != full.grid
+    assert quick.sweep == config.study.quick.sweep != full.sweep == config.study.sweep
+    # Later words win, so the preset's stand behind the study's, and what was typed behind both.
+    assert defined(config, ["model.dim=8"]).settings == [
+        *config.study.settings,
+        *config.study.quick.settings,
+        "model.dim=8",
+    ]
+
+
+@pytest.mark.parametrize("task", ["cmudict", "multi30k", "shakespeare", "trec"])
+def test_sequence_to_sequence_has_its_own_recurrent_baselines(task):
+    arms = defined(asked("study=architectures", f"task={task}")).arms
+    pairs = OBJECTIVES[task] == SEQUENCE_TO_SEQUENCE
+    words = [word for words in arms.values() for word in words]
+    found = {word for word in words if word.startswith("model.attention=")}
+    assert found == (
+        {"model.attention=additive", "model.attention=dot", "model.attention=none"}
+        if pairs
+        else set()
+    )
+
+
+def test_a_point_is_an_arm_at_one_choice_of_every_axis():
+    study = defined(asked("study=distance", "task=recall", "preset=full"))
+    found = points(study)
+    assert len(found) == len(study.arms) * len(study.grid["model.context"])
+    assert found[0].label == "transformer, model.context=64"
+    assert combinations({}) == [{}]
+
+
+def test_what_is_said_of_all_runs_is_what_is_no_matter_of_the_study():
+    words = ["study=heads", "task=trec", "data.dir=x", "preset=full", "study.dir=y", "only=z"]
+    more = ["logger=none", "model.dim=64", "+experiment=plain", "optimizer=adamw"]
+    assert common_words([*words, *more]) == [
+        *("data.dir=x", "model.dim=64", "+experiment=plain", "optimizer=adamw")
+    ]
+    # Which task it is, is said anyway; what a task has of its own is for its runs.
+    assert common_words(["task=recall", "task.pairs=4"]) == ["task.pairs=4"]
+    for word in ("model=lstm", "seed=1", "run.dir=x", "resume=x", "budget.parameters=5"):
+        with pytest.raises(UserError, match=word.split("=")[0]):
+            common_words([word])
+
+
+def test_a_run_is_named_by_what_its_figures_depend_on():
+    config, other = compose("model.dim=32"), compose("model.dim=64")
+    key = run_key(config, "corpus", "training")
+    assert key != run_key(other, "corpus", "training")
+    assert key != run_key(config, "another corpus", "training")
+    assert key != run_key(config, "corpus", "speed")
+    moved = compose("model.dim=32", "data.dir=elsewhere", "logger=csv", "run.dir=x")
+    assert key == run_key(moved, "corpus", "training")
+    for word in ("seed=2", "trainer.max_steps=7", "optimizer.lr=0.1", "data.share=0.5"):
+        assert key != run_key(compose("model.dim=32", word), "corpus", "training")
+
+
+def test_a_corpus_without_a_test_split_compares_nothing():
+    data = Path(__file__).parents[4] / "shared" / "data"
+    if not (data / "tiny_shakespeare" / "input.txt").is_file():
+        pytest.skip(f"tiny_shakespeare is not in {data}")
+    words = ["study=mixer", "task=tiny_shakespeare", "study.tasks=[]", f"data.dir={data}"]
+    config = asked(*words)
+    with pytest.raises(UserError, match="tiny_shakespeare has no test split"):
+        Planner(config.task, defined(config, common_words(words))).check()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("grid", {"budget.parameters": [1000, 2000]}, r"has budget\.parameters: say study\.para"),
+        ("grid", {"seed": [1, 2]}, "grid has seed: the study's preset has several"),
+        ("sweep", {"task": ["genre"]}, "sweep has task: a study has one task"),
+        ("settings", ["run.dir=here"], r"settings has run\.dir=here"),
+        ("arms", {"one": ["model=lstm", "seed=3"]}, r"arms\.one has seed=3"),
+    ],
+)
+def test_what_a_study_decides_by_itself_is_not_for_its_runs(where, value, said):
+    config = asked("study=mixer")
+    config.study.quick.sweep = {}
+    setattr(config.study, where, value)
+    with pytest.raises(UserError, match=said):
+        defined(config)
+
+
+def test_the_windows_of_a_step_are_not_to_be_chosen_where_speed_is_measured():
+    with pytest.raises(UserError, match="decides how many windows"):
+        defined(asked("study=speed"), ["data.batch_size=4"])
+
+
+def test_what_the_preset_would_hide_is_refused():
+    config = asked("study=distance", "task=recall")
+    with pytest.raises(UserError, match="preset=quick has a grid of its own") as refused:
+        refuse_hidden(config, ["++study.grid={model.context: [96]}"])
+    advised = str(refused.value).rpartition(": ++")[2]
+    again = asked("study=distance", "task=recall", f"++{advised}")
+    assert defined(again).grid == {"model.context": [96]}
+    full = asked("study=distance", "task=recall", "preset=full")
+    refuse_hidden(full, ["++study.grid={model.context: [96]}", "++study.quick.grid={}"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trainer.devices=2"], r"trainer\.devices=2: a study's run is one process"),
+        (["optimizer=adamw"], r"optimizer=adamw has no matrix_lr"),
+        (["trainer.max_steps=null"], "needs an end"),
+    ],
+)
+def test_what_no_run_could_do_is_refused_before_the_first(words, said):
+    config = asked("study=distance", "task=recall", "++study.quick.settings=[]")
+    study = defined(config, [*words, "trainer.accelerator=cpu"])
+    study.sweep = {"optimizer.matrix_lr": [0.01, 0.02]}
+    with pytest.raises(UserError, match=said):
+        Planner(config.task, study).check()

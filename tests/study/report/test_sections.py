@@ -1,0 +1,333 @@
+"""What the sections of a report say, of results in which it is known beforehand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import failing, made
+
+from minitx.drawing.figures import png
+from minitx.errors import UserError
+from minitx.study.report.sections import SECTIONS, sections_of
+from minitx.study.report.sections.crossover import last_crossing
+from minitx.study.report.sections.heads import prunable
+from minitx.study.report.sections.positions import octaves
+
+ARMS = {"transformer": 2.19, "lstm": 2.13, "gru": 2.2}
+
+
+def one(results, name):
+    return SECTIONS[name](results)
+
+
+def test_every_section_is_there_and_in_the_order_of_the_study():
+    results = made(ARMS, sections=("tuning", "quality", "crossover"))
+    assert [section.name for section in sections_of(results)] == ["tuning", "quality"]
+    for name in SECTIONS:
+        assert callable(SECTIONS[name])
+
+
+def test_a_section_that_there_is_not_is_refused():
+    with pytest.raises(UserError, match=r"qualty.*did you mean quality\?"):
+        sections_of(made(ARMS, sections=("qualty",)))
+
+
+def test_quality_has_a_row_for_every_arm_and_names_those_without_runs():
+    section = one(failing(made(ARMS), "gru", [1, 2, 3]), "quality")
+    assert list(section.table["arm"]) == ["transformer", "lstm", "gru"]
+    assert list(section.table["seeds finished"]) == [3, 3, 0]
+    assert list(section.table["seeds planned"]) == [3, 3, 3]
+    assert "No run of gru finished." in section.sentences
+    assert png(section.figure)
+
+
+def test_quality_is_nothing_without_a_finished_run():
+    results = made({"gru": 2.2})
+    assert one(failing(results, "gru", [1, 2, 3]), "quality") is None
+
+
+def test_curves_compare_at_equal_tokens_and_at_equal_time():
+    section = one(made(ARMS), "curves")
+    tokens, time = section.sentences
+    assert tokens.startswith("After 384,000 tokens")
+    # gru is through first, when the others are still on their way.
+    assert time.startswith("After 62 s")
+    rows = section.table.set_index(["arm", "step"])
+    assert f"gru {rows.loc[('gru', 500), 'val/bits_per_byte']:.3f}" in time
+    at_62 = np.interp(
+        62, rows.loc["lstm", "training seconds"], rows.loc["lstm", "val/bits_per_byte"]
+    )
+    assert f"lstm {at_62:.3f}" in time
+    assert set(section.table["seeds"]) == {3}
+
+
+@pytest.mark.parametrize("measure", ["bits_per_byte", "wer"])
+def test_curves_take_the_loss_where_val_has_no_such_metric(measure):
+    results = made(ARMS, measure=measure)
+    curves = results.curves.drop(columns=f"val/{measure}")
+    section = one(replace(results, curves=curves), "curves")
+    assert "val/loss" in section.table
+    assert "loss (nats/token) on val was: transformer 2." in section.sentences[0]
+    assert "%" not in section.sentences[0]
+
+
+def test_cost_says_how_many_times_as_fast():
+    section = one(made(ARMS), "cost")
+    rows = section.table.set_index("arm")["tokens/s in training"]
+    assert f"lstm {rows['lstm']:,.0f}"[:8] in section.sentences[0]
+    assert f"({rows['lstm'] / rows['transformer']:.2f} times that)" in section.sentences[0]
+    unknown = made(ARMS)
+    unknown.runs["latency_ms"] = np.nan
+    section = one(unknown, "cost")
+    assert "latency, ms/token" not in section.table
+    assert len(section.sentences) == 1
+    assert png(section.figure)
+
+
+def test_a_classifier_generates_no_token():
+    section = one(replace(made(ARMS, measure="accuracy"), task="genre"), "cost")
+    assert "latency, ms/text" in section.table
+    words = " ".join([*section.sentences, section.note])
+    assert "to classify a text" in words
+    assert "token generated" not in words
+    assert "generate a token" not in words
+
+
+def test_what_failed_was_not_chosen():
+    results = made(ARMS)
+    lost = (results.runs["arm"] == "lstm") & results.runs["swept"]
+    results.runs.loc[lost, ["status", "val/loss"]] = "failed", None
+    section = one(results, "tuning")
+    assert set(section.table[section.table["arm"] == "lstm"]["chosen"]) == {""}
+    assert section.figure is not None
+    named = [text.get_text() for text in section.figure.legends[0].get_texts()]
+    assert named == ["transformer", "gru"]
+
+
+def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
+    inside, edge = (one(made(ARMS, best_rate=rate), "tuning") for rate in (0.01, 0.02))
+    assert (
+        "lstm: matrix_lr 0.01 was chosen out of matrix_lr 0.005, 0.01 and 0.02"
+        in (inside.sentences[1])
+    )
+    assert all("too narrow" not in sentence for sentence in inside.sentences)
+    assert all("too narrow" in sentence for sentence in edge.sentences)
+    chosen = edge.table[edge.table["chosen"] == "chosen"]
+    assert set(chosen["optimizer.matrix_lr"]) == {0.02}
+
+
+def test_nothing_is_chosen_before_a_run_has_finished():
+    results = made(ARMS)
+    runs = results.runs.assign(status="missing")
+    section = one(replace(results, runs=runs), "tuning")
+    assert section.sentences[0].startswith("transformer: no rate was chosen")
+    assert not any("nan" in sentence for sentence in section.sentences)
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_sections_have_nothing_to_show_where_nothing_finished(name):
+    grid = {"data.share": [0.1, 1.0], "task.pairs": [4, 8]}
+    results = made({"a": lambda *p: 2.0, "b": lambda *p: 2.1}, grid=grid)
+    known = ["key", "folder", "status", "reason", "arm", *grid, "optimizer.matrix_lr"]
+    runs = results.runs[[*known, "seed", "swept", "chosen"]].assign(status="missing")
+    nothing = replace(
+        results,
+        runs=runs.assign(**{"val/loss": np.nan}),
+        curves=pd.DataFrame(),
+        items={},
+        details={},
+    )
+    section = one(nothing, name)
+    assert section is None or name == "tuning"
+
+
+def test_tuning_is_nothing_without_a_sweep():
+    assert one(made(ARMS, rates=(0.01,)), "tuning") is None
+
+
+def test_the_axis_says_what_is_best_and_how_the_others_stand_to_it():
+    heads = {"transformer": lambda h: 2.2 if h < 4 else 2.1}
+    results = made(heads, grid={"model.heads": [1, 2, 4, 8]})
+    [sentence] = one(results, "axis").sentences
+    assert "worse with 1 and 2 heads; no difference is shown with 4 heads" in sentence
+    assert one(made(ARMS), "axis") is None
+
+
+def test_an_axis_of_words_is_none():
+    results = made({"transformer": lambda p: 2.2}, grid={"model.position": ["rotary", "none"]})
+    assert one(results, "axis") is None
+
+
+def test_where_two_arms_cross():
+    shares = [0.01, 0.1, 1.0]
+    arms = {
+        "transformer": lambda s: 0.5 + 0.1 * (-np.log10(s) - 0.5),
+        "lstm": lambda s: 0.5,
+    }
+    results = made(arms, grid={"data.share": shares}, spread=0.004)
+    section = one(results, "crossover")
+    [row] = section.more["crossings"].to_dict("records")
+    # They meet where log10(share) is -0.5.
+    assert row["low"] < 10**-0.5 < row["high"]
+    assert row["last crossing at a share of"] == pytest.approx(10**-0.5, rel=0.15)
+    assert row["resamples that cross"] == 1
+    assert "transformer overtakes lstm" in section.sentences[0]
+    assert png(section.figure)
+
+
+def test_where_they_do_not_cross_in_this_range():
+    arms = {"transformer": lambda s: 0.5, "lstm": lambda s: 0.4}
+    section = one(made(arms, grid={"data.share": [0.01, 0.1, 1.0]}), "crossover")
+    assert "no crossing in this range: lstm has the better mean" in section.sentences[0]
+    assert np.isnan(section.more["crossings"]["low"][0])
+
+
+def test_crossings_lie_on_straight_lines_over_the_logarithm():
+    leads = np.array([[-1.0, 1.0, 1.0], [-1, -1, -1], [1, -1, 3], [0.0, 0.0, 0.0]])
+    found = last_crossing([0.01, 0.1, 1.0], leads)
+    assert found[[0, 2]] == pytest.approx([10**-1.5, 10**-0.75])
+    assert np.isnan(found[[1, 3]]).all()
+
+
+def heads_of(arm, point, seed):
+    heads = [
+        {"attention": "layers.0.mixer", "head": head, "entropy": 3.0 / point[0]}
+        | {"diversity": 0.5 if point[0] > 1 else np.nan}
+        for head in range(point[0])
+    ]
+    pruning = [
+        {"heads_switched_off": k, "share": k / point[0], "loss": 2.0, "cost": 0.004 * k}
+        for k in range(point[0] + 1)
+    ]
+    return {"heads": pd.DataFrame(heads), "pruning": pd.DataFrame(pruning)}
+
+
+def test_heads_are_measured_by_their_number():
+    results = made(
+        {"transformer": lambda h: 2.2, "lstm": lambda h: 2.2},
+        grid={"model.heads": [1, 2, 8]},
+        details=lambda arm, *rest: heads_of(arm, *rest) if arm == "transformer" else {},
+    )
+    section = one(results, "heads")
+    assert list(section.table["arm"]) == [
+        f"transformer with {n}" for n in ("1 head", "2 heads", "8 heads")
+    ]
+    assert list(section.table["mean entropy, nats"]) == pytest.approx([3, 1.5, 0.375])
+    assert np.isnan(section.table["mean distance between heads"][0])
+    # Each head costs 0.4%: two may go.
+    assert list(section.table["heads that can go for 1% of the loss"]) == [1, 1, 0.25]
+    assert "mean distance between heads 0.50 (2 heads) to 0.50" in section.sentences[0]
+    assert png(section.figure)
+    assert one(made(ARMS), "heads") is None
+
+
+@pytest.mark.parametrize(
+    ("costs", "share"), [([0, 0.02, 0.0], 0), ([0, 0.005, 0.02], 0.5), ([0, 0, 0.009], 1)]
+)
+def test_heads_go_until_the_loss_is_worse(costs, share):
+    rows = {"heads_switched_off": [0, 1, 2], "share": [0, 0.5, 1], "cost": costs}
+    assert prunable(pd.DataFrame(rows).sample(frac=1, random_state=1)) == share
+
+
+def answers_of(arm, point, seed):
+    """All pairs, and half of them, which everyone answers."""
+    distance = np.tile(np.arange(16, 96), 20)
+    right = (distance < 60) | (arm == "transformer") | (point[0] < 16)
+    whole = pd.DataFrame({"pairs": point[0], "distance": distance, "right": right.astype(int)})
+    half = whole.assign(pairs=point[0] // 2, right=1)
+    return {"recall": pd.concat([whole, half])}
+
+
+def test_recall_tells_where_an_arm_falls_off():
+    results = made(
+        {"transformer": lambda p: 1.0, "lstm": lambda p: 0.5},
+        grid={"task.pairs": [4, 8, 16]},
+        measure="accuracy",
+        details=answers_of,
+    )
+    section = one(results, "recall")
+    best, worse, learned, _, above, *_ = section.sentences
+    assert learned.startswith(
+        "Of transformer an accuracy of 0.9 is reached by 3 of 3 seeds with 4 pairs (1, 1 and 1)"
+    )
+    assert above == (
+        "Naming any value of the sequence, without a look at the keys, gives an accuracy of 0.250, "
+        "0.125 and 0.062: transformer is shown to be above that with 4, 8 and 16 pairs."
+    )
+    assert best.endswith("does not fall below 0.99 with up to 16 pairs.")
+    assert worse.endswith("is below 0.99 and 0.9 with 16 pairs (0.550) and not yet with 8 pairs.")
+    rows = section.table[(section.table["arm"] == "lstm") & (section.table["pairs"] == 16)]
+    assert rows["accuracy"].iloc[0] == 1
+    assert rows["accuracy"].iloc[-1] == 0
+    assert rows["queries"].sum() == 3 * 80 * 20
+    assert (rows["low"] <= rows["accuracy"]).all()
+    assert any(
+        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 with 8 pairs "
+        "(any value: 0.125) and 0.550 with 16 pairs (any value: 0.062)." in sentence
+        for sentence in section.sentences
+    )
+    by_pairs = section.more["by pairs"]
+    found = by_pairs[(by_pairs["arm"] == "lstm") & (by_pairs["pairs"] == 16)]
+    assert dict(zip(found["pairs in a sequence"], found["accuracy, mean"], strict=True)) == {
+        8: 1.0,
+        16: pytest.approx(0.55),
+    }
+    assert png(section.figure)
+
+
+def test_recall_is_told_from_guessing():
+    """Of 16 pairs one answer in 16 is right by naming any value, and so are these."""
+
+    def guesses(arm, point, seed):
+        right = (np.arange(1600) + seed) % 16 == 0
+        distance = np.tile(np.arange(16, 96), 20)
+        return {"recall": pd.DataFrame({"pairs": 16, "distance": distance, "right": right * 1})}
+
+    results = made({"lstm": lambda c: 1 / 16}, grid={"model.context": [64, 128]}, details=guesses)
+    assert (
+        "Naming any value of the sequence, without a look at the keys, gives an accuracy of 0.062: "
+        "lstm is not shown to be above that with 64 and 128 tokens of context."
+    ) in one(results, "recall").sentences
+
+
+def test_recall_tells_lines_apart_that_differ_in_more_than_the_arm():
+    results = made(
+        {"lstm": lambda p, layers: 0.5},
+        grid={"task.pairs": [4, 16], "model.layers": [1, 2]},
+        measure="accuracy",
+        details=lambda arm, point, seed: answers_of("lstm", point[:1], seed),
+    )
+    section = one(results, "recall")
+    assert set(section.table["arm"]) == {"lstm with 1 layer", "lstm with 2 layers"}
+    rows = section.table[section.table["pairs"] == 16].groupby("arm")["queries"].sum()
+    assert list(rows) == [3 * 80 * 20] * 2
+    assert png(section.figure)
+
+
+def test_octaves_end_with_the_context():
+    positions = pd.DataFrame({"position": range(1, 13), "nats": range(12, 0, -1), "count": 5})
+    found = octaves(positions)
+    assert list(found.index) == [1, 3, 6, 12]
+    assert list(found) == pytest.approx([12, 10.5, 8, 3.5])
+
+
+def positions_of(arm, point, seed):
+    place = np.arange(1, 65)
+    gain = {"transformer": 0.2, "lstm": 0.1}[arm] + 0.001 * seed
+    nats = 3 - gain * np.ceil(np.log2(place))
+    return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
+
+
+def test_positions_tell_what_the_last_doubling_gains():
+    section = one(made({"transformer": 2.2, "lstm": 2.1}, details=positions_of), "positions")
+    attention, recurrence, difference = section.sentences
+    assert "transformer gains 0.2020 nats/token (positions 33 to 64 over 17 to 32" in attention
+    assert "lstm gains 0.1020" in recurrence
+    assert difference.startswith("That gain is larger for transformer than for lstm: 0.1000")
+    single = one(
+        made({"transformer": 2.2, "lstm": 2.1}, seeds=(1,), details=positions_of), "positions"
+    )
+    assert "1 seed, so there is no interval" in single.sentences[0]
+    assert len(single.sentences) == 2
+    assert png(section.figure)

@@ -1,0 +1,271 @@
+"""Studies from the command line: what is trained, what is not trained again, what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from minitx.objectives.base import Objective
+from minitx.study.plan.run_store import Ledger
+from minitx.study.results.collecting import open_study
+from minitx.study.run import job
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def words(text_file):
+    """For a study of which each run takes a second."""
+    return [
+        *("task=text", f"data.path={text_file}", "logger=none", "study.dir=study"),
+        *("model.dim=32", "model.layers=1", "model.context=16", "data.batch_size=8"),
+        *("trainer.max_steps=10", "trainer.val_every=5"),
+    ]
+
+
+def write_study(**changes):
+    """A file of a user's own, as conf/study/ holds them: two models, two rates, two seeds."""
+    study = {
+        "defaults": ["study_schema", "_self_"],
+        "name": "mine",
+        "question": "Which?",
+        "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
+        "sweep": {"optimizer.matrix_lr": [0.01, 0.02]},
+        "sections": ["quality", "curves", "cost", "tuning"],
+        "quick": {"seeds": [1, 2]},
+    }
+    path = Path("files/study/mine.yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(study | changes), encoding="utf-8")
+
+
+MINE = ("--config-dir", "files", "study=mine")
+ONE_RUN_EACH = {"sweep": {"optimizer.matrix_lr": [0.01]}, "quick": {"seeds": [1]}}
+
+
+@pytest.fixture
+def compare(script, briefly, words):
+    def compare(*more, **changes):
+        write_study(**changes)
+        return script("compare", *MINE, *words, *more)
+
+    return compare
+
+
+def trainings(monkeypatch):
+    """Counts the runs that are trained from now on."""
+    begun, train = [], job.train
+
+    def counted(config, **how):
+        begun.append(config.run.dir)
+        return train(config, **how)
+
+    monkeypatch.setattr(job, "train", counted)
+    return begun
+
+
+def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compare, monkeypatch):
+    begun = trainings(monkeypatch)
+    answer = compare()
+    assert answer.status == 0, answer.err
+    assert len(begun) == 2 * (2 + 1)  # two rates with the first seed, the better with the second
+    for name in ("report.md", "report.html", "runs.csv", "study.json"):
+        assert Path("study", name).is_file()
+    results = open_study("study")
+    runs = results.runs
+    assert set(runs["status"]) == {"finished"}
+    for arm in ("transformer", "lstm"):
+        of_arm = runs[runs["arm"] == arm]
+        swept = of_arm[of_arm["swept"]]
+        best = swept.loc[swept["val/loss"].idxmin(), "optimizer.matrix_lr"]
+        chosen = of_arm[of_arm["chosen"]]
+        assert set(chosen["optimizer.matrix_lr"]) == {best}
+        assert sorted(chosen["seed"]) == [1, 2]
+        # Test is looked at with the chosen rate alone.
+        assert chosen["test/bits_per_byte"].notna().all()
+        assert of_arm[~of_arm["chosen"]]["test/bits_per_byte"].isna().all()
+        # The items' sums are the figure that they are the items of.
+        for key, value in zip(chosen["key"], chosen["test/bits_per_byte"], strict=True):
+            assert results.measure.of(results.items[key]) == pytest.approx(value)
+    sizes = runs["parameters"]
+    assert sizes.max() <= 1.02 * sizes.min()
+    report = Path("study/report.md").read_text(encoding="utf-8")
+    assert "transformer" in report
+    assert "lstm" in report
+    assert "python scripts/compare.py --config-dir files study=mine" in report
+
+    begun.clear()
+    assert compare().status == 0
+    assert compare("report_only=true").status == 0
+    assert begun == []
+
+
+def test_studies_share_their_runs(compare, monkeypatch):
+    begun = trainings(monkeypatch)
+    assert compare(arms={"lstm": ["model=lstm"]}, match=False).status == 0
+    first = len(begun)
+    other = {"arms": {"mine": ["model=lstm"]}, "quick": {"seeds": [1, 2, 3]}}
+    assert compare("study.dir=other", match=False, **other).status == 0
+    assert len(begun) == first + 1  # the third seed
+    assert set(open_study("other").runs["arm"]) == {"mine"}
+
+
+def test_the_same_seeds_give_the_same_figures(compare):
+    assert compare("study.runs=here", **ONE_RUN_EACH).status == 0
+    assert compare("study.runs=there", "study.dir=again", **ONE_RUN_EACH).status == 0
+    one, other = open_study("study", "here").runs, open_study("again", "there").runs
+    for name in ("key", "val/loss", "test/bits_per_byte"):
+        assert one[name].equals(other[name])
+
+
+def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, monkeypatch):
+    write_study(**ONE_RUN_EACH)
+    long = [*MINE, *words, "trainer.max_steps=1000000", "trainer.val_every=20"]
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "scripts/compare.py", *long],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(Path("studies/runs").glob("*/checkpoints/last.ckpt")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert set(open_study("study").runs["status"]) == {"missing"}
+    answer = script("compare", *long, "report_only=true")
+    assert answer.status == 1
+    assert "finished" in answer.err
+
+    # What was stopped goes on from its checkpoint: here with fewer steps to go.
+    (checkpoint,) = Path("studies/runs").glob("*/checkpoints/last.ckpt")
+    key = checkpoint.parts[2]
+    before = torch.load(checkpoint, weights_only=True)["global_step"]
+    notes = json.loads(Path("study/study.json").read_text())
+    (run,) = [run for run in notes["runs"] if run["key"] == key]
+    run["words"].append(f"trainer.max_steps={before + 15}")
+    Path("study/study.json").write_text(json.dumps(notes))
+    steps = []
+    done = Objective.training_step
+
+    def counted(self, batch, batch_idx):
+        steps.append(self.trainer.global_step)
+        return done(self, batch, batch_idx)
+
+    monkeypatch.setattr(Objective, "training_step", counted)
+    assert script("compare", *long, f'only="{key}"').status == 0  # as a launcher writes it
+    assert steps == list(range(before, before + 15))
+    assert Ledger(Path("studies/runs")).trained(key)
+
+
+def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
+    begun = trainings(monkeypatch)
+    wild = ["model=lstm", "optimizer=adamw", "optimizer.lr=1e30"]
+    arms = {"lstm": ["model=lstm"], "wild": wild}
+    study = {**ONE_RUN_EACH, "sweep": {}, "arms": arms}
+    answer = compare("optimizer.clip_norm=null", **study)
+    assert answer.status == 0, answer.err
+    assert len(begun) == 1 + 2
+    runs = open_study("study").runs
+    failed = runs[runs["status"] == "failed"]
+    assert list(failed["arm"]) == ["wild"]
+    assert "not finite" in failed["reason"].iloc[0]
+    assert "not finite" in answer.out
+    assert "not finite" in Path("study/report.md").read_text(encoding="utf-8")
+    begun.clear()
+    assert compare("optimizer.clip_norm=null", **study).status == 0
+    assert begun == []  # not a third time
+
+
+def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
+    write_study(**ONE_RUN_EACH, sections=["quality"])
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    answer = subprocess.run(
+        [sys.executable, ROOT / "scripts/compare.py", *MINE, *words, *launcher],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert set(open_study("study").runs["status"]) == {"finished"}
+    assert "studying: 0 of 2 runs done" in answer.stderr
+
+
+BAD = {
+    "no arms": ({"arms": {}}, [], ["compares nothing", "study.arms"]),
+    "no values": ({"grid": {"model.heads": []}}, [], ["model.heads", "no values"]),
+    "no seeds": ({"quick": {"seeds": []}}, [], ["study.quick.seeds"]),
+    "a seed twice": ({"quick": {"seeds": [1, 1]}}, [], ["each seed once"]),
+    "an unknown model": ({"arms": {"a": ["model=transfomer"]}}, [], ["did you mean transformer"]),
+    "an unknown key": ({"grid": {"model.haeds": [1]}}, [], ["model.haeds"]),
+    "words that are none": ({"arms": {"a": "model"}}, [], ["study.arms.a", "list of words"]),
+    "no width": ({"parameters": 10}, [], ["budget.parameters=10", "2%"]),
+    "heads": (
+        {"arms": {"a": ["model=transformer"]}, "grid": {"model.heads": [5]}, "match": False},
+        [],
+        ["model.heads=5", "divide"],
+    ),
+    "a task that does not suit": ({"tasks": ["recall"]}, [], ["task=text", "recall"]),
+    "values that are no values": (
+        {"grid": {"model.heads": [[1, 2]]}},
+        [],
+        ["model.heads has the value [1, 2]", "null"],
+    ),
+    "a sweep of speeds": ({"measures": "speed"}, [], ["study.sweep", "speed"]),
+    "a section that does not suit": ({"sections": ["recall"]}, [], ["task=text", "recall"]),
+    "an unknown section": ({"sections": ["qality"]}, [], ["qality", "quality"]),
+    "an unknown study": ({}, ["study=architecture"], ["architectures"]),
+    "an axis more": (
+        {},
+        ["study.quick.grid={model.heads:[1,2]}"],
+        ["has no model.heads", "++study.quick.grid={model.heads:"],
+    ),
+    "a model for all": ({}, ["model=lstm"], ["model=lstm", "arms"]),
+    "a seed for all": ({}, ["seed=3"], ["seed=3", "seeds"]),
+    "a folder that cannot be": ({}, ["study.runs=/dev/null/runs"], ["study.runs=/dev/null/runs"]),
+    "a grid that is hidden": (
+        {"quick": {"seeds": [1], "grid": {"model.layers": [1]}}},
+        ["++study.grid={model.layers:[2]}"],
+        ["preset=quick has a grid of its own", "++study.quick.grid="],
+    ),
+    "a tracker that is not there": ({}, ["logger.mode=online", "logger.name=wandb"], ["W&B key"]),
+    "a folder for all": ({}, ["run.dir=x"], ["run.dir"]),
+    "a report of nothing": ({}, ["report_only=true"], ["study", "no study"]),
+    "a run that is not planned": ({}, ["only=abc"], ["study.json"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_trains_nothing(compare, name):
+    study, asked, said = BAD[name]
+    answer = compare(*asked, **study)
+    assert answer.status == 1
+    lines = [line for line in answer.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, answer.err
+    assert all(part in lines[0] for part in said), lines[0]
+    assert not list(Path("studies").glob("runs/*/checkpoints"))
+
+
+def test_a_study_of_another_version_is_refused(compare):
+    Path("study").mkdir()
+    Path("study/study.json").write_text('{"format": 0}')
+    answer = compare()
+    assert answer.status == 1
+    assert "another version" in answer.err
+    assert not list(Path("studies").glob("runs/*/checkpoints"))

@@ -1,0 +1,194 @@
+"""Runs that processes, studies or arms have in common, and what is chosen among them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+
+from minitx.errors import UserError
+from minitx.runs.paths import LAST, write_json
+from minitx.study.plan.manifest import read_notes
+from minitx.study.plan.run_store import Ledger
+from minitx.study.results.collecting import open_study
+from minitx.study.run import compare as comparing
+from minitx.study.run import job, launching
+
+LEDGER = Ledger(Path("studies/runs"))
+ONE_RUN_EACH = {"sweep": {}, "quick": {"seeds": [1]}}
+
+
+@pytest.fixture
+def compare(script, briefly, text_file, tmp_path, monkeypatch):
+    """Does a study of one's own: two models, two rates, a seed; each run takes a second."""
+    monkeypatch.chdir(tmp_path)
+    words = [
+        *("--config-dir", "files", "study=mine"),
+        *("task=text", f"data.path={text_file}", "logger=none", "study.dir=study"),
+        *("model.dim=32", "model.layers=1", "model.context=16", "data.batch_size=8"),
+        *("trainer.max_steps=4", "trainer.val_every=2"),
+    ]
+
+    def compare(*more, **changes):
+        study = {
+            "defaults": ["study_schema", "_self_"],
+            "name": "mine",
+            "question": "Which?",
+            "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
+            "sweep": {"optimizer.matrix_lr": [0.0001, 0.02]},
+            "sections": ["quality", "axis", "curves", "cost", "tuning"],
+            "quick": {"seeds": [1]},
+        }
+        path = Path("files/study/mine.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(study | changes), encoding="utf-8")
+        return script("compare", *words, *more)
+
+    return compare
+
+
+def test_nothing_is_chosen_while_another_process_is_at_the_sweep(compare, monkeypatch):
+    launch, calls = launching.launch, []
+
+    def beside_another(keys):
+        calls.append(list(keys))
+        if len(calls) == 1:
+            held.append(FileLock(LEDGER.lock(keys[-1])))
+            held[0].acquire()
+        elif len(calls) == 3:
+            held[0].release()
+        launch(keys)
+
+    held = []
+    monkeypatch.setattr(launching, "launch", beside_another)
+    monkeypatch.setattr(comparing, "WAIT", 0.01)
+    answer = compare(arms={"lstm": ["model=lstm"]})
+    assert answer.status == 0, answer.err
+    assert calls[1] == calls[2] == calls[0][-1:]  # the one that was held, and no other
+    runs = open_study("study").runs
+    assert set(runs["status"]) == {"finished"}
+    assert list(runs.loc[runs["chosen"], "key"]) == [runs.loc[runs["val/loss"].idxmin(), "key"]]
+
+
+def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkeypatch):
+    monkeypatch.setattr(launching, "launch", lambda keys: None)
+    answer = compare()
+    assert answer.status == 1
+    assert "the launcher left 4 of 4 runs undone" in answer.err
+    assert not any(run.chosen for run in read_notes(Path("study")).runs)
+
+
+def test_a_study_is_planned_by_one_process_at_a_time(compare):
+    with FileLock("study/study.lock"):
+        answer = compare()
+    assert answer.status == 1
+    assert "error: another process is at the study in study: " in answer.err
+    assert not LEDGER.root.exists()
+
+
+def test_a_folder_that_cannot_be_is_one_line(compare):
+    Path("study").write_text("a file")
+    answer = compare("study.dir=study/below")
+    assert answer.status == 1
+    assert "error: study.dir=study/below cannot be written" in answer.err
+
+
+def test_arms_that_are_the_same_share_their_run_and_are_alike(compare, monkeypatch):
+    launch, calls = launching.launch, []
+    monkeypatch.setattr(launching, "launch", lambda keys: (calls.extend(keys), launch(keys)))
+    answer = compare(arms={"one": ["model=lstm"], "other": ["model=lstm"]}, **ONE_RUN_EACH)
+    assert answer.status == 0, answer.err
+    assert len(calls) == 1
+    assert set(open_study("study").runs["status"]) == {"finished"}
+    assert "exactly alike" in answer.out.replace("\n", " ")
+
+
+def test_a_run_that_counts_is_found_before_one_of_the_same_name_that_does_not(compare):
+    # What is swept here changes no figures, so that both have one name.
+    sweep = {"trainer.log_every": [1, 2]}
+    answer = compare(arms={"lstm": ["model=lstm"]}, sweep=sweep)
+    assert answer.status == 0, answer.err
+    runs = open_study("study").runs
+    assert runs["key"].nunique() == 1
+    assert set(runs["status"]) == {"finished"}
+    assert read_notes(Path("study")).run(runs["key"].iloc[0]).chosen
+
+
+def test_a_run_of_which_a_detail_is_missing_is_not_finished(compare):
+    assert compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH).status == 0
+    path = Path("study/study.json")
+    notes = json.loads(path.read_text())
+    notes["runs"][0]["details"] = ["heads"]
+    path.write_text(json.dumps(notes))
+    assert set(open_study("study").runs["status"]) == {"missing"}
+
+
+def test_a_study_knows_where_its_runs_are(compare):
+    assert compare("study.runs=here", arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH).status == 0
+    assert set(open_study("study").runs["status"]) == {"finished"}
+    assert set(open_study("study", "elsewhere").runs["status"]) == {"missing"}
+
+
+def test_values_may_be_null_or_true_or_words(compare):
+    grid = {"model.qk_norm": [True], "model.window": [None, 4]}
+    sweep = {"optimizer.schedule": ["cosine", "constant"]}
+    answer = compare(arms={"transformer": ["model=transformer"]}, grid=grid, sweep=sweep)
+    assert answer.status == 0, answer.err
+    results = open_study("study")
+    assert len(results.runs) == 2 * 2
+    assert set(results.runs["status"]) == {"finished"}
+    assert len(results.chosen) == 2
+    report = Path("study/report.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "transformer with qk_norm=true, window=null: schedule" in report
+    assert "was chosen out of schedule" in report
+    assert "That is the edge" not in report  # words have none
+    assert "- kept: the same sweep for all, by val alone" in report
+
+
+def test_a_run_that_failed_is_trained_anew_and_only_once_more(compare, monkeypatch):
+    begun = []
+
+    def train(config, *, test):
+        begun.append(config.resume)
+        folder = Path(config.run.dir)
+        (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
+        (folder / LAST).touch()
+        write_json(folder / "summary.json", {"status": "failed"})
+        raise UserError("the loss is not finite")
+
+    monkeypatch.setattr(job, "train", train)
+    answer = compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH)
+    assert begun == [None, None]
+    assert answer.status == 1
+    assert "nothing to report: 1 run failed (the loss is not finite)" in answer.err
+    # ... and where it was stopped, it goes on and fails, and is not trained twice at a time.
+    begun.clear()
+    (run,) = read_notes(Path("study")).runs
+    LEDGER.forget_failure(run.key)
+    write_json(LEDGER.folder(run.key) / "summary.json", {"status": "running"})
+    compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH)
+    assert begun == [str(LEDGER.folder(run.key)), None]
+
+
+def test_a_run_that_cannot_be_measured_has_failed_and_may_be_tried_again(compare, monkeypatch):
+    measure = job.measure
+
+    def fails(folder, details, data):
+        if "lstm" in (folder / "config.yaml").read_text():
+            raise ValueError("no memory")
+        measure(folder, details, data)
+
+    monkeypatch.setattr(job, "measure", fails)
+    answer = compare(**ONE_RUN_EACH)
+    assert answer.status == 0, answer.err
+    assert "No run of lstm finished." in Path("study/report.md").read_text(encoding="utf-8")
+    runs = open_study("study").runs.set_index("arm")
+    assert runs.loc["lstm", "reason"] == "ValueError: no memory"
+    failure = f"{runs.loc['lstm', 'folder']}.failed.json"
+    assert f"tried again once this is deleted: {failure}" in answer.out
+    monkeypatch.setattr(job, "measure", measure)
+    Path(failure).unlink()
+    monkeypatch.setattr(job, "train", None)  # it is trained already
+    assert compare(**ONE_RUN_EACH).status == 0
+    assert set(open_study("study").runs["status"]) == {"finished"}
