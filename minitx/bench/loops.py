@@ -14,7 +14,7 @@ from torch import nn
 from minitx.config.schema import Config
 from minitx.objectives.optim import clip_gradients, make_optimizer
 from minitx.tasks.open import open_setup
-from minitx.training.callbacks import Clock
+from minitx.training.callbacks import Clock, output_callbacks
 from minitx.training.train import make_trainer
 
 
@@ -45,7 +45,7 @@ def trained(config: Config, steps: int) -> StepTimes:
     model = setup.vocabulary.build(config.model)
     times = StepTimes()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(config, Path(folder), times, setup.callbacks(Path(folder)))
+        trainer = make_trainer(config, Path(folder), times, output_callbacks(setup, Path(folder)))
         trainer.limit_val_batches = 0
         objective = setup.objective(model, lambda: trainer.global_step / steps)
         trainer.fit(objective, setup.data())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minitx.config.compose import compose
 from minitx.study.measure.timing import timed
-from minitx.training.memory import peak_memory
+from minitx.training.environment import peak_memory
 from minitx.training.train import train
 
 

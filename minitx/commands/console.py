@@ -1,8 +1,6 @@
 """What a person reads when a command is done: tables, samples, and the next thing to type."""
 
 import json
-import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,13 +55,6 @@ EXAMPLES = {
 }
 
 
-def quiet_libraries() -> None:
-    """Keeps what Lightning and W&B say of themselves out of what we say."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("WANDB_SILENT", "true")
-
-
 @contextmanager
 def loading(what: str) -> Iterator[None]:
     """Says on standard error what a script loads, while it imports torch.
@@ -101,37 +92,6 @@ def show_run(run: "Run") -> None:
     console.print(f"The run lies in {folder}. Next:", highlight=False)
     for command in commands:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
-
-
-def announce(facts: dict[str, Any]) -> None:
-    """Print what there is to train on, if it ends, and which part of val is read meanwhile."""
-    console, lines = Console(stderr=True), []
-    if "train_share" in facts:
-        lines.append(_to_train_on(facts))
-    part = facts["validation_fraction"]
-    if part < 1:
-        lines.append(
-            f"validations read {part:.1%} of val, always the same part; the final figures are of "
-            "all of it (trainer.val_tokens)"
-        )
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
-
-
-def _to_train_on(facts: dict[str, Any]) -> str:
-    share = facts["train_share"]
-    which = [] if share == 1 else [f"{100 * share:.4g}% of all"]
-    if "train_tokens" in facts:
-        return ", ".join([f"{facts['train_tokens']:,} tokens to train on", *which])
-    left_out = facts["train_examples_left_out"]
-    if left_out:
-        which.append(f"{left_out:,} longer than model.context left out")
-    return (
-        f"{facts['train_examples'] - left_out:,} examples to train on, "
-        f"{', '.join(which) or 'all there are'}; "
-        f"{facts['batches_an_epoch']:,} batches an epoch, "
-        f"{facts['padding_share']:.1%} of them padding"
-    )
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:

@@ -8,7 +8,6 @@ from minitx.config.schema import LANGUAGE_MODELING, GenerateConfig
 from minitx.data.random_streams import derived_seed
 from minitx.decoding.sampling import generate
 from minitx.models.language_model import LanguageModel
-from minitx.runs.checks import check_generation
 from minitx.runs.run import load_for
 from minitx.runs.vocabulary import TextVocabulary
 
@@ -18,7 +17,6 @@ def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
 
     Raises UserError without a run, or for a prompt the tokenizer cannot read.
     """
-    check_generation(config)
     run = load_for(LANGUAGE_MODELING, config.run, config.device)
     assert isinstance(run.model, LanguageModel)
     assert isinstance(run.vocabulary, TextVocabulary)

@@ -41,8 +41,8 @@ def beam_search(
 
     A score is log p(output) / ((5 + L) / 6)^length_penalty, L counting the end symbol (Wu et al.
     2016, equation 14). An output may be as long as `max_length`, or where that is None as twice its
-    source and ten tokens more; see `minitx.decoding.beam` for the search. The default penalty is that of
-    Vaswani et al. (2017, section 6.1). A beam of 1 is greedy search.
+    source and ten tokens more; see `minitx.decoding.beam` for the search. The default penalty is
+    that of Vaswani et al. (2017, section 6.1). A beam of 1 is greedy search.
 
     Raises ValueError for numbers out of range, an empty source, or one beyond the context.
     """

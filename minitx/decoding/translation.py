@@ -6,16 +6,12 @@ from typing import NamedTuple
 
 import torch
 
-from minitx.commands.text_io import answer_lines
-from minitx.config.compose import changed
-from minitx.config.schema import SEQUENCE_TO_SEQUENCE, DecodingConfig, TranslateConfig
+from minitx.config.schema import DecodingConfig, TranslateConfig
 from minitx.data.progress import progress
 from minitx.data.tokenizers.sequence import BOS, EOS, UNK, SequenceTokenizer
 from minitx.decoding.search import beam_search, sample
 from minitx.errors import UserError
 from minitx.models.seq2seq import Seq2Seq
-from minitx.runs.checks import check_translation
-from minitx.runs.run import load_for
 from minitx.runs.vocabulary import PairVocabulary
 
 CHUNK = 1000  # sources that are searched before progress is shown again
@@ -28,58 +24,29 @@ class Output(NamedTuple):
     score: float
 
 
-def translate(config: TranslateConfig) -> None:
-    """Writes what the model makes of `config.text`, or of the lines of a file or standard input.
-
-    A line is a source's best output; or a score, a tab and an output, `n_best` such lines for each
-    source, best first. Raises UserError as `answer_lines`, for a run of another objective, and for
-    a source that is empty or longer than the model's context.
-    """
-    check_translation(config)
-    run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
-    model, vocabulary = run.model, run.vocabulary
-    assert isinstance(model, Seq2Seq)
-    assert isinstance(vocabulary, PairVocabulary)
-    decoding = changed(run.config.decoding, config.decoding)
-    if config.temperature is None and config.n_best > decoding.beam:
-        raise UserError(
-            f"n_best={config.n_best} is more than decoding.beam={decoding.beam} follows: "
-            f"set decoding.beam={config.n_best}"
-        )
-    with_scores = config.scores or config.n_best > 1
-    generator = torch.Generator(run.device).manual_seed(config.seed)
-
-    def prepare(text: str) -> list[int]:
-        if not text.strip():
-            raise UserError("the text is empty: give something to translate")
-        ids = read_source(vocabulary.source.encode(text))
-        if len(ids) > model.context:
-            raise UserError(
-                f"the text has {len(ids)} tokens with the end symbol, and the model reads "
-                f"{model.context}: divide it, or train with model.context={len(ids)}"
-            )
-        warn_of_unknown(text, ids, vocabulary.source)
-        return ids
-
-    def answer(sources: list[list[int]]) -> list[str]:
-        if config.temperature is None:
-            found = search(model, vocabulary, sources, decoding, config.n_best)
-        else:
-            found = draw(model, vocabulary, sources, config, decoding, generator)
-        return [
-            f"{output.score:.4f}\t{output.text}" if with_scores else output.text
-            for outputs in found
-            for output in outputs
-        ]
-
-    answer_lines(config.text, config.input, config.output, prepare, answer)
-
-
 def warn_of_unknown(text: str, ids: Sequence[int], tokenizer: SequenceTokenizer) -> None:
     """Says on standard error that a text has what the tokenizer never saw."""
     if UNK in ids:
         unit = "characters" if tokenizer.kind == "char" else "words"
         print(f"note: {text!r} has {unit} that the model never saw", file=sys.stderr)
+
+
+def encode_source(text: str, tokenizer: SequenceTokenizer, context: int) -> list[int]:
+    """A text's ids as a model with that context reads them.
+
+    Raises UserError for a text that is empty or longer than the context. Says on standard error
+    that a text has what the tokenizer never saw.
+    """
+    if not text.strip():
+        raise UserError("the text is empty: give something to translate")
+    ids = read_source(tokenizer.encode(text))
+    if len(ids) > context:
+        raise UserError(
+            f"the text has {len(ids)} tokens with the end symbol, and the model reads "
+            f"{context}: divide it, or train with model.context={len(ids)}"
+        )
+    warn_of_unknown(text, ids, tokenizer)
+    return ids
 
 
 def read_source(ids: Iterable[int]) -> list[int]:

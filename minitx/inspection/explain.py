@@ -3,7 +3,6 @@
 import torch
 from rich.console import Console
 
-from minitx.config.schema import ExplainConfig
 from minitx.errors import UserError
 from minitx.inspection.capture import Attention, find_attention, head_count
 from minitx.inspection.formulas import formulas_of
@@ -13,56 +12,33 @@ from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, 
 from minitx.inspection.tables_html import to_html
 from minitx.inspection.tables_markdown import to_markdown
 from minitx.inspection.tables_text import PAGE_WIDTH, to_text, write_text
-from minitx.inspection.tutorial import tutorial
 from minitx.inspection.walkthrough import four_steps
 from minitx.models.seq2seq import Seq2Seq
 from minitx.nn.attention import MultiHeadAttention
-from minitx.runs.checks import check_explanation
 from minitx.runs.paths import open_output
-from minitx.runs.run import Run, load
+from minitx.runs.run import Run
 
 FORMATS = {"text": to_text, "html": to_html, "markdown": to_markdown}
 LONGEST_QUOTE = 80  # characters
 
 
-def explain(config: ExplainConfig) -> None:
-    """Writes the tutorial, or one head of `config.run` while it reads `config.text`.
+def write_page(page: Page, format: str, output: str | None) -> None:
+    """Write a page to the file `output`, or to standard output.
 
-    Raises UserError as `page_for`, and for an output that is there already or cannot be written.
+    Raises UserError for an output that is there already or cannot be written.
     """
-    page = page_for(config)
     console = Console()
     colours = console.is_terminal and console.width >= PAGE_WIDTH
-    if config.output is None and config.format == "text" and colours:
+    if output is None and format == "text" and colours:
         write_text(page, console)
         return
-    written = FORMATS[config.format](page)
-    if config.output is None:
+    written = FORMATS[format](page)
+    if output is None:
         print(written, end="")
         return
-    with open_output(config.output) as file:
+    with open_output(output) as file:
         file.write(written)
-    print(config.output)
-
-
-def page_for(config: ExplainConfig) -> Page:
-    """What `config` asks for.
-
-    Raises UserError for a key that is of a run where there is none, for a run without a text, and
-    as `load` and `explain_head`.
-    """
-    check_explanation(config)
-    if config.run is None:
-        return tutorial()
-    assert config.text is not None
-    return explain_head(
-        load(config.run, config.device),
-        config.text,
-        part=config.part,
-        layer=config.layer or 0,
-        head=config.head or 0,
-        truncate=config.truncate,
-    )
+    print(output)
 
 
 def explain_head(

@@ -25,8 +25,8 @@ from minitx.drawing.figures import (
 )
 from minitx.errors import UserError
 from minitx.inspection.layout import POINT, Labels, Sheet, line_height
-from minitx.inspection.maps import AttentionMap, AttentionMaps
 from minitx.inspection.tables import label_of
+from minitx.inspection.weights import AttentionMap, AttentionWeights
 
 # Lengths are in dots, sizes of type in points.
 PLEASANT, LONGEST = 1600, 3400  # sides of all maps together
@@ -53,7 +53,7 @@ WEIGHTS, TICKS = matplotlib.colormaps[SHARES], (0, 0.05, 0.25, 0.5, 1)
 CHANGES = matplotlib.colormaps["RdBu_r"].with_extremes(bad=NO_DATA)
 
 
-def attention_grid(maps: AttentionMaps, kind: str | None = None) -> Figure:
+def attention_grid(maps: AttentionWeights, kind: str | None = None) -> Figure:
     """All maps, or those of one kind: a row a layer, a column a head; queries down, keys across.
 
     Self-attention stands side by side, cross-attention below it and larger. Colours are of the root
@@ -70,7 +70,7 @@ def attention_grid(maps: AttentionMaps, kind: str | None = None) -> Figure:
     return _draw(maps.title, [beside, *below] if beside else below)
 
 
-def alignment(maps: AttentionMaps) -> Figure:
+def alignment(maps: AttentionWeights) -> Figure:
     """What each token of the output looks at in the input, large: output down, input across.
 
     It is the mean over the heads of the last cross map. Of maps that were captured with one layer
@@ -152,7 +152,7 @@ class _Block:
         return len(self.maps[0].queries), len(self.maps[0].keys)
 
 
-def _of_kind(maps: AttentionMaps, kind: str | None) -> list[AttentionMap]:
+def _of_kind(maps: AttentionWeights, kind: str | None) -> list[AttentionMap]:
     found = [each for each in maps.maps if kind in (None, each.kind)]
     if not found:
         there = ", ".join(dict.fromkeys(each.kind for each in maps.maps)) or "none"

@@ -24,8 +24,9 @@ from minitx.errors import UserError
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.grid import head_heatmap
 from minitx.inspection.head_ablation import without_heads
+from minitx.runs.atomic_write import write_bytes_atomically, write_json
 from minitx.runs.checks import check_run
-from minitx.runs.paths import check_writable, write_bytes_atomically, write_json
+from minitx.runs.paths import check_writable
 from minitx.runs.run import load
 from minitx.tasks.base import Setup
 from minitx.tasks.evaluation import open_corpus

@@ -1,7 +1,7 @@
 """A figure laid out in dots, for pictures made of cells whose rows and columns have labels.
 
-Of its dots `minitx.drawing.figures.DPI` make an inch; x goes to the right and y down. Cells are a whole
-number of dots wide, so that none is drawn wider than another, and thin lines stay whole.
+Of its dots `minitx.drawing.figures.DPI` make an inch; x goes to the right and y down. Cells are a
+whole number of dots wide, so that none is drawn wider than another, and thin lines stay whole.
 """
 
 from collections.abc import Iterable, Sequence

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from minitx.inspection.maps import AttentionMap
+from minitx.inspection.weights import AttentionMap
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,13 @@ import html
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitx.drawing.html import self_contained, source
 from minitx.inspection.token_labels import visible
-
-if TYPE_CHECKING:
-    from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
+from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence
 
 # In the order in which they stand in the page: each uses those before it.
 SCRIPTS = ("elements", "weights", "colours", "overview", "matrix", "lines", "run", "start")
@@ -52,7 +50,7 @@ KINDS = {
 }
 
 
-def page(maps: "AttentionMaps", other: "AttentionMaps | None" = None) -> str:
+def page(maps: AttentionWeights, other: AttentionWeights | None = None) -> str:
     """The whole page, to be written as UTF-8: what a run attended to, or two runs side by side.
 
     Weights are within 2e-5 of those of `maps`, and zero where those are. Beyond `MOST_WEIGHTS` the
@@ -75,7 +73,7 @@ def frame(page: str) -> str:
     )
 
 
-def _run(maps: "AttentionMaps", room: int) -> dict[str, Any]:
+def _run(maps: AttentionWeights, room: int) -> dict[str, Any]:
     """All that the scripts show of one run, with at most `room` weights."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     left_out = []
@@ -123,13 +121,13 @@ def _facts(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield visible(str(name), blanks=" "), visible(spelt, blanks=" ")
 
 
-def _layer(each: "AttentionMap") -> dict[str, Any]:
+def _layer(each: AttentionMap) -> dict[str, Any]:
     number = re.search(r"(?<![^.])\d+(?![^.])", each.name)
     title = number[0] if number else ""
     return _matrix(each.name, title, each.weights.numpy(), each.heads, each.queries, each.keys)
 
 
-def _influence(influence: "Influence") -> dict[str, Any]:
+def _influence(influence: Influence) -> dict[str, Any]:
     weights = influence.weights.numpy()[None]
     return _matrix("influence", "", weights, (0,), influence.targets, influence.sources)
 

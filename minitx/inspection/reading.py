@@ -11,8 +11,9 @@ from minitx.config.schema import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
 from minitx.inspection.influence import token_influence
-from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
+from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.model_inputs import Passage, read_passage
+from minitx.inspection.weights import AttentionMap, Influence
 from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.run import Run, load
 

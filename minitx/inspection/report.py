@@ -20,8 +20,7 @@ from minitx.inspection.page import page
 from minitx.inspection.reading import inspect_text
 from minitx.inspection.token_labels import visible
 from minitx.models.language_model import LanguageModel
-from minitx.runs.checks import check_inspection
-from minitx.runs.paths import write_atomically, write_bytes_atomically
+from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.runs.run import Run, load
 from minitx.runs.vocabulary import TextVocabulary
 
@@ -40,10 +39,9 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
 
     attention.html is the page, attention.png and .svg the pictures, attention.safetensors and
     .json the maps as data; of a model without attention there is no picture. Gives the maps, the
-    measures of every head, and the files. Raises UserError without a run or a text, where the
-    folder cannot be written, and as `inspect_text`.
+    measures of every head, and the files. Raises UserError where the folder cannot be written, and
+    as `inspect_text`.
     """
-    check_inspection(config)
     assert config.run is not None
     run = load(config.run, config.device)
     maps = _read(run, config)

@@ -24,7 +24,8 @@ class Score:
     """A figure of a whole split and its 95% bootstrap interval, as `low` and `high`.
 
     `signature` says how the figure was computed, where a convention exists for saying so. `items`
-    are what each item adds to it (see `minitx.metrics.decomposable`), float64 (n, k), where it is kept.
+    are what each item adds to it (see `minitx.metrics.decomposable`), float64 (n, k), where it is
+    kept.
     """
 
     value: float

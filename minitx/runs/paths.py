@@ -1,13 +1,9 @@
-"""A run's folder: its name, and files that are either whole or not there."""
+"""Where a run's files are, and which folders and files may be written."""
 
-import json
 import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
-
-import yaml
+from typing import TextIO
 
 from minitx.config.schema import Config
 from minitx.errors import UserError
@@ -134,38 +130,3 @@ def _first_free(parent: Path, name: str) -> Path:
             ) from error
         else:
             return folder
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes UTF-8 text to a file beside `path`, then renames it: nobody sees half of it."""
-    write_bytes_atomically(path, text.encode())
-
-
-def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """As `write_atomically`; the folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_yaml(path: Path, value: dict[str, Any]) -> None:
-    """Writes plain dicts, lists and scalars as YAML, in the order given."""
-    write_atomically(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes plain dicts, lists and scalars as JSON, in the order given."""
-    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,7 +16,8 @@ from minitx.models.build import classifier, language_model, sequence_to_sequence
 from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
-from minitx.runs.paths import SOURCE_TOKENIZER, TARGET_TOKENIZER, TOKENIZER, write_atomically
+from minitx.runs.atomic_write import write_atomically
+from minitx.runs.paths import SOURCE_TOKENIZER, TARGET_TOKENIZER, TOKENIZER
 
 
 @dataclass(frozen=True)

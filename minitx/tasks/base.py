@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.callbacks import Callback
+import torch
 from torch import nn
 
 from minitx.config.compose import to_plain
@@ -19,7 +19,6 @@ from minitx.data.batching.token_store import TokenStore, default_cache_dir
 from minitx.data.module import StretchedData
 from minitx.objectives.base import Objective
 from minitx.runs.vocabulary import Vocabulary
-from minitx.training.watch_attention import WatchAttention
 
 EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
 
@@ -31,8 +30,9 @@ class Evaluation:
     `intervals` are 95% bootstrap intervals of some of the `metrics`, `signatures` say how some were
     computed. `outputs` is a plain dict for each example, as outputs_<split>.jsonl holds them.
     `confusion` is int64 (labels, labels), the true class down. `items` are what each item of the
-    split adds to a measure of `minitx.metrics.decomposable`: by its name, float64 (items, k). `by_position` is of
-    a language model: the nats, and the number of tokens, at each position: float64 (context, 2).
+    split adds to a measure of `minitx.metrics.decomposable`: by its name, float64 (items, k).
+    `by_position` is of a language model: the nats, and the number of tokens, at each position:
+    float64 (context, 2).
     """
 
     metrics: dict[str, float]
@@ -53,6 +53,7 @@ class Setup(ABC):
     config: Config
     store: TokenStore | PairStore | LabelStore | Recall
     vocabulary: Vocabulary
+    labels: tuple[str, ...] = ()  # the classes, in the order of a classifier's outputs
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -66,10 +67,6 @@ class Setup(ABC):
         """What the model is to learn; `done()` is how far the training is, from 0 to 1."""
 
     @abstractmethod
-    def callbacks(self, folder: Path) -> list[Callback]:
-        """What shows how this objective goes, in the run's folder."""
-
-    @abstractmethod
     def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
         """The model, in eval mode, measured on a whole split."""
 
@@ -77,12 +74,12 @@ class Setup(ABC):
     def example(self) -> str:
         """A text of val, not too long to be looked at."""
 
-    def watchers(self, folder: Path) -> list[Callback]:
-        """All that shows something in the run's folder beside the metrics."""
-        if not self.config.trainer.watch_attention:
-            return self.callbacks(folder)
-        watch = WatchAttention(folder, self.config, self.vocabulary, self.example)
-        return [*self.callbacks(folder), watch]
+    def sample(self, model: nn.Module, device: torch.device) -> str | None:
+        """A text that shows how well the model writes; None from a model that writes nothing.
+
+        It must leave torch's generators alone, so that looking does not change the training.
+        """
+        return None
 
     def archive(self) -> dict[str, Any]:
         """The plain values that make a checkpoint complete by itself."""

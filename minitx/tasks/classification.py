@@ -1,11 +1,9 @@
 """Classification, set up."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
@@ -20,7 +18,6 @@ from minitx.objectives.classification import Classification
 from minitx.runs.vocabulary import LabelVocabulary
 from minitx.tasks.base import Evaluation, Setup
 from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
-from minitx.training.callbacks import DrawConfusion
 
 
 class ClassificationSetup(Setup):
@@ -35,7 +32,8 @@ class ClassificationSetup(Setup):
         self.budget = batch_tokens(config)
         corpus = self._corpus()
         self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
-        self.vocabulary = LabelVocabulary(self.store.tokenizer, self.store.labels)
+        self.labels = self.store.labels
+        self.vocabulary = LabelVocabulary(self.store.tokenizer, self.labels)
 
     def _corpus(self) -> LabelCorpus:
         match self.config.task.name:
@@ -65,12 +63,9 @@ class ClassificationSetup(Setup):
             self.config.seed,
             done,
             self.archive(),
-            labels=len(self.store.labels),
+            labels=len(self.labels),
             label_smoothing=self.config.task.label_smoothing,
         )
-
-    def callbacks(self, folder: Path) -> list[Callback]:
-        return [DrawConfusion(folder, self.store.labels)]
 
     def example(self) -> str:
         return min((example.text for example in self.store.split("val").examples[:20]), key=len)
@@ -81,7 +76,7 @@ class ClassificationSetup(Setup):
         examples = self.store.split(split)
         require_context(examples, self.config.model.context)
         batches = WholeBatches(examples, EVALUATION_TOKENS)
-        log_p = np.zeros((len(examples), len(self.store.labels)))
+        log_p = np.zeros((len(examples), len(self.labels)))
         with progress() as watch:
             numbers = watch(f"measuring {split}", range(len(batches)), len(batches), lambda _: 1)
             for j in numbers:
@@ -90,7 +85,7 @@ class ClassificationSetup(Setup):
                 log_p[batches.rows[j]] = logits.cpu().double().log_softmax(dim=-1).numpy()
         probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels
-        labels = len(self.store.labels)
+        labels = len(self.labels)
         scores = {
             "accuracy": accuracy(predicted, true),
             "macro_f1": macro_f1(predicted, true, labels),
@@ -104,7 +99,7 @@ class ClassificationSetup(Setup):
                 {
                     "text": example.text,
                     "label": example.label,
-                    "predicted": self.store.labels[best],
+                    "predicted": self.labels[best],
                     "probability": float(row[best]),
                 }
                 for example, best, row in zip(

@@ -7,16 +7,9 @@ from minitx.config.compose import changed, to_plain
 from minitx.config.schema import LANGUAGE_MODELING, DataConfig, DataLocation, EvaluateConfig
 from minitx.errors import UserError
 from minitx.metrics.scores import RESAMPLES
+from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
 from minitx.runs.checks import check_run
-from minitx.runs.paths import (
-    CONFUSION,
-    EVALUATION,
-    OUTPUTS,
-    check_writable,
-    write_atomically,
-    write_bytes_atomically,
-    write_json,
-)
+from minitx.runs.paths import CONFUSION, EVALUATION, OUTPUTS, check_writable
 from minitx.runs.run import Run, load
 from minitx.runs.vocabulary import LabelVocabulary
 from minitx.tasks.base import Evaluation, Setup

@@ -1,10 +1,8 @@
 """Language modelling, set up."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
@@ -20,7 +18,6 @@ from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.base import EXAMPLE, Evaluation, Setup
 from minitx.tasks.requirements import batch_windows, folder_of_corpora, own_file
 from minitx.tasks.windows import evaluate_windows
-from minitx.training.callbacks import WriteSamples
 
 SAMPLE = 200  # tokens
 
@@ -65,10 +62,7 @@ class LanguageModelingSetup(Setup):
             label_smoothing=self.config.task.label_smoothing,
         )
 
-    def callbacks(self, folder: Path) -> list[Callback]:
-        return [WriteSamples(folder, self._sample)]
-
-    def _sample(self, model: nn.Module, device: torch.device) -> str:
+    def sample(self, model: nn.Module, device: torch.device) -> str:
         """What the model writes of itself. It draws from a generator of its own."""
         assert isinstance(model, LanguageModel)
         try:

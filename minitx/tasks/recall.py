@@ -1,12 +1,10 @@
 """Associative recall, set up."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -21,7 +19,6 @@ from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.base import EXAMPLE, Evaluation, Setup
 from minitx.tasks.requirements import batch_windows
 from minitx.tasks.windows import evaluate_windows
-from minitx.training.callbacks import WriteSamples
 
 SAMPLES = 8  # queries
 
@@ -75,11 +72,8 @@ class RecallSetup(Setup):
         mixture = self.store.mixture(self.batch_size)
         return sum(pairs * rows for (pairs, _), rows in mixture.items()) / self.batch_size
 
-    def callbacks(self, folder: Path) -> list[Callback]:
-        return [WriteSamples(folder, self._sample)]
-
     @torch.inference_mode()
-    def _sample(self, model: nn.Module, device: torch.device) -> str:
+    def sample(self, model: nn.Module, device: torch.device) -> str:
         """What the model answers to the first queries of val, beside what it should."""
         inputs, targets = self.store.split("val")[0]
         logits, _ = model(inputs[None].to(device))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
@@ -20,7 +19,6 @@ from minitx.objectives.sequence_to_sequence import SequenceToSequence
 from minitx.runs.vocabulary import PairVocabulary
 from minitx.tasks.base import Evaluation, Setup
 from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
-from minitx.training.callbacks import WriteSamples
 
 SAMPLES = 8  # pairs of val whose outputs are shown while a run trains
 
@@ -83,10 +81,7 @@ class SequenceToSequenceSetup(Setup):
             label_smoothing=self.config.task.label_smoothing,
         )
 
-    def callbacks(self, folder: Path) -> list[Callback]:
-        return [WriteSamples(folder, self._sample)]
-
-    def _sample(self, model: nn.Module, device: torch.device) -> str:
+    def sample(self, model: nn.Module, device: torch.device) -> str:
         """What the model makes of the first pairs of val, beside what it should."""
         assert isinstance(model, Seq2Seq)
         val = self.store.split("val")

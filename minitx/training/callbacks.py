@@ -21,7 +21,9 @@ from torch import nn
 from minitx.errors import UserError
 from minitx.objectives.base import Objective
 from minitx.objectives.classification import Classification
-from minitx.runs.paths import CONFUSION, LAST, SAMPLES, write_atomically, write_bytes_atomically
+from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
+from minitx.runs.paths import CONFUSION, LAST, SAMPLES
+from minitx.tasks.base import Setup
 from minitx.training.loggers import MetricsFile
 
 
@@ -154,11 +156,13 @@ class RecordMetrics(L.Callback):
 class WriteSamples(L.Callback):
     """Lets the model write at each validation: to samples.txt, and to W&B.
 
-    `sample(model, device)` gives the text. It must leave torch's generators alone, so that looking
-    does not change the training.
+    `sample(model, device)` gives the text, or None if there is none. It must leave torch's
+    generators alone, so that looking does not change the training.
     """
 
-    def __init__(self, folder: Path, sample: Callable[[nn.Module, torch.device], str]) -> None:
+    def __init__(
+        self, folder: Path, sample: Callable[[nn.Module, torch.device], str | None]
+    ) -> None:
         self.path = folder / SAMPLES
         self.sample = sample
 
@@ -167,6 +171,8 @@ class WriteSamples(L.Callback):
             return
         assert isinstance(pl_module, Objective)
         sample = self.sample(pl_module.model, pl_module.device)
+        if sample is None:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"--- step {trainer.global_step} ---\n{sample}\n\n")
         for logger in trainer.loggers:
@@ -200,6 +206,12 @@ class DrawConfusion(L.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("confusion", [str(path)])
+
+
+def output_callbacks(task: Setup, folder: Path) -> list[L.Callback]:
+    """What shows the outputs of a task's model in the run's folder."""
+    confusion = [DrawConfusion(folder, task.labels)] if task.labels else []
+    return [WriteSamples(folder, task.sample), *confusion]
 
 
 class Checkpoint(ModelCheckpoint):

@@ -1,11 +1,25 @@
-"""The commit that the code is of."""
+"""What a training shares with its process: the commit of the code, memory, and loud libraries."""
 
+import ctypes
+import logging
+import os
+import re
+import resource
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
+
+# Of Linux: what a process is told of itself, and how it lets its peak begin anew.
+STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+# Of glibc's mallopt(3).
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGE = 2**30  # bytes
 
 
 def git_commit() -> str | None:
-    """Its hash, hex; None where the package lies in no checkout, or git is not installed."""
+    """The hash of the commit that the code is of, hex; None without a checkout or without git."""
     command = ["git", "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(
@@ -14,3 +28,40 @@ def git_commit() -> str | None:
     except FileNotFoundError:  # git is not installed
         return None
     return answer.stdout.strip() or None
+
+
+def quiet_libraries() -> None:
+    """Keep what Lightning and W&B print about themselves out of the output."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("WANDB_SILENT", "true")
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for the next step, in place of giving it back.
+
+    A training step frees all of its tensors, some MB each, and the next one asks for the same
+    again. By default the C library returns such pieces to the system and gets them back page by
+    page. Only glibc has this setting; elsewhere nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE)
+        mallopt(M_TRIM_THRESHOLD, LARGE)
+
+
+def peak_memory() -> int:
+    """The largest resident size so far, in bytes."""
+    if STATUS.exists():
+        # Not by getrusage: there, a new process starts with the peak of the one that started it.
+        peak = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
+        if peak is not None:
+            return int(peak[1]) * 1024
+    scale = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def forget_peak() -> None:
+    """Lets the peak begin anew, where the system can: several runs may share a process."""
+    with suppress(OSError):
+        FORGET.write_text("5", encoding="ascii")

@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from minitx.config.schema import LoggerConfig
-from minitx.runs.paths import METRICS, write_atomically
+from minitx.runs.atomic_write import write_atomically
+from minitx.runs.paths import METRICS
 
 
 class MetricsFile(Logger):

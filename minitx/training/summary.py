@@ -11,11 +11,11 @@ from torch import nn
 
 from minitx.config.schema import Config
 from minitx.models.language_model import count_parameters
-from minitx.runs.paths import SUMMARY, write_json
+from minitx.runs.atomic_write import write_json
+from minitx.runs.paths import SUMMARY
 from minitx.training.callbacks import Clock
-from minitx.training.environment import git_commit
+from minitx.training.environment import forget_peak, git_commit, peak_memory
 from minitx.training.loggers import MetricsFile
-from minitx.training.memory import forget_peak, peak_memory
 
 
 class Summary:

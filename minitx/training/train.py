@@ -12,25 +12,17 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from minitx.commands.console import announce
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.data.module import StretchedData
 from minitx.errors import StoppedByUser, UserError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
-from minitx.runs.checks import check_training
-from minitx.runs.paths import (
-    AVERAGED,
-    BEST,
-    CONFIG,
-    LAST,
-    create_run_folder,
-    find_checkpoint,
-    write_yaml,
-)
+from minitx.runs.atomic_write import write_yaml
+from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
 from minitx.runs.run import Run, load, read_checkpoint
 from minitx.tasks.open import open_setup
+from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_checkpoints
 from minitx.training.callbacks import (
     Checkpoint,
@@ -43,14 +35,17 @@ from minitx.training.callbacks import (
     leave_on_sigterm,
     log,
     measured,
+    output_callbacks,
 )
+from minitx.training.checks import check_training
+from minitx.training.environment import keep_freed_memory
 from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
 from minitx.training.loggers import MetricsFile, make_tracker
-from minitx.training.memory import keep_freed_memory
 from minitx.training.progress import TrainingProgress, fraction_done
 from minitx.training.resume import checkpoint_to_resume
 from minitx.training.summary import Summary
 from minitx.training.warmup import within_the_run
+from minitx.training.watch_attention import WatchAttention
 
 Built = TypeVar("Built")
 
@@ -82,7 +77,10 @@ def train(config: Config, *, test: bool = True) -> Run:
     clock = Clock(config.trainer.max_minutes)
     whole = data.validation_fraction == 1
     final = [*([] if whole else ["val"]), *(["test"] if test else [])]
-    trainer = make_trainer(config, folder, clock, setup.watchers(folder), final)
+    shown = output_callbacks(setup, folder)
+    if config.trainer.watch_attention:
+        shown.append(WatchAttention(folder, config, setup.vocabulary, setup.example))
+    trainer = make_trainer(config, folder, clock, shown, final)
     objective = setup.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names

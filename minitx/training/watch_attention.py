@@ -12,7 +12,8 @@ from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
 from minitx.inspection.reading import attention
 from minitx.objectives.base import Objective
-from minitx.runs.paths import LAST, write_bytes_atomically
+from minitx.runs.atomic_write import write_bytes_atomically
+from minitx.runs.paths import LAST
 from minitx.runs.run import Run
 from minitx.runs.vocabulary import Vocabulary
 

@@ -10,7 +10,8 @@ import torch
 from example_corpora import SIGNS, SMALL, labelled_texts, part_of_texts, write_jsonl
 
 import minitx
-from minitx.commands import predict, text_io
+from minitx.commands import text_io
+from minitx.decoding import prediction
 
 BOS = 1
 LABELS = sorted(SIGNS)
@@ -68,7 +69,7 @@ def sources(corpus):
 def test_every_text_gets_its_probabilities_and_the_likeliest_label(
     batch_tokens, predict, folder, sources, monkeypatch
 ):
-    monkeypatch.setattr(predict, "EVALUATION_TOKENS", batch_tokens)
+    monkeypatch.setattr(prediction, "EVALUATION_TOKENS", batch_tokens)
     stdin = "".join(f"{text}\n" for text in sources).encode()
     answer = predict(stdin=stdin)
     assert (answer.status, answer.err) == (0, "")

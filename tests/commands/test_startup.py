@@ -167,9 +167,13 @@ def test_nothing_is_said_where_torch_is_there(capsys):
 
 @pytest.mark.parametrize("name", ["generate", "translate", "predict", "explain"])
 def test_what_uses_a_model_does_not_import_what_trains_one(name):
-    module = {"generate": "writing", "translate": "translating", "predict": "predicting"}
-    imported = f"minitx.{module.get(name, 'inspection.explain')}"
-    _, modules, _ = imported_by("-c", f"import minitx.commands.console, {imported}")
+    module = {
+        "generate": "decoding.generate",
+        "translate": "decoding.translation",
+        "predict": "decoding.prediction",
+        "explain": "inspection.explain",
+    }
+    _, modules, _ = imported_by("-c", f"import minitx.commands.console, minitx.{module[name]}")
     assert "torch" in modules
     unused = {"lightning", "torchmetrics", "sacrebleu", "wandb", "matplotlib", "pandas", "scipy"}
     assert not unused & modules

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minitx.config.compose import compose, from_plain, read_config, resumed, to_plain
 from minitx.config.schema import MODELS, Config, ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.errors import UserError
-from minitx.runs.paths import write_yaml
+from minitx.runs.atomic_write import write_yaml
 
 few_examples = settings(deadline=None, max_examples=15)
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from minitx.inspection.maps import AttentionMap, AttentionMaps, Influence
+from minitx.inspection.maps import AttentionMaps
+from minitx.inspection.weights import AttentionMap, Influence
 
 
 def words(count, stem="word"):

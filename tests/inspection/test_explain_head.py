@@ -7,10 +7,11 @@ import pytest
 import torch
 from inspected import LABELLED, PAIRS, TEXTS, lstm, make_run, transformer
 
+from minitx.commands.explain import page_for
 from minitx.config.schema import ExplainConfig
 from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
-from minitx.inspection.explain import explain_head, page_for
+from minitx.inspection.explain import explain_head
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.reading import attention as attention_maps
 from minitx.inspection.tables import label_of

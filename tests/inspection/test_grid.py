@@ -22,8 +22,9 @@ from minitx.drawing import figures
 from minitx.drawing.figures import png, svg
 from minitx.errors import UserError
 from minitx.inspection.grid import alignment, attention_grid, head_heatmap
-from minitx.inspection.maps import AttentionMap, AttentionMaps
+from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.reading import attention
+from minitx.inspection.weights import AttentionMap
 
 PADDING = 24  # dots that `png` adds at each side
 

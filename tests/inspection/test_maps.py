@@ -15,8 +15,9 @@ import minitx
 from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.errors import UserError
 from minitx.inspection.capture import capture
-from minitx.inspection.maps import AttentionMap, AttentionMaps
+from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.reading import attention, influence, inspect_text
+from minitx.inspection.weights import AttentionMap
 
 PAIR_MODELS = {
     "plain": transformer(),

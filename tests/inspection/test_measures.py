@@ -9,8 +9,8 @@ from inspected import TEXTS, lstm, randomise, transformer
 from minitx.errors import UserError
 from minitx.inspection.capture import capture
 from minitx.inspection.induction import induction_score, repetition_score
-from minitx.inspection.maps import AttentionMap
 from minitx.inspection.measures import measure_heads
+from minitx.inspection.weights import AttentionMap
 
 T = 5
 

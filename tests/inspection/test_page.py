@@ -27,9 +27,10 @@ from made_maps import (
 )
 
 from minitx.inspection import page as page_module
-from minitx.inspection.maps import AttentionMap, AttentionMaps
+from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.page import FULL, NOT_A_NUMBER, encode, frame, page
 from minitx.inspection.token_labels import visible
+from minitx.inspection.weights import AttentionMap
 
 WEBS = {
     name: files(name) / "web"

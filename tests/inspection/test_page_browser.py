@@ -20,9 +20,10 @@ from made_maps import (
 )
 
 from minitx.inspection import page as page_module
-from minitx.inspection.maps import AttentionMap, AttentionMaps
+from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.page import frame, page
 from minitx.inspection.token_labels import visible
+from minitx.inspection.weights import AttentionMap
 
 pytestmark = needs_browser
 

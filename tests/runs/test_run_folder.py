@@ -9,13 +9,8 @@ import yaml
 
 from minitx.config.schema import Config, TransformerConfig
 from minitx.errors import UserError
-from minitx.runs.paths import (
-    FOLDER_VARIABLE,
-    create_run_folder,
-    write_atomically,
-    write_json,
-    write_yaml,
-)
+from minitx.runs.atomic_write import write_atomically, write_json, write_yaml
+from minitx.runs.paths import FOLDER_VARIABLE, create_run_folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Attention watched while a model trains: the pictures, and a training that does not notice."""
 
 from itertools import chain, repeat
-from pathlib import Path
 
 import pytest
 from run_files import assert_same, checkpoint, files, rows, series, summary

@@ -18,7 +18,7 @@ from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
-from minitx.runs.paths import write_atomically, write_bytes_atomically, write_json
+from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
 from minitx.runs.run import Run, load
 from minitx.study.measure.costs import latency_ms, operations_per_token
 from minitx.study.measure.machine import machine

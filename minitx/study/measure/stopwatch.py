@@ -1,4 +1,4 @@
-"""One measurement of speed, in the process that is made for it: `python -m minitx.study.measure.stopwatch`.
+"""One measurement of speed, in the process that `minitx.study.measure.speed` starts for it.
 
 It reads the arguments of `measure` from standard input, and writes what that gives to standard
 output, both JSON. It imports little, so that the memory of the training stands out.
@@ -23,7 +23,7 @@ from minitx.models.language_model import LanguageModel, count_parameters
 from minitx.objectives.optim import clip_gradients, make_optimizer
 from minitx.study.measure.costs import latency_ms, operations_per_token
 from minitx.study.measure.timing import repeated
-from minitx.training.memory import peak_memory
+from minitx.training.environment import peak_memory
 
 
 def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from minitx.config.compose import to_plain
 from minitx.config.schema import StudyConfig
 from minitx.errors import UserError
-from minitx.runs.paths import write_json
+from minitx.runs.atomic_write import write_json
 from minitx.study.plan.definition import Point, Values
 
 FORMAT = 1  # raise it when an older study.json could not be read
@@ -48,8 +48,8 @@ class PlannedRun:
 class Notes:
     """A study on its way: what it is, and the runs that were planned so far.
 
-    `measure` is the name in `minitx.metrics.decomposable` of what its models are compared by, and `command` what
-    was typed.
+    `measure` is the name in `minitx.metrics.decomposable` of what its models are compared by, and
+    `command` what was typed.
     """
 
     study: StudyConfig

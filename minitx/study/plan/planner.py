@@ -13,12 +13,12 @@ from minitx.config.schema import (
 )
 from minitx.errors import UserError
 from minitx.models.budget import fit_width, size_of
-from minitx.runs.checks import check_limits
 from minitx.study.plan.definition import Point, Values, combinations, points
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import run_key
 from minitx.tasks.base import Setup
 from minitx.tasks.open import open_setup
+from minitx.training.checks import check_limits
 from minitx.training.hardware import check_hardware
 
 SPEED_TOKENS = 4096  # in a step whose speed is measured, whatever the length

@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.errors import UserError
-from minitx.runs.paths import SUMMARY, write_json
+from minitx.runs.atomic_write import write_json
+from minitx.runs.paths import SUMMARY
 from minitx.study.plan.manifest import PlannedRun
 
 FORMAT = 1  # raise it when the same config would be trained or measured in another way

@@ -8,7 +8,7 @@ figures/                 <section>.png and .svg, the figure's data as .csv, and 
 from pathlib import Path
 
 from minitx.drawing.figures import png, svg
-from minitx.runs.paths import write_atomically, write_bytes_atomically
+from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.study.report.markdown import markdown
 from minitx.study.report.page import page
 from minitx.study.report.report import Report, compose, tables_of

@@ -2,11 +2,11 @@
 
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
-from minitx.runs.checks import check_tracker
 from minitx.study.plan.definition import common_words, defined, refuse_hidden, study_folder
 from minitx.study.plan.manifest import NOTES, read_notes
 from minitx.study.report.sections import check_names, check_task
 from minitx.tasks.requirements import check_corpus, check_keys
+from minitx.training.checks import check_tracker
 
 
 def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:

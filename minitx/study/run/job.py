@@ -9,18 +9,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minitx.commands.console import quiet_libraries
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, Config
 from minitx.errors import StoppedByUser, UserError
-from minitx.runs.paths import LAST, write_json
+from minitx.runs.atomic_write import write_json
+from minitx.runs.paths import LAST
 from minitx.study.measure.machine import machine
 from minitx.study.measure.measuring import measure
 from minitx.study.measure.speed import measure_speed
 from minitx.study.plan.manifest import PlannedRun, read_notes
 from minitx.study.plan.run_store import MEASURED, Ledger
 from minitx.study.results.results import FAILED
-from minitx.training.environment import git_commit
+from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
 
 LOOK = 0.5  # seconds: others hold a lock for a moment to see whether someone is at a run

@@ -8,7 +8,8 @@ import yaml
 from filelock import FileLock
 
 from minitx.errors import UserError
-from minitx.runs.paths import LAST, write_json
+from minitx.runs.atomic_write import write_json
+from minitx.runs.paths import LAST
 from minitx.study.plan.manifest import read_notes
 from minitx.study.plan.run_store import Ledger
 from minitx.study.results.collecting import open_study

@@ -1,0 +1,30 @@
+"""Show what a trained model attends to."""
+
+from minitx.commands.cli import main as run_command
+from minitx.commands.console import loading
+from minitx.config.schema import InspectConfig
+from minitx.errors import UserError
+from minitx.runs.checks import check_run
+
+
+def main() -> None:
+    """Run scripts/inspect_attention.py with the command line of this process."""
+    run_command("inspect", InspectConfig, inspect)
+
+
+def inspect(config: InspectConfig, overrides: list[str]) -> None:
+    """Write the page, the pictures and the data of a run and a text, and print the table."""
+    check_inspection(config)
+    with loading(f"torch and {config.run}"):
+        from minitx.inspection.report import inspect_run, show_inspection
+
+    show_inspection(*inspect_run(config))
+
+
+def check_inspection(config: InspectConfig) -> None:
+    """Refuses to inspect without a run or a text. Raises UserError."""
+    check_run(config.run)
+    if config.text is None:
+        raise UserError('which text is the model to read? text="..."')
+    if config.other is not None:
+        check_run(config.other)

@@ -1,0 +1,75 @@
+"""Let a trained model write the outputs of sources."""
+
+from minitx.commands.cli import main as run_command
+from minitx.commands.console import loading
+from minitx.commands.text_io import answer_lines, check_texts
+from minitx.config.compose import changed
+from minitx.config.schema import SEQUENCE_TO_SEQUENCE, TranslateConfig
+from minitx.errors import UserError
+from minitx.runs.checks import check_run
+
+
+def main() -> None:
+    """Run scripts/translate.py with the command line of this process."""
+    run_command("translate", TranslateConfig, translate)
+
+
+def translate(config: TranslateConfig, overrides: list[str]) -> None:
+    """Write what the model makes of `config.text`, or of the lines of a file or standard input.
+
+    A line is a source's best output; or a score, a tab and an output, `n_best` such lines for each
+    source, best first. Raises UserError as `answer_lines`, for a run of another objective, and for
+    a source that is empty or longer than the model's context.
+    """
+    check_translation(config)
+    with loading(f"torch and {config.run}"):
+        import torch
+
+        from minitx.decoding.translation import draw, encode_source, search
+        from minitx.models.seq2seq import Seq2Seq
+        from minitx.runs.run import load_for
+        from minitx.runs.vocabulary import PairVocabulary
+
+    run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
+    model, vocabulary = run.model, run.vocabulary
+    assert isinstance(model, Seq2Seq)
+    assert isinstance(vocabulary, PairVocabulary)
+    decoding = changed(run.config.decoding, config.decoding)
+    if config.temperature is None and config.n_best > decoding.beam:
+        raise UserError(
+            f"n_best={config.n_best} is more than decoding.beam={decoding.beam} follows: "
+            f"set decoding.beam={config.n_best}"
+        )
+    with_scores = config.scores or config.n_best > 1
+    generator = torch.Generator(run.device).manual_seed(config.seed)
+
+    def prepare(text: str) -> list[int]:
+        return encode_source(text, vocabulary.source, model.context)
+
+    def answer(sources: list[list[int]]) -> list[str]:
+        if config.temperature is None:
+            found = search(model, vocabulary, sources, decoding, config.n_best)
+        else:
+            found = draw(model, vocabulary, sources, config, decoding, generator)
+        return [
+            f"{output.score:.4f}\t{output.text}" if with_scores else output.text
+            for outputs in found
+            for output in outputs
+        ]
+
+    answer_lines(config.text, config.input, config.output, prepare, answer)
+
+
+def check_translation(config: TranslateConfig) -> None:
+    """Refuses to translate without a run, with texts or outputs that are not to be had, or with
+    keys that contradict each other. Raises UserError.
+    """
+    check_run(config.run, SEQUENCE_TO_SEQUENCE)
+    check_texts(config.text, config.input, config.output)
+    if config.temperature is None and (config.top_k or config.top_p) is not None:
+        raise UserError("top_k and top_p are for drawing outputs: say temperature=1 as well")
+    if config.temperature is not None and config.decoding.beam is not None:
+        raise UserError(
+            f"decoding.beam={config.decoding.beam} is for searching outputs, and temperature="
+            f"{config.temperature:g} draws them: leave one of them out"
+        )

@@ -1,0 +1,48 @@
+"""Refuse a training that cannot work, before torch is imported."""
+
+from pathlib import Path
+
+from minitx.config.schema import Config, LoggerConfig
+from minitx.data.corpora.packages import is_installed
+from minitx.errors import UserError
+from minitx.runs.paths import check_run_folder, last_checkpoint, launched_by_lightning
+from minitx.tasks.requirements import check_corpus, check_keys
+
+
+def check_training(config: Config) -> None:
+    """Refuses a training without an end, a corpus, a tracker or a folder. Raises UserError."""
+    check_limits(config)
+    if config.resume is not None:
+        last_checkpoint(config.resume)
+    elif config.run.dir is not None and not launched_by_lightning():
+        check_run_folder(Path(config.run.dir))
+    check_keys(config)
+    check_corpus(config)
+    check_tracker(config.logger)
+
+
+def check_limits(config: Config) -> None:
+    """Refuses a training without end. Raises UserError."""
+    if config.trainer.max_steps is None and config.trainer.max_minutes is None:
+        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
+
+
+def check_tracker(config: LoggerConfig) -> None:
+    """Says before anything is loaded that the tracker will not work. Raises UserError."""
+    if config.name == "tensorboard" and not is_installed("tensorboard"):
+        raise UserError('logger=tensorboard needs a package: pip install "minitx[tensorboard]"')
+    if config.name == "wandb" and config.mode == "online":
+        import wandb  # takes its time, and most runs need no login
+
+        try:
+            has_key = wandb.login(prompt=False)
+        except wandb.errors.Error as error:
+            raise UserError(
+                f"logger.mode=online: W&B did not let us in ({error}); keep logger.mode=offline to "
+                "train without it, and upload later with `wandb sync`"
+            ) from error
+        if not has_key:
+            raise UserError(
+                "logger.mode=online needs a W&B key and none was found: run `wandb login`, set "
+                "WANDB_API_KEY, or keep logger.mode=offline (no account needed)"
+            )
