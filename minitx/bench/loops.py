@@ -13,7 +13,7 @@ from torch import nn
 
 from minitx.config.schema import Config
 from minitx.objectives.optim import clip_gradients, make_optimizer
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 from minitx.training.callbacks import Clock, output_callbacks
 from minitx.training.train import make_trainer
 
@@ -40,15 +40,15 @@ def lightning_step(config: Config, steps: int) -> float:
 
 def trained(config: Config, steps: int) -> StepTimes:
     """Trains for so many steps without a validation, and tells when each ended."""
-    setup = open_setup(config)
+    task = open_task(config)
     torch.manual_seed(config.seed)
-    model = setup.vocabulary.build(config.model)
+    model = task.vocabulary.build(config.model)
     times = StepTimes()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(config, Path(folder), times, output_callbacks(setup, Path(folder)))
+        trainer = make_trainer(config, Path(folder), times, output_callbacks(task, Path(folder)))
         trainer.limit_val_batches = 0
-        objective = setup.objective(model, lambda: trainer.global_step / steps)
-        trainer.fit(objective, setup.data())
+        objective = task.objective(model, lambda: trainer.global_step / steps)
+        trainer.fit(objective, task.data())
         wandb.finish()
     return times
 
@@ -60,7 +60,7 @@ def bare_step(
 
     `change` is what is done to every module of the model before.
     """
-    vocabulary = open_setup(config).vocabulary
+    vocabulary = open_task(config).vocabulary
     torch.manual_seed(config.seed)
     model = vocabulary.build(config.model)
     if change is not None:
@@ -72,7 +72,7 @@ def plain_loop(
     model: nn.Module, optimizer: torch.optim.Optimizer, config: Config, steps: int
 ) -> float:
     """Seconds a step of a training loop as one writes it by hand, after the first ten."""
-    batches = open_setup(config).data().training_batches(rank=0, world_size=1)
+    batches = open_task(config).data().training_batches(rank=0, world_size=1)
     model.train()
     for step in range(steps):
         if step == 10:
@@ -89,7 +89,7 @@ def plain_loop(
 
 def optimizer_share(config: Config, steps: int) -> float:
     """The fraction of a bare step that the optimizer takes."""
-    vocabulary = open_setup(config).vocabulary
+    vocabulary = open_task(config).vocabulary
     torch.manual_seed(config.seed)
     model = vocabulary.build(config.model)
     optimizer = make_optimizer(model, config.optimizer)

@@ -14,8 +14,8 @@ from minitx.config.compose import compose
 from minitx.config.schema import Config, OptimizerConfig, TransformerConfig
 from minitx.objectives.optim import clip_gradients, learning_rate_factor
 from minitx.runs.paths import SUMMARY
-from minitx.tasks.language_modeling import LanguageModelingSetup
-from minitx.tasks.open import open_setup
+from minitx.tasks.language_modeling import LanguageModelingTask
+from minitx.tasks.open import open_task
 from minitx.training.train import train
 
 TARGET = 1.898  # nats; nanoGPT's recipe for a CPU has it after 2,000 steps
@@ -48,17 +48,17 @@ def time_to_loss(rounds: int, data_dir: str) -> None:
 
 def plain_run(config: Config) -> float:
     """Seconds of the plain loop's steps; prints them, and the loss on all of val."""
-    setup = open_setup(config)
-    assert isinstance(setup, LanguageModelingSetup)
+    task = open_task(config)
+    assert isinstance(task, LanguageModelingTask)
     shape = config.model
     assert isinstance(shape, TransformerConfig)
     torch.manual_seed(config.seed)
-    vocab_size = setup.vocabulary.tokenizer.vocab_size
+    vocab_size = task.vocabulary.tokenizer.vocab_size
     model = PlainGPT(vocab_size, shape.dim, shape.layers, shape.heads, shape.context)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=PLAIN.lr, betas=(0.9, 0.99), weight_decay=0.1, fused=True
     )
-    batches = setup.data().training_batches(rank=0, world_size=1)
+    batches = task.data().training_batches(rank=0, world_size=1)
     began = time.perf_counter()
     for step in range(PLAIN_STEPS):
         factor = learning_rate_factor(step, step / PLAIN_STEPS, PLAIN)
@@ -71,6 +71,6 @@ def plain_run(config: Config) -> float:
         clip_gradients(model.parameters(), 1.0)
         optimizer.step()
     seconds = time.perf_counter() - began
-    reached = setup.evaluate(model.eval(), "val", config.decoding).metrics["loss"]
+    reached = task.evaluate(model.eval(), "val", config.decoding).metrics["loss"]
     print(f"  plain loop: {seconds:.1f} s for {PLAIN_STEPS:,} steps, {reached:.4f} nats")
     return seconds

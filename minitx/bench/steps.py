@@ -13,13 +13,13 @@ from minitx.config.compose import compose
 from minitx.config.schema import TransformerConfig
 from minitx.nn.attention import MultiHeadAttention, attend_fused
 from minitx.runs.vocabulary import TextVocabulary
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 
 
 def training(rounds: int, steps: int = 60) -> None:
     """A step through Lightning, and the optimizer's share, against a plain PyTorch loop."""
     config = compose(f"trainer.max_steps={steps}")
-    model, vocabulary = config.model, open_setup(config).vocabulary
+    model, vocabulary = config.model, open_task(config).vocabulary
     assert isinstance(vocabulary, TextVocabulary)
     assert isinstance(model, TransformerConfig)
 
@@ -60,7 +60,7 @@ def overhead(rounds: int, steps: int = 100) -> None:
 def recurrence(rounds: int, steps: int = 60) -> None:
     """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
     config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
-    vocabulary = open_setup(config).vocabulary
+    vocabulary = open_task(config).vocabulary
     assert isinstance(vocabulary, TextVocabulary)
     vocab_size = vocabulary.tokenizer.vocab_size
 

@@ -12,7 +12,7 @@ from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.run import load
 from minitx.runs.vocabulary import PairVocabulary
 from minitx.study.measure.timing import timed
-from minitx.tasks.sequence_to_sequence import SequenceToSequenceSetup
+from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
 
 
 def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:
@@ -21,7 +21,7 @@ def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) ->
         opened = load(run)
         assert isinstance(opened.model, Seq2Seq)
         assert isinstance(opened.vocabulary, PairVocabulary)
-        split = SequenceToSequenceSetup(opened.config).store.split("test")
+        split = SequenceToSequenceTask(opened.config).store.split("test")
         sources = [read_source(split.source[i]) for i in range(len(split))]
         decode = partial(search, opened.model, opened.vocabulary, sources, opened.config.decoding)
         seconds = median(timed(decode) for _ in range(rounds))

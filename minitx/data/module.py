@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from minitx.data.batching.batches import Some, TrainingBatches, WholeBatches, drawn_share
+from minitx.data.batching.batches import Subset, TrainingBatches, WholeBatches, drawn_subset
 from minitx.data.batching.buckets import EVALUATION_TOKENS
 from minitx.data.batching.label_store import LabelSplit, LabelStore
 from minitx.data.batching.pair_store import PairSplit, PairStore
@@ -43,7 +43,7 @@ def _leave_signals_to_the_first(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-class StretchedData(L.LightningDataModule):
+class StepDataModule(L.LightningDataModule):
     """Batches to train on without end; every split whole to evaluate on.
 
     What Lightning calls an epoch is here the stretch of steps from one validation to the next. It
@@ -75,7 +75,7 @@ class StretchedData(L.LightningDataModule):
         """The batches, by number, of one of the processes that train together."""
         raise NotImplementedError
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What there is to train on, in plain figures."""
         raise NotImplementedError
 
@@ -131,7 +131,7 @@ class StretchedData(L.LightningDataModule):
         )
 
 
-class LanguageModelingData(StretchedData):
+class LanguageModelingData(StepDataModule):
     """Random windows to train on, disjoint windows to evaluate on.
 
     `batch_size` counts windows over all devices. Training sees the first tokens of its split only,
@@ -146,7 +146,7 @@ class LanguageModelingData(StretchedData):
         batch_size: int,
         seed: int,
         share: float = 1.0,
-        **stretches: Any,
+        **options: Any,
     ) -> None:
         self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
         self.share = share
@@ -159,42 +159,42 @@ class LanguageModelingData(StretchedData):
             for split in store.splits
             if split != "train"
         }
-        super().__init__(evaluation, evaluation_batch(context), context, **stretches)
+        super().__init__(evaluation, evaluation_batch(context), context, **options)
 
     def training_batches(self, rank: int, world_size: int) -> RandomWindows:
         """The windows of one of the processes that train together."""
         tokens = self.store.split("train", self.share)
         return RandomWindows(tokens, self.context, self.batch_size, self.seed, rank, world_size)
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         tokens = self.store.split("train", self.share)
         return {"train_tokens": len(tokens), "train_share": self.share}
 
 
-class RecallData(StretchedData):
+class RecallData(StepDataModule):
     """Sequences made as they are asked for to train on, the same ones always to evaluate on.
 
     `batch_size` counts sequences over all devices.
     """
 
-    def __init__(self, recall: Recall, batch_size: int, seed: int, **stretches: Any) -> None:
+    def __init__(self, recall: Recall, batch_size: int, seed: int, **options: Any) -> None:
         self.recall, self.batch_size, self.seed = recall, batch_size, seed
         evaluation = {split: recall.split(split) for split in recall.splits}
         context = recall.context
-        super().__init__(evaluation, evaluation_batch(context), context, **stretches)
+        super().__init__(evaluation, evaluation_batch(context), context, **options)
 
     def training_batches(self, rank: int, world_size: int) -> RecallBatches:
         """The sequences of one of the processes that train together."""
         return RecallBatches(self.recall, self.batch_size, self.seed, rank, world_size)
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return {}  # there is no end of what there is to train on
 
 
-class ExampleData(StretchedData):
+class ExampleData(StepDataModule):
     """Pairs, or texts with labels, in batches of `batch_tokens` tokens over all devices.
 
-    Training sees a `share` of its examples (see `drawn_share`) and leaves out what is longer than
+    Training sees a `share` of its examples (see `drawn_subset`) and leaves out what is longer than
     `context`. Evaluation may leave nothing out: raises UserError where one of its examples is
     longer, and where no example to train on is as short.
     """
@@ -206,18 +206,18 @@ class ExampleData(StretchedData):
         batch_tokens: int,
         seed: int,
         share: float = 1.0,
-        **stretches: Any,
+        **options: Any,
     ) -> None:
         self.store, self.context, self.batch_tokens, self.seed = store, context, batch_tokens, seed
         self.share = share
-        self.train: Some[Any] = drawn_share(store.split("train"), share)
+        self.train: Subset[Any] = drawn_subset(store.split("train"), share)
         splits = {name: store.split(name) for name in store.splits if name != "train"}
         for split in splits.values():
             require_context(split, context)
         batches = {name: WholeBatches(split, EVALUATION_TOKENS) for name, split in splits.items()}
-        super().__init__(batches, None, EVALUATION_TOKENS, **stretches)
+        super().__init__(batches, None, EVALUATION_TOKENS, **options)
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         numbers = self.training_batches(rank=0, world_size=1).numbers
         return {
             "train_examples": len(self.train),

@@ -28,7 +28,7 @@ from minitx.runs.atomic_write import write_bytes_atomically, write_json
 from minitx.runs.checks import check_run
 from minitx.runs.paths import check_writable
 from minitx.runs.run import load
-from minitx.tasks.base import Setup
+from minitx.tasks.base import Task
 from minitx.tasks.evaluation import open_corpus
 
 TOLERATED = 0.01  # share of the metric that pruning may cost
@@ -72,7 +72,7 @@ def by_cost(without: Mapping[Head, float], cost: Callable[[float], float]) -> li
 
 
 def head_importance(
-    setup: Setup, model: nn.Module, split: str, metric: str, prune: int, batches: int | None
+    task: Task, model: nn.Module, split: str, metric: str, prune: int, batches: int | None
 ) -> Importance:
     """Measures the model on a split (or its first `batches` batches) without each of its heads.
 
@@ -83,11 +83,11 @@ def head_importance(
     found = find_attention(model)
     heads = [(name, n) for name, each in found.items() for n in range(head_count(each))]
     if not heads:
-        raise UserError(f"{setup.config.model.name} has no attention, so it has no heads")
+        raise UserError(f"{task.config.model.name} has no attention, so it has no heads")
     if prune > len(heads):
         raise UserError(f"prune={prune}: the model has {len(heads)} heads")
-    objective = setup.objective(model, lambda: 1.0).to(next(model.parameters()).device).eval()
-    data = setup.data()
+    objective = task.objective(model, lambda: 1.0).to(next(model.parameters()).device).eval()
+    data = task.data()
     loader = DataLoader(data.evaluation[split], batch_size=data.evaluation_size)
 
     @torch.inference_mode()
@@ -125,9 +125,9 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     """
     run = load(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
-    setup = open_corpus(run, config.data, config.split)
+    task = open_corpus(run, config.data, config.split)
     found = head_importance(
-        setup, run.model, config.split, config.metric, config.prune, config.batches
+        task, run.model, config.split, config.metric, config.prune, config.batches
     )
     names = list(dict.fromkeys(name for name, _ in found.without))
     heads = 1 + max(number for _, number in found.without)

@@ -2,7 +2,7 @@
 
 Both decoders have one interface:
 
-    memory = decoder.remember(encoded, padding, final)
+    memory = decoder.prepare_memory(encoded, padding, final)
     y, state = decoder(x, memory, state)
 
 `encoded` (B, S, C) and `final` are an encoder's outputs and its last state. Memory belongs to a
@@ -42,7 +42,7 @@ class TransformerDecoder(nn.Module):
         super().__init__()
         self.stack = stack
 
-    def remember(self, encoded: Tensor, padding: Tensor | None, final: Any) -> Memory:
+    def prepare_memory(self, encoded: Tensor, padding: Tensor | None, final: Any) -> Memory:
         """encoded (B, S, C), padding bool (B, S), True = a real token; `final` is not used."""
         attended = tuple(
             KeyValues(*cross.keys_and_values(encoded), padding)
@@ -90,7 +90,7 @@ class RecurrentDecoder(nn.Module):
         super().__init__()
         self.stack, self.attention, self.input_feeding = stack, attention, input_feeding
 
-    def remember(
+    def prepare_memory(
         self, encoded: Tensor, padding: Tensor | None, final: tuple[Hidden, ...]
     ) -> Memory:
         """encoded (B, S, C), padding bool (B, S), and one last state of the encoder per layer.

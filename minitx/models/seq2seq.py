@@ -46,7 +46,7 @@ class Seq2Seq(nn.Module):
     def encode(self, source: Tensor, padding: Tensor | None = None) -> Memory:
         """source int64 (B, S), padding bool (B, S), True = a real token -> what decoders read."""
         encoded, final = self.encoder(self.source_embedding(source), padding)
-        return self.decoder.remember(encoded, padding, final)
+        return self.decoder.prepare_memory(encoded, padding, final)
 
     def decode(
         self, tokens: Tensor, memory: Memory, state: Seq2SeqState | None = None

@@ -43,11 +43,11 @@ class Residual(nn.Module):
         self.pre, self.residual = norm_order == "pre", residual
         self.dropout = nn.Dropout(dropout)
 
-    def enter(self, x: Tensor) -> Tensor:
+    def before(self, x: Tensor) -> Tensor:
         """What the sublayer is to work on: (B, T, C) -> (B, T, C)."""
         return self.norm(x) if self.pre else x
 
-    def leave(self, x: Tensor, y: Tensor) -> Tensor:
+    def after(self, x: Tensor, y: Tensor) -> Tensor:
         """The stream x with the sublayer's output y added: (B, T, C) each."""
         y = self.dropout(y)
         x = x + y if self.residual else y
@@ -97,15 +97,15 @@ class Block(nn.Module):
     ) -> tuple[Tensor, BlockState]:
         """x (B, T, C), memory (B, M, C), their paddings bool -> (B, T, C), and the state."""
         mixer_state, cross_state = (None, None) if state is None else state
-        y, mixer_state = self.mixer(self.mixer_residual.enter(x), padding, mixer_state)
-        x = self.mixer_residual.leave(x, y)
+        y, mixer_state = self.mixer(self.mixer_residual.before(x), padding, mixer_state)
+        x = self.mixer_residual.after(x, y)
         if self.cross is not None and self.cross_residual is not None:
-            entering = self.cross_residual.enter(x)
+            entering = self.cross_residual.before(x)
             y, cross_state = self.cross(entering, memory, memory_padding, cross_state)
-            x = self.cross_residual.leave(x, y)
+            x = self.cross_residual.after(x, y)
         if self.feed_forward is not None and self.feed_forward_residual is not None:
-            y = self.feed_forward(self.feed_forward_residual.enter(x))
-            x = self.feed_forward_residual.leave(x, y)
+            y = self.feed_forward(self.feed_forward_residual.before(x))
+            x = self.feed_forward_residual.after(x, y)
         return x, BlockState(mixer_state, cross_state)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from minitx.data.batching.batches import Share
+from minitx.data.batching.batches import RankBatch
 from minitx.nn.lengths import keep_on_host
 from minitx.objectives.base import Objective
 
@@ -27,12 +27,12 @@ class ExampleObjective(Objective):
         """The sum over a batch's targets, in nats: a scalar."""
         raise NotImplementedError
 
-    def loss(self, batch: Share[Any]) -> Tensor:
+    def loss(self, batch: RankBatch[Any]) -> Tensor:
         # Lightning takes the mean over the batches of a step, DDP the mean over the devices.
         shares = self.trainer.accumulate_grad_batches * self.trainer.world_size
         return self.summed_loss(batch.batch) * (shares / batch.targets)
 
-    def tokens(self, batch: Share[Any]) -> int:
+    def tokens(self, batch: RankBatch[Any]) -> int:
         return batch.tokens
 
     def setup(self, stage: str) -> None:

@@ -16,7 +16,7 @@ from minitx.data.batching.label_store import LabelStore
 from minitx.data.batching.pair_store import PairStore
 from minitx.data.batching.recall import Recall
 from minitx.data.batching.token_store import TokenStore, default_cache_dir
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 from minitx.objectives.base import Objective
 from minitx.runs.vocabulary import Vocabulary
 
@@ -44,7 +44,7 @@ class Evaluation:
     by_position: np.ndarray | None = None
 
 
-class Setup(ABC):
+class Task(ABC):
     """A task as its config has it: its corpus, opened, and what is made from that.
 
     Subclasses open the corpus in __init__, which raises UserError where it cannot be had.
@@ -59,7 +59,7 @@ class Setup(ABC):
         self.config = config
 
     @abstractmethod
-    def data(self) -> StretchedData:
+    def data(self) -> StepDataModule:
         """The batches. Raises UserError for a split that cannot be trained or evaluated on."""
 
     @abstractmethod
@@ -95,7 +95,7 @@ class Setup(ABC):
         named = self.config.data.cache_dir
         return Path(named) if named else default_cache_dir()
 
-    def stretches(self) -> dict[str, Any]:
+    def loader_options(self) -> dict[str, Any]:
         """What all data modules take from the config."""
         trainer = self.config.trainer
         return {

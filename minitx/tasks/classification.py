@@ -1,4 +1,4 @@
-"""Classification, set up."""
+"""Classification as a task: a corpus, its objective and its measures."""
 
 from collections.abc import Callable
 
@@ -16,11 +16,11 @@ from minitx.data.progress import progress
 from minitx.metrics.scores import accuracy, confusion, macro_f1
 from minitx.objectives.classification import Classification
 from minitx.runs.vocabulary import LabelVocabulary
-from minitx.tasks.base import Evaluation, Setup
+from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
 
 
-class ClassificationSetup(Setup):
+class ClassificationTask(Task):
     """Texts, each with one of some labels."""
 
     store: LabelStore
@@ -53,7 +53,7 @@ class ClassificationSetup(Setup):
             self.budget,
             config.seed,
             config.data.share,
-            **self.stretches(),
+            **self.loader_options(),
         )
 
     def objective(self, model: nn.Module, done: Callable[[], float]) -> Classification:

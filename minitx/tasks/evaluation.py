@@ -12,8 +12,8 @@ from minitx.runs.checks import check_run
 from minitx.runs.paths import CONFUSION, EVALUATION, OUTPUTS, check_writable
 from minitx.runs.run import Run, load
 from minitx.runs.vocabulary import LabelVocabulary
-from minitx.tasks.base import Evaluation, Setup
-from minitx.tasks.open import open_setup
+from minitx.tasks.base import Evaluation, Task
+from minitx.tasks.open import open_task
 
 
 def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
@@ -23,25 +23,25 @@ def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
     longer the one that the model was trained on.
     """
     run = load(check_run(config.run), config.device)
-    setup = open_corpus(run, config.data, config.split)
+    task = open_corpus(run, config.data, config.split)
     check_writable(run.folder, str(run.folder))
     run.config.decoding = changed(run.config.decoding, config.decoding)
-    return run, setup.evaluate(run.model, config.split, run.config.decoding)
+    return run, task.evaluate(run.model, config.split, run.config.decoding)
 
 
-def open_corpus(run: Run, where: DataLocation, split: str) -> Setup:
+def open_corpus(run: Run, where: DataLocation, split: str) -> Task:
     """The corpus that a run was trained on, where it lies now.
 
     Raises UserError where it has not got the split, or is no longer the same.
     """
     run.config.data = changed(run.config.data, where)
-    setup = open_setup(run.config)
-    if split not in setup.store.splits:
-        known = ", ".join(setup.store.splits)
+    task = open_task(run.config)
+    if split not in task.store.splits:
+        known = ", ".join(task.store.splits)
         raise UserError(f"split={split}: {run.config.task.name} has only {known}")
-    if setup.store.fingerprint != run.data_fingerprint:
+    if task.store.fingerprint != run.data_fingerprint:
         raise UserError(f"the corpus is not the one that {run.path} was trained on")
-    return setup
+    return task
 
 
 def located(data: DataConfig) -> DataLocation:

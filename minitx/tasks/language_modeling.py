@@ -1,4 +1,4 @@
-"""Language modelling, set up."""
+"""Language modelling as a task: a corpus, its objective and its measures."""
 
 from collections.abc import Callable
 
@@ -15,14 +15,14 @@ from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
 from minitx.objectives.language_modeling import LanguageModeling
 from minitx.runs.vocabulary import TextVocabulary
-from minitx.tasks.base import EXAMPLE, Evaluation, Setup
+from minitx.tasks.base import EXAMPLE, Evaluation, Task
 from minitx.tasks.requirements import batch_windows, folder_of_corpora, own_file
 from minitx.tasks.windows import evaluate_windows
 
 SAMPLE = 200  # tokens
 
 
-class LanguageModelingSetup(Setup):
+class LanguageModelingTask(Task):
     """A text in windows of `model.context` tokens, each token predicted from those before it."""
 
     store: TokenStore
@@ -48,7 +48,7 @@ class LanguageModelingSetup(Setup):
             self.batch_size,
             self.config.seed,
             self.config.data.share,
-            **self.stretches(),
+            **self.loader_options(),
         )
 
     def objective(self, model: nn.Module, done: Callable[[], float]) -> LanguageModeling:

@@ -1,4 +1,4 @@
-"""Associative recall, set up."""
+"""Associative recall as a task: its sequences, its objective and its measures."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from minitx.data.progress import progress
 from minitx.errors import UserError
 from minitx.objectives.recall import AssociativeRecall
 from minitx.runs.vocabulary import TextVocabulary
-from minitx.tasks.base import EXAMPLE, Evaluation, Setup
+from minitx.tasks.base import EXAMPLE, Evaluation, Task
 from minitx.tasks.requirements import batch_windows
 from minitx.tasks.windows import evaluate_windows
 
@@ -33,7 +33,7 @@ class Answers(NamedTuple):
     right: np.ndarray
 
 
-class RecallSetup(Setup):
+class RecallTask(Task):
     """Sequences of `model.context` tokens, in which the values that are asked for are predicted."""
 
     store: Recall
@@ -54,7 +54,7 @@ class RecallSetup(Setup):
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
     def data(self) -> RecallData:
-        return RecallData(self.store, self.batch_size, self.config.seed, **self.stretches())
+        return RecallData(self.store, self.batch_size, self.config.seed, **self.loader_options())
 
     def objective(self, model: nn.Module, done: Callable[[], float]) -> AssociativeRecall:
         return AssociativeRecall(

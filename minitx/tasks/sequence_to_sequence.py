@@ -1,4 +1,4 @@
-"""Sequence to sequence, set up."""
+"""Sequence to sequence as a task: a corpus, its objective and its measures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +17,13 @@ from minitx.metrics.scores import bleu, chrf, phoneme_error_rate, word_error_rat
 from minitx.models.seq2seq import Seq2Seq
 from minitx.objectives.sequence_to_sequence import SequenceToSequence
 from minitx.runs.vocabulary import PairVocabulary
-from minitx.tasks.base import Evaluation, Setup
+from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
 
 SAMPLES = 8  # pairs of val whose outputs are shown while a run trains
 
 
-class SequenceToSequenceSetup(Setup):
+class SequenceToSequenceTask(Task):
     """Pairs of a source and its targets, of which the first is learned."""
 
     store: PairStore
@@ -67,7 +67,7 @@ class SequenceToSequenceSetup(Setup):
             self.budget,
             config.seed,
             config.data.share,
-            **self.stretches(),
+            **self.loader_options(),
         )
 
     def objective(self, model: nn.Module, done: Callable[[], float]) -> SequenceToSequence:

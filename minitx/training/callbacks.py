@@ -23,7 +23,7 @@ from minitx.objectives.base import Objective
 from minitx.objectives.classification import Classification
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.runs.paths import CONFUSION, LAST, SAMPLES
-from minitx.tasks.base import Setup
+from minitx.tasks.base import Task
 from minitx.training.loggers import MetricsFile
 
 
@@ -208,7 +208,7 @@ class DrawConfusion(L.Callback):
                 logger.log_image("confusion", [str(path)])
 
 
-def output_callbacks(task: Setup, folder: Path) -> list[L.Callback]:
+def output_callbacks(task: Task, folder: Path) -> list[L.Callback]:
     """What shows the outputs of a task's model in the run's folder."""
     confusion = [DrawConfusion(folder, task.labels)] if task.labels else []
     return [WriteSamples(folder, task.sample), *confusion]

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, MPSAccelerator
 
 from minitx.config.schema import TrainerConfig
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 
 # A precision that Lightning would replace with another, or that fails once the model is moved.
@@ -20,7 +20,7 @@ NOT_ON: dict[type[Accelerator], tuple[str, str]] = {
 }
 
 
-def check_shares(data: StretchedData, devices: int) -> None:
+def check_shares(data: StepDataModule, devices: int) -> None:
     """Refuses an evaluation in which a device would have nothing to do. Raises UserError."""
     for split, shares in data.evaluation.items():
         if len(shares) < devices:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 from torch import Tensor
 
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 from minitx.objectives.base import Objective
 from minitx.training.callbacks import Clock, ends_step
 from minitx.training.pace import Pace, validations_to_come
@@ -216,7 +216,7 @@ class TrainingProgress(ProgressBar):
 def whole_batches(trainer: L.Trainer, split: str) -> int:
     """The batches, in one process, in which a whole split is evaluated; 0 if there is none."""
     data = trainer.datamodule  # type: ignore
-    assert isinstance(data, StretchedData)
+    assert isinstance(data, StepDataModule)
     items = math.ceil(len(data.evaluation.get(split, ())) / trainer.world_size)
     return math.ceil(items / (data.evaluation_size or 1))
 

@@ -14,14 +14,14 @@ from lightning.pytorch.callbacks import Callback
 
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 from minitx.errors import StoppedByUser, UserError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
 from minitx.runs.atomic_write import write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
 from minitx.runs.run import Run, load, read_checkpoint
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_checkpoints
 from minitx.training.callbacks import (
@@ -59,38 +59,38 @@ def train(config: Config, *, test: bool = True) -> Run:
     """
     check_training(config)
     check_hardware(config.trainer)
-    setup = open_setup(config)
-    build, budget = setup.vocabulary.build, config.budget.parameters
+    task = open_task(config)
+    build, budget = task.vocabulary.build, config.budget.parameters
     if budget is not None:
         config.model = _fitting(lambda: fit_width(config.model, build, budget))
     keep_freed_memory()
     torch.manual_seed(config.seed)
     model = _fitting(lambda: build(config.model))
-    data = setup.data()
+    data = task.data()
     check_shares(data, config.trainer.devices)
-    checkpoint = checkpoint_to_resume(config, setup.store.fingerprint)
+    checkpoint = checkpoint_to_resume(config, task.store.fingerprint)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
     # What is kept tells what the run is.
     optimizer = within_the_run(config)
-    setup.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
+    task.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
 
     clock = Clock(config.trainer.max_minutes)
     whole = data.validation_fraction == 1
     final = [*([] if whole else ["val"]), *(["test"] if test else [])]
-    shown = output_callbacks(setup, folder)
+    shown = output_callbacks(task, folder)
     if config.trainer.watch_attention:
-        shown.append(WatchAttention(folder, config, setup.vocabulary, setup.example))
+        shown.append(WatchAttention(folder, config, task.vocabulary, task.example))
     trainer = make_trainer(config, folder, clock, shown, final)
-    objective = setup.objective(model, lambda: fraction_done(trainer, clock))
+    objective = task.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
-    facts = data.facts() | {"validation_fraction": round(data.validation_fraction, 4)}
+    facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
         write_yaml(folder / CONFIG, objective.archive["config"])
-        setup.vocabulary.write(folder)
+        task.vocabulary.write(folder)
         (folder / AVERAGED).unlink(missing_ok=True)  # of a run that goes on
         announce(facts)
-    summary = Summary(folder, config, model, setup.store.fingerprint, facts, clock, trainer)
+    summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     summary.write("running")
     status, environment = "failed", dict(os.environ)
     trained = False
@@ -105,14 +105,14 @@ def train(config: Config, *, test: bool = True) -> Run:
                 summary.val = _whole_val(trainer, objective, data, folder / BEST)
             summary.val |= _average_kept(trainer, objective, data, folder, summary.val["val/loss"])
             summary.write("running")
-            if test and "test" in setup.store.splits:
+            if test and "test" in task.store.splits:
                 best = find_checkpoint(folder)
                 trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
         status = "finished"
     except Interrupted:
         status = "interrupted"
         if trained:
-            split = "test" if "test" in setup.store.splits else "val"
+            split = "test" if "test" in task.store.splits else "val"
             again = f"python scripts/evaluate.py run={folder} split={split}"
             raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
         raise StoppedByUser(_stopped(trainer.global_step, folder)) from None
@@ -206,7 +206,7 @@ def _kept(folder: Path, number: int, which: str) -> KeptCheckpoint:
 
 
 def _whole_val(
-    trainer: L.Trainer, objective: Objective, data: StretchedData, checkpoint: Path
+    trainer: L.Trainer, objective: Objective, data: StepDataModule, checkpoint: Path
 ) -> dict[str, float]:
     """The metrics of a checkpoint on all of val."""
     trainer.validate(objective, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
@@ -214,7 +214,7 @@ def _whole_val(
 
 
 def _average_kept(
-    trainer: L.Trainer, objective: Objective, data: StretchedData, folder: Path, best: float
+    trainer: L.Trainer, objective: Objective, data: StepDataModule, folder: Path, best: float
 ) -> dict[str, float]:
     """Average the weights of the kept checkpoints, if there are any, and keep a better average.
 

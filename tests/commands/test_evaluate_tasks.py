@@ -162,7 +162,7 @@ def test_intervals_are_around_their_figures_and_both_are_printed(name, evaluated
 
 
 def test_labels_and_their_confusion(evaluated, runs):
-    from minitx.tasks.open import open_setup
+    from minitx.tasks.open import open_task
 
     found, lines, out = evaluated("labels", "test")
     examples = part_of_texts(TEXTS, "test")
@@ -174,7 +174,7 @@ def test_labels_and_their_confusion(evaluated, runs):
     for name in ("loss", "accuracy", "macro_f1"):
         assert found["metrics"][name] == pytest.approx(trained(runs, "labels")[f"test/{name}"])
     run = minitx.load(runs / "labels")
-    evaluation = open_setup(run.config).evaluate(run.model, "test", run.config.decoding)
+    evaluation = open_task(run.config).evaluate(run.model, "test", run.config.decoding)
     labels = run.vocabulary.labels
     table = [
         [sum((line["label"], line["predicted"]) == (a, b) for line in lines) for b in labels]

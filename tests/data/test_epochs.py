@@ -143,7 +143,7 @@ def test_a_split_that_is_too_short_is_refused_at_once(split):
 
 def test_only_a_share_is_trained_on_and_all_is_evaluated_on():
     data = make_data(share=0.1)  # of 500 tokens, which count upwards
-    assert data.facts() == {"train_tokens": 50, "train_share": 0.1}
+    assert data.describe() == {"train_tokens": 50, "train_share": 0.1}
     batches = data.training_batches(rank=0, world_size=1)
     assert max(batches[i][1].max().item() for i in range(100)) == 49
     data.trainer = trainer()

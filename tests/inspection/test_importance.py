@@ -14,7 +14,7 @@ from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
 from minitx.inspection.importance import Importance, head_importance
 from minitx.objectives.language_modeling import LanguageModeling
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 
 FEW = ["trainer.max_steps=4", "trainer.val_every=4", "model.heads=2"]
 EXAMPLES = [*SMALL, "data.batch_tokens=300", "model.dim=16"]
@@ -58,21 +58,21 @@ def without_values(model, heads):
 
 def opened(place):
     run = minitx.load(place)
-    return run, open_setup(run.config)
+    return run, open_task(run.config)
 
 
 @pytest.mark.parametrize(
     ("kind", "metric"), [("text", "loss"), ("labels", "loss"), ("labels", "accuracy")]
 )
 def test_a_head_is_off_where_its_values_are_zero(kind, metric, folder):
-    run, setup = opened(folder(kind))
+    run, task = opened(folder(kind))
 
     def by_hand(heads):
         changed = without_values(run.model, heads)
-        return setup.evaluate(changed, "val", run.config.decoding).metrics[metric]
+        return task.evaluate(changed, "val", run.config.decoding).metrics[metric]
 
     heads = [(name, head) for name in find_attention(run.model) for head in (0, 1)]
-    found = head_importance(setup, run.model, "val", metric, len(heads), None)
+    found = head_importance(task, run.model, "val", metric, len(heads), None)
     assert list(found.without) == heads
     for head, value in found.without.items():
         assert value == pytest.approx(by_hand([head]), rel=1e-6)
@@ -86,19 +86,19 @@ def test_a_head_is_off_where_its_values_are_zero(kind, metric, folder):
 
 @pytest.mark.parametrize("kind", ["text", "pairs", "labels"])
 def test_the_whole_is_what_validation_measured(kind, folder):
-    run, setup = opened(folder(kind))
+    run, task = opened(folder(kind))
     metrics = json.loads((folder(kind) / "summary.json").read_text(encoding="utf-8"))["metrics"]
     for metric in ("loss", "accuracy"):
-        found = head_importance(setup, run.model, "val", metric, 0, None)
+        found = head_importance(task, run.model, "val", metric, 0, None)
         assert found.whole == pytest.approx(metrics[f"val/{metric}"], abs=1e-5)
         assert found.pruned == []
 
 
 def test_the_first_batches_may_do(folder, monkeypatch):
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 32)  # two windows of 16
-    run, setup = opened(folder("text"))
-    found = head_importance(setup, run.model, "val", "loss", 0, 1)
-    ids = torch.as_tensor(setup.store.split("val")[:33].astype("int64"))
+    run, task = opened(folder("text"))
+    found = head_importance(task, run.model, "val", "loss", 0, 1)
+    ids = torch.as_tensor(task.store.split("val")[:33].astype("int64"))
     with torch.no_grad():
         logits, _ = run.model(ids[:32].view(2, 16))
     expected = float(F.cross_entropy(logits.flatten(0, 1), ids[1:]))
@@ -137,8 +137,8 @@ def test_the_script_writes_a_picture_and_the_numbers(script, folder):
     assert {path.name for path in place.iterdir()} - before == FILES
     assert (place / "head_importance.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     found = json.loads((place / "head_importance.json").read_text(encoding="utf-8"))
-    run, setup = opened(place)
-    expected = head_importance(setup, run.model, "val", "loss", 3, None)
+    run, task = opened(place)
+    expected = head_importance(task, run.model, "val", "loss", 3, None)
     assert (found["metric"], found["split"], found["batches"]) == ("loss", "val", None)
     assert found["with_all_heads"] == pytest.approx(expected.whole)
     assert found["without_the_least_important"] == pytest.approx(expected.pruned)
@@ -175,7 +175,7 @@ def test_what_cannot_be_measured(case, script, folder):
 
 
 def test_nothing_is_a_share_of_nothing(folder, monkeypatch):
-    run, setup = opened(folder("text"))
+    run, task = opened(folder("text"))
     monkeypatch.setattr(LanguageModeling, "scores", lambda self: {"accuracy": 0.0})
     with pytest.raises(UserError, match=r"accuracy on val is 0 with all heads"):
-        head_importance(setup, run.model, "val", "accuracy", 0, None)
+        head_importance(task, run.model, "val", "accuracy", 0, None)

@@ -42,7 +42,7 @@ class LinearSum(nn.Module):
 class LinearDecoder(nn.Module):
     """y(t) = x(t) + (t + 1) M; M is the last of what a `LinearSum` encoded."""
 
-    def remember(self, encoded, padding, final):
+    def prepare_memory(self, encoded, padding, final):
         return Memory((), encoded[:, -1:])
 
     def forward(self, x, memory, state=None):

@@ -71,7 +71,7 @@ def test_a_transformer_is_torchs(norm_order):
     source = torch.randn(3, 5, DIM, requires_grad=True)
     target = torch.randn(3, 4, DIM, requires_grad=True)
     encoded, final = model.encoder(source, padding)
-    y, _ = model.decoder(target, model.decoder.remember(encoded, padding, final))
+    y, _ = model.decoder(target, model.decoder.prepare_memory(encoded, padding, final))
     expected = theirs(
         source,
         target,

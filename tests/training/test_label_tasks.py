@@ -25,7 +25,7 @@ from minitx.data.corpora.labels import LabelCorpus, genre
 from minitx.data.tokenizers.sequence import BOS
 from minitx.errors import UserError
 from minitx.tasks import classification
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -148,7 +148,7 @@ def test_figures_of_a_split_do_not_depend_on_its_batches(
 ):
     run, folder = finished
     monkeypatch.setattr(classification, "EVALUATION_TOKENS", batch_tokens)
-    found = open_setup(run.config).evaluate(run.model, "test", run.config.decoding)
+    found = open_task(run.config).evaluate(run.model, "test", run.config.decoding)
     metrics = summary(folder)["metrics"]
     for name in ("loss", "accuracy", "macro_f1"):
         assert found.metrics[name] == pytest.approx(metrics[f"test/{name}"], rel=1e-5, abs=1e-6)
@@ -212,7 +212,7 @@ def test_a_run_that_goes_on_forgets_its_average(train, texts, tmp_path):
     assert run.step == min(losses, key=losses.get)
     assert losses[run.step] > average, "choose another learning rate"
     assert summary(folder)["metrics"]["val/loss"] == losses[run.step]
-    found = open_setup(run.config).evaluate(run.model, "val", run.config.decoding)
+    found = open_task(run.config).evaluate(run.model, "val", run.config.decoding)
     assert found.metrics["loss"] == pytest.approx(losses[run.step], rel=1e-5)
 
 
@@ -239,14 +239,14 @@ def test_two_labels_are_enough_and_one_may_be_missing_from_a_split(train, tmp_pa
     assert run.vocabulary.labels == ("no", "perhaps", "yes")
     found = summary(tmp_path / "run")["metrics"]
     assert 0 <= found["test/macro_f1"] <= found["test/accuracy"] + 1e-6 <= 1 + 1e-6
-    evaluation = open_setup(run.config).evaluate(run.model, "test", run.config.decoding)
+    evaluation = open_task(run.config).evaluate(run.model, "test", run.config.decoding)
     assert evaluation.confusion[1].sum() == 0
     assert evaluation.metrics["macro_f1"] == pytest.approx(found["test/macro_f1"], abs=1e-6)
 
 
 def baseline(run, split):
     """The share of a split that is right for whoever says train's most frequent label."""
-    store = open_setup(run.config).store
+    store = open_task(run.config).store
     train, labels = (store.split(name).labels.tolist() for name in ("train", split))
     return majority(train, labels)
 

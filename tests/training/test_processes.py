@@ -210,9 +210,9 @@ def test_sigterm_while_one_of_two_processes_loads_its_data(start, tmp_path):
         f"""
 import time
 from pathlib import Path
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 
-load = StretchedData.train_dataloader
+load = StepDataModule.train_dataloader
 
 def slow(self):
     Path(f"loading{{self.trainer.global_rank}}").touch()
@@ -220,7 +220,7 @@ def slow(self):
         time.sleep({LIMIT})
     return load(self)
 
-StretchedData.train_dataloader = slow
+StepDataModule.train_dataloader = slow
 """,
     )
     process = start(*TWO, "run.dir=run", script=script)

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 from minitx.objectives.base import Objective
 from minitx.training import progress
 from minitx.training.callbacks import Clock
@@ -50,7 +50,7 @@ class Simulated:
             num_val_batches=[VAL_BATCHES],
             num_test_batches=[6],
             callback_metrics={"val/loss": torch.tensor(1.5)},
-            datamodule=StretchedData(
+            datamodule=StepDataModule(
                 {"val": range(500), "test": range(TEST_EXAMPLES)},
                 EVALUATED_TOGETHER,
                 item_tokens=1,

@@ -13,8 +13,8 @@ from minitx.config.schema import DecodingConfig
 from minitx.data.batching.recall import FIRST_VALUE, VALUES
 from minitx.data.batching.windows import IGNORE
 from minitx.errors import UserError
-from minitx.tasks.open import open_setup
-from minitx.tasks.recall import RecallSetup
+from minitx.tasks.open import open_task
+from minitx.tasks.recall import RecallTask
 
 RECALL = ["task=recall", "data.path=null", "task.pairs=2", "data.batch_size=16"]
 MIXED = [*RECALL, "task.pairs=4", "data.batch_size=15"]
@@ -49,7 +49,7 @@ def finished(request, train, tmp_path_factory):
 
 def test_it_learns_and_its_figures_are_of_the_queries(finished):
     run, folder = finished
-    inputs, targets = open_setup(run.config).store.split("test").tensors
+    inputs, targets = open_task(run.config).store.split("test").tensors
     with torch.no_grad():
         logits, _ = run.model(inputs)
     asked = targets != IGNORE
@@ -65,26 +65,26 @@ def test_it_learns_and_its_figures_are_of_the_queries(finished):
 
 def test_answers_are_those_that_were_scored(finished):
     run, folder = finished
-    setup = open_setup(run.config)
-    assert isinstance(setup, RecallSetup)
-    distance, right = setup.answers(run.model, "test", 2)
+    task = open_task(run.config)
+    assert isinstance(task, RecallTask)
+    distance, right = task.answers(run.model, "test", 2)
     assert (distance.dtype, right.dtype) == (np.int64, bool)
-    assert distance.shape == right.shape == (2 * len(setup.store.split("test")),)
+    assert distance.shape == right.shape == (2 * len(task.store.split("test")),)
     accuracy = summary(folder)["metrics"]["test/accuracy"]
     assert right.mean() == pytest.approx(accuracy)
-    evaluation = setup.evaluate(run.model, "test", DecodingConfig())
+    evaluation = task.evaluate(run.model, "test", DecodingConfig())
     assert evaluation.metrics["accuracy"] == pytest.approx(accuracy)
     assert "bits_per_byte" not in evaluation.metrics
 
 
 def test_who_looks_back_is_always_right():
-    setup = open_setup(minitx.compose("task=recall", "task.pairs=4", "model.context=32"))
-    assert isinstance(setup, RecallSetup)
-    model = LooksBack(setup.store.tokenizer.vocab_size)
-    for split in setup.store.splits:
-        assert setup.evaluate(model, split, DecodingConfig()).metrics["accuracy"] == 1.0
+    task = open_task(minitx.compose("task=recall", "task.pairs=4", "model.context=32"))
+    assert isinstance(task, RecallTask)
+    model = LooksBack(task.store.tokenizer.vocab_size)
+    for split in task.store.splits:
+        assert task.evaluate(model, split, DecodingConfig()).metrics["accuracy"] == 1.0
         for pairs in (4, 2):
-            distance, right = setup.answers(model, split, pairs)
+            distance, right = task.answers(model, split, pairs)
             assert right.all()
             assert set(distance) == set(range(2, 32))
 
@@ -95,10 +95,10 @@ def test_training_sees_the_mean_over_the_queries_of_a_step(train, tmp_path):
         folder = tmp_path / str(passes)
         words = [f"trainer.accumulate={passes}", "trainer.max_steps=1", f"run.dir={folder}"]
         run = train(*MIXED, *words)
-        setup = open_setup(run.config)
+        task = open_task(run.config)
         torch.manual_seed(run.config.seed)
-        model = setup.vocabulary.build(run.config.model)
-        batches = setup.data().training_batches(0, 1)
+        model = task.vocabulary.build(run.config.model)
+        batches = task.data().training_batches(0, 1)
         inputs, targets, _ = map(torch.cat, zip(*(batches[i] for i in range(passes)), strict=True))
         with torch.no_grad():
             logits, _ = model(inputs)
@@ -108,10 +108,10 @@ def test_training_sees_the_mean_over_the_queries_of_a_step(train, tmp_path):
 
 def test_the_mean_over_devices_is_that_over_all_queries():
     """Though one device has sequences of four pairs only, and another of two."""
-    setup = open_setup(minitx.compose("task=recall", "task.pairs=4", "data.batch_size=12"))
+    task = open_task(minitx.compose("task=recall", "task.pairs=4", "data.batch_size=12"))
     torch.manual_seed(0)
-    objective = setup.objective(setup.vocabulary.build(setup.config.model), lambda: 0.0)
-    data = setup.data()
+    objective = task.objective(task.vocabulary.build(task.config.model), lambda: 0.0)
+    data = task.data()
     shares = [data.training_batches(rank, 2)[0] for rank in range(2)]
     assert [int((targets != IGNORE).sum()) for _, targets, _ in shares] == [6 * 4, 6 * 2]
     mean = sum(objective.loss(share) for share in shares) / 2
@@ -170,12 +170,12 @@ def test_samples_show_answers_beside_the_right_ones(finished):
 
 def test_the_text_that_is_watched_asks_for_all_it_names():
     for pairs, context, named in ((2, 16, 2), (16, 128, 10)):
-        setup = open_setup(
+        task = open_task(
             minitx.compose("task=recall", f"task.pairs={pairs}", f"model.context={context}")
         )
-        words = setup.example().split()
+        words = task.example().split()
         assert len(words) == 3 * named <= context
         assert words[: 2 * named : 2] == words[2 * named :]
-        first = setup.store.split("val")[0][0][: 2 * named].tolist()
-        assert setup.store.tokenizer.encode(" ".join(words[: 2 * named])) == first
+        first = task.store.split("val")[0][0][: 2 * named].tolist()
+        assert task.store.tokenizer.encode(" ".join(words[: 2 * named])) == first
         assert [token >= FIRST_VALUE for token in first] == [False, True] * named

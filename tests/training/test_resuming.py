@@ -6,7 +6,7 @@ import pytest
 from run_files import OVERFITTING, assert_same, checkpoint, files, rows, series, summary
 
 from minitx.config.compose import read_config
-from minitx.data.module import StretchedData
+from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 from minitx.objectives.language_modeling import LanguageModeling
 
@@ -173,7 +173,7 @@ def test_sigterm_before_and_after_the_steps_ends_the_run_at_once(
     loader, said, train, tmp_path, monkeypatch
 ):
     """Processes that train together would otherwise wait for each other for ever."""
-    monkeypatch.setattr(StretchedData, loader, lambda data: terminate())
+    monkeypatch.setattr(StepDataModule, loader, lambda data: terminate())
     with pytest.raises(UserError, match=said):
         train(f"run.dir={tmp_path / 'run'}")
     assert summary(tmp_path / "run")["status"] == "interrupted"

@@ -20,7 +20,7 @@ from minitx.data.corpora.pairs import PairCorpus
 from minitx.data.tokenizers.sequence import BOS, EOS, SequenceTokenizer
 from minitx.decoding.translation import read_source, search
 from minitx.tasks import sequence_to_sequence
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -340,7 +340,7 @@ def test_an_average_that_is_better_is_what_is_tested_and_opened(which, train, nu
     assert series(folder, "averaged/loss")[80] < min(losses.values())
     assert summary(folder)["metrics"]["val/loss"] == series(folder, "averaged/loss")[80]
     # What was tested is what is opened.
-    examples = open_setup(run.config).evaluate(run.model, "test", run.config.decoding)
+    examples = open_task(run.config).evaluate(run.model, "test", run.config.decoding)
     assert summary(folder)["metrics"]["test/bleu"] == pytest.approx(examples.metrics["bleu"])
     opened = minitx.load(folder / "checkpoints" / "best.ckpt")
     assert opened.step == min(losses, key=losses.get)
@@ -380,7 +380,7 @@ def thin(monkeypatch):
 
 def unigram_of_store(run):
     """As `unigram_of`, for a corpus whose tokens are pieces of words."""
-    store = open_setup(run.config).store
+    store = open_task(run.config).store
     spelt = (" ".join(map(str, row)) for row in store.split("train").target)
     return unigram_loss(spelt, [" ".join(map(str, row)) for row in store.split("val").target])
 

@@ -7,7 +7,7 @@ from example_corpora import SMALL, labelled_texts, number_pairs, write_jsonl, wr
 from tiny_runs import TINY, compose
 
 from minitx.objectives.optim import clip_gradients
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 from minitx.training.callbacks import Clock
 from minitx.training.train import make_trainer
 
@@ -46,11 +46,11 @@ def words(request, files):
 def test_a_step_asks_nothing_of_its_device(words):
     """On torch's meta device, which has no numbers to tell: an answer would be an error."""
     config = compose(*words)
-    setup = open_setup(config)
+    task = open_task(config)
     meta = torch.device("meta")
-    objective = setup.objective(setup.vocabulary.build(config.model).to(meta), lambda: 0.0)
+    objective = task.objective(task.vocabulary.build(config.model).to(meta), lambda: 0.0)
     objective.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    batch = setup.data().training_batches(0, 1)[0]
+    batch = task.data().training_batches(0, 1)[0]
     loss = objective.loss(objective.transfer_batch_to_device(batch, meta, 0))
     loss.backward()
     norm = clip_gradients(objective.model.parameters(), config.optimizer.clip_norm)
@@ -85,13 +85,13 @@ def test_a_step_on_a_gpu_does_not_wait_for_it(words, optimizer, tmp_path):
     rarely = "trainer.log_every=100"  # a row of metrics is read back from the device
     limits = ("trainer=gpu", "trainer.max_steps=4", "optimizer.ema=0.9", rarely)
     config = compose(*words, *limits, f"optimizer={optimizer}")
-    setup = open_setup(config)
-    model = setup.vocabulary.build(config.model)
+    task = open_task(config)
+    model = task.vocabulary.build(config.model)
     watch = NoWaiting()
     trainer = make_trainer(config, tmp_path, Clock(None), [watch])
     trainer.limit_val_batches = 0
     try:
-        trainer.fit(setup.objective(model, lambda: 0.0), setup.data())
+        trainer.fit(task.objective(model, lambda: 0.0), task.data())
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert watch.steps == 3

@@ -27,7 +27,7 @@ from minitx.commands.cli import quoted
 from minitx.config.compose import compose
 from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.objectives.base import Objective
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 COUNT, SMOOTHING = 300, 0.1
@@ -56,35 +56,35 @@ def tasks(tmp_path_factory):
 def set_up(*words):
     """The task as a training with this command line has it."""
     GlobalHydra.instance().clear()
-    return open_setup(compose(*map(quoted, words)))
+    return open_task(compose(*map(quoted, words)))
 
 
-def model_of(setup):
+def model_of(task):
     """The model as a training with this config starts with it."""
-    torch.manual_seed(setup.config.seed)
-    return setup.vocabulary.build(setup.config.model).double()
+    torch.manual_seed(task.config.seed)
+    return task.vocabulary.build(task.config.model).double()
 
 
-def nats(setup, model, row):
+def nats(task, model, row):
     """The smoothed loss of one training example by itself, without padding, summed."""
-    split = setup.store.split("train")
-    if setup.config.task.name == "pairs":
+    split = task.store.split("train")
+    if task.config.task.name == "pairs":
         source, target = ([int(i) for i in side[row]] for side in (split.source, split.target))
         inputs = torch.tensor([[*source, EOS]]), None, torch.tensor([[BOS, *target]])
         logits, targets = model(*inputs)[0], torch.tensor([*target, EOS])
     else:
         logits = model(torch.tensor([[BOS, *map(int, split.text[row])]]))
-        targets = torch.tensor([setup.store.labels.index(split.examples[row].label)])
+        targets = torch.tensor([task.store.labels.index(split.examples[row].label)])
     return F.cross_entropy(logits, targets, label_smoothing=SMOOTHING, reduction="sum")
 
 
-def mean_over_targets(setup, batches):
+def mean_over_targets(task, batches):
     """Loss and gradients of a step with these batches, an example at a time; targets in each."""
-    model, split = model_of(setup), setup.store.split("train")
-    numbers = setup.data().training_batches(rank=0, world_size=1).numbers
+    model, split = model_of(task), task.store.split("train")
+    numbers = task.data().training_batches(rank=0, world_size=1).numbers
     counts = [int(split.targets[numbers[batch]].sum()) for batch in batches]
     rows = [int(row) for batch in batches for row in numbers[batch]]
-    loss = sum(nats(setup, model, row) for row in rows) / sum(counts)
+    loss = sum(nats(task, model, row) for row in rows) / sum(counts)
     loss.backward()
     return float(loss.detach()), {n: p.grad for n, p in model.named_parameters()}, counts
 
@@ -107,8 +107,8 @@ def gradients(monkeypatch):
 def test_a_step_is_the_mean_over_its_targets(task, accumulate, train, tasks, gradients, tmp_path):
     words = [*tasks[task], f"trainer.accumulate={accumulate}", "trainer.max_steps=1"]
     train(*words, f"run.dir={tmp_path / 'run'}")
-    setup = set_up(*words)
-    loss, expected, counts = mean_over_targets(setup, range(accumulate))
+    task = set_up(*words)
+    loss, expected, counts = mean_over_targets(task, range(accumulate))
     assert accumulate == 1 or len(set(counts)) > 1, "a mean of means would be the same"
     (found,) = gradients
     torch.testing.assert_close(found, expected)
@@ -128,11 +128,11 @@ def test_a_step_is_the_mean_over_its_targets(task, accumulate, train, tasks, gra
 def test_ranks_together_are_one_process(tasks, task, world, accumulate, budget, step):
     """As DDP has it: the mean over the ranks of what each adds up over its batches."""
     words = [f"data.batch_tokens={budget}", f"trainer.accumulate={accumulate}"]
-    setup = set_up(*tasks[task], *words)
+    task = set_up(*tasks[task], *words)
     batches = range(step * accumulate, (step + 1) * accumulate)
-    loss, expected, counts = mean_over_targets(setup, batches)
-    model, data = model_of(setup), setup.data()
-    objective = setup.objective(model, lambda: 0.0)
+    loss, expected, counts = mean_over_targets(task, batches)
+    model, data = model_of(task), task.data()
+    objective = task.objective(model, lambda: 0.0)
     objective._trainer = SimpleNamespace(accumulate_grad_batches=accumulate, world_size=world)
     total, seen = 0.0, set()
     for rank in range(world):
@@ -160,7 +160,7 @@ def test_tokens_seen_are_those_of_the_file(task, accumulate, train, tasks, tmp_p
         tokens = sum(len(text.split()) + 1 for _, text in examples)
     words = [*tasks[task], f"trainer.accumulate={accumulate}"]
     # Two epochs are a whole number of steps, be they of one batch or of two.
-    batches = set_up(*words).data().facts()["batches_an_epoch"]
+    batches = set_up(*words).data().describe()["batches_an_epoch"]
     steps = 2 * batches // accumulate
     train(*words, f"run.dir={tmp_path / 'run'}", f"trainer.max_steps={steps}")
     found = summary(tmp_path / "run")
@@ -179,8 +179,8 @@ def test_the_whole_training_is_counted_where_an_earlier_checkpoint_is_the_best(
     words = [*tasks["labels"], *steep, "trainer.max_steps=10"]
     run = train(*words, f"run.dir={tmp_path / 'run'}")
     assert run.step < 10, "choose another learning rate"
-    setup = set_up(*words)
-    batches, tokens = setup.data().training_batches(0, 1), setup.store.split("train").tokens
+    task = set_up(*words)
+    batches, tokens = task.data().training_batches(0, 1), task.store.split("train").tokens
     seen = sum(int(tokens[batches.numbers[i]].sum()) for i in range(10))
     found = summary(tmp_path / "run")
     assert (found["steps"], found["tokens_seen"]) == (10, seen)

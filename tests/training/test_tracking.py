@@ -164,7 +164,7 @@ def test_online_without_a_key_is_refused_first(train, tmp_path, monkeypatch, no_
     monkeypatch.setenv("NETRC", str(tmp_path / "home" / ".netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_BASE_URL", raising=False)
-    monkeypatch.setattr(training, "open_setup", lambda config: pytest.fail("data was loaded"))
+    monkeypatch.setattr(training, "open_task", lambda config: pytest.fail("data was loaded"))
     with pytest.raises(UserError, match=r"logger.mode=online needs a W&B key.*wandb login"):
         train(f"run.dir={tmp_path / 'run'}", "logger=wandb", "logger.mode=online")
     assert not (tmp_path / "run").exists()

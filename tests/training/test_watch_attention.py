@@ -9,8 +9,8 @@ from wandb_files import wandb_run
 import minitx
 from minitx.drawing.figures import png
 from minitx.inspection.grid import attention_grid
-from minitx.tasks.language_modeling import LanguageModelingSetup
-from minitx.tasks.open import open_setup
+from minitx.tasks.language_modeling import LanguageModelingTask
+from minitx.tasks.open import open_task
 
 WATCHED = "trainer.watch_attention=true"
 PICTURES = {"attention/step_5.png", "attention/step_10.png"}
@@ -36,7 +36,7 @@ def test_every_validation_leaves_a_picture(watched):
 def test_it_shows_what_the_model_of_that_step_attends_to(watched):
     run = minitx.load(watched, last=True)
     assert run.step == 10
-    text = open_setup(run.config).example()
+    text = open_task(run.config).example()
     assert len(run.tokenizer.encode(text)) == 16
     expected = png(attention_grid(minitx.attention(run, text)))
     assert (watched / "attention/step_10.png").read_bytes() == expected
@@ -73,7 +73,7 @@ def test_of_a_model_without_attention_there_is_nothing(train, tmp_path):
 def test_a_text_that_cannot_be_looked_at_ends_no_training(train, tmp_path, monkeypatch):
     """An empty one, and one that is too long; the next one is drawn."""
     texts = chain(["", 17 * "k"], repeat("king"))
-    monkeypatch.setattr(LanguageModelingSetup, "example", lambda self: next(texts))
+    monkeypatch.setattr(LanguageModelingTask, "example", lambda self: next(texts))
     folder = tmp_path / "run"
     train(f"run.dir={folder}", WATCHED, "trainer.max_steps=6", "trainer.val_every=2")
     assert summary(folder)["status"] == "finished"

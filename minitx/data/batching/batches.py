@@ -110,7 +110,7 @@ class Examples(Protocol[Batch]):
 
 
 @dataclass(frozen=True)
-class Some(Generic[Batch]):
+class Subset(Generic[Batch]):
     """Some of the examples: the one of number i is that of `rows[i]`, int64 (n,), among all."""
 
     examples: Examples[Batch]
@@ -136,7 +136,7 @@ class Some(Generic[Batch]):
         return self.examples.batch(self.rows[rows])
 
 
-def drawn_share(examples: Examples[Batch], share: float) -> Some[Batch]:
+def drawn_subset(examples: Examples[Batch], share: float) -> Subset[Batch]:
     """A share of the examples, above 0 and at most 1, in the order in which they stand.
 
     They are drawn, for files are often sorted. The draw is always the same, and the smaller of two
@@ -146,10 +146,10 @@ def drawn_share(examples: Examples[Batch], share: float) -> Some[Batch]:
     rows = np.sort(order[: round(share * len(order))])
     if not len(rows):
         raise UserError(f"data.share={share:g} leaves none of {len(order)} examples to train on")
-    return Some(examples, rows)
+    return Subset(examples, rows)
 
 
-class Share(NamedTuple, Generic[Batch]):
+class RankBatch(NamedTuple, Generic[Batch]):
     """What one rank holds of a training batch, and what that is a share of.
 
     tokens   real tokens of the batch, on all ranks: what a run counts
@@ -162,7 +162,7 @@ class Share(NamedTuple, Generic[Batch]):
     targets: int
 
 
-class TrainingBatches(Dataset[Share[Batch]], Generic[Batch]):
+class TrainingBatches(Dataset[RankBatch[Batch]], Generic[Batch]):
     """Training batches without end, by number, as `TokenBatches` puts them together.
 
     `batch_tokens` counts the padded tokens of all ranks together. Rank r of the world holds every
@@ -188,7 +188,7 @@ class TrainingBatches(Dataset[Share[Batch]], Generic[Batch]):
         self.mine = slice(rank, None, world_size)
         self.accumulate = accumulate
 
-    def __getitem__(self, batch: int) -> Share[Batch]:
+    def __getitem__(self, batch: int) -> RankBatch[Batch]:
         """This rank's rows of a batch."""
         rows = self.numbers[batch]
         mine = rows[self.mine]
@@ -197,7 +197,7 @@ class TrainingBatches(Dataset[Share[Batch]], Generic[Batch]):
         step = [self.numbers[first + i] for i in range(self.accumulate)]
         targets = sum(int(self.examples.targets[those].sum()) for those in step)
         tokens = int(self.examples.tokens[rows].sum())
-        return Share(share if len(mine) else share.unscored(), tokens, targets)
+        return RankBatch(share if len(mine) else share.unscored(), tokens, targets)
 
 
 class WholeBatches(Dataset[Batch], Generic[Batch]):

@@ -23,9 +23,9 @@ from minitx.runs.run import Run, load
 from minitx.study.measure.costs import latency_ms, operations_per_token
 from minitx.study.measure.machine import machine
 from minitx.study.plan.run_store import MEASURED, detail_file
-from minitx.tasks.base import Evaluation, Setup
+from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.evaluation import located, open_corpus
-from minitx.tasks.recall import RecallSetup
+from minitx.tasks.recall import RecallTask
 
 ITEMS = Path("measured", "items.npz")
 TEXTS = 16  # of val, in which it is looked at what heads do
@@ -40,13 +40,13 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     `data` says where the corpus lies now. test.json, which says that all is there, is written last.
     """
     run = load(folder)
-    setup = open_corpus(run, located(data), "test")
-    evaluation = setup.evaluate(run.model, "test", run.config.decoding)
+    task = open_corpus(run, located(data), "test")
+    evaluation = task.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **evaluation.items)
     write_bytes_atomically(folder / ITEMS, buffer.getvalue())
     for name in details:
-        _write_rows(detail_file(folder, name), DETAILS[name](run, setup, evaluation))
+        _write_rows(detail_file(folder, name), DETAILS[name](run, task, evaluation))
     figures = {
         "metrics": evaluation.metrics,
         "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
@@ -57,7 +57,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     write_json(folder / MEASURED, figures)
 
 
-def head_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+def head_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     """For each head, what it does in some texts of val: mean measures over the texts.
 
     `diversity` is the mean distance to the other heads of its layer: the total variation between
@@ -66,7 +66,7 @@ def head_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
     if not find_attention(run.model):
         return []
     found: dict[tuple[str, int], list[dict[str, float | None]]] = {}
-    for text, output in _texts(setup):
+    for text, output in _texts(task):
         maps = attention(run, text, output=output, truncate=True)
         distances = _distances(maps)
         for row in measure_heads(maps.maps):
@@ -99,9 +99,9 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _texts(setup: Setup) -> Iterator[tuple[str, str | None]]:
+def _texts(task: Task) -> Iterator[tuple[str, str | None]]:
     """Texts of val; of pairs with the output that is to be followed."""
-    store = setup.store
+    store = task.store
     if isinstance(store, PairStore):
         for pair in store.split("val").pairs[:TEXTS]:
             yield pair.source, pair.targets[0]
@@ -112,12 +112,12 @@ def _texts(setup: Setup) -> Iterator[tuple[str, str | None]]:
         for inputs in store.split("val").tensors[0][:TEXTS]:
             yield store.tokenizer.decode(inputs.tolist()), None
     else:
-        tokens, context = store.split("val"), setup.config.model.context
+        tokens, context = store.split("val"), task.config.model.context
         for start in np.linspace(0, len(tokens) - context, TEXTS).astype(int):
             yield store.tokenizer.decode(tokens[start : start + context].tolist()), None
 
 
-def pruning_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+def pruning_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     """The loss on val without the k least important heads, for every k (Michel et al. 2019).
 
     `cost` is how much worse that is, as a share of the loss with all of them.
@@ -125,14 +125,14 @@ def pruning_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
     heads = sum(head_count(each) for each in find_attention(run.model).values())
     if not heads:
         return []
-    found = head_importance(setup, run.model, "val", "loss", heads, PRUNED_ON)
+    found = head_importance(task, run.model, "val", "loss", heads, PRUNED_ON)
     return [
         {"heads_switched_off": k, "share": k / heads, "loss": loss, "cost": found.cost(loss)}
         for k, loss in enumerate([found.whole, *found.pruned])
     ]
 
 
-def position_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+def position_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     """The mean loss on test at each position of the context, which sees as many tokens."""
     assert evaluation.by_position is not None
     nats, counts = evaluation.by_position.T
@@ -142,18 +142,18 @@ def position_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
     ]
 
 
-def recall_rows(run: Run, setup: Setup, evaluation: Evaluation) -> Rows:
+def recall_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     """For every query of test, with all pairs and with fewer: where its key stood, and if right."""
-    assert isinstance(setup, RecallSetup)
+    assert isinstance(task, RecallTask)
     return [
         {"pairs": pairs, "distance": int(distance), "right": int(right)}
-        for pairs in setup.store.numbers
-        for distance, right in zip(*setup.answers(run.model, "test", pairs), strict=True)
+        for pairs in task.store.numbers
+        for distance, right in zip(*task.answers(run.model, "test", pairs), strict=True)
     ]
 
 
 # What may be asked for beside the figures on test, a table each.
-DETAILS: dict[str, Callable[[Run, Setup, Evaluation], Rows]] = {
+DETAILS: dict[str, Callable[[Run, Task, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,

@@ -14,7 +14,7 @@ from minitx.config.compose import to_plain
 from minitx.config.schema import LANGUAGE_MODELING, Config, TrainerConfig
 from minitx.errors import UserError
 from minitx.runs.vocabulary import TextVocabulary
-from minitx.tasks.open import open_setup
+from minitx.tasks.open import open_task
 
 
 def measure_speed(config: Config, seconds: float = 5.0) -> dict[str, float]:
@@ -49,7 +49,7 @@ def measure_speed(config: Config, seconds: float = 5.0) -> dict[str, float]:
     for name in ("accelerator", "devices", "precision", "compile", "accumulate"):
         if (value := getattr(config.trainer, name)) != getattr(plain, name):
             raise UserError(f"trainer.{name}={value}: no speed is measured with it, leave it out")
-    vocabulary = open_setup(config).vocabulary
+    vocabulary = open_task(config).vocabulary
     assert isinstance(vocabulary, TextVocabulary)
     job = {
         "config": to_plain(config),

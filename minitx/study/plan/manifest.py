@@ -16,7 +16,7 @@ from minitx.runs.atomic_write import write_json
 from minitx.study.plan.definition import Point, Values
 
 FORMAT = 1  # raise it when an older study.json could not be read
-NOTES = "study.json"
+MANIFEST = "study.json"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PlannedRun:
 
 
 @dataclass
-class Notes:
+class Manifest:
     """A study on its way: what it is, and the runs that were planned so far.
 
     `measure` is the name in `minitx.metrics.decomposable` of what its models are compared by, and
@@ -63,26 +63,26 @@ class Notes:
         """The run of that name, of several one that counts. Raises UserError without any."""
         runs = [run for run in self.runs if run.key == key]
         if not runs:
-            raise UserError(f"only={key}: the study has no such run; its runs are in {NOTES}")
+            raise UserError(f"only={key}: the study has no such run; its runs are in {MANIFEST}")
         return max(runs, key=lambda run: run.chosen)
 
 
-def write_notes(folder: Path, notes: Notes) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes study.json, whole."""
     head = {"format": FORMAT, "minitx": version("minitx")}
-    write_json(folder / NOTES, head | to_plain(notes))
+    write_json(folder / MANIFEST, head | to_plain(manifest))
 
 
-def read_notes(folder: Path) -> Notes:
-    """What `write_notes` left.
+def read_manifest(folder: Path) -> Manifest:
+    """What `write_manifest` left.
 
     Raises UserError where there is no study, or it is from another version.
     """
-    path = folder / NOTES
+    path = folder / MANIFEST
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no study: there is no {NOTES}") from error
+        raise UserError(f"{folder} holds no study: there is no {MANIFEST}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     _check_version(path, values)
@@ -92,7 +92,7 @@ def read_notes(folder: Path) -> Notes:
             OmegaConf.merge(OmegaConf.structured(StudyConfig), values["study"])
         )
         assert isinstance(study, StudyConfig)
-        return Notes(
+        return Manifest(
             study, values["task"], values["preset"], values["measure"], values["command"], runs
         )
     except (LookupError, TypeError, OmegaConfBaseException) as error:

@@ -16,8 +16,8 @@ from minitx.models.budget import fit_width, size_of
 from minitx.study.plan.definition import Point, Values, combinations, points
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import run_key
-from minitx.tasks.base import Setup
-from minitx.tasks.open import open_setup
+from minitx.tasks.base import Task
+from minitx.tasks.open import open_task
 from minitx.training.checks import check_limits
 from minitx.training.hardware import check_hardware
 
@@ -39,7 +39,7 @@ class Planner:
         self.task, self.study = task, study
         self.points = points(study)
         self.rates = combinations(study.sweep)  # one empty choice where nothing is swept
-        self._setups: dict[str, Setup] = {}
+        self._tasks: dict[str, Task] = {}
         self._sizes: dict[str, int] = {}
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class Planner:
             if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
                 raise UserError("the speed of language models is measured: task=shakespeare")
             tested = self.study.measures == "training"
-            if tested and "test" not in self._setup(config).store.splits:
+            if tested and "test" not in self._opened(config).store.splits:
                 raise UserError(
                     f"task={config.task.name} has no test split, and on val the rates are chosen: "
                     "compare models on another task"
@@ -69,7 +69,7 @@ class Planner:
                 self._fit(config)
                 if tested:
                     check_limits(config)
-                    self._setup(config).data()
+                    self._opened(config).data()
             except (ValueError, UserError) as error:
                 raise UserError(f"{point.label}: {error}") from error
 
@@ -77,7 +77,7 @@ class Planner:
         """The run of one seed, as yet neither swept nor chosen."""
         words = self._words(point, rate, seed)
         config = compose(*words)
-        fingerprint = self._setup(config).store.fingerprint
+        fingerprint = self._opened(config).store.fingerprint
         key = run_key(config, fingerprint, self.study.measures)
         return PlannedRun(key, point, rate, seed, words)
 
@@ -109,25 +109,25 @@ class Planner:
             first = Point(next(iter(self.study.arms)), point.at)
             config = compose(*self._own_words(first, self.rates[0], 1))
             try:
-                self._sizes[at] = size_of(config.model, self._setup(config).vocabulary.build)
+                self._sizes[at] = size_of(config.model, self._opened(config).vocabulary.build)
             except ValueError as error:
                 raise UserError(f"{first.label}: {error}") from error
         return self._sizes[at]
 
     def _fit(self, config: Config) -> None:
-        build, size = self._setup(config).vocabulary.build, config.budget.parameters
+        build, size = self._opened(config).vocabulary.build, config.budget.parameters
         if size is None:
             size_of(config.model, build)
         else:
             fit_width(config.model, build, size)
 
-    def _setup(self, config: Config) -> Setup:
+    def _opened(self, config: Config) -> Task:
         """The corpus, opened once for all runs that share it."""
         parts: list[Any] = [to_plain(config.task), to_plain(config.data), config.model.context]
         name = json.dumps(parts)
-        if name not in self._setups:
-            self._setups[name] = open_setup(config)
-        return self._setups[name]
+        if name not in self._tasks:
+            self._tasks[name] = open_task(config)
+        return self._tasks[name]
 
 
 def _word(value: Any) -> str:

@@ -40,7 +40,7 @@ PLACES = {
 LATER = {"trainer": ("val_tokens",)}
 
 
-class Ledger:
+class RunStore:
     """The runs in a folder."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from minitx.metrics.decomposable import Measure
 from minitx.study.formatting import against, between, count, listed, size_of_change
-from minitx.study.results.conditions import Cell
+from minitx.study.results.conditions import Condition
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import (
     FEW_RESAMPLES,
@@ -40,14 +40,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two cells of the grid and the difference of their scores, the first less the second.
+    """Two conditions of the grid and the difference of their scores, the first less the second.
 
     The value of `items` is of the runs pooled, that of `seeds` of the means over seeds, which is
     what tables show.
     """
 
-    first: Cell
-    second: Cell
+    first: Condition
+    second: Condition
     measure: Measure
     items: Interval
     seeds: Interval
@@ -70,14 +70,14 @@ class Comparison:
         return (self.seeds.value < 0) == self.measure.lower_is_better
 
     def sentence(self, first: str = "", second: str = "") -> str:
-        """The verdict with its figures; the two are called by their cells' names, or by these."""
+        """The verdict with its figures; the two have their conditions' names, or these."""
         names = first or self.first.name, second or self.second.name
         if self.verdict is Verdict.NOT_COMPARED:
             return self._not_compared(names)
         ahead, behind = (names, (self.first, self.second)), (names[::-1], (self.second, self.first))
-        sides, cells = ahead if self._first_leads else behind
+        sides, conditions = ahead if self._first_leads else behind
         better, worse = sides
-        claim, effect = self._claim(better, worse), self._effect(cells)
+        claim, effect = self._claim(better, worse), self._effect(conditions)
         return f"{claim}: {effect} ({self._intervals()}){self._left_out()}."
 
     def _claim(self, better: str, worse: str) -> str:
@@ -87,9 +87,9 @@ class Comparison:
             return f"No difference is shown between {better} and {worse}"
         return f"{better} is better than {worse}"
 
-    def _effect(self, cells: tuple[Cell, Cell]) -> str:
+    def _effect(self, conditions: tuple[Condition, Condition]) -> str:
         """Both figures, and how far the first of the two is from the second, also as a share."""
-        one, other = (cell.mean(f"test/{self.measure.name}") for cell in cells)
+        one, other = (condition.mean(f"test/{self.measure.name}") for condition in conditions)
         size = abs(one - other)
         figures = against(self.measure, one, other)
         if not size:
@@ -108,7 +108,7 @@ class Comparison:
         items, seeds = self.items, self.seeds
         if self.seeds.value < 0:
             items, seeds = -items, -seeds
-        one, other = (len(cell.finished) for cell in (self.first, self.second))
+        one, other = (len(condition.finished) for condition in (self.first, self.second))
         over = f"{count(one, 'seed')} each" if one == other else f"{one} and {count(other, 'seed')}"
         return (
             "95% interval "
@@ -119,17 +119,19 @@ class Comparison:
     def _left_out(self) -> str:
         """Which seeds are not in it."""
         parts = []
-        for cell in (self.first, self.second):
-            planned, finished = len(cell.runs), len(cell.finished)
+        for condition in (self.first, self.second):
+            planned, finished = len(condition.runs), len(condition.finished)
             if finished < planned:
-                parts.append(f"{planned - finished} of {count(planned, 'seed')} of {cell.name}")
+                parts.append(
+                    f"{planned - finished} of {count(planned, 'seed')} of {condition.name}"
+                )
         return f"; left out, as they failed or are missing: {listed(parts)}" if parts else ""
 
     def _not_compared(self, names: tuple[str, str]) -> str:
         lacking = [
             name
-            for name, cell in zip(names, (self.first, self.second), strict=True)
-            if not len(cell.finished)
+            for name, condition in zip(names, (self.first, self.second), strict=True)
+            if not len(condition.finished)
         ]
         reason = (
             f"no run of {listed(lacking)} finished"
@@ -144,19 +146,19 @@ def resamples_of(measure: Measure) -> int:
     return FEW_RESAMPLES if measure.name == "bleu" else RESAMPLES
 
 
-def compare(results: Results, pairs: Iterable[tuple[Cell, Cell]]) -> list[Comparison]:
+def compare(results: Results, pairs: Iterable[tuple[Condition, Condition]]) -> list[Comparison]:
     """Each pair by the headline measure. The items of one test set are drawn once for all models.
 
     Runs on the same corpus, cut into as many items, have the same test set.
     """
     pairs = list(pairs)
-    cells = {id(cell): cell for pair in pairs for cell in pair}
+    conditions = {id(condition): condition for pair in pairs for condition in pair}
     pooled = {
         name: items.sum(axis=0)
-        for name, cell in cells.items()
-        if (items := cell.items(results)) is not None
+        for name, condition in conditions.items()
+        if (items := condition.items(results)) is not None
     }
-    tests = {name: (items.shape, cells[name].corpus) for name, items in pooled.items()}
+    tests = {name: (items.shape, conditions[name].corpus) for name, items in pooled.items()}
     score = results.measure.score
     drawn: dict[int, np.ndarray] = {}
     for test in set(tests.values()):
@@ -186,15 +188,15 @@ def compare(results: Results, pairs: Iterable[tuple[Cell, Cell]]) -> list[Compar
     ]
 
 
-def pairs_of(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
-    """Which cells are to be compared: all arms at the same point, those with the first arm first.
+def pairs_of(conditions: list[Condition]) -> list[tuple[Condition, Condition]]:
+    """The conditions to compare: all arms at the same point, those with the first arm first.
 
     Of many arms each is compared with the study's first one alone.
     """
-    arms = list(dict.fromkeys(cell.arm for cell in cells))
+    arms = list(dict.fromkeys(condition.arm for condition in conditions))
     pairs = [
         (one, other)
-        for one, other in combinations(cells, 2)
+        for one, other in combinations(conditions, 2)
         if one.arm != other.arm and one.point == other.point
     ]
     if len(arms) > MOST_ARMS:

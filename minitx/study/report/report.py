@@ -10,7 +10,7 @@ from minitx.study.report.comparison import resamples_of
 from minitx.study.report.rules import Rule, check_rules
 from minitx.study.report.sections import Section, sections_of
 from minitx.study.results.results import FAILED, FINISHED, Results
-from minitx.study.results.settings import said
+from minitx.study.results.settings import describe_settings
 
 MOST_ROWS = 30  # of a table in the report; longer ones are in their files alone
 
@@ -110,7 +110,7 @@ def _how(results: Results) -> dict[str, str]:
         "grid": _axes(study.grid),
         "sweep": _axes(study.sweep) if trained else "",
         "settings of the study": " ".join(study.settings),
-        **{f"settings {whose}": words for whose, words in said(results).items()},
+        **{f"settings {whose}": words for whose, words in describe_settings(results).items()},
         "seeds": listed([str(seed) for seed in sorted(set(runs["seed"]))]),
         "headline": f"{results.measure.words} on test" if trained else "",
         "intervals": _intervals(results) if results.items else "",

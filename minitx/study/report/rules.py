@@ -11,9 +11,9 @@ import pandas as pd
 
 from minitx.errors import UserError
 from minitx.study.formatting import count, listed, setting
-from minitx.study.results.conditions import Cell, cells_of
+from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import FINISHED, Results
-from minitx.study.results.settings import unlike
+from minitx.study.results.settings import differing_settings
 from minitx.study.results.sweep import sweeps_of
 
 TOLERANCE = 0.02  # share by which numbers of parameters may differ from what was asked for
@@ -68,24 +68,28 @@ def _by_data(results: Results, runs: pd.DataFrame) -> list[tuple[str, pd.DataFra
 
 def _size(results: Results) -> Rule:
     name = "as many parameters, within 2%"
-    cells = [cell for cell in cells_of(results) if len(cell.values("parameters"))]
-    if not cells:
+    conditions = [
+        condition for condition in conditions_of(results) if len(condition.values("parameters"))
+    ]
+    if not conditions:
         return Rule(name, False, "The numbers of parameters are not known.")
     # Without a number of its own, a study gives all arms at a point what the first one has there,
     # or leaves them as they are, which then have to be alike over all points.
     asked: dict[object, float] = {}
     apart = []
-    for cell in cells:
-        size = cell.mean("parameters")
-        point = cell.point if results.study.match else ()
+    for condition in conditions:
+        size = condition.mean("parameters")
+        point = condition.point if results.study.match else ()
         first = asked.setdefault(point, results.study.parameters or size)
         apart.append(abs(size / first - 1))
-    arms = dict.fromkeys(cell.arm for cell in cells)
-    counts = [_sizes(arm, [cell for cell in cells if cell.arm == arm]) for arm in arms]
+    arms = dict.fromkeys(condition.arm for condition in conditions)
+    counts = [
+        _sizes(arm, [condition for condition in conditions if condition.arm == arm]) for arm in arms
+    ]
     whose = (
         f"the {results.study.parameters:,} asked for"
         if results.study.parameters
-        else (f"those of {cells[0].arm}")
+        else (f"those of {conditions[0].arm}")
     )
     return Rule(
         name,
@@ -94,15 +98,15 @@ def _size(results: Results) -> Rule:
     )
 
 
-def _sizes(arm: str, cells: list[Cell]) -> str:
+def _sizes(arm: str, conditions: list[Condition]) -> str:
     """An arm's numbers of parameters, all and those outside of embeddings, over the grid."""
 
     def reach(column: str) -> str:
-        values = [cell.mean(column) for cell in cells]
+        values = [condition.mean(column) for condition in conditions]
         ends = dict.fromkeys(f"{value:,.0f}" for value in (min(values), max(values)))
         return " to ".join(ends)
 
-    known = all(len(cell.values("parameters_non_embedding")) for cell in cells)
+    known = all(len(condition.values("parameters_non_embedding")) for condition in conditions)
     without = f" ({reach('parameters_non_embedding')} without embeddings)" if known else ""
     return f"{arm} {reach('parameters')}{without}"
 
@@ -145,7 +149,7 @@ def _training(results: Results) -> Rule:
     """A model's recipe may say more than what it is made of: what it was found to need."""
     name = "the same training for all"
     parts = []
-    for key, values in unlike(results).items():
+    for key, values in differing_settings(results).items():
         whose: dict[str, list[str]] = {}
         for arm, value in values.items():
             whose.setdefault(setting(value), []).append(arm)
@@ -177,13 +181,13 @@ def _sweep(results: Results) -> Rule:
         return Rule(
             name,
             False,
-            f"Other values were tried for {listed([each.cell.name for each in others])} than for "
-            f"{first.cell.name}.",
+            f"Other values were tried for {listed([each.condition.name for each in others])} "
+            f"than for {first.condition.name}.",
         )
-    blind = [sweep.cell.name for sweep in sweeps if not sweep.chosen]
+    blind = [sweep.condition.name for sweep in sweeps if not sweep.chosen]
     if blind:
         return Rule(name, False, f"No run of the sweep of {listed(blind)} finished.")
-    unlike = [sweep.cell.name for sweep in sweeps if not sweep.best]
+    unlike = [sweep.condition.name for sweep in sweeps if not sweep.best]
     if unlike:
         return Rule(
             name, False, f"What was chosen for {listed(unlike)} is not what was best on val."
@@ -217,15 +221,15 @@ def _edges(results: Results) -> Rule:
         name,
         False,
         "The best rate lies at the edge of what was tried for "
-        f"{listed([sweep.cell.name for sweep in edges])}: one beyond it may be better.",
+        f"{listed([sweep.condition.name for sweep in edges])}: one beyond it may be better.",
     )
 
 
 def _seeds(results: Results) -> Rule:
-    cells = cells_of(results)
-    least = min(len(cell.finished) for cell in cells)
-    fewest = [cell.name for cell in cells if len(cell.finished) == least]
-    every = len(fewest) == len(cells)
+    conditions = conditions_of(results)
+    least = min(len(condition.finished) for condition in conditions)
+    fewest = [condition.name for condition in conditions if len(condition.finished) == least]
+    every = len(fewest) == len(conditions)
     whose = "every arm" if every else listed(fewest)
     return Rule(
         f"{LEAST_SEEDS} seeds or more",

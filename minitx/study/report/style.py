@@ -31,7 +31,7 @@ from minitx.drawing.figures import (
 )
 from minitx.metrics.decomposable import Measure
 from minitx.study.formatting import SHARES, number
-from minitx.study.results.conditions import Cell
+from minitx.study.results.conditions import Condition
 from minitx.study.statistics.intervals import Interval
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
@@ -98,19 +98,22 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     return {name: found.get(name) or next(others) for name in names}
 
 
-def styles_of(cells: Sequence[Cell]) -> dict[str, Style]:
-    """A style for the name of each cell: the colour is its arm's, marker and line are its point's.
+def styles_of(conditions: Sequence[Condition]) -> dict[str, Style]:
+    """A style for each condition, by its name: its arm's colour, its point's marker and line.
 
-    Where there is one arm alone, its cells are told apart by their colours.
+    Where there is one arm alone, its conditions are told apart by their colours.
     """
-    arms = styles(cell.arm for cell in cells)
+    arms = styles(condition.arm for condition in conditions)
     if len(arms) == 1:
-        return styles(cell.name for cell in cells)
-    points = list(dict.fromkeys(cell.point for cell in cells))
+        return styles(condition.name for condition in conditions)
+    points = list(dict.fromkeys(condition.point for condition in conditions))
     if len(points) == 1:
-        return {cell.name: arms[cell.arm] for cell in cells}
+        return {condition.name: arms[condition.arm] for condition in conditions}
     shapes = dict(zip(points, cycle(ALL), strict=False))
-    return {cell.name: replace(shapes[cell.point], colour=arms[cell.arm].colour) for cell in cells}
+    return {
+        condition.name: replace(shapes[condition.point], colour=arms[condition.arm].colour)
+        for condition in conditions
+    }
 
 
 def panels(

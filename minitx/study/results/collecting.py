@@ -11,8 +11,8 @@ from minitx.config.compose import read_config
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.paths import CONFIG, METRICS
 from minitx.study.measure.measuring import ITEMS
-from minitx.study.plan.manifest import Notes, PlannedRun, read_notes
-from minitx.study.plan.run_store import Ledger, detail_file
+from minitx.study.plan.manifest import Manifest, PlannedRun, read_manifest
+from minitx.study.plan.run_store import RunStore, detail_file
 from minitx.study.results.results import FAILED, FINISHED, MISSING, Results
 from minitx.study.results.settings import Settings, settings_of
 
@@ -28,23 +28,23 @@ def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
     `runs` is the folder in which all studies keep their runs: without it, that which the study was
     told. Raises UserError where there is no study in `folder`, or it is from another version.
     """
-    notes = read_notes(Path(folder))
-    return collect(notes, Ledger(Path(runs or notes.study.runs)))
+    manifest = read_manifest(Path(folder))
+    return collect(manifest, RunStore(Path(runs or manifest.study.runs)))
 
 
-def collect(notes: Notes, ledger: Ledger) -> Results:
-    """The results of a study whose notes were read."""
+def collect(manifest: Manifest, store: RunStore) -> Results:
+    """The results of a study whose manifest was read."""
     rows, curves = [], []
     items: dict[str, np.ndarray] = {}
     details: dict[str, dict[str, pd.DataFrame]] = {}
     settings: dict[str, Settings] = {}
-    measure = MEASURES[notes.measure]
-    for run in notes.runs:
-        row = _row(run, ledger, notes.study.measures)
+    measure = MEASURES[manifest.measure]
+    for run in manifest.runs:
+        row = _row(run, store, manifest.study.measures)
         rows.append(row)
-        if row["status"] == MISSING or notes.study.measures == "speed":
+        if row["status"] == MISSING or manifest.study.measures == "speed":
             continue
-        folder = ledger.folder(run.key)
+        folder = store.folder(run.key)
         curves.append(_curve(run.key, folder))
         if row["status"] == FINISHED and run.chosen:
             with np.load(folder / ITEMS) as arrays:
@@ -54,23 +54,23 @@ def collect(notes: Notes, ledger: Ledger) -> Results:
             details[run.key] = {name: _table(detail_file(folder, name)) for name in run.details}
     table = pd.DataFrame(rows)
     return Results(
-        study=notes.study,
-        task=notes.task,
-        preset=notes.preset,
+        study=manifest.study,
+        task=manifest.task,
+        preset=manifest.preset,
         measure=measure,
         runs=table,
         curves=pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
         items=items,
         details=details,
         settings=settings,
-        command=notes.command,
-        facts=_facts(notes, ledger, table),
+        command=manifest.command,
+        facts=_facts(manifest, store, table),
     )
 
 
-def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
+def _facts(manifest: Manifest, store: RunStore, runs: pd.DataFrame) -> dict[str, str]:
     """What the runs were done on and with; where they differ, all that occurs."""
-    figures = [ledger.figures(run.key) for run in notes.runs]
+    figures = [store.figures(run.key) for run in manifest.runs]
     machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
     found = {name: list(machines[name].astype(str)) for name in machines}
     if "git_commit" in runs:
@@ -79,13 +79,13 @@ def _facts(notes: Notes, ledger: Ledger, runs: pd.DataFrame) -> dict[str, str]:
     return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
 
 
-def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
-    summary, figures = ledger.summary(run.key), ledger.figures(run.key)
-    failure, done = ledger.failure(run.key), ledger.done(run)
+def _row(run: PlannedRun, store: RunStore, kind: str) -> dict[str, Any]:
+    summary, figures = store.summary(run.key), store.figures(run.key)
+    failure, done = store.failure(run.key), store.done(run)
     status = FINISHED if done else FAILED if failure else MISSING
     row: dict[str, Any] = {
         "key": run.key,
-        "folder": str(ledger.folder(run.key)),
+        "folder": str(store.folder(run.key)),
         "status": status,
         "reason": "" if done else failure.get("reason", ""),
         "arm": run.point.arm,
@@ -97,7 +97,7 @@ def _row(run: PlannedRun, ledger: Ledger, kind: str) -> dict[str, Any]:
     }
     if not done:
         return row
-    row["seconds"] = ledger.seconds(run.key)
+    row["seconds"] = store.seconds(run.key)
     row |= {name: summary[name] for name in SUMMARISED if name in summary}
     row |= summary.get("metrics", {})
     metrics = figures.pop("metrics", {})

@@ -1,4 +1,4 @@
-"""The cells of a study's grid: an arm at a point of the grid, with the seeds that count."""
+"""The conditions of a study's grid: an arm at a point of the grid, with the seeds that count."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +11,7 @@ from minitx.study.results.results import FINISHED, Results
 
 
 @dataclass(frozen=True)
-class Cell:
+class Condition:
     """An arm at a point of the grid, which has a value for each of the study's `axes`.
 
     `runs` are those that count, finished or not: a row for each seed.
@@ -63,7 +63,7 @@ class Cell:
         return np.stack(found) if found else None
 
     def without(self, axis: str) -> tuple[str, tuple[Any, ...]]:
-        """The arm and the point but for one axis: cells that share them lie along that axis."""
+        """The arm and the point without one axis: conditions that share them lie along it."""
         rest = (value for name, value in zip(self.axes, self.point, strict=True) if name != axis)
         return self.arm, tuple(rest)
 
@@ -72,16 +72,19 @@ class Cell:
         return self.point[self.axes.index(axis)]
 
 
-def cells_of(results: Results) -> list[Cell]:
-    """All cells of the plan, in its order: also those of which nothing is known."""
-    return [replace(cell, runs=cell.runs[cell.runs["chosen"]]) for cell in planned(results)]
+def conditions_of(results: Results) -> list[Condition]:
+    """All conditions of the plan, in its order: also those of which nothing is known."""
+    return [
+        replace(condition, runs=condition.runs[condition.runs["chosen"]])
+        for condition in planned(results)
+    ]
 
 
-def planned(results: Results) -> list[Cell]:
+def planned(results: Results) -> list[Condition]:
     """The same with all of their runs, also those of the sweep that do not count."""
     axes = tuple(results.axes)
     return [
-        Cell(arm, axes, tuple(map(plain, point)), runs)
+        Condition(arm, axes, tuple(map(plain, point)), runs)
         for (arm, *point), runs in results.runs.groupby(["arm", *axes], sort=False, dropna=False)
     ]
 
@@ -92,21 +95,28 @@ def plain(value: Any) -> Any:
     return None if value != value else value
 
 
-def places(cells: list[Cell]) -> str:
-    """Where cells lie, in words: "2, 4 and 8 heads"."""
-    if cells and len(cells[0].axes) == 1:
-        return at_each(cells[0].axes[0], [cell.point[0] for cell in cells])
-    return listed([f"({cell.place})" if cells[0].axes else cell.place for cell in cells])
+def places(conditions: list[Condition]) -> str:
+    """Where conditions lie, in words: "2, 4 and 8 heads"."""
+    if conditions and len(conditions[0].axes) == 1:
+        return at_each(conditions[0].axes[0], [condition.point[0] for condition in conditions])
+    return listed(
+        [
+            f"({condition.place})" if conditions[0].axes else condition.place
+            for condition in conditions
+        ]
+    )
 
 
-def lines_along(axis: str, cells: list[Cell]) -> dict[str, list[Cell]]:
+def lines_along(axis: str, conditions: list[Condition]) -> dict[str, list[Condition]]:
     """Cells that differ on one axis only, in its order, under the name of what they share."""
-    lines: dict[str, list[Cell]] = {}
-    for cell in cells:
+    lines: dict[str, list[Condition]] = {}
+    for condition in conditions:
         others = replace(
-            cell,
-            axes=tuple(name for name in cell.axes if name != axis),
-            point=cell.without(axis)[1],
+            condition,
+            axes=tuple(name for name in condition.axes if name != axis),
+            point=condition.without(axis)[1],
         )
-        lines.setdefault(others.name, []).append(cell)
-    return {name: sorted(line, key=lambda cell: cell.on(axis)) for name, line in lines.items()}
+        lines.setdefault(others.name, []).append(condition)
+    return {
+        name: sorted(line, key=lambda condition: condition.on(axis)) for name, line in lines.items()
+    }

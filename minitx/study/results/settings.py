@@ -36,7 +36,7 @@ def settings_of(config: Config) -> Settings:
     }
 
 
-def said(results: Results) -> dict[str, str]:
+def describe_settings(results: Results) -> dict[str, str]:
     """What was set for all arms, and what for each, without what the study varies: words by whom.
 
     Of an arm at several points of a grid these are the settings at the first one.
@@ -62,7 +62,7 @@ def said(results: Results) -> dict[str, str]:
     return {whose: _words(found) for whose, found in ({"of all": shared} | own).items() if found}
 
 
-def unlike(results: Results) -> dict[str, dict[str, Any]]:
+def differing_settings(results: Results) -> dict[str, dict[str, Any]]:
     """What arms were trained differently by, beside the model: by key, the value of each arm.
 
     What the study varies or swept is left out, and so is what its arms themselves say: a key, or

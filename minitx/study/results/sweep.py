@@ -1,4 +1,4 @@
-"""What the sweep of a study tried for each cell of the grid, and what was chosen."""
+"""What the sweep of a study tried for each condition of the grid, and what was chosen."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from minitx.study.formatting import are_numbers, listed, setting
-from minitx.study.results.conditions import Cell, plain, planned
+from minitx.study.results.conditions import Condition, plain, planned
 from minitx.study.results.results import FINISHED, Results
 
 CHOSEN_BY = "val/loss"
@@ -14,13 +14,13 @@ CHOSEN_BY = "val/loss"
 
 @dataclass(frozen=True)
 class Sweep:
-    """The rates of a cell: `tried` has a row for each, with its mean loss on val.
+    """The rates of a condition: `tried` has a row for each, with its mean loss on val.
 
     The columns of `tried` are the study's swept keys (`keys`), `loss` (NaN where no run finished),
     `runs` and `finished`, and `chosen`.
     """
 
-    cell: Cell
+    condition: Condition
     keys: list[str]
     tried: pd.DataFrame
 
@@ -58,9 +58,9 @@ class Sweep:
 
 
 def sweeps_of(results: Results) -> list[Sweep]:
-    """For each cell what was tried for it; none where the study sweeps nothing."""
+    """For each condition what was tried for it; none where the study sweeps nothing."""
     keys = list(results.study.sweep)
-    return [_sweep(cell, keys) for cell in planned(results)] if keys else []
+    return [_sweep(condition, keys) for condition in planned(results)] if keys else []
 
 
 def spelt(rate: dict[str, Any]) -> str:
@@ -68,9 +68,11 @@ def spelt(rate: dict[str, Any]) -> str:
     return listed([f"{key.rpartition('.')[2]} {setting(value)}" for key, value in rate.items()])
 
 
-def _sweep(cell: Cell, keys: list[str]) -> Sweep:
+def _sweep(condition: Condition, keys: list[str]) -> Sweep:
     rows = []
-    for values, tried in cell.runs[cell.runs["swept"]].groupby(keys, sort=False, dropna=False):
+    for values, tried in condition.runs[condition.runs["swept"]].groupby(
+        keys, sort=False, dropna=False
+    ):
         finished = tried[tried["status"] == FINISHED]
         rows.append(
             dict(zip(keys, values, strict=True))
@@ -84,4 +86,4 @@ def _sweep(cell: Cell, keys: list[str]) -> Sweep:
     columns = [*keys, "loss", "runs", "finished", "chosen"]
     tried = pd.DataFrame(rows, columns=columns)
     ordered = [key for key in keys if are_numbers(map(plain, tried[key]))]
-    return Sweep(cell, keys, tried.sort_values(ordered) if ordered else tried)
+    return Sweep(condition, keys, tried.sort_values(ordered) if ordered else tried)

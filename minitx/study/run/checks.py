@@ -3,7 +3,7 @@
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.study.plan.definition import common_words, defined, refuse_hidden, study_folder
-from minitx.study.plan.manifest import NOTES, read_notes
+from minitx.study.plan.manifest import MANIFEST, read_manifest
 from minitx.study.report.sections import check_names, check_task
 from minitx.tasks.requirements import check_corpus, check_keys
 from minitx.training.checks import check_tracker
@@ -18,7 +18,7 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     refuse_hidden(asked, overrides)
     definition = defined(asked, common_words(overrides))
     if asked.report_only:
-        read_notes(study_folder(definition))
+        read_manifest(study_folder(definition))
         return definition
     check_study(asked, definition)
     arm = next(iter(definition.arms.values()))
@@ -35,6 +35,6 @@ def check_study(asked: CompareConfig, definition: StudyConfig) -> None:
     check_names(definition.sections)
     check_task(definition.sections, asked.task.name)
     folder = study_folder(definition)
-    if (folder / NOTES).exists():
-        read_notes(folder)
+    if (folder / MANIFEST).exists():
+        read_manifest(folder)
     check_tracker(asked.logger)

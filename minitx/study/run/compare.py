@@ -12,9 +12,9 @@ from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.errors import UserError
 from minitx.runs.paths import check_writable, make_folder
 from minitx.study.plan.definition import seeds, study_folder
-from minitx.study.plan.manifest import Notes, PlannedRun, write_notes
+from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
 from minitx.study.plan.planner import Planner, headline
-from minitx.study.plan.run_store import Ledger
+from minitx.study.plan.run_store import RunStore
 from minitx.study.results.results import Results
 from minitx.study.run.checks import check_comparison, check_study
 from minitx.study.run.watching import watching
@@ -32,7 +32,7 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
 
     Every arm, at every point of the grid, is first trained with each value of the sweep and the
     first seed. It gets the value with the lowest loss on val, and is trained with it from the other
-    seeds. Only then is it tested. What the ledger holds already is not done again.
+    seeds. Only then is it tested. What the store holds already is not done again.
 
     Raises UserError for a study that cannot be done, before anything is trained.
     """
@@ -40,34 +40,34 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     from minitx.study.results.collecting import collect
 
     check_study(asked, definition)
-    folder, ledger = study_folder(definition), Ledger(Path(definition.runs))
+    folder, store = study_folder(definition), RunStore(Path(definition.runs))
     planner = Planner(asked.task, definition)
     planner.check()
     details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
     total = len(points) * (len(rates) + len(others))
-    notes = Notes(definition, asked.task.name, asked.preset, headline(asked.task), command)
+    manifest = Manifest(definition, asked.task.name, asked.preset, headline(asked.task), command)
     sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
     if len(rates) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
     with _alone(folder):
-        make_folder(ledger.root, f"study.runs={ledger.root}")
-        check_writable(ledger.root, f"study.runs={ledger.root}")
+        make_folder(store.root, f"study.runs={store.root}")
+        check_writable(store.root, f"study.runs={store.root}")
         if len(rates) > 1:
-            notes.runs = [run for runs in sweep for run in runs]
-            if _missing(notes.runs, ledger):  # else study.json may hold the whole plan
-                write_notes(folder, notes)
-                _do(notes.runs, ledger, launch, total)
-        notes.runs = []
+            manifest.runs = [run for runs in sweep for run in runs]
+            if _missing(manifest.runs, store):  # else study.json may hold the whole plan
+                write_manifest(folder, manifest)
+                _do(manifest.runs, store, launch, total)
+        manifest.runs = []
         for runs in sweep:
-            best = choose(runs, ledger)
+            best = choose(runs, store)
             same_rate = [planner.run(best.point, best.rate, seed) for seed in others]
             counted = [replace(run, chosen=True, details=details) for run in [best, *same_rate]]
-            notes.runs += [run for run in runs if run is not best] + counted
-        write_notes(folder, notes)
-        _do(notes.runs, ledger, launch, total)
-    return collect(notes, ledger)
+            manifest.runs += [run for run in runs if run is not best] + counted
+        write_manifest(folder, manifest)
+        _do(manifest.runs, store, launch, total)
+    return collect(manifest, store)
 
 
 def compare(asked: CompareConfig, overrides: list[str], command: str, launch: Launch) -> None:
@@ -118,37 +118,37 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def choose(runs: list[PlannedRun], ledger: Ledger) -> PlannedRun:
+def choose(runs: list[PlannedRun], store: RunStore) -> PlannedRun:
     """The run with the lowest loss on val; the first where none has finished.
 
     A run that failed is not chosen while another has finished.
     """
-    losses = [ledger.summary(run.key).get("metrics", {}).get("val/loss") for run in runs]
+    losses = [store.summary(run.key).get("metrics", {}).get("val/loss") for run in runs]
     finished = [
         (loss, number)
         for number, (run, loss) in enumerate(zip(runs, losses, strict=True))
-        if ledger.trained(run.key) and loss is not None
+        if store.trained(run.key) and loss is not None
     ]
     return runs[min(finished)[1] if finished else 0]
 
 
-def _do(runs: list[PlannedRun], ledger: Ledger, launch: Launch, total: int) -> None:
+def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> None:
     """Has those done that are missing; those that fail, once more.
 
     Raises UserError where some are left that neither ran nor failed: no choice is made without
     them.
     """
 
-    if not _missing(runs, ledger):
+    if not _missing(runs, store):
         return
-    with watching(runs, ledger, total):
-        while left := _missing(runs, ledger):
+    with watching(runs, store, total):
+        while left := _missing(runs, store):
             keys = list(dict.fromkeys(run.key for run in left))  # arms may share runs
-            before = [ledger.failure(key) for key in keys]
+            before = [store.failure(key) for key in keys]
             launch(keys)
-            if before != [ledger.failure(key) for key in keys] or any(map(ledger.done, left)):
+            if before != [store.failure(key) for key in keys] or any(map(store.done, left)):
                 continue
-            if not any(map(ledger.busy, keys)):
+            if not any(map(store.busy, keys)):
                 raise UserError(
                     f"the launcher left {len(keys)} of {total} runs undone: start this again when "
                     "its jobs are through"
@@ -156,5 +156,5 @@ def _do(runs: list[PlannedRun], ledger: Ledger, launch: Launch, total: int) -> N
             time.sleep(WAIT)  # another study is at them
 
 
-def _missing(runs: list[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
-    return [run for run in runs if not ledger.done(run) and not ledger.given_up(run.key)]
+def _missing(runs: list[PlannedRun], store: RunStore) -> list[PlannedRun]:
+    return [run for run in runs if not store.done(run) and not store.given_up(run.key)]

@@ -17,8 +17,8 @@ from minitx.runs.paths import LAST
 from minitx.study.measure.machine import machine
 from minitx.study.measure.measuring import measure
 from minitx.study.measure.speed import measure_speed
-from minitx.study.plan.manifest import PlannedRun, read_notes
-from minitx.study.plan.run_store import MEASURED, Ledger
+from minitx.study.plan.manifest import PlannedRun, read_manifest
+from minitx.study.plan.run_store import MEASURED, RunStore
 from minitx.study.results.results import FAILED
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
@@ -29,38 +29,38 @@ LOOK = 0.5  # seconds: others hold a lock for a moment to see whether someone is
 def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     """Trains and measures the run of that name in the plan of the study in `folder`.
 
-    What is done already is not done again. A failure goes into the ledger, for others to see, and
+    What is done already is not done again. A failure goes into the store, for others to see, and
     ends nothing else. Raises StoppedByUser where the user stops it, and UserError for a name that
     the plan does not have.
     """
-    run = read_notes(folder).run(key)
-    ledger = Ledger(Path(asked.study.runs))
+    run = read_manifest(folder).run(key)
+    store = RunStore(Path(asked.study.runs))
     try:
         with (
-            FileLock(ledger.lock(key), timeout=LOOK),
-            ledger.log(key).open("a") as log,
+            FileLock(store.lock(key), timeout=LOOK),
+            store.log(key).open("a") as log,
             redirect_stdout(log),
             redirect_stderr(log),
         ):
-            _do(asked, folder.name, run, ledger)
+            _do(asked, folder.name, run, store)
     except Timeout:  # another process is at it
         return
     except StoppedByUser:
         raise
     except Exception as error:
-        with ledger.log(key).open("a") as log:
+        with store.log(key).open("a") as log:
             traceback.print_exc(file=log)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        ledger.record_failure(key, reason.splitlines()[0])
+        store.record_failure(key, reason.splitlines()[0])
 
 
-def _do(asked: CompareConfig, study: str, run: PlannedRun, ledger: Ledger) -> None:
-    if ledger.done(run):  # another process was faster
+def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> None:
+    if store.done(run):  # another process was faster
         return
     began = time.monotonic()
     quiet_libraries()
     config = compose(*run.words)
-    folder = ledger.folder(run.key)
+    folder = store.folder(run.key)
     try:
         if asked.study.measures == "speed":
             where = {"machine": machine(), "git_commit": git_commit()}
@@ -69,28 +69,28 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, ledger: Ledger) -> No
             config.logger = asked.logger
             config.logger.group = asked.logger.group or study
             config.trainer.watch_attention = False
-            _train(config, folder, ledger, run.key)
+            _train(config, folder, store, run.key)
             if run.chosen:
                 measure(folder, run.details, config.data)
     finally:
-        ledger.add_seconds(run.key, time.monotonic() - began)
-    ledger.forget_failure(run.key)
+        store.add_seconds(run.key, time.monotonic() - began)
+    store.forget_failure(run.key)
 
 
-def _train(config: Config, folder: Path, ledger: Ledger, key: str) -> None:
+def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
     """Trains the run, or goes on with it where it was stopped."""
-    if ledger.trained(key):
+    if store.trained(key):
         return
     config.run.dir = str(folder)
     # A run that failed would fail again where it goes on.
-    if (folder / LAST).is_file() and not _failed(ledger, key):
+    if (folder / LAST).is_file() and not _failed(store, key):
         config.resume = str(folder)
         try:
             train(config, test=False)
         except StoppedByUser:
             raise
         except UserError as error:
-            if _failed(ledger, key):
+            if _failed(store, key):
                 raise
             # The checkpoint is damaged, or at its end.
             print(f"begun anew: {error}", file=sys.stderr)
@@ -102,6 +102,6 @@ def _train(config: Config, folder: Path, ledger: Ledger, key: str) -> None:
     train(config, test=False)
 
 
-def _failed(ledger: Ledger, key: str) -> bool:
+def _failed(store: RunStore, key: str) -> bool:
     """Whether the training itself failed, as by a loss that is not finite."""
-    return ledger.summary(key).get("status") == FAILED
+    return store.summary(key).get("status") == FAILED

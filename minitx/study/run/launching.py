@@ -49,7 +49,7 @@ def launch(keys: Sequence[str]) -> None:
     launcher = Plugins.instance().instantiate_launcher(context, _job, whole)
     jobs = [[*asked, f'only="{key}"'] for key in keys]  # quoted: 12e45678 is a number to Hydra
     for ended in launcher.launch(jobs, initial_job_idx=0):
-        if ended.status is JobStatus.FAILED:  # before the run began, or else it is in the ledger
+        if ended.status is JobStatus.FAILED:  # before the run began, or else it is in the store
             raise ended._return_value
 
 

@@ -12,19 +12,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from minitx.study.plan.manifest import PlannedRun
-from minitx.study.plan.run_store import Ledger
+from minitx.study.plan.run_store import RunStore
 
 EVERY, EVERY_LINE = 1.0, 30.0  # seconds from one look to the next; from one line to the next
 
 
 @contextmanager
-def watching(runs: Sequence[PlannedRun], ledger: Ledger, total: int) -> Iterator[None]:
+def watching(runs: Sequence[PlannedRun], store: RunStore, total: int) -> Iterator[None]:
     """While it lasts, a bar in a terminal, elsewhere a line at times: runs done, running, left.
 
     `total` is how many runs the study has in all: those that are planned later count as left.
     """
     stop = threading.Event()
-    thread = threading.Thread(target=_watch, args=(runs, ledger, total, sys.stderr, stop))
+    thread = threading.Thread(target=_watch, args=(runs, store, total, sys.stderr, stop))
     thread.start()
     try:
         yield
@@ -35,7 +35,7 @@ def watching(runs: Sequence[PlannedRun], ledger: Ledger, total: int) -> Iterator
 
 def _watch(
     runs: Sequence[PlannedRun],
-    ledger: Ledger,
+    store: RunStore,
     total: int,
     stderr: TextIO,
     stop: threading.Event,
@@ -54,11 +54,11 @@ def _watch(
     )
     task = bar.add_task("", total=total, status="")
     began, line_due = time.time(), 0.0
-    before = len(_finished(runs, ledger))
+    before = len(_finished(runs, store))
     with bar:
         while True:
-            finished = _finished(runs, ledger)
-            status = _status(runs, finished, ledger, total, began, before)
+            finished = _finished(runs, store)
+            status = _status(runs, finished, store, total, began, before)
             bar.update(task, completed=len(finished), status=status)
             bar.refresh()
             if not console.is_terminal and time.time() >= line_due:
@@ -68,23 +68,23 @@ def _watch(
                 return
 
 
-def _finished(runs: Sequence[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
+def _finished(runs: Sequence[PlannedRun], store: RunStore) -> list[PlannedRun]:
     """What is trained, be it tested or not."""
-    return [run for run in runs if ledger.trained(run.key) or ledger.done(run)]
+    return [run for run in runs if store.trained(run.key) or store.done(run)]
 
 
 def _status(
     runs: Sequence[PlannedRun],
     finished: Sequence[PlannedRun],
-    ledger: Ledger,
+    store: RunStore,
     total: int,
     began: float,
     before: int,
 ) -> str:
-    undone = [run for run in runs if not ledger.done(run)]
-    failed = [run for run in undone if ledger.given_up(run.key)]
+    undone = [run for run in runs if not store.done(run)]
+    failed = [run for run in undone if store.given_up(run.key)]
     open_ = [run for run in undone if run not in failed]
-    running = [run for run in open_ if _written_since(ledger, run, began)]
+    running = [run for run in open_ if _written_since(store, run, began)]
     left = total - len({run.key for run in [*finished, *failed, *running]})
     parts = [f"{len(finished)} of {total} runs done"]
     if failed:
@@ -100,6 +100,6 @@ def _status(
     return ", ".join(parts)
 
 
-def _written_since(ledger: Ledger, run: PlannedRun, began: float) -> bool:
-    log = ledger.log(run.key)
+def _written_since(store: RunStore, run: PlannedRun, began: float) -> bool:
+    log = store.log(run.key)
     return log.exists() and log.stat().st_mtime >= began

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 from minitx.data.batching.batches import (
     LabelBatch,
     PairBatch,
-    Share,
+    RankBatch,
     TrainingBatches,
     WholeBatches,
-    drawn_share,
+    drawn_subset,
     label_batch,
     pad,
     pair_batch,
@@ -157,24 +157,24 @@ def test_a_loader_gives_the_batches_unchanged(numbers: PairSplit, workers: int) 
     order = [7, 8, 400]
     loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=workers)
     for i, share in zip(order, loader, strict=True):
-        assert isinstance(share, Share)
+        assert isinstance(share, RankBatch)
         assert isinstance(share.batch, PairBatch)
         assert all(map(torch.equal, share.batch, batches[i].batch))
         assert share[1:] == batches[i][1:]
 
 
 def test_a_share_is_drawn_once_and_for_all(numbers: PairSplit) -> None:
-    whole, tenth, third = (drawn_share(numbers, share) for share in (1, 0.1, 1 / 3))
+    whole, tenth, third = (drawn_subset(numbers, share) for share in (1, 0.1, 1 / 3))
     assert whole.rows.tolist() == list(range(299))
     assert (len(tenth), len(third)) == (30, 100)
     assert set(tenth.rows) < set(third.rows)
-    assert tenth.rows.tolist() == sorted(drawn_share(numbers, 0.1).rows)
+    assert tenth.rows.tolist() == sorted(drawn_subset(numbers, 0.1).rows)
     # Drawn from everywhere: the mean of 30 rows of 299 has a standard error of 15.
     assert tenth.rows.mean() == pytest.approx(149, abs=45)
 
 
 def test_batches_of_a_share_hold_its_examples_and_no_others(numbers: PairSplit) -> None:
-    some = drawn_share(numbers, 0.1)
+    some = drawn_subset(numbers, 0.1)
     assert some.lengths.tolist() == numbers.lengths[some.rows].tolist()
     assert some.tokens.tolist() == some.targets.tolist() == numbers.targets[some.rows].tolist()
     batches = TrainingBatches(some, 64, 200, seed=0)
@@ -190,4 +190,4 @@ def test_batches_of_a_share_hold_its_examples_and_no_others(numbers: PairSplit) 
 
 def test_a_share_of_nothing_is_refused(numbers: PairSplit) -> None:
     with pytest.raises(UserError, match=r"data\.share=0\.001 leaves none of 299 examples"):
-        drawn_share(numbers, 0.001)
+        drawn_subset(numbers, 0.001)

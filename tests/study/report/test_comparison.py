@@ -6,11 +6,11 @@ from made_results import failing, made
 
 from minitx.study.report.comparison import Verdict, compare, pairs_of, table
 from minitx.study.report.sections.quality import section
-from minitx.study.results.conditions import cells_of
+from minitx.study.results.conditions import conditions_of
 
 
 def compared(results):
-    [comparison] = compare(results, pairs_of(cells_of(results)))
+    [comparison] = compare(results, pairs_of(conditions_of(results)))
     return comparison
 
 
@@ -120,20 +120,20 @@ def test_the_figures_of_a_sentence_stand_in_the_table():
 
 
 def test_every_two_arms_are_compared_and_of_many_each_with_the_first():
-    few = cells_of(made({"a": 2.0, "b": 2.1, "c": 2.2}))
+    few = conditions_of(made({"a": 2.0, "b": 2.1, "c": 2.2}))
     assert [(one.arm, other.arm) for one, other in pairs_of(few)] == [
         ("a", "b"),
         ("a", "c"),
         ("b", "c"),
     ]
-    many = cells_of(made(dict.fromkeys("abcdefgh", 2.0)))
+    many = conditions_of(made(dict.fromkeys("abcdefgh", 2.0)))
     assert {one.arm for one, _ in pairs_of(many)} == {"a"}
     assert len(pairs_of(many)) == 7
 
 
 def test_arms_are_compared_where_the_grid_is_the_same():
     results = made({"a": lambda h: 2.0, "b": lambda h: 2.3}, grid={"model.heads": [1, 2]})
-    pairs = pairs_of(cells_of(results))
+    pairs = pairs_of(conditions_of(results))
     assert [(one.name, other.name) for one, other in pairs] == [
         ("a with 1 head", "b with 1 head"),
         ("a with 2 heads", "b with 2 heads"),

@@ -7,7 +7,7 @@ from made_results import failing, made
 
 from minitx.errors import UserError
 from minitx.study.report.rules import check_rules
-from minitx.study.results.settings import said
+from minitx.study.results.settings import describe_settings
 
 ARMS = {"transformer": 2.19, "lstm": 2.13}
 
@@ -128,7 +128,7 @@ def test_recipes_that_differ_beside_the_model_are_said():
         "Beside the model and what was swept, the recipes differ: optimizer.ema is 0.99 for "
         "transformer and null for lstm."
     )
-    assert said(results) == {
+    assert describe_settings(results) == {
         "of all": "model.dropout=0.1",
         "of transformer": "optimizer.ema=0.99 model.heads=4",
         "of lstm": "model.layers=2",

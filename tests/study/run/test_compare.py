@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from minitx.objectives.base import Objective
-from minitx.study.plan.run_store import Ledger
+from minitx.study.plan.run_store import RunStore
 from minitx.study.results.collecting import open_study
 from minitx.study.run import job
 
@@ -156,10 +156,10 @@ def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, m
     (checkpoint,) = Path("studies/runs").glob("*/checkpoints/last.ckpt")
     key = checkpoint.parts[2]
     before = torch.load(checkpoint, weights_only=True)["global_step"]
-    notes = json.loads(Path("study/study.json").read_text())
-    (run,) = [run for run in notes["runs"] if run["key"] == key]
+    manifest = json.loads(Path("study/study.json").read_text())
+    (run,) = [run for run in manifest["runs"] if run["key"] == key]
     run["words"].append(f"trainer.max_steps={before + 15}")
-    Path("study/study.json").write_text(json.dumps(notes))
+    Path("study/study.json").write_text(json.dumps(manifest))
     steps = []
     done = Objective.training_step
 
@@ -170,7 +170,7 @@ def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, m
     monkeypatch.setattr(Objective, "training_step", counted)
     assert script("compare", *long, f'only="{key}"').status == 0  # as a launcher writes it
     assert steps == list(range(before, before + 15))
-    assert Ledger(Path("studies/runs")).trained(key)
+    assert RunStore(Path("studies/runs")).trained(key)
 
 
 def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):

@@ -10,13 +10,13 @@ from filelock import FileLock
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import LAST
-from minitx.study.plan.manifest import read_notes
-from minitx.study.plan.run_store import Ledger
+from minitx.study.plan.manifest import read_manifest
+from minitx.study.plan.run_store import RunStore
 from minitx.study.results.collecting import open_study
 from minitx.study.run import compare as comparing
 from minitx.study.run import job, launching
 
-LEDGER = Ledger(Path("studies/runs"))
+LEDGER = RunStore(Path("studies/runs"))
 ONE_RUN_EACH = {"sweep": {}, "quick": {"seeds": [1]}}
 
 
@@ -77,7 +77,7 @@ def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkey
     answer = compare()
     assert answer.status == 1
     assert "the launcher left 4 of 4 runs undone" in answer.err
-    assert not any(run.chosen for run in read_notes(Path("study")).runs)
+    assert not any(run.chosen for run in read_manifest(Path("study")).runs)
 
 
 def test_a_study_is_planned_by_one_process_at_a_time(compare):
@@ -113,15 +113,15 @@ def test_a_run_that_counts_is_found_before_one_of_the_same_name_that_does_not(co
     runs = open_study("study").runs
     assert runs["key"].nunique() == 1
     assert set(runs["status"]) == {"finished"}
-    assert read_notes(Path("study")).run(runs["key"].iloc[0]).chosen
+    assert read_manifest(Path("study")).run(runs["key"].iloc[0]).chosen
 
 
 def test_a_run_of_which_a_detail_is_missing_is_not_finished(compare):
     assert compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH).status == 0
     path = Path("study/study.json")
-    notes = json.loads(path.read_text())
-    notes["runs"][0]["details"] = ["heads"]
-    path.write_text(json.dumps(notes))
+    manifest = json.loads(path.read_text())
+    manifest["runs"][0]["details"] = ["heads"]
+    path.write_text(json.dumps(manifest))
     assert set(open_study("study").runs["status"]) == {"missing"}
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_failed_is_trained_anew_and_only_once_more(compare, monkeypat
     assert "nothing to report: 1 run failed (the loss is not finite)" in answer.err
     # ... and where it was stopped, it goes on and fails, and is not trained twice at a time.
     begun.clear()
-    (run,) = read_notes(Path("study")).runs
+    (run,) = read_manifest(Path("study")).runs
     LEDGER.forget_failure(run.key)
     write_json(LEDGER.folder(run.key) / "summary.json", {"status": "running"})
     compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH)

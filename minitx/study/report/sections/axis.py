@@ -18,7 +18,7 @@ from minitx.study.report.style import (
     scale_values,
     styles,
 )
-from minitx.study.results.conditions import Cell, cells_of, lines_along, places
+from minitx.study.results.conditions import Condition, conditions_of, lines_along, places
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import mean_interval
 
@@ -27,13 +27,18 @@ def section(results: Results) -> Section | None:
     axis = numeric_axis(results)
     if axis is None:
         return None
-    known = [cell for cell in cells_of(results) if len(cell.values(results.metric))]
+    known = [
+        condition for condition in conditions_of(results) if len(condition.values(results.metric))
+    ]
     lines = {name: line for name, line in lines_along(axis, known).items() if len(line) > 1}
     if not lines:
         return None
     bests = {name: _best(results, line) for name, line in lines.items()}
     others = {
-        name: compare(results, [(cell, bests[name]) for cell in line if cell is not bests[name]])
+        name: compare(
+            results,
+            [(condition, bests[name]) for condition in line if condition is not bests[name]],
+        )
         for name, line in lines.items()
     }
     every = [each for line in others.values() for each in line]
@@ -69,33 +74,33 @@ def spell(axis: str, value: float) -> str:
     return f"{100 * value:.3g}%" if axis == SHARE_OF_DATA else number(value)
 
 
-def _table(results: Results, axis: str, lines: dict[str, list[Cell]]) -> pd.DataFrame:
+def _table(results: Results, axis: str, lines: dict[str, list[Condition]]) -> pd.DataFrame:
     rows = []
     for name, line in lines.items():
-        for cell in line:
-            interval = mean_interval(cell.values(results.metric))
+        for condition in line:
+            interval = mean_interval(condition.values(results.metric))
             rows.append(
                 {
                     "arm": name,
-                    axis_name(axis): cell.on(axis),
+                    axis_name(axis): condition.on(axis),
                     f"{results.measure.words}, mean": interval.value,
                     "low": interval.low,
                     "high": interval.high,
-                    "seeds finished": len(cell.finished),
-                    "seeds planned": len(cell.runs),
+                    "seeds finished": len(condition.finished),
+                    "seeds planned": len(condition.runs),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def _best(results: Results, line: list[Cell]) -> Cell:
+def _best(results: Results, line: list[Condition]) -> Condition:
     pick = min if results.measure.lower_is_better else max
-    return pick(line, key=lambda cell: cell.mean(results.metric))
+    return pick(line, key=lambda condition: condition.mean(results.metric))
 
 
-def _sentence(results: Results, name: str, best: Cell, others: list[Comparison]) -> str:
+def _sentence(results: Results, name: str, best: Condition, others: list[Comparison]) -> str:
     """The best point, and how the others stand to it by the rule for "better"."""
-    found: dict[Verdict, list[Cell]] = {}
+    found: dict[Verdict, list[Condition]] = {}
     for each in others:
         found.setdefault(each.verdict, []).append(each.first)
     forms = {
@@ -111,18 +116,18 @@ def _sentence(results: Results, name: str, best: Cell, others: list[Comparison])
     )
 
 
-def _figure(results: Results, axis: str, lines: dict[str, list[Cell]]) -> Figure:
+def _figure(results: Results, axis: str, lines: dict[str, list[Condition]]) -> Figure:
     figure, [axes] = panels(width=5.6)
     own = styles(lines)
     for name, line in lines.items():
         style = own[name]
-        along = [cell.on(axis) for cell in line]
-        intervals = [mean_interval(cell.values(results.metric)) for cell in line]
-        for cell, place in zip(line, along, strict=True):
-            values = cell.values(results.metric)
+        along = [condition.on(axis) for condition in line]
+        intervals = [mean_interval(condition.values(results.metric)) for condition in line]
+        for condition, place in zip(line, along, strict=True):
+            values = condition.values(results.metric)
             axes.plot([place] * len(values), values, ".", color=style.colour, markersize=3.5)
         draw_line(axes, style, along, intervals)
-    tried = [cell.on(axis) for line in lines.values() for cell in line]
+    tried = [condition.on(axis) for line in lines.values() for condition in line]
     scale_steps(axes.xaxis, tried, partial(spell, axis))
     scale_values(axes.yaxis, results.measure)
     way = "lower" if results.measure.lower_is_better else "higher"

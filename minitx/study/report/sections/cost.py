@@ -16,7 +16,7 @@ from minitx.study.report.style import (
     scale_values,
     styles_of,
 )
-from minitx.study.results.conditions import Cell, cells_of
+from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import mean_interval
 
@@ -36,15 +36,15 @@ OF_A_CLASSIFIER = {"latency_ms": "latency, ms/text"}  # its answer is a class an
 
 
 def section(results: Results) -> Section | None:
-    cells = [cell for cell in cells_of(results) if len(cell.finished)]
-    if not cells:
+    conditions = [condition for condition in conditions_of(results) if len(condition.finished)]
+    if not conditions:
         return None
-    table = _table(results, cells)
+    table = _table(results, conditions)
     return Section(
         name="cost",
         title="What they cost",
         table=table,
-        figure=_figure(results, cells),
+        figure=_figure(results, conditions),
         sentences=_sentences(table),
         note=(
             "Medians over seeds. Operations: floating-point operations of a forward pass. "
@@ -64,14 +64,14 @@ def _costs(results: Results) -> dict[str, str]:
     return COSTS | OF_A_CLASSIFIER if _classifies(results) else COSTS
 
 
-def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
+def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
     costs = {column: name for column, name in _costs(results).items() if column in results.runs}
     return pd.DataFrame(
         [
-            {"arm": cell.name}
-            | {name: cell.median(column) for column, name in costs.items()}
-            | {f"{results.measure.words}, mean": cell.mean(results.metric)}
-            for cell in cells
+            {"arm": condition.name}
+            | {name: condition.median(column) for column, name in costs.items()}
+            | {f"{results.measure.words}, mean": condition.mean(results.metric)}
+            for condition in conditions
         ]
     ).dropna(axis="columns", how="all")
 
@@ -103,22 +103,22 @@ def _digits(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _figure(results: Results, cells: list[Cell]) -> Figure | None:
+def _figure(results: Results, conditions: list[Condition]) -> Figure | None:
     """Quality against what it took to train, and to generate, where the latter is known."""
     shown = [
         column
         for column in ("train_seconds", "latency_ms")
-        if column in results.runs and all(len(cell.values(column)) for cell in cells)
+        if column in results.runs and all(len(condition.values(column)) for condition in conditions)
     ]
     if not shown:
         return None
     figure, each = panels(len(shown))
-    own = styles_of(cells)
+    own = styles_of(conditions)
     way = "lower" if results.measure.lower_is_better else "higher"
     for axes, column in zip(each, shown, strict=True):
-        for cell in cells:
-            interval, style = mean_interval(cell.values(results.metric)), own[cell.name]
-            cost = cell.median(column)
+        for condition in conditions:
+            interval, style = mean_interval(condition.values(results.metric)), own[condition.name]
+            cost = condition.median(column)
             if interval.known:
                 axes.plot([cost, cost], [interval.low, interval.high], color=style.colour, lw=1.8)
             axes.plot(
@@ -128,7 +128,7 @@ def _figure(results: Results, cells: list[Cell]) -> Figure | None:
                 markeredgecolor=PAPER,
                 markeredgewidth=0.6,
             )
-        costs = [cell.median(column) for cell in cells]
+        costs = [condition.median(column) for condition in conditions]
         axes.set_xlim(0, 1.12 * max(costs))
         plain_numbers(axes.xaxis)
         scale_values(axes.yaxis, results.measure)

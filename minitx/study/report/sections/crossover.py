@@ -10,7 +10,7 @@ from minitx.drawing.figures import INK, MUTED, TEXT_SIZE, text_style
 from minitx.study.formatting import SHARE_OF_DATA, SHARES, axis_name, count
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.results.conditions import Cell, cells_of, lines_along
+from minitx.study.results.conditions import Condition, conditions_of, lines_along
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import (
     RESAMPLES,
@@ -23,7 +23,9 @@ from minitx.study.statistics.intervals import (
 def section(results: Results) -> Section | None:
     if SHARE_OF_DATA not in results.axes:
         return None
-    known = [cell for cell in cells_of(results) if len(cell.values(results.metric))]
+    known = [
+        condition for condition in conditions_of(results) if len(condition.values(results.metric))
+    ]
     lines = list(lines_along(SHARE_OF_DATA, known).items())
     pairs = [pair for line in lines[1:] if (pair := _Pair.of(results, lines[0], line)) is not None]
     if not pairs:
@@ -53,12 +55,18 @@ class _Pair:
     hands for the last time, NaN where it never does.
     """
 
-    def __init__(self, results: Results, names: tuple[str, str], cells: list[tuple[Cell, Cell]]):
+    def __init__(
+        self,
+        results: Results,
+        names: tuple[str, str],
+        conditions: list[tuple[Condition, Condition]],
+    ):
         self.names = names
-        self.shares = [float(one.on(SHARE_OF_DATA)) for one, _ in cells]
+        self.shares = [float(one.on(SHARE_OF_DATA)) for one, _ in conditions]
         sign = -1 if results.measure.lower_is_better else 1
         values = [
-            (sign * a.values(results.metric), sign * b.values(results.metric)) for a, b in cells
+            (sign * a.values(results.metric), sign * b.values(results.metric))
+            for a, b in conditions
         ]
         self.leads = [difference_interval(*each) for each in values]
         self.seeds = min(len(side) for each in values for side in each)
@@ -74,14 +82,19 @@ class _Pair:
 
     @classmethod
     def of(
-        cls, results: Results, first: tuple[str, list[Cell]], second: tuple[str, list[Cell]]
+        cls,
+        results: Results,
+        first: tuple[str, list[Condition]],
+        second: tuple[str, list[Condition]],
     ) -> "_Pair | None":
         """None where they share fewer than two points."""
-        at = {cell.on(SHARE_OF_DATA): cell for cell in second[1]}
-        cells = [
-            (cell, at[cell.on(SHARE_OF_DATA)]) for cell in first[1] if cell.on(SHARE_OF_DATA) in at
+        at = {condition.on(SHARE_OF_DATA): condition for condition in second[1]}
+        conditions = [
+            (condition, at[condition.on(SHARE_OF_DATA)])
+            for condition in first[1]
+            if condition.on(SHARE_OF_DATA) in at
         ]
-        return cls(results, (first[0], second[0]), cells) if len(cells) > 1 else None
+        return cls(results, (first[0], second[0]), conditions) if len(conditions) > 1 else None
 
     def table(self) -> pd.DataFrame:
         return pd.DataFrame(

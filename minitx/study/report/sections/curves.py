@@ -16,7 +16,7 @@ from minitx.study.report.style import (
     scale_values,
     styles_of,
 )
-from minitx.study.results.conditions import Cell, cells_of
+from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import Interval, mean_interval
 
@@ -27,23 +27,23 @@ TOKENS, SECONDS = "tokens seen", "training seconds"
 
 
 def section(results: Results) -> Section | None:
-    every = [cell for cell in cells_of(results) if len(cell.finished)]
-    cells = [cell for cell in every if cell.point == every[-1].point]
+    every = [condition for condition in conditions_of(results) if len(condition.finished)]
+    conditions = [condition for condition in every if condition.point == every[-1].point]
     if len(every) <= MOST_LINES:
-        cells = every
+        conditions = every
     # Where outputs are scored there is no such curve, as nothing is generated at a validation.
     measure = results.measure
     if f"val/{measure.name}" not in results.curves:
         measure = MEASURES["loss"]
     metric = f"val/{measure.name}"
-    tables = [_of_cell(results, cell, metric) for cell in cells]
+    tables = [_of_cell(results, condition, metric) for condition in conditions]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if table.empty:
         return None
-    drawn = [cell for cell, rows in zip(cells, tables, strict=True) if len(rows)]
+    drawn = [condition for condition, rows in zip(conditions, tables, strict=True) if len(rows)]
     left_out = (
-        f" Shown are the runs with {cells[0].place}; the others are in runs.csv."
-        if len(cells) < len(every)
+        f" Shown are the runs with {conditions[0].place}; the others are in runs.csv."
+        if len(conditions) < len(every)
         else ""
     )
     return Section(
@@ -60,15 +60,15 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _of_cell(results: Results, cell: Cell, metric: str) -> pd.DataFrame:
+def _of_cell(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
     """A row for each validation, over the seeds that had it."""
-    curves = results.curves[results.curves["key"].isin(cell.finished["key"])]
+    curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
     rows = []
     for step, at_step in curves.dropna(subset=[metric]).groupby("step"):
         interval = mean_interval(at_step[metric].to_numpy())
         rows.append(
             {
-                "arm": cell.name,
+                "arm": condition.name,
                 "step": step,
                 TOKENS: at_step["tokens_seen"].mean(),
                 SECONDS: at_step["train_seconds"].mean(),
@@ -106,9 +106,11 @@ def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
     return sentences
 
 
-def _figure(results: Results, cells: list[Cell], table: pd.DataFrame, measure: Measure) -> Figure:
+def _figure(
+    results: Results, conditions: list[Condition], table: pd.DataFrame, measure: Measure
+) -> Figure:
     figure, both = panels(2)
-    own = styles_of(cells)
+    own = styles_of(conditions)
     metric = f"val/{measure.name}"
     for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
         for name, line in table.groupby("arm", sort=False):

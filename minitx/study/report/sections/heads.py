@@ -12,7 +12,7 @@ from minitx.study.formatting import axis_name
 from minitx.study.report.sections import Section
 from minitx.study.report.sections.axis import numeric_axis, spell
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.results.conditions import Cell, cells_of, lines_along
+from minitx.study.results.conditions import Condition, conditions_of, lines_along
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import Interval, mean_interval
 
@@ -20,25 +20,27 @@ ENTROPY, DIVERSITY = "mean entropy, nats", "mean distance between heads"
 PRUNABLE = f"heads that can go for {TOLERATED:.0%} of the loss"
 MEASURES = (ENTROPY, DIVERSITY, PRUNABLE)
 
-Found = dict[str, dict[str, Interval]]  # by the name of a cell, what is known of its heads
+Found = dict[str, dict[str, Interval]]  # by the name of a condition, what is known of its heads
 
 
 def section(results: Results) -> Section | None:
-    cells = cells_of(results)
-    found = {cell.name: _measures(results, cell) for cell in cells}
-    cells = [cell for cell in cells if found[cell.name]]
-    if not cells:
+    conditions = conditions_of(results)
+    found = {condition.name: _measures(results, condition) for condition in conditions}
+    conditions = [condition for condition in conditions if found[condition.name]]
+    if not conditions:
         return None
     axis = numeric_axis(results)
     return Section(
         name="heads",
         title="What the heads do",
-        table=_table(cells, found),
-        figure=_figure(results, axis, lines_along(axis, cells), found) if axis else None,
+        table=_table(conditions, found),
+        figure=_figure(results, axis, lines_along(axis, conditions), found) if axis else None,
         sentences=(
-            [_changes(name, line, found) for name, line in lines_along(axis, cells).items()]
+            [_changes(name, line, found) for name, line in lines_along(axis, conditions).items()]
             if axis
-            else [f"{cell.name}: {_listed(found[cell.name])}." for cell in cells]
+            else [
+                f"{condition.name}: {_listed(found[condition.name])}." for condition in conditions
+            ]
         ),
         note=(
             "Means over all heads of a model, then over seeds; bands: 95% intervals over seeds "
@@ -64,10 +66,10 @@ def prunable(pruning: pd.DataFrame) -> float:
     return float(ordered["share"].iloc[within - 1]) if within else 0.0
 
 
-def _measures(results: Results, cell: Cell) -> dict[str, Interval]:
-    """Over the seeds of a cell; empty where its model has no heads, or nothing was looked at."""
+def _measures(results: Results, condition: Condition) -> dict[str, Interval]:
+    """Over the seeds of a condition; empty if its model has no heads, or none was measured."""
     values: dict[str, list[float]] = {}
-    for key in cell.finished["key"]:
+    for key in condition.finished["key"]:
         tables = results.details.get(key, {})
         heads, pruning = tables.get("heads"), tables.get("pruning")
         if heads is not None and len(heads):
@@ -80,28 +82,31 @@ def _measures(results: Results, cell: Cell) -> dict[str, Interval]:
     return {name: mean_interval(np.array(each, float)) for name, each in values.items()}
 
 
-def _table(cells: list[Cell], found: Found) -> pd.DataFrame:
+def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:
     rows = []
-    for cell in cells:
-        row: dict[str, object] = {"arm": cell.name}
+    for condition in conditions:
+        row: dict[str, object] = {"arm": condition.name}
         for name in MEASURES:
-            interval = found[cell.name].get(name, Interval(np.nan))
+            interval = found[condition.name].get(name, Interval(np.nan))
             row |= {
                 name: interval.value,
                 f"{name}: low": interval.low,
                 f"{name}: high": interval.high,
             }
-        rows.append(row | {"seeds": len(cell.finished)})
+        rows.append(row | {"seeds": len(condition.finished)})
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _changes(arm: str, line: list[Cell], found: Found) -> str:
+def _changes(arm: str, line: list[Condition], found: Found) -> str:
     """How each measure changes from the first to the last point at which it is known."""
     changes = []
     for name in MEASURES:
-        known = [cell for cell in line if name in found[cell.name]]
+        known = [condition for condition in line if name in found[condition.name]]
         if known:
-            values = [_spelt(name, found[cell.name][name].value) for cell in (known[0], known[-1])]
+            values = [
+                _spelt(name, found[condition.name][name].value)
+                for condition in (known[0], known[-1])
+            ]
             since = f" ({known[0].place})" if known[0] is not line[0] else ""
             changes.append(f"{name} {values[0]}{since} to {values[1]}")
     return f"{arm}, {line[0].place} to {line[-1].place}: {'; '.join(changes)}."
@@ -117,15 +122,15 @@ def _spelt(measure: str, value: float) -> str:
     return f"{value:.0%}" if measure == PRUNABLE else f"{value:.2f}"
 
 
-def _figure(results: Results, axis: str, lines: dict[str, list[Cell]], found: Found) -> Figure:
+def _figure(results: Results, axis: str, lines: dict[str, list[Condition]], found: Found) -> Figure:
     figure, each = panels(len(MEASURES), width=3.1, height=2.7)
     own = styles(lines)
     for axes, name in zip(each, MEASURES, strict=True):
         for arm, line in lines.items():
-            known = [cell for cell in line if name in found[cell.name]]
-            values = [found[cell.name][name] for cell in known]
-            draw_line(axes, own[arm], [cell.on(axis) for cell in known], values)
-        tried = [cell.on(axis) for line in lines.values() for cell in line]
+            known = [condition for condition in line if name in found[condition.name]]
+            values = [found[condition.name][name] for condition in known]
+            draw_line(axes, own[arm], [condition.on(axis) for condition in known], values)
+        tried = [condition.on(axis) for line in lines.values() for condition in line]
         scale_steps(axes.xaxis, tried, partial(spell, axis))
         if name != ENTROPY:
             axes.set_ylim(-0.02, 1.04)  # so that points at the ends are seen whole

@@ -10,13 +10,15 @@ from minitx.drawing.figures import MUTED
 from minitx.study.formatting import count, number, signed
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.results.conditions import Cell, cells_of
+from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import Interval, difference_interval, mean_interval
 
 
 def section(results: Results) -> Section | None:
-    measured = {cell.name: _octaves(results, cell) for cell in cells_of(results)}
+    measured = {
+        condition.name: _octaves(results, condition) for condition in conditions_of(results)
+    }
     measured = {name: octaves for name, octaves in measured.items() if len(octaves)}
     if not measured:
         return None
@@ -55,11 +57,11 @@ def octaves(positions: pd.DataFrame) -> pd.Series:
     return means.set_axis(ends)
 
 
-def _octaves(results: Results, cell: Cell) -> pd.DataFrame:
-    """A row for each seed of a cell, a column for each stretch."""
+def _octaves(results: Results, condition: Condition) -> pd.DataFrame:
+    """A row for each seed of a condition, a column for each stretch."""
     found = [
         octaves(results.details[key]["positions"])
-        for key in cell.finished["key"]
+        for key in condition.finished["key"]
         if len(results.details.get(key, {}).get("positions", ()))
     ]
     return pd.DataFrame(found)

@@ -12,7 +12,7 @@ from minitx.study.report import comparison
 from minitx.study.report.comparison import Comparison, Verdict, compare, pairs_of, resamples_of
 from minitx.study.report.sections import Section
 from minitx.study.report.style import finish, name_axes, panels, scale_values, styles
-from minitx.study.results.conditions import Cell, cells_of, places
+from minitx.study.results.conditions import Condition, conditions_of, places
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import mean_interval
 
@@ -21,28 +21,30 @@ MOST_IN_WORDS = 12  # comparisons at the points of a grid; the others are in the
 
 
 def section(results: Results) -> Section | None:
-    every = cells_of(results)
+    every = conditions_of(results)
     # What is compared stands together: all arms at one point of the grid.
-    cells = [
-        cell
+    conditions = [
+        condition
         for point in dict.fromkeys(c.point for c in every)
-        for cell in every
-        if cell.point == point
+        for condition in every
+        if condition.point == point
     ]
-    if not any(len(cell.values(results.metric)) for cell in cells):
+    if not any(len(condition.values(results.metric)) for condition in conditions):
         return None
-    comparisons = compare(results, pairs_of(cells))
+    comparisons = compare(results, pairs_of(conditions))
     verdicts, details = _verdicts(results, comparisons)
     unfinished = [
-        f"No run of {cell.name} finished." for cell in cells if not len(cell.values(results.metric))
+        f"No run of {condition.name} finished."
+        for condition in conditions
+        if not len(condition.values(results.metric))
     ]
     direction = "lower" if results.measure.lower_is_better else "higher"
     return Section(
         name="quality",
         title="How good they are",
-        table=_table(results, cells),
-        figure=_figure(results, cells),
-        sentences=[*(verdicts or [_span(results, cells)]), *details, *unfinished],
+        table=_table(results, conditions),
+        figure=_figure(results, conditions),
+        sentences=[*(verdicts or [_span(results, conditions)]), *details, *unfinished],
         answers=len(verdicts),
         more={"comparisons": comparison.table(comparisons)} if comparisons else {},
         note=(
@@ -53,20 +55,20 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _table(results: Results, cells: list[Cell]) -> pd.DataFrame:
+def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
     rows = []
-    for cell in cells:
-        values = cell.values(results.metric)
+    for condition in conditions:
+        values = condition.values(results.metric)
         interval = mean_interval(values)
         rows.append(
-            {"arm": cell.arm}
-            | dict(zip(cell.axes, as_said(cell.point), strict=True))
+            {"arm": condition.arm}
+            | dict(zip(condition.axes, as_said(condition.point), strict=True))
             | {
                 f"{results.measure.words}, mean": interval.value,
                 "low": interval.low,
                 "high": interval.high,
                 "seeds finished": len(values),
-                "seeds planned": len(cell.runs),
+                "seeds planned": len(condition.runs),
                 "single seeds": "; ".join(f"{value:.5g}" for value in values),
             }
         )
@@ -91,7 +93,7 @@ def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str
 
 def _summary(pair: tuple[str, str], along: list[Comparison]) -> str:
     """How two arms compare over all points of the grid."""
-    found: dict[Verdict, list[Cell]] = {}
+    found: dict[Verdict, list[Condition]] = {}
     for each in along:
         found.setdefault(each.verdict, []).append(each.first)
     words = {
@@ -105,15 +107,15 @@ def _summary(pair: tuple[str, str], along: list[Comparison]) -> str:
     return f"{pair[0]} and {pair[1]}: {'; '.join(parts)}."
 
 
-def _span(results: Results, cells: list[Cell]) -> str:
+def _span(results: Results, conditions: list[Condition]) -> str:
     """Where there is nothing to compare at one point: from which to which figure they reach."""
-    known = [cell for cell in cells if len(cell.values(results.metric))]
-    ordered = sorted(known, key=lambda cell: cell.mean(results.metric))
+    known = [condition for condition in conditions if len(condition.values(results.metric))]
+    ordered = sorted(known, key=lambda condition: condition.mean(results.metric))
     ends = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
     parts = [
-        f"{amount(results.measure, cell.mean(results.metric))} ({cell.name}, "
-        f"{count(len(cell.finished), 'seed')})"
-        for cell in ends
+        f"{amount(results.measure, condition.mean(results.metric))} ({condition.name}, "
+        f"{count(len(condition.finished), 'seed')})"
+        for condition in ends
     ]
     return (
         f"On test the means reach from {' to '.join(parts)}."
@@ -138,11 +140,11 @@ def _on_comparisons(results: Results, comparisons: list[Comparison]) -> str:
     )
 
 
-def _figure(results: Results, cells: list[Cell]) -> Figure:
-    figure, [axes] = panels(width=5.6, height=max(LEAST, ROW * len(cells)))
-    own = styles(cell.arm for cell in cells)
-    for row, cell in enumerate(cells):
-        style, values = own[cell.arm], cell.values(results.metric)
+def _figure(results: Results, conditions: list[Condition]) -> Figure:
+    figure, [axes] = panels(width=5.6, height=max(LEAST, ROW * len(conditions)))
+    own = styles(condition.arm for condition in conditions)
+    for row, condition in enumerate(conditions):
+        style, values = own[condition.arm], condition.values(results.metric)
         interval = mean_interval(values)
         if not len(values):
             axes.text(
@@ -175,8 +177,10 @@ def _figure(results: Results, cells: list[Cell]) -> Figure:
             markeredgecolor=PAPER,
             markeredgewidth=0.6,
         )
-    axes.set_ylim(len(cells) - 0.4, -0.6)
-    axes.set_yticks(range(len(cells)), [drawable(_label(cell)) for cell in cells])
+    axes.set_ylim(len(conditions) - 0.4, -0.6)
+    axes.set_yticks(
+        range(len(conditions)), [drawable(_label(condition)) for condition in conditions]
+    )
     axes.tick_params(axis="y", length=0, labelsize=TEXT_SIZE, labelcolor=INK)
     axes.grid(False, axis="y")
     scale_values(axes.xaxis, results.measure)
@@ -185,5 +189,5 @@ def _figure(results: Results, cells: list[Cell]) -> Figure:
     return finish(figure, f"{results.study.name} on {results.task}: {results.measure.words}")
 
 
-def _label(cell: Cell) -> str:
-    return f"{cell.arm}, {cell.place}" if cell.axes else cell.arm
+def _label(condition: Condition) -> str:
+    return f"{condition.arm}, {condition.place}" if condition.axes else condition.arm

@@ -25,7 +25,7 @@ from minitx.study.report.style import (
     scale_steps,
     styles,
 )
-from minitx.study.results.conditions import Cell, cells_of, lines_along, places
+from minitx.study.results.conditions import Condition, conditions_of, lines_along, places
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import Interval, mean_interval, share_interval
 
@@ -37,17 +37,20 @@ def section(results: Results) -> Section | None:
     axis = next((name for name, values in results.study.grid.items() if are_numbers(values)), None)
     if axis is None:
         return None
-    asked = {cell.name: _answers(results, cell) for cell in cells_of(results)}
-    cells = [cell for cell in cells_of(results) if len(asked[cell.name])]
-    if not cells:
+    asked = {condition.name: _answers(results, condition) for condition in conditions_of(results)}
+    conditions = [condition for condition in conditions_of(results) if len(asked[condition.name])]
+    if not conditions:
         return None
-    answers = {cell.name: _with_all_pairs(asked[cell.name]) for cell in cells}
-    lines = lines_along(axis, cells)
-    apart = _most_apart(axis, cells, answers)
+    answers = {condition.name: _with_all_pairs(asked[condition.name]) for condition in conditions}
+    lines = lines_along(axis, conditions)
+    apart = _most_apart(axis, conditions, answers)
     table = pd.concat(
-        [_by_distance(axis, name, cell, answers[cell.name]) for name, cell in _each(lines)]
+        [
+            _by_distance(axis, name, condition, answers[condition.name])
+            for name, condition in _each(lines)
+        ]
     )
-    accuracies = {cell.name: _over_seeds(answers[cell.name]) for cell in cells}
+    accuracies = {condition.name: _over_seeds(answers[condition.name]) for condition in conditions}
     return Section(
         name="recall",
         title="How many pairs they remember, and how far back",
@@ -57,8 +60,8 @@ def section(results: Results) -> Section | None:
             *(_limits(name, line, accuracies) for name, line in lines.items()),
             *(_learners(name, line, answers) for name, line in lines.items()),
             *(_beside_guessing(name, line, answers) for name, line in lines.items()),
-            *(_by_number(cell, asked[cell.name]) for _, cell in _each(lines)),
-            *(_ends(axis, name, cell, table) for name, cell in _each(lines)),
+            *(_by_number(condition, asked[condition.name]) for _, condition in _each(lines)),
+            *(_ends(axis, name, condition, table) for name, condition in _each(lines)),
         ],
         answers=3 * len(lines),
         more={
@@ -77,16 +80,16 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _each(lines: dict[str, list[Cell]]) -> Iterator[tuple[str, Cell]]:
-    """All cells, each with the name of its line."""
-    return ((name, cell) for name, line in lines.items() for cell in line)
+def _each(lines: dict[str, list[Condition]]) -> Iterator[tuple[str, Condition]]:
+    """All conditions, each with the name of its line."""
+    return ((name, condition) for name, line in lines.items() for condition in line)
 
 
-def _answers(results: Results, cell: Cell) -> pd.DataFrame:
-    """All queries of all seeds of a cell: `key`, `pairs`, `distance` in tokens, `right`."""
+def _answers(results: Results, condition: Condition) -> pd.DataFrame:
+    """All queries of all seeds of a condition: `key`, `pairs`, `distance` in tokens, `right`."""
     found = [
         results.details[key]["recall"].assign(key=key)
-        for key in cell.finished["key"]
+        for key in condition.finished["key"]
         if "pairs" in results.details.get(key, {}).get("recall", ())  # not of an earlier version
     ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
@@ -101,15 +104,15 @@ def _over_seeds(answers: pd.DataFrame) -> Interval:
     return mean_interval(answers.groupby("key")["right"].mean().to_numpy(float))
 
 
-def _most_apart(axis: str, cells: list[Cell], answers: dict[str, pd.DataFrame]) -> float:
+def _most_apart(axis: str, conditions: list[Condition], answers: dict[str, pd.DataFrame]) -> float:
     """Where on the axis two arms differ most; of several places the last."""
     ends: dict[float, list[float]] = {}
-    for cell in cells:
-        ends.setdefault(cell.on(axis), []).append(answers[cell.name]["right"].mean())
+    for condition in conditions:
+        ends.setdefault(condition.on(axis), []).append(answers[condition.name]["right"].mean())
     return max(ends, key=lambda place: (max(ends[place]) - min(ends[place]), place))
 
 
-def _by_distance(axis: str, name: str, cell: Cell, answers: pd.DataFrame) -> pd.DataFrame:
+def _by_distance(axis: str, name: str, condition: Condition, answers: pd.DataFrame) -> pd.DataFrame:
     """A row for each stretch of distances, all with about as many queries."""
     rows = []
     stretches = pd.qcut(answers["distance"], STRETCHES, duplicates="drop")
@@ -118,7 +121,7 @@ def _by_distance(axis: str, name: str, cell: Cell, answers: pd.DataFrame) -> pd.
         rows.append(
             {
                 "arm": name,
-                axis_name(axis): cell.on(axis),
+                axis_name(axis): condition.on(axis),
                 "distance from": queries["distance"].min(),
                 "to": queries["distance"].max(),
                 "mean distance": queries["distance"].mean(),
@@ -132,45 +135,50 @@ def _by_distance(axis: str, name: str, cell: Cell, answers: pd.DataFrame) -> pd.
 
 
 def _along(
-    axis: str, lines: dict[str, list[Cell]], accuracies: dict[str, Interval]
+    axis: str, lines: dict[str, list[Condition]], accuracies: dict[str, Interval]
 ) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"arm": name, axis_name(axis): cell.on(axis)} | _mean(accuracies[cell.name], cell)
-            for name, cell in _each(lines)
+            {"arm": name, axis_name(axis): condition.on(axis)}
+            | _mean(accuracies[condition.name], condition)
+            for name, condition in _each(lines)
         ]
     )
 
 
 def _by_pairs(
-    axis: str, lines: dict[str, list[Cell]], asked: dict[str, pd.DataFrame]
+    axis: str, lines: dict[str, list[Condition]], asked: dict[str, pd.DataFrame]
 ) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"arm": name, axis_name(axis): cell.on(axis), "pairs in a sequence": pairs}
-            | _mean(_over_seeds(answers), cell)
+            {"arm": name, axis_name(axis): condition.on(axis), "pairs in a sequence": pairs}
+            | _mean(_over_seeds(answers), condition)
             | {"naming any value": _guessing(answers)}
-            for name, cell in _each(lines)
-            for pairs, answers in asked[cell.name].groupby("pairs")
+            for name, condition in _each(lines)
+            for pairs, answers in asked[condition.name].groupby("pairs")
         ]
     )
 
 
-def _mean(accuracy: Interval, cell: Cell) -> dict[str, float]:
+def _mean(accuracy: Interval, condition: Condition) -> dict[str, float]:
     """An accuracy over seeds as the last columns of a row."""
     return {
         "accuracy, mean": accuracy.value,
         "low": accuracy.low,
         "high": accuracy.high,
-        "seeds": len(cell.finished),
+        "seeds": len(condition.finished),
     }
 
 
-def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str:
+def _limits(name: str, line: list[Condition], accuracies: dict[str, Interval]) -> str:
     """Where on the axis an arm falls below each of the levels for the first time."""
     fallen: dict[int, list[float]] = {}
     for level in LEVELS:
-        below = [place for place, cell in enumerate(line) if accuracies[cell.name].value < level]
+        below = [
+            place
+            for place, condition in enumerate(line)
+            if accuracies[condition.name].value < level
+        ]
         fallen.setdefault(below[0] if below else len(line), []).append(level)
     parts = []
     for place, levels in fallen.items():
@@ -181,41 +189,41 @@ def _limits(name: str, line: list[Cell], accuracies: dict[str, Interval]) -> str
             accuracy = accuracies[line[place].name].value
             still = f" and not yet with {line[place - 1].place}" if place else ""
             parts.append(f"is below {spelt} with {line[place].place} ({accuracy:.3f}){still}")
-    seeds = count(max(len(cell.finished) for cell in line), "seed")
+    seeds = count(max(len(condition.finished) for condition in line), "seed")
     return f"The accuracy of {name} (means over {seeds}) {'; '.join(parts)}."
 
 
-def _learners(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> str:
+def _learners(name: str, line: list[Condition], answers: dict[str, pd.DataFrame]) -> str:
     """How many seeds learned it: recall comes at a stroke or not at all, so means say little."""
     parts = []
-    for cell in line:
-        accuracies = answers[cell.name].groupby("key")["right"].mean()
+    for condition in line:
+        accuracies = answers[condition.name].groupby("key")["right"].mean()
         learned = int((accuracies >= min(LEVELS)).sum())
         parts.append(
-            f"{learned} of {count(len(accuracies), 'seed')} with {cell.place} "
+            f"{learned} of {count(len(accuracies), 'seed')} with {condition.place} "
             f"({listed([number(round(value, 3)) for value in sorted(accuracies, reverse=True)])})"
         )
     return f"Of {name} an accuracy of {number(min(LEVELS))} is reached by {'; '.join(parts)}."
 
 
-def _beside_guessing(name: str, line: list[Cell], answers: dict[str, pd.DataFrame]) -> str:
+def _beside_guessing(name: str, line: list[Condition], answers: dict[str, pd.DataFrame]) -> str:
     """Where an arm is above what it would have without a look at the keys.
 
     It is where the whole interval over seeds is, or with one seed that over its answers.
     """
-    above: list[Cell] = []
-    others: list[Cell] = []
-    for cell in line:
-        accuracy = _over_seeds(answers[cell.name])
+    above: list[Condition] = []
+    others: list[Condition] = []
+    for condition in line:
+        accuracy = _over_seeds(answers[condition.name])
         if not accuracy.known:
-            right = answers[cell.name]["right"]
+            right = answers[condition.name]["right"]
             accuracy = share_interval(int(right.sum()), len(right))
-        (above if accuracy.low > _guessing(answers[cell.name]) else others).append(cell)
-    guesses = dict.fromkeys(f"{_guessing(answers[cell.name]):.3f}" for cell in line)
+        (above if accuracy.low > _guessing(answers[condition.name]) else others).append(condition)
+    guesses = dict.fromkeys(f"{_guessing(answers[condition.name]):.3f}" for condition in line)
     parts = [
-        f"{name} is {how} above that with {places(cells)}"
-        for how, cells in (("shown to be", above), ("not shown to be", others))
-        if cells
+        f"{name} is {how} above that with {places(conditions)}"
+        for how, conditions in (("shown to be", above), ("not shown to be", others))
+        if conditions
     ]
     return (
         f"Naming any value of the sequence, without a look at the keys, gives an accuracy of "
@@ -228,31 +236,31 @@ def _guessing(answers: pd.DataFrame) -> float:
     return float(1 / answers["pairs"].max())
 
 
-def _by_number(cell: Cell, asked: pd.DataFrame) -> str:
+def _by_number(condition: Condition, asked: pd.DataFrame) -> str:
     """Accuracy with fewer pairs and with all."""
     parts = [
         f"{_over_seeds(answers).value:.3f} with {count(int(pairs), 'pair')} (any value: "
         f"{_guessing(answers):.3f})"
         for pairs, answers in asked.groupby("pairs")
     ]
-    return f"{cell.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
+    return f"{condition.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
 
 
-def _ends(axis: str, name: str, cell: Cell, table: pd.DataFrame) -> str:
+def _ends(axis: str, name: str, condition: Condition, table: pd.DataFrame) -> str:
     """Accuracy at the nearest and at the farthest distances."""
-    rows = table[(table["arm"] == name) & (table[axis_name(axis)] == cell.on(axis))]
+    rows = table[(table["arm"] == name) & (table[axis_name(axis)] == condition.on(axis))]
     parts = [
         f"{row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) at "
         f"{row['distance from']} to {row['to']} tokens"
         for _, row in rows.iloc[[0, -1]].iterrows()
     ]
-    return f"{cell.name}, by distance: accuracy {' and '.join(dict.fromkeys(parts))}."
+    return f"{condition.name}, by distance: accuracy {' and '.join(dict.fromkeys(parts))}."
 
 
 def _figure(
     results: Results,
     axis: str,
-    lines: dict[str, list[Cell]],
+    lines: dict[str, list[Condition]],
     table: pd.DataFrame,
     answers: dict[str, pd.DataFrame],
     asked: dict[str, pd.DataFrame],
@@ -262,20 +270,22 @@ def _figure(
     own = styles(lines)
     shown = table[table[axis_name(axis)] == apart]
     for name, line in lines.items():
-        _draw_seeds(left, own[name], {cell.on(axis): answers[cell.name] for cell in line})
-        for cell in (cell for cell in line if cell.on(axis) == apart):
-            _draw_seeds(middle, own[name], dict(iter(asked[cell.name].groupby("pairs"))))
+        _draw_seeds(
+            left, own[name], {condition.on(axis): answers[condition.name] for condition in line}
+        )
+        for condition in (condition for condition in line if condition.on(axis) == apart):
+            _draw_seeds(middle, own[name], dict(iter(asked[condition.name].groupby("pairs"))))
         rows = shown[shown["arm"] == name]
         values = list(map(Interval, rows["accuracy"], rows["low"], rows["high"]))
         draw_line(right, own[name], rows["mean distance"].tolist(), values)
-    tried = [cell.on(axis) for line in lines.values() for cell in line]
+    tried = [condition.on(axis) for line in lines.values() for condition in line]
     scale_steps(left.xaxis, tried, partial(spell, axis))
     numbers = sorted({number for each in asked.values() if len(each) for number in each["pairs"]})
     scale_steps(middle.xaxis, numbers, partial(spell, "task.pairs"))
     guesses: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
     middle.plot(numbers, [1 / pairs for pairs in numbers], **guesses)
     for line in lines.values():
-        alone = [(cell.on(axis), _guessing(answers[cell.name])) for cell in line]
+        alone = [(condition.on(axis), _guessing(answers[condition.name])) for condition in line]
         left.plot(*zip(*alone, strict=True), **guesses)
         right.axhline(dict(alone).get(apart, nan), **guesses)
     for axes in (left, middle, right):

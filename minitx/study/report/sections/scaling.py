@@ -19,7 +19,7 @@ from minitx.study.report.style import (
     scale_steps,
     styles,
 )
-from minitx.study.results.conditions import Cell, cells_of, lines_along
+from minitx.study.results.conditions import Condition, conditions_of, lines_along
 from minitx.study.results.results import Results
 from minitx.study.statistics.growth import crossings, exponent, last_exponent
 
@@ -82,7 +82,7 @@ def section(results: Results) -> Section | None:
     windows = (tokens / results.runs[LENGTH]).round()
     columns = {"training_us": 1e6 / speed, "tokens_a_step": tokens, "windows": windows}
     results = replace(results, runs=results.runs.assign(**columns))
-    lines = lines_along(LENGTH, cells_of(results))
+    lines = lines_along(LENGTH, conditions_of(results))
     curves = {cost: _curves(cost, lines) for cost in COSTS}
     curves = {cost: found for cost, found in curves.items() if found}
     if not curves:
@@ -113,25 +113,25 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _curves(cost: Cost, lines: dict[str, list[Cell]]) -> list[Curve]:
+def _curves(cost: Cost, lines: dict[str, list[Condition]]) -> list[Curve]:
     """Of the arms for which two lengths or more are known."""
     curves = []
     for arm, line in lines.items():
-        known = [(cell.on(LENGTH), cell.median(cost.column)) for cell in line]
+        known = [(condition.on(LENGTH), condition.median(cost.column)) for condition in line]
         known = [(length, value) for length, value in known if value > 0]  # NaN is not
         if len(known) > 1:
             curves.append(Curve(arm, *zip(*known, strict=True)))
     return curves
 
 
-def _table(lines: dict[str, list[Cell]]) -> pd.DataFrame:
+def _table(lines: dict[str, list[Condition]]) -> pd.DataFrame:
     columns = {cost.column: cost.name for cost in COSTS} | BESIDE
     rows = [
-        {"arm": arm, "tokens of context": cell.on(LENGTH)}
-        | {name: cell.median(column) for column, name in columns.items()}
-        | {"measured": len(cell.finished)}
+        {"arm": arm, "tokens of context": condition.on(LENGTH)}
+        | {name: condition.median(column) for column, name in columns.items()}
+        | {"measured": len(condition.finished)}
         for arm, line in lines.items()
-        for cell in line
+        for condition in line
     ]
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 

@@ -45,14 +45,14 @@ def _table(sweeps: list[Sweep]) -> pd.DataFrame:
         )
         for key in sweep.keys:
             tried[key] = as_said(tried[key])
-        tried.insert(0, "arm", sweep.cell.name)
+        tried.insert(0, "arm", sweep.condition.name)
         tried["chosen"] = ["chosen" if each else "" for each in tried["chosen"] & sweep.known]
         tables.append(tried)
     return pd.concat(tables, ignore_index=True)
 
 
 def _sentence(sweep: Sweep) -> str:
-    name = sweep.cell.name
+    name = sweep.condition.name
     failed = int((sweep.tried["runs"] - sweep.tried["finished"]).sum())
     lost = f" {count(failed, 'run')} of its sweep did not finish." if failed else ""
     if not sweep.chosen:
@@ -83,10 +83,10 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure | None:
     if not sweeps:
         return None
     figure, [axes] = panels(width=5.6)
-    own = styles_of([sweep.cell for sweep in sweeps])
+    own = styles_of([sweep.condition for sweep in sweeps])
     for sweep in sweeps:
         line = sweep.tried[sweep.known]
-        draw_figures(axes, own[sweep.cell.name], line[key], line["loss"])
+        draw_figures(axes, own[sweep.condition.name], line[key], line["loss"])
         best = line[line["chosen"]]
         axes.plot(
             *(best[key], best["loss"], "o"),
