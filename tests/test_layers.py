@@ -1,4 +1,4 @@
-"""Imports run downwards only, so that `minitx/nn/attention.py` can be lifted into any project."""
+"""Imports run in one direction: a package imports only from packages named before it."""
 
 import ast
 import sys
@@ -10,108 +10,66 @@ import minitx
 
 ROOT = Path(minitx.__file__).parent
 
-# A package of ours (the longest name that fits a file counts) and all that it may import, beside
-# Python's standard library. Packages that are not named here stand above and may import anything.
-MAY_IMPORT = {
-    "minitx.errors": [],
-    "minitx.config.schema": [],
-    "minitx.nn": ["torch", "minitx.nn"],
-    "minitx.models": ["torch", "minitx.nn", "minitx.models", "minitx.config.schema"],
-    "minitx.data": [
-        *["torch", "numpy", "tokenizers", "filelock", "rich", "datasets", "huggingface_hub"],
-        *["minitx.data", "minitx.errors", "minitx.data.random_streams"],
-    ],
-    "minitx.data.module": ["torch", "lightning", "minitx.data", "minitx.errors"],
-    # What is checked before torch is imported.
-    "minitx.tasks.requirements": ["minitx.config.schema", "minitx.data", "minitx.errors"],
-    "minitx.runs.checks": [
-        *[
-            "minitx.config.schema",
-            "minitx.config.compose",
-            "minitx.tasks.requirements",
-            "minitx.errors",
-        ],
-        *["minitx.data.corpora.packages", "minitx.runs.paths", "minitx.commands.text_io", "wandb"],
-    ],
-    # Between a text and a model.
-    "minitx.runs.vocabulary": [
-        *["torch", "minitx.models", "minitx.data", "minitx.config.schema", "minitx.errors"],
-        "minitx.runs.paths",
-    ],
-    # What an objective is: it knows no corpus, no folder, and nothing of what is shown.
-    "minitx.tasks": [
-        *["torch", "torchmetrics", "lightning", "minitx.tasks", "minitx.config.schema"],
-        *["minitx.data.batching.batches", "minitx.data.batching.windows"],
-        *[
-            "minitx.metrics.losses",
-            "minitx.metrics.token_metrics",
-            "minitx.objectives.optim",
-            "minitx.data.random_streams",
-            "minitx.nn.lengths",
-        ],
-    ],
-    "minitx.metrics.losses": ["torch", "minitx.data.batching.windows"],
-    "minitx.metrics.token_metrics": ["torch", "torchmetrics", "minitx.data.batching.windows"],
-    "minitx.objectives.optim": [
-        "torch",
-        "minitx.config.schema",
-        "minitx.objectives.muon",
-        "minitx.nn",
-    ],
-    "minitx.objectives.muon": ["torch"],
-    "minitx.data.random_streams": ["torch", "numpy"],
-    # All that differs between objectives; training, evaluation and what is printed stand above it.
-    "minitx.tasks.open": [
-        *["torch", "numpy", "lightning", "minitx.tasks.open", "minitx.tasks", "minitx.models"],
-        *["minitx.data", "minitx.runs.vocabulary", "minitx.config.schema", "minitx.config.compose"],
-        *[
-            "minitx.tasks.requirements",
-            "minitx.errors",
-            "minitx.metrics.token_metrics",
-            "minitx.metrics.scores",
-            "minitx.decoding.sampling",
-        ],
-        *["minitx.decoding.translation", "minitx.decoding.search", "minitx.training.callbacks"],
-        "minitx.training.watch_attention",
-    ],
-    # The callbacks and the outputs that setups choose from know no setup.
-    "minitx.training.callbacks": [
-        *["torch", "lightning", "minitx.tasks", "minitx.errors", "minitx.runs.paths"],
-        *["minitx.drawing.figures", "minitx.training.loggers"],
-    ],
-    # Looking into a model knows no setup, but for what measures it on a corpus and what reports.
-    "minitx.inspection.capture": ["torch", "minitx.nn", "minitx.models", "minitx.errors"],
-    "minitx.inspection.measures": ["torch", "minitx.inspection.maps"],
-    "minitx.decoding.translation": [
-        *[
-            "torch",
-            "minitx.models",
-            "minitx.data",
-            "minitx.runs.vocabulary",
-            "minitx.config.schema",
-        ],
-        *[
-            "minitx.config.compose",
-            "minitx.runs.checks",
-            "minitx.errors",
-            "minitx.commands.text_io",
-            "minitx.runs.run",
-        ],
-        "minitx.decoding.search",
-    ],
+# Every package, in the order of the rule, and what it may import from other people's packages. A
+# package may also import itself and the packages above it in this table. Nothing else is allowed.
+PACKAGES = {
+    "errors": "",
+    "config": "hydra omegaconf yaml",
+    "nn": "torch",
+    "drawing": "matplotlib numpy",
+    "models": "torch",
+    "data.random_streams": "torch numpy",
+    "data.progress": "rich",
+    "data.corpora": "datasets huggingface_hub",
+    "data.tokenizers": "numpy tokenizers",
+    "data.batching": "torch numpy filelock",
+    "data.module": "torch lightning",
+    "metrics": "torch torchmetrics numpy sacrebleu",
+    "runs": "torch yaml",
+    "decoding": "torch numpy",
+    "objectives": "torch lightning",
+    "tasks": "torch numpy",
+    "inspection": "torch numpy matplotlib safetensors rich IPython",
+    "training": "torch lightning rich wandb",
+    "study.statistics": "numpy scipy",
+    "study.formatting": "",
+    "study.plan": "omegaconf filelock",
+    "study.measure": "torch numpy",
+    "study.results": "numpy pandas",
+    "study.report": "numpy pandas matplotlib",
+    "study.run": "hydra omegaconf filelock rich wandb",
+    "study": "",
+    "bench": "torch pandas wandb",
+    "commands": "torch hydra omegaconf rich",
+    "": "",
+}
+
+# Packages that do not know others, although these come before them.
+DOES_NOT_KNOW = {
+    "nn": ["errors", "config"],  # a file of it can be copied into any project
+    "drawing": ["config", "nn"],
+    "data": ["nn", "models"],
+    "metrics": ["config", "nn", "models"],
 }
 
 
-def within(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
-
-
 def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+    """The name below `minitx`: "nn.attention", "nn" for its __init__, "" for that of minitx."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def package_of(name: str) -> str:
+    """The entry of the table that a module belongs to: the longest that begins its name."""
+    entries = [entry for entry in PACKAGES if name == entry or name.startswith(f"{entry}.")]
+    return max(entries, key=len, default="")
 
 
 def imports(source: str) -> set[str]:
-    """The full names of what a source imports, wherever in it, but for the standard library."""
+    """The full names of all that a source imports, anywhere in it, without Python's own library."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -122,23 +80,65 @@ def imports(source: str) -> set[str]:
     return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
 
 
-FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-GOVERNED = [name for name in FILES if any(within(name, package) for package in MAY_IMPORT)]
+def modules_imported(name: str) -> set[str]:
+    """The modules of minitx that a module imports; "" is minitx itself."""
+    found = set()
+    for imported in imports(FILES[name].read_text(encoding="utf-8")):
+        if imported.split(".")[0] == "minitx":
+            inner = imported.removeprefix("minitx").removeprefix(".")
+            found.add(inner if inner in FILES else inner.rpartition(".")[0])
+    return found
 
 
-@pytest.mark.parametrize("name", GOVERNED)
-def test_imports_run_downwards(name):
-    package = max((package for package in MAY_IMPORT if within(name, package)), key=len)
-    upwards = {
-        imported
-        for imported in imports(FILES[name].read_text(encoding="utf-8"))
-        if not any(within(imported, allowed) for allowed in MAY_IMPORT[package])
+def knows(package: str, other: str) -> bool:
+    order = list(PACKAGES)
+    top, other_top = package.partition(".")[0], other.partition(".")[0]
+    return order.index(other) <= order.index(package) and other_top not in DOES_NOT_KNOW.get(
+        top, []
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_module_imports_only_what_its_package_may(name):
+    package = package_of(name)
+    imported = imports(FILES[name].read_text(encoding="utf-8"))
+    foreign = {each.split(".")[0] for each in imported} - {"minitx"}
+    assert foreign <= set(PACKAGES[package].split())
+    inner = modules_imported(name)
+    assert {each for each in inner if not knows(package, package_of(each))} == set()
+
+
+def test_the_table_names_every_package_and_no_other():
+    named = {package.partition(".")[0] for package in PACKAGES}
+    assert named == {name.partition(".")[0] for name in FILES}
+    assert {package_of(name) for name in FILES} == set(PACKAGES)
+
+
+def test_no_allowance_is_left_over():
+    used = {
+        (package_of(name), imported.split(".")[0])
+        for name, path in FILES.items()
+        for imported in imports(path.read_text(encoding="utf-8"))
     }
-    assert not upwards
+    unused = {
+        (package, allowed)
+        for package, names in PACKAGES.items()
+        for allowed in names.split()
+        if (package, allowed) not in used
+    }
+    assert not unused
 
 
-def test_every_package_in_the_table_exists():
-    assert [package for package in MAY_IMPORT if not any(within(f, package) for f in FILES)] == []
+def test_no_module_imports_itself_in_a_circle():
+    within: dict[str, set[str]] = {name: modules_imported(name) - {name} for name in FILES}
+    while free := [name for name, needed in within.items() if not needed & within.keys()]:
+        for name in free:
+            del within[name]
+    assert not within
+
+
+def test_only_the_errors_are_at_the_top_level():
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "errors.py"}
 
 
 def test_imports_are_found_wherever_they_stand():
