@@ -49,6 +49,13 @@ def _alone(tmp_path_factory):
     os.environ |= before[1]
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Torch's random numbers start afresh in every test."""
+    if "torch" in sys.modules:  # most tests import it; those that do not need not wait for it
+        sys.modules["torch"].manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def text_file(tmp_path_factory):
     """A text of 40 kB with words, lines and speakers: a small model learns it in seconds."""

@@ -1,6 +1,5 @@
-"""Torch's random numbers start afresh in every test, and in every example of a property."""
+"""Torch's random numbers start afresh in every example of a property."""
 
-import pytest
 import torch
 from hypothesis import register_random
 
@@ -15,8 +14,3 @@ class TorchRandom:
 
 TORCH_RANDOM = TorchRandom()  # hypothesis keeps a weak reference only
 register_random(TORCH_RANDOM)
-
-
-@pytest.fixture(autouse=True)
-def _seeded():
-    torch.manual_seed(0)
