@@ -71,13 +71,9 @@ def changed_script(tmp_path, change):
     script = tmp_path / "changed.py"
     script.write_text(
         f"""
-import sys
-sys.path.insert(0, {str(SCRIPT.parent)!r})
-from train import train
-from minitx.commands.cli import main
-from minitx.config.schema import Config
+from minitx.commands.train import main
 {change}
-main("config", Config, train)
+main()
 """,
         encoding="utf-8",
     )
