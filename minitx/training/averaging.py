@@ -1,4 +1,4 @@
-"""Averages of weights: a moving one while a model trains, and one over the checkpoints it left."""
+"""Averages of weights: a moving one during training, and one over kept checkpoints."""
 
 import os
 from collections.abc import Sequence
@@ -12,15 +12,20 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from minitx.data.module import StepDataModule
 from minitx.errors import UserError
+from minitx.objectives.base import Objective
+from minitx.runs.paths import AVERAGED
 from minitx.runs.run import read_checkpoint
+from minitx.training.callbacks import log, measured
+from minitx.training.checkpoints import KeptCheckpoint
 
-# The weights that the optimizer moves, in a checkpoint whose `state_dict` holds their average.
-# Lightning's own WeightAveraging calls them the same.
+# The weights that the optimizer updates, in a checkpoint whose `state_dict` holds their average.
+# Lightning's own WeightAveraging uses the same name.
 RAW = "current_model_state"
 
-# What only a resumed training reads. `loops` is no part of it: `Objective.on_load_checkpoint` reads
-# them before a test as well.
+# What only a resumed training reads. `Objective.on_load_checkpoint` reads `loops` before a test as
+# well.
 ONLY_TO_RESUME = ("optimizer_states", "lr_schedulers", "callbacks", RAW)
 
 
@@ -168,6 +173,48 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
             tensor.copy_(sums[name] / len(files))  # in place: two names of one tensor stay that
     kept = {name: value for name, value in newest.items() if name not in ONLY_TO_RESUME}
     _save_atomically(target, kept)
+
+
+def validate_whole(
+    trainer: L.Trainer, objective: Objective, data: StepDataModule, checkpoint: Path
+) -> dict[str, float]:
+    """Return the metrics of a checkpoint on all of val."""
+    trainer.validate(objective, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    return measured(trainer, "val/")
+
+
+def average_kept(
+    trainer: L.Trainer, objective: Objective, data: StepDataModule, folder: Path, best: float
+) -> dict[str, float]:
+    """Average the weights of the kept checkpoints, if there are any, and keep a better average.
+
+    `best` is the loss of the best checkpoint on all of val. Return the metrics of the average on
+    all of val if it is better, else none. They belong to no step: a resumed run drops the average.
+    """
+    files = [
+        Path(path)
+        for callback in trainer.checkpoint_callbacks
+        if isinstance(callback, KeptCheckpoint)
+        for path in callback.best_k_models
+    ]
+    if len(files) < 2:
+        return {}
+    averaged = folder / AVERAGED
+    tried = averaged.with_suffix(".tried")  # not to be opened before it is known to be better
+    if trainer.is_global_zero:
+        average_checkpoints(files, tried)
+    trainer.strategy.barrier()
+    try:
+        metrics = validate_whole(trainer, objective, data, tried)
+        log(trainer, {"averaged/loss": metrics["val/loss"]})
+        better = metrics["val/loss"] < best
+        if better and trainer.is_global_zero:
+            tried.rename(averaged)
+    finally:
+        if trainer.is_global_zero:
+            tried.unlink(missing_ok=True)
+    trainer.strategy.barrier()
+    return metrics if better else {}
 
 
 def _assign(module: L.LightningModule, values: list[Tensor]) -> None:

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from torch import Tensor
 
 from minitx.data.module import StepDataModule
-from minitx.objectives.base import Objective
 from minitx.training.callbacks import Clock, ends_step
 from minitx.training.pace import Pace, validations_to_come
 
@@ -66,12 +65,11 @@ class TrainingProgress(ProgressBar):
     def on_train_batch_end(
         self,
         trainer: L.Trainer,
-        pl_module: L.LightningModule,
+        pl_module: Any,
         outputs: STEP_OUTPUT,
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(pl_module, Objective)
         if ends_step(trainer, batch_idx):
             self.train_loss = pl_module.step_loss  # stays on its device until it is shown
             self.pace.steps = trainer.global_step - self.first_step
