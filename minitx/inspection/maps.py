@@ -22,7 +22,7 @@ class AttentionMaps(AttentionWeights):
     """The weights of one text, with pictures, a page and files of them."""
 
     def __repr__(self) -> str:
-        return f"AttentionMaps({self.title}: {', '.join(self) or 'no attention'})"
+        return f"AttentionMaps({self.title}, {len(self)} {'map' if len(self) == 1 else 'maps'})"
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows. `show()` shows the maps themselves."""
