@@ -1,4 +1,4 @@
-"""A finished or running training, opened from its folder or from a checkpoint alone."""
+"""A run, opened from its folder or from a single checkpoint."""
 
 import html
 import pickle
@@ -137,7 +137,9 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles unlike torch's, which are refused anyway
+            warnings.simplefilter(
+                "ignore"
+            )  # about pickles that are not torch's, which are refused anyway
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
@@ -166,7 +168,7 @@ def _has(value: Any, *names: str) -> bool:
 def _device(device: str | torch.device) -> torch.device:
     try:
         where = torch.device(device)
-        torch.zeros(1, device=where).item()  # the device "meta" makes tensors that hold nothing
+        torch.zeros(1, device=where).item()  # tensors on the device "meta" hold no data
     except (RuntimeError, AssertionError, ImportError) as error:
         there = ["cpu"]
         if torch.accelerator.is_available():
