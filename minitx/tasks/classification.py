@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
@@ -74,8 +75,8 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         with progress() as watch:
             numbers = watch(f"measuring {split}", range(len(batches)), len(batches), lambda _: 1)
             for j in numbers:
-                batch = batches[j]
-                logits = model(batch.tokens.to(device), batch.padding.to(device))
+                batch = move_data_to_device(batches[j], device)
+                logits = model(batch.tokens, batch.padding)
                 log_p[batches.rows[j]] = logits.cpu().double().log_softmax(dim=-1).numpy()
         probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels

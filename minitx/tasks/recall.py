@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -114,7 +115,7 @@ class RecallTask(Task[LanguageModel, TextVocabulary]):
         distance, right = [], []
         with progress() as watch:
             for batch in watch(f"asking {split}, {pairs} pairs", loader, len(loader), lambda _: 1):
-                inputs, targets = (part.to(device) for part in batch)
+                inputs, targets = move_data_to_device(batch, device)
                 logits, _ = model(inputs)
                 asked = targets != IGNORE  # (B, T)
                 distance.append(distances(inputs, targets))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -36,9 +37,9 @@ def evaluate_windows(
     of_windows: list[np.ndarray] = []
     by_position = np.zeros((1, 2))
     with progress() as watch:
-        for inputs, targets in watch(doing, loader, len(loader), lambda _: 1):
-            logits, _ = model(inputs.to(device))
-            targets = targets.to(device)
+        for batch in watch(doing, loader, len(loader), lambda _: 1):
+            inputs, targets = move_data_to_device(batch, device)
+            logits, _ = model(inputs)
             scored = targets != IGNORE  # (B, T)
             nats = F.cross_entropy(
                 logits.mT.float(), targets, reduction="none", ignore_index=IGNORE
