@@ -1,8 +1,9 @@
-"""minitx: small Transformers beside RNN baselines, trained alike and open to inspection.
+"""minitx: small Transformers and RNN baselines, trained alike and open to inspection.
 
-`minitx.train(minitx.compose("model=lstm"))` does what `scripts/train.py model=lstm` does;
-`minitx.load("runs/...")` opens what it left: `run.model`, `run.vocabulary`, `run.config`;
-`minitx.attention(run, text)` gives what its heads attend to.
+`minitx.train(minitx.compose("model=lstm"))` does what `scripts/train.py model=lstm` does, and
+returns the run. `minitx.load("runs/...")` opens one: `run.model`, `run.vocabulary`, `run.config`,
+and `run.generate`, `run.translate`, `run.predict` and `run.evaluate`. `minitx.attention(run, text)`
+returns what its heads attend to.
 """
 
 import importlib
@@ -11,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minitx.config.compose import compose
     from minitx.inspection.reading import attention
-    from minitx.runs.run import Run, load
+    from minitx.tasks.run import Run, load
     from minitx.training.train import train
 
 __all__ = ["Run", "attention", "compose", "load", "train"]
 
-# Found on first use: `import minitx` alone, as --help does, must not wait for torch.
+# Imported on first use: `import minitx` alone, as for --help, must not wait for torch.
 _HOMES = {
-    "Run": "minitx.runs.run",
+    "Run": "minitx.tasks.run",
     "attention": "minitx.inspection.reading",
     "compose": "minitx.config.compose",
-    "load": "minitx.runs.run",
+    "load": "minitx.tasks.run",
     "train": "minitx.training.train",
 }
 
@@ -30,3 +31,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'minitx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

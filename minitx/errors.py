@@ -1,14 +1,14 @@
-"""What is meant for the person at the keyboard."""
+"""Errors that are meant for the user."""
 
 
 class UserError(Exception):
-    """Something the user asked for cannot be done.
+    """The user asked for something that cannot be done.
 
-    The message is a single line that names what was wrong and what would be right. Scripts print
-    it without a traceback and exit with status 1; every other exception is a bug and keeps its
+    The message is one line that names what is wrong and what would be right. Commands print it
+    without a traceback and exit with status 1. Every other exception is a bug and keeps its
     traceback.
     """
 
 
 class StoppedByUser(UserError):
-    """The user stopped a run; the other jobs of a multirun are not begun either."""
+    """The user stopped a run. A multirun does not start its other jobs either."""

@@ -28,7 +28,7 @@ PACKAGES = {
     "runs": "torch yaml",
     "decoding": "torch numpy",
     "objectives": "torch lightning",
-    "tasks": "torch numpy",
+    "tasks": "torch numpy lightning",
     "inspection": "torch numpy matplotlib safetensors rich IPython",
     "training": "torch lightning rich wandb",
     "study.statistics": "numpy scipy",

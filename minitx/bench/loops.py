@@ -14,7 +14,8 @@ from torch import nn
 from minitx.config.schema import Config
 from minitx.objectives.optim import clip_gradients, make_optimizer
 from minitx.tasks.open import open_task
-from minitx.training.callbacks import Clock, output_callbacks
+from minitx.training.callbacks import Clock
+from minitx.training.outputs import output_callbacks
 from minitx.training.train import make_trainer
 
 

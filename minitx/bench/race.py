@@ -14,7 +14,6 @@ from minitx.config.compose import compose
 from minitx.config.schema import Config, OptimizerConfig, TransformerConfig
 from minitx.objectives.optim import clip_gradients, learning_rate_factor
 from minitx.runs.paths import SUMMARY
-from minitx.tasks.language_modeling import LanguageModelingTask
 from minitx.tasks.open import open_task
 from minitx.training.train import train
 
@@ -49,7 +48,6 @@ def time_to_loss(rounds: int, data_dir: str) -> None:
 def plain_run(config: Config) -> float:
     """Seconds of the plain loop's steps; prints them, and the loss on all of val."""
     task = open_task(config)
-    assert isinstance(task, LanguageModelingTask)
     shape = config.model
     assert isinstance(shape, TransformerConfig)
     torch.manual_seed(config.seed)

@@ -12,7 +12,6 @@ from minitx.bench.sides import alternate
 from minitx.config.compose import compose
 from minitx.config.schema import TransformerConfig
 from minitx.nn.attention import MultiHeadAttention, attend_fused
-from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.open import open_task
 
 
@@ -20,7 +19,6 @@ def training(rounds: int, steps: int = 60) -> None:
     """A step through Lightning, and the optimizer's share, against a plain PyTorch loop."""
     config = compose(f"trainer.max_steps={steps}")
     model, vocabulary = config.model, open_task(config).vocabulary
-    assert isinstance(vocabulary, TextVocabulary)
     assert isinstance(model, TransformerConfig)
 
     def bare() -> float:
@@ -61,7 +59,6 @@ def recurrence(rounds: int, steps: int = 60) -> None:
     """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
     config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
     vocabulary = open_task(config).vocabulary
-    assert isinstance(vocabulary, TextVocabulary)
     vocab_size = vocabulary.tokenizer.vocab_size
 
     def bare() -> float:

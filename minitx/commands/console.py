@@ -13,8 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING, OBJECTIVES, SEQUENCE_TO_SEQUENCE
-from minitx.runs.checks import SCRIPTS
+from minitx.config.tasks import TASKS
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
 
 if TYPE_CHECKING:  # both import torch
@@ -33,25 +32,6 @@ SHOWN_METRICS = {
     "bleu": "BLEU",
     "bleu_lowercase": "BLEU, lower case",
     "chrf": "chrF",
-}
-
-# What the runs of a multirun are compared by: few enough to leave a terminal room for their names.
-COMPARED_METRICS = {
-    LANGUAGE_MODELING: ("val/loss", "val/bits_per_byte"),
-    SEQUENCE_TO_SEQUENCE: ("val/loss", "test/wer", "test/per", "test/bleu", "test/chrf"),
-    CLASSIFICATION: ("val/loss", "val/accuracy", "test/accuracy"),
-}
-
-# Something to try a model of a task with.
-EXAMPLES = {
-    "shakespeare": "ROMEO:",
-    "tiny_shakespeare": "ROMEO:",
-    "recall": "k3 v7 k5 v2 k3",
-    "cmudict": "attention",
-    "multi30k": "A man is reading a book on a bench.",
-    "genre": "O, she doth teach the torches to burn bright!",
-    "sst2": "A film that nobody who sees it will forget.",
-    "trec": "Who wrote the first dictionary?",
 }
 
 
@@ -154,7 +134,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     compared = dict.fromkeys(
         name
         for summary in summaries
-        for name in COMPARED_METRICS[OBJECTIVES[summary["task"]]]
+        for name in TASKS[summary["task"]].objective.compared
         if name in summary["metrics"]
     )
     for column in ("parameters", *compared, "tokens/s"):
@@ -195,12 +175,10 @@ def _title(summary: dict[str, Any]) -> str:
 
 def _use(run: "Run", task: str) -> str:
     """The command that makes use of the model."""
-    objective = run.config.task.objective
-    command = f"python scripts/{SCRIPTS[objective]}.py run={run.folder}"
-    example = EXAMPLES.get(task)
-    if objective == LANGUAGE_MODELING:
-        return f'{command} prompt="{example}"' if example else command
-    return f'{command} text="{example}"' if example else f"{command} input=my.txt"
+    example, objective = TASKS[task].example, TASKS[task].objective
+    command = f"python scripts/{objective.command}.py run={run.folder}"
+    words = f'{objective.text_key}="{example}"' if example else objective.otherwise
+    return f"{command} {words}".rstrip()
 
 
 def _last_sample(folder: Path) -> str:

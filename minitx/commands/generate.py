@@ -2,7 +2,8 @@
 
 from minitx.commands.cli import main as run_command
 from minitx.commands.console import loading, stream
-from minitx.config.schema import LANGUAGE_MODELING, GenerateConfig
+from minitx.config.schema import GenerateConfig
+from minitx.config.tasks import LANGUAGE_MODELING
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
 

@@ -6,7 +6,8 @@ import sys
 from minitx.commands.cli import main as run_command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
-from minitx.config.schema import CLASSIFICATION, PredictConfig
+from minitx.config.schema import PredictConfig
+from minitx.config.tasks import CLASSIFICATION
 from minitx.runs.checks import check_run
 
 
@@ -25,14 +26,10 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     check_prediction(config)
     with loading(f"torch and {config.run}"):
         from minitx.decoding.prediction import encode_text, probabilities
-        from minitx.models.classifier import Classifier
         from minitx.runs.run import load_for
-        from minitx.runs.vocabulary import LabelVocabulary
 
     run = load_for(CLASSIFICATION, config.run, config.device)
     model, vocabulary = run.model, run.vocabulary
-    assert isinstance(model, Classifier)
-    assert isinstance(vocabulary, LabelVocabulary)
     readable = config.output is None and (config.text is not None or sys.stdout.isatty())
 
     def prepare(text: str) -> list[int]:
@@ -42,11 +39,11 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
         return [show(values) for values in probabilities(model, texts)]
 
     def show(values: list[float]) -> str:
-        named = sorted(zip(vocabulary.labels, values, strict=True), key=lambda x: -x[1])
+        ranked = vocabulary.ranked(values)
         if readable:
             width = max(map(len, vocabulary.labels))
-            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in named)
-        answer = {"label": named[0][0], "probabilities": dict(named)}
+            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in ranked.items())
+        answer = {"label": next(iter(ranked)), "probabilities": ranked}
         return json.dumps(answer, ensure_ascii=False)
 
     answer_lines(config.text, config.input, config.output, prepare, answer)

@@ -8,7 +8,6 @@ from minitx.config.compose import resumed
 from minitx.config.schema import Config
 from minitx.runs.paths import launched_by_lightning
 from minitx.training.checks import check_training
-from minitx.training.environment import quiet_libraries
 
 
 def main() -> None:
@@ -24,7 +23,6 @@ def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
     with loading(f"torch and the corpus {config.task.name}"):
         from minitx.training.train import train as train_run
 
-    quiet_libraries()
     run = train_run(config)
     if not launched_by_lightning():
         show_run(run)

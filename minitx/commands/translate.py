@@ -4,7 +4,8 @@ from minitx.commands.cli import main as run_command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.compose import changed
-from minitx.config.schema import SEQUENCE_TO_SEQUENCE, TranslateConfig
+from minitx.config.schema import TranslateConfig
+from minitx.config.tasks import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
 
@@ -26,14 +27,10 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
         import torch
 
         from minitx.decoding.translation import draw, encode_source, search
-        from minitx.models.seq2seq import Seq2Seq
         from minitx.runs.run import load_for
-        from minitx.runs.vocabulary import PairVocabulary
 
     run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
     model, vocabulary = run.model, run.vocabulary
-    assert isinstance(model, Seq2Seq)
-    assert isinstance(vocabulary, PairVocabulary)
     decoding = changed(run.config.decoding, config.decoding)
     if config.temperature is None and config.n_best > decoding.beam:
         raise UserError(

@@ -65,7 +65,8 @@ def register_schemas() -> None:
 def compose(*overrides: str) -> Config:
     """The config that scripts/train.py composes from these words, as in compose("model=lstm").
 
-    Raises UserError for a value outside its rules, and Hydra's errors for words it cannot follow.
+    With resume=<a run's folder> it is that run's, changed by the other words. Raises UserError for
+    a value outside its rules, and Hydra's errors for words it cannot follow.
     """
     if not CONF.is_dir():
         raise UserError(f"{CONF} is missing: install minitx from its checkout, pip install -e .")
@@ -74,9 +75,10 @@ def compose(*overrides: str) -> Config:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return to_typed(hydra.compose("config", list(overrides)), Config)
+            config = to_typed(hydra.compose("config", list(overrides)), Config)
     finally:
         GlobalHydra.instance().hydra = outer
+    return config if config.resume is None else resumed(config, list(overrides))
 
 
 def options(group: str) -> list[str]:

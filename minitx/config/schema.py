@@ -8,6 +8,8 @@ the plain choices; the recipes that train best are in the YAML.
 from dataclasses import dataclass, field
 from typing import Any
 
+from minitx.config.tasks import TASKS, ObjectiveSpec, TaskSpec
+
 
 def key(
     default: Any,
@@ -33,29 +35,9 @@ def key(
     return field(default=default, metadata=metadata)
 
 
-LANGUAGE_MODELING = "language modelling"
-SEQUENCE_TO_SEQUENCE = "sequence to sequence"
-CLASSIFICATION = "classification"
-
-# A task is a corpus with an objective.
-OBJECTIVES = {
-    "shakespeare": LANGUAGE_MODELING,
-    "tiny_shakespeare": LANGUAGE_MODELING,
-    "text": LANGUAGE_MODELING,
-    "recall": LANGUAGE_MODELING,
-    "cmudict": SEQUENCE_TO_SEQUENCE,
-    "multi30k": SEQUENCE_TO_SEQUENCE,
-    "pairs": SEQUENCE_TO_SEQUENCE,
-    "genre": CLASSIFICATION,
-    "sst2": CLASSIFICATION,
-    "trec": CLASSIFICATION,
-    "labels": CLASSIFICATION,
-}
-
-
 @dataclass
 class TaskConfig:
-    name: str = key("shakespeare", "the corpus", choices=tuple(OBJECTIVES))
+    name: str = key("shakespeare", "the corpus", choices=tuple(TASKS))
     label_smoothing: float = key(
         0.0, "share of a target's probability that all classes get alike", minimum=0, below=1
     )
@@ -67,9 +49,19 @@ class TaskConfig:
     pairs: int | None = key(None, "task=recall: pairs of key and value in a sequence", minimum=1)
 
     @property
-    def objective(self) -> str:
-        """Which of the three objectives the corpus has."""
-        return OBJECTIVES[self.name]
+    def spec(self) -> TaskSpec:
+        """The task as it is declared in `minitx.config.tasks`."""
+        return TASKS[self.name]
+
+    @property
+    def objective(self) -> ObjectiveSpec:
+        """The task's objective."""
+        return self.spec.objective
+
+    @property
+    def headline(self) -> str:
+        """The measure, by its name in `minitx.metrics.decomposable`, that compares models."""
+        return self.spec.headline or self.measure
 
 
 TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")

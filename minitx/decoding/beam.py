@@ -1,18 +1,17 @@
-"""Beam search: the likeliest outputs that a few beginnings, pursued side by side, lead to.
+"""Beam search: the most likely outputs among the continuations of a few hypotheses.
 
-At each step every open beginning of an output is continued by every token, and the `beam` likeliest
-of all these take its place. Those that end with the end symbol are complete: they leave the beam
-and are ranked by their penalised scores,
+At each step every open hypothesis is continued by every token, and the `beam` most likely
+continuations replace them. Those that end with the end symbol are complete: they leave the beam and
+are ranked by their penalised scores,
 
     log p(output) / ((5 + L) / 6)^length_penalty        L tokens, the end symbol counted
 
-(Wu et al. 2016, GNMT, equation 14), for every token makes an output less likely.
+(Wu et al. 2016, GNMT, equation 14), because every token makes an output less likely.
 
-The search of a sentence stops when none of its open beginnings can come among the best any more.
-That is exact: log p only falls, and the penalty can at most divide it by what the longest output
-allowed would be divided by.
+The search of a sentence stops when none of its open hypotheses can become one of the best. That is
+exact: log p only falls, and the penalty divides it at most by that of the longest allowed output.
 
-Letters in shapes: S sentences still open, W beginnings of each, V tokens of the vocabulary, T
+Letters in shapes: S sentences still open, W hypotheses of each, V tokens of the vocabulary, T
 tokens so far.
 """
 
@@ -26,22 +25,22 @@ from minitx.nn.tree import reorder
 
 
 class Hypothesis(NamedTuple):
-    """An output, without the symbols for beginning and end, and how good the model thinks it is."""
+    """An output, without the symbols for beginning and end, and its score."""
 
     tokens: list[int]
     score: float
 
 
 class Limits(NamedTuple):
-    """How many tokens an output has: at least `shortest`, at most `longest` int64 (S,)."""
+    """The number of tokens of an output: at least `shortest`, at most `longest`, int64 (S,)."""
 
     shortest: int
     longest: Tensor
 
     def apply(self, log_probs: Tensor, length: int, eos: int) -> Tensor:
-        """Rules out what may not follow `length` tokens: log_probs (S, ..., V), changed in place.
+        """Rule out what may not follow `length` tokens: log_probs (S, ..., V), changed in place.
 
-        Too early, that is the end symbol; at the longest, everything else.
+        Below `shortest` that is the end symbol, at `longest` everything else.
         """
         if length < self.shortest:
             log_probs[..., eos] = -torch.inf
@@ -64,12 +63,12 @@ def search_beam(
     n_best: int,
     length_penalty: float,
 ) -> list[list[Hypothesis]]:
-    """The best outputs for each source, int64 (S, T) with its padding; see `search.beam_search`."""
+    """Return the best outputs for each source, int64 (S, T); see `search.beam_search`."""
     best: list[list[Hypothesis]] = [[] for _ in source]
     sentence = torch.arange(len(source), device=source.device)  # (S,)
     tokens = source.new_full((len(source), 1, 1), bos)  # (S, W, T)
-    log_p = torch.zeros(len(source), 1, device=source.device)  # (S, W); -inf: nothing there
-    bar = torch.full_like(log_p[:, 0], -torch.inf)  # (S,), what a score must exceed to be kept
+    log_p = torch.zeros(len(source), 1, device=source.device)  # (S, W); -inf: no hypothesis
+    bar = torch.full_like(log_p[:, 0], -torch.inf)  # (S,), the score that a new output must exceed
     memory, state = model.encode(source, padding), None
     while len(sentence):
         logits, state = model.decode(tokens[..., -1:].flatten(0, 1), memory, state)
@@ -91,10 +90,10 @@ def search_beam(
 
         log_p = log_p.masked_fill(token == eos, -torch.inf)
         attainable = log_p.amax(dim=1) / _penalty(limits.longest + 1, length_penalty)
-        open_ = (attainable > bar).nonzero()[:, 0]  # the sentences that are not at their end
-        rows = open_[:, None] * width + parent[open_]  # which rows live on, (S, new W)
+        open_ = (attainable > bar).nonzero()[:, 0]  # the sentences that are not finished
+        rows = open_[:, None] * width + parent[open_]  # the rows that continue, (S, new W)
         if len(open_) < len(sentence):
-            memory = reorder(memory, open_)  # one row a sentence, which its beginnings share
+            memory = reorder(memory, open_)  # one row per sentence, shared by its hypotheses
         state = reorder(state, rows.flatten())
         tokens = torch.cat([tokens.flatten(0, 1)[rows], token[open_][..., None]], dim=-1)
         sentence, log_p, bar, limits = reorder((sentence, log_p, bar, limits), open_)
@@ -102,5 +101,5 @@ def search_beam(
 
 
 def _penalty(length: Any, alpha: float) -> Any:
-    """What log p of an output is divided by; one for an empty output, which has its end alone."""
+    """Return the divisor of log p; it is one for an empty output, which is only the end symbol."""
     return ((5 + length) / 6) ** alpha

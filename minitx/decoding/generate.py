@@ -1,27 +1,36 @@
-"""Text from a trained model, as it comes."""
+"""Text from a trained language model, as it is generated."""
 
 from collections.abc import Iterator
 
 import torch
 
-from minitx.config.schema import LANGUAGE_MODELING, GenerateConfig
+from minitx.config.schema import GenerateConfig
+from minitx.config.tasks import LANGUAGE_MODELING
 from minitx.data.random_streams import derived_seed
 from minitx.decoding.sampling import generate
 from minitx.models.language_model import LanguageModel
-from minitx.runs.run import load_for
+from minitx.runs.run import Run, load_for
 from minitx.runs.vocabulary import TextVocabulary
 
 
 def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
-    """One stream of text for each sample, the prompt first; samples follow from (seed, number).
+    """Yield a stream of text for each sample of the run that `config` names.
 
-    Raises UserError without a run, or for a prompt the tokenizer cannot read.
+    Raises UserError without a run, and as `stream_samples`.
     """
     run = load_for(LANGUAGE_MODELING, config.run, config.device)
-    assert isinstance(run.model, LanguageModel)
-    assert isinstance(run.vocabulary, TextVocabulary)
+    yield from stream_samples(run, config.prompt.replace("\\n", "\n"), config)
+
+
+def stream_samples(
+    run: Run[LanguageModel, TextVocabulary], prompt: str, config: GenerateConfig
+) -> Iterator[Iterator[str]]:
+    """Yield a stream of text for each sample, the prompt first.
+
+    Sample i depends on `config.seed` and i only. Raises UserError for a prompt that the tokenizer
+    cannot encode.
+    """
     tokenizer = run.vocabulary.tokenizer
-    prompt = config.prompt.replace("\\n", "\n")
     tokens = torch.tensor([tokenizer.encode(prompt)], device=run.device)
     for number in range(config.samples):
         generator = torch.Generator(run.device).manual_seed(derived_seed(config.seed, number))

@@ -1,4 +1,4 @@
-"""Classes of texts, by a trained classifier."""
+"""Predict labels with a trained classifier."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from minitx.models.classifier import Classifier
 
 
 def encode_text(text: str, tokenizer: SequenceTokenizer, context: int) -> list[int]:
-    """A text's ids, for a model with that context.
+    """Return a text's ids for a model with this context.
 
-    Raises UserError for a text that is empty or longer than the context. Says on standard error
-    that a text has what the tokenizer never saw.
+    Raises UserError for a text that is empty or longer than the context. Prints a note on standard
+    error if the text has characters or words that the tokenizer does not know.
     """
     if not text.strip():
         raise UserError("the text is empty: give something to classify")
@@ -34,7 +34,7 @@ def encode_text(text: str, tokenizer: SequenceTokenizer, context: int) -> list[i
 
 @torch.inference_mode()
 def probabilities(model: Classifier, texts: Sequence[Sequence[int]]) -> list[list[float]]:
-    """The probability of every class, for each text (ids, as of `encode_text`)."""
+    """Return the probability of every label, for each text (ids, as from `encode_text`)."""
     device = next(model.parameters()).device
     lengths = np.array([len(ids) + 1 for ids in texts])
     found: list[list[float]] = [[] for _ in texts]

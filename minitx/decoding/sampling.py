@@ -1,4 +1,4 @@
-"""Writing text with a language model, one token after the other."""
+"""Generate text with a language model, token by token."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from minitx.models.language_model import LanguageModel
 
 
 def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
-    """Rules out unlikely tokens: logits (..., vocab) -> the same with some set to -inf.
+    """Rule out unlikely tokens: logits (..., vocab) -> the same with some set to -inf.
 
-    `top_k` keeps the k most likely (Fan et al. 2018); `top_p` keeps the smallest set of the most
-    likely tokens whose probabilities reach p (Holtzman et al. 2020, nucleus sampling). The most
-    likely token always stays. Raises ValueError for k < 1 or p outside (0, 1].
+    `top_k` keeps the k most likely tokens (Fan et al. 2018). `top_p` keeps the smallest set of most
+    likely tokens whose probabilities add up to p (Holtzman et al. 2020, nucleus sampling). The most
+    likely token is always kept. Raises ValueError for k < 1 or p outside (0, 1].
     """
     if top_k is not None:
         if top_k < 1:
@@ -22,10 +22,10 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
         logits = logits.masked_fill(logits < kth, -torch.inf)
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p}: a probability above 0, at most 1")
-    if top_p is not None and top_p < 1:  # 1 keeps even what rounding makes look superfluous
+    if top_p is not None and top_p < 1:  # 1 keeps all tokens, whatever the rounding
         ordered, order = logits.sort(dim=-1, descending=True, stable=True)
         probabilities = ordered.softmax(dim=-1)
-        before = probabilities.cumsum(dim=-1) - probabilities  # mass of the likelier tokens
+        before = probabilities.cumsum(dim=-1) - probabilities  # mass of the more likely tokens
         dropped = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= top_p)
         logits = logits.masked_fill(dropped, -torch.inf)
     return logits
@@ -38,7 +38,7 @@ def pick(
     top_k: int | None = None,
     top_p: float | None = None,
 ) -> Tensor:
-    """Draws a token from each row: logits (B, vocab) -> int64 (B,). Temperature 0 takes the best.
+    """Sample a token from each row: logits (B, vocab) -> int64 (B,). Temperature 0: the best one.
 
     Raises ValueError for a negative temperature.
     """
@@ -62,12 +62,12 @@ def generate(
     top_p: float | None = None,
     cached: bool = True,
 ) -> Iterator[Tensor]:
-    """Continues each row of prompt, int64 (B, T >= 1), by `length` tokens; yields them, int64 (B,).
+    """Continue each row of prompt, int64 (B, T >= 1), by `length` tokens; yield them, int64 (B,).
 
-    The model never sees more than its context: once that is full, it goes on from the later half
-    of it. (Moving on by one token each time would change every position, and with it everything
-    that the cache holds.) `cached=False` computes the whole prefix again for each token; it gives
-    the same text, and is there to be compared with.
+    The model never sees more than its context. When the context is full, generation continues from
+    its later half. (To drop one token at a time would change every position, and with it the whole
+    cache.) `cached=False` computes the whole prefix again for each token. The text is the same; it
+    is there for comparisons.
     """
     fresh, state = prompt[:, -model.context :], None
     seen = list(fresh.unbind(dim=1))  # (B,) each

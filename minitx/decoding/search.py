@@ -1,11 +1,11 @@
 """From sources to outputs, over any `Seq2Seq`: greedy search, sampling, and beam search.
 
-All three take sources of any lengths in any order, read those of like length together, and answer
-in the order of the sources. Neither the company that a source has in its batch nor the padding
-beside it changes its outputs.
+All three take sources of any length in any order, group those of similar length, and return
+outputs in the order of the sources. The outputs of a source depend neither on the other sources in
+its batch nor on padding.
 
 Output lengths count the tokens between the beginning and the end symbol. Every output is complete:
-at its maximal length the only token left to it is the end symbol.
+at its maximal length only the end symbol is allowed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from minitx.decoding.sampling import pick
 from minitx.models.seq2seq import Seq2Seq
 from minitx.nn.tree import reorder
 
-ROWS = 1000  # hypotheses that are continued side by side: a wide product is a fast one
+ROWS = 1000  # hypotheses that are continued together: one large product is fast
 
 Sources = Sequence[Sequence[int]]
 
@@ -37,12 +37,12 @@ def beam_search(
     min_length: int = 0,
     max_length: int | None = None,
 ) -> list[list[Hypothesis]]:
-    """For each source the `n_best` outputs that a beam of width `beam` finds, best first.
+    """Return for each source the `n_best` outputs that a beam of width `beam` finds, best first.
 
-    A score is log p(output) / ((5 + L) / 6)^length_penalty, L counting the end symbol (Wu et al.
-    2016, equation 14). An output may be as long as `max_length`, or where that is None as twice its
-    source and ten tokens more; see `minitx.decoding.beam` for the search. The default penalty is
-    that of Vaswani et al. (2017, section 6.1). A beam of 1 is greedy search.
+    A score is log p(output) / ((5 + L) / 6)^length_penalty, and L counts the end symbol (Wu et al.
+    2016, equation 14). An output has at most `max_length` tokens, or if that is None ten more than
+    twice its source. `minitx.decoding.beam` describes the search. The default penalty is that of
+    Vaswani et al. (2017, section 6.1). A beam of 1 is greedy search.
 
     Raises ValueError for numbers out of range, an empty source, or one beyond the context.
     """
@@ -72,9 +72,9 @@ def sample(
     min_length: int = 0,
     max_length: int | None = None,
 ) -> list[Hypothesis]:
-    """Draws an output for each source, token by token (see `pick`); temperature 0 is greedy search.
+    """Sample an output for each source, token by token (see `pick`). Temperature 0 is greedy.
 
-    Its score is log p(output), whatever the temperature. Lengths and errors as in `beam_search`.
+    Its score is log p(output) at any temperature. Lengths and errors are as in `beam_search`.
     """
     drawn: dict[int, Hypothesis] = {}
     for numbers, source, padding in _batches(model, sources, ROWS):
@@ -92,7 +92,7 @@ def sample(
             for row in (token == eos).nonzero()[:, 0].tolist():
                 drawn[int(number[row])] = Hypothesis(tokens[row, 1:].tolist(), log_p[row].item())
             tokens = torch.cat([tokens, token[:, None]], dim=1)
-            open_ = (token != eos).nonzero()[:, 0]  # the rows that are not at their end
+            open_ = (token != eos).nonzero()[:, 0]  # the rows that are not finished
             if len(open_) < len(number):
                 number, tokens, log_p, limits, memory, state = reorder(
                     (number, tokens, log_p, limits, memory, state), open_
@@ -103,7 +103,7 @@ def sample(
 def _batches(
     model: Seq2Seq, sources: Sources, size: int
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-    """Sources of like length together: their numbers, tokens int64 (B, S), and padding (B, S)."""
+    """Yield batches of similar length: sources' numbers, tokens int64 (B, S), padding (B, S)."""
     for number, source in enumerate(sources):
         if not source:
             raise ValueError(f"sources[{number}] is empty")
@@ -118,8 +118,8 @@ def _batches(
 
 
 def most_tokens(context: int, min_length: int, max_length: int | None) -> int:
-    """How many tokens an output of a model may have. Raises ValueError for lengths out of range."""
-    room = context - 1  # the beginning symbol stands before them
+    """Return the most tokens of an output. Raises ValueError for lengths out of range."""
+    room = context - 1  # the beginning symbol takes one place
     if max_length is not None and max_length > room:
         raise ValueError(f"max_length={max_length}: the model's context leaves room for {room}")
     most = room if max_length is None else max_length
@@ -129,7 +129,7 @@ def most_tokens(context: int, min_length: int, max_length: int | None) -> int:
 
 
 def _limits(model: Seq2Seq, padding: Tensor, min_length: int, max_length: int | None) -> Limits:
-    """How long outputs may be, for the sources with this padding (B, S)."""
+    """Return the lengths of outputs for the sources with this padding (B, S)."""
     most = most_tokens(model.context, min_length, max_length)
     if max_length is not None:
         return Limits(min_length, torch.full_like(padding[:, 0], max_length, dtype=torch.long))

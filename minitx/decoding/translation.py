@@ -1,4 +1,4 @@
-"""Outputs of a sequence-to-sequence model, as text."""
+"""Generate outputs with a sequence-to-sequence model, as text."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,24 +18,24 @@ CHUNK = 1000  # sources that are searched before progress is shown again
 
 
 class Output(NamedTuple):
-    """A text the model wrote, and its score: see `minitx.decoding.search`."""
+    """A text that the model generated, and its score: see `minitx.decoding.search`."""
 
     text: str
     score: float
 
 
 def warn_of_unknown(text: str, ids: Sequence[int], tokenizer: SequenceTokenizer) -> None:
-    """Says on standard error that a text has what the tokenizer never saw."""
+    """Print a note on standard error if the tokenizer does not know all of a text."""
     if UNK in ids:
         unit = "characters" if tokenizer.kind == "char" else "words"
         print(f"note: {text!r} has {unit} that the model never saw", file=sys.stderr)
 
 
 def encode_source(text: str, tokenizer: SequenceTokenizer, context: int) -> list[int]:
-    """A text's ids as a model with that context reads them.
+    """Return a text's ids as a model with this context reads them.
 
-    Raises UserError for a text that is empty or longer than the context. Says on standard error
-    that a text has what the tokenizer never saw.
+    Raises UserError for a text that is empty or longer than the context. Prints a note on standard
+    error if the text has characters or words that the tokenizer does not know.
     """
     if not text.strip():
         raise UserError("the text is empty: give something to translate")
@@ -50,7 +50,7 @@ def encode_source(text: str, tokenizer: SequenceTokenizer, context: int) -> list
 
 
 def read_source(ids: Iterable[int]) -> list[int]:
-    """A source's ids as the model reads them."""
+    """Return a source's ids as the model reads them."""
     return [*map(int, ids), EOS]
 
 
@@ -62,9 +62,9 @@ def search(
     n_best: int = 1,
     doing: str = "translating",
 ) -> list[list[Output]]:
-    """The `n_best` outputs of each source (ids, as of `read_source`), best first.
+    """Return the `n_best` outputs of each source (ids, as from `read_source`), best first.
 
-    Raises UserError for numbers that do not fit together, as `beam_search` does ValueError.
+    Raises UserError if `beam_search` raises ValueError.
     """
     found: list[list[Output]] = []
     chunks = [sources[i : i + CHUNK] for i in range(0, len(sources), CHUNK)]
@@ -99,7 +99,7 @@ def draw(
     decoding: DecodingConfig,
     generator: torch.Generator,
 ) -> list[list[Output]]:
-    """Draws `config.n_best` outputs for each source, the likeliest first."""
+    """Sample `config.n_best` outputs for each source, and return them, the most likely first."""
     rows = [source for source in sources for _ in range(config.n_best)]
     try:
         drawn = sample(

@@ -1,5 +1,6 @@
 """What a model attended to in one text: `AttentionMaps`, to be drawn, shown and saved."""
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,19 @@ INFLUENCE = "influence"  # its name among the saved tensors
 
 class AttentionMaps(AttentionWeights):
     """The weights of one text, with pictures, a page and files of them."""
+
+    def __repr__(self) -> str:
+        return f"AttentionMaps({self.title}, {len(self)} {'map' if len(self) == 1 else 'maps'})"
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows. `show()` shows the maps themselves."""
+        rows = "".join(
+            f"<tr><td>{escape(each.name)}</td><td>{len(each.heads)}</td>"
+            f"<td>{len(each.queries)} × {len(each.keys)}</td></tr>"
+            for each in self.maps
+        )
+        head = "<tr><th>attention</th><th>heads</th><th>queries × keys</th></tr>"
+        return f"<table><caption>{escape(self.title)}</caption>{head}{rows}</table>"
 
     def plot(self, kind: str | None = None) -> "Figure":
         """A matplotlib figure of all maps, or of those of one kind: see `grid.attention_grid`."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from minitx.config.schema import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
 from minitx.inspection.influence import token_influence
@@ -41,16 +40,16 @@ def attention(
     Raises UserError for a model without attention, layers or heads that it does not have, a text as
     in `read_passage` (empty, too long, or with unknown characters), and as `load`.
     """
-    run = run if isinstance(run, Run) else load(run)
+    run = load(run) if isinstance(run, str | Path) else run
     if not find_attention(run.model):
         raise UserError(
-            f"{_title(run)} has no attention to show; what it has is the influence of every token "
+            f"{run.title} has no attention to show; what it has is the influence of every token "
             "on its predictions: minitx.inspection.reading.influence(run, text)"
         )
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
-    about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
-    return AttentionMaps(maps, _title(run), about)
+    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
+    return AttentionMaps(maps, run.title, about)
 
 
 def influence(
@@ -82,7 +81,7 @@ def inspect_text(
     left out, with a note: each takes a backward pass of its own.
     """
     passage = read_passage(run, text, truncate=truncate, output=output)
-    about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
+    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
     if find_attention(run.model):
         maps = _maps(run, passage, layers, heads)
@@ -92,8 +91,8 @@ def inspect_text(
     predictions = len(passage.predicted.labels)
     if maps and predictions > MOST_INFLUENCED:
         about["notes"] += [f"influence is left out: {predictions} predictions are too many"]
-        return AttentionMaps(maps, _title(run), about)
-    return AttentionMaps(maps, _title(run), about, _influence(run, passage))
+        return AttentionMaps(maps, run.title, about)
+    return AttentionMaps(maps, run.title, about, _influence(run, passage))
 
 
 @torch.no_grad()
@@ -120,17 +119,13 @@ def _influence(run: Run, passage: Passage) -> Influence:
     return Influence(weights, passage.predicted.labels, passage.source.labels)
 
 
-def _title(run: Run) -> str:
-    return f"{run.config.model.name} on {run.config.task.name}, step {run.step:,}"
-
-
 def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
     return {
         "run": run.folder.resolve().name,
         "checkpoint": run.path.name,
         "step": run.step,
         "task": run.config.task.name,
-        "objective": run.config.task.objective,
+        "objective": run.config.task.objective.name,
         "model": run.config.model.name,
         "text": text,
         "output": passage.output,
@@ -140,12 +135,13 @@ def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
 
 def _settings(
     run: Run,
+    passage: Passage,
     layers: Sequence[int] | None,
     heads: Sequence[int] | None,
     truncate: bool,
     output: str | None,
 ) -> dict[str, Any]:
-    searched = run.config.task.objective == SEQUENCE_TO_SEQUENCE and output is None
+    searched = passage.target_in is not None and output is None
     settings = {
         "layers": None if layers is None else list(layers),
         "heads": None if heads is None else list(heads),

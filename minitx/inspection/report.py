@@ -19,10 +19,8 @@ from minitx.inspection.measures import HeadMeasures, measure_heads
 from minitx.inspection.page import page
 from minitx.inspection.reading import inspect_text
 from minitx.inspection.token_labels import visible
-from minitx.models.language_model import LanguageModel
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.runs.run import Run, load
-from minitx.runs.vocabulary import TextVocabulary
 
 COLUMNS = {
     "entropy": "entropy\n(nats)",
@@ -79,10 +77,10 @@ def _read(run: Run, config: InspectConfig) -> AttentionMaps:
 
 def _induction(run: Run) -> dict[str, Tensor] | None:
     """The heads' scores, where the model is one that could have such heads."""
-    if not isinstance(run.model, LanguageModel) or not isinstance(run.vocabulary, TextVocabulary):
+    if not run.config.task.objective.windows:
         return None
     try:
-        return induction_score(run.model, run.vocabulary.tokenizer.vocab_size)
+        return induction_score(run.model, run.tokenizer.vocab_size)
     except UserError:  # no attention, or no room for a repetition
         return None
 

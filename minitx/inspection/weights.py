@@ -6,9 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING
-
-OUTPUTS = {CLASSIFICATION: "label", LANGUAGE_MODELING: "next token"}
+from minitx.config.tasks import OBJECTIVES
 
 
 @dataclass(frozen=True)
@@ -82,4 +80,5 @@ class AttentionWeights(Mapping[str, Tensor]):
     @property
     def output_name(self) -> str:
         """What the model's output is: "label", "next token", or plainly "output"."""
-        return OUTPUTS.get(self.about.get("objective", ""), "output")
+        objective = OBJECTIVES.get(self.about.get("objective", ""))
+        return objective.output if objective else "output"

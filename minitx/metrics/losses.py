@@ -1,4 +1,4 @@
-"""What sequence to sequence makes small, without the logits of a whole batch in memory."""
+"""The loss of sequence to sequence, without the logits of a whole batch in memory."""
 
 import torch
 import torch.nn.functional as F
@@ -14,16 +14,16 @@ IN_TORCH = hasattr(nn, "LinearCrossEntropyOptions")  # since 2.13, torch has the
 def summed_cross_entropy(
     features: Tensor, to_logits: nn.Linear, targets: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Sum of -log p(target) over the targets that are not IGNORE, in nats: a scalar.
+    """Return the sum of -log p(target) over the targets that are not IGNORE, in nats: a scalar.
 
     features (B, T, C), to_logits from C to the vocabulary without a bias, targets int64 (B, T).
 
-    With a smoothing e, a target has the probability 1 - e, and every token e / vocabulary beside
-    (Szegedy et al. 2016, section 7). Because the mean of the logits is the logit of the mean row,
-    that adds e * (logit of the target - mean logit) to the loss, for which no logits are needed.
+    With a smoothing e, the target has the probability 1 - e, and e is divided equally among all
+    tokens (Szegedy et al. 2016, section 7). This adds e * (logit of the target - mean logit) to the
+    loss. No logits are needed for it, because the mean logit is the logit of the mean row.
     """
     x, t, weight = features.flatten(0, 1), targets.flatten(), to_logits.weight
-    # In chunks, large logits never go through memory, which on a CPU is a third of their cost.
+    # In chunks, large logits stay in the cache. On a CPU, memory is a third of their cost.
     large = weight.size(0) > weight.size(1)
     nats = _in_chunks(x, weight, t) if large else _of_logits(x, weight, t)
     if not label_smoothing:
@@ -38,9 +38,9 @@ def _of_logits(x: Tensor, weight: Tensor, t: Tensor) -> Tensor:
 
 
 def _in_chunks(x: Tensor, weight: Tensor, t: Tensor) -> Tensor:
-    """The same as `_of_logits`, a chunk of rows at a time.
+    """Return the same as `_of_logits`, computed in chunks of rows.
 
-    torch's own computes the gradients in the forward pass, while it has a chunk's logits at hand.
+    torch's own function computes the gradients in the forward pass, from the logits of each chunk.
     Without it, the backward pass computes the logits again.
     """
     if IN_TORCH:
@@ -49,7 +49,7 @@ def _in_chunks(x: Tensor, weight: Tensor, t: Tensor) -> Tensor:
             x, weight, t, reduction="sum", ignore_index=IGNORE, options=options
         )
     nats = [
-        # Nothing here is random, and to keep the generators' state the host waits for the device.
+        # Nothing here is random. To save the generators' state, the host would wait for the device.
         checkpoint(_of_logits, xs, weight, ts, use_reentrant=False, preserve_rng_state=False)
         for xs, ts in zip(x.split(CHUNK), t.split(CHUNK), strict=True)
     ]

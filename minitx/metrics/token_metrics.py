@@ -1,4 +1,4 @@
-"""How well tokens and classes are predicted, over a whole split."""
+"""How well tokens and labels are predicted, over a whole split."""
 
 import math
 
@@ -18,20 +18,20 @@ PARTS = 2**32  # of a nat, the smallest that is counted
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), of a loss in nats per token."""
+    """Return exp(loss), of a loss in nats per token."""
     return math.exp(min(loss, 700.0))  # it overflows beyond 709
 
 
 class TextLoss(Metric):
     """Loss, perplexity, accuracy of next-token predictions, and bits per byte of a text.
 
-    Sums over the tokens of a split, so that the figures depend neither on the batch size nor on
-    the number of devices. Bits per byte compares across tokenizers, which nats per token do not.
+    It sums over the tokens of a split, so that the metrics depend neither on the batch size nor on
+    the number of devices. Bits per byte can be compared across tokenizers, nats per token cannot.
 
-    All sums are integers, which are exact in any order, and which every device has; float64 is
-    missing on Apple's GPUs. Nats are counted whole, and their fractions in 2**-32 of a nat. A
-    float32 of 2**-9 nats or more is a multiple of that; a smaller one is rounded, by 1.2e-10 nats
-    at most. There is room for the fractions of 2**31 tokens.
+    All sums are integers: they are exact in any order, and every device has them, whereas Apple's
+    GPUs have no float64. Whole nats are counted, and fractions in units of 2**-32 nats. A float32
+    of 2**-9 nats or more is a multiple of that; a smaller one is rounded by at most 1.2e-10 nats.
+    The fractions of 2**31 tokens fit.
     """
 
     nats: Tensor
@@ -43,9 +43,9 @@ class TextLoss(Metric):
     byte_lengths: Tensor | None
 
     def __init__(self, byte_lengths: Tensor | None = None) -> None:
-        """byte_lengths int64 (vocab_size,): how many bytes of text each token stands for.
+        """byte_lengths int64 (vocab_size,): the number of bytes that each token stands for.
 
-        Where it is None, there are no bits per byte.
+        Without it, there are no bits per byte.
         """
         super().__init__()
         self.register_buffer("byte_lengths", byte_lengths, persistent=False)
@@ -53,7 +53,7 @@ class TextLoss(Metric):
             self.add_state(count, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Adds a batch: logits (B, T, vocab_size), targets int64 (B, T), IGNORE where none is."""
+        """Add a batch: logits (B, T, vocab_size), targets int64 (B, T), some of them IGNORE."""
         logits, targets = logits.flatten(0, 1).float(), targets.flatten()
         scored = targets != IGNORE
         nats = F.cross_entropy(logits, targets, reduction="none", ignore_index=IGNORE)
@@ -69,9 +69,9 @@ class TextLoss(Metric):
             self.bytes += (self.byte_lengths[targets.clamp(min=0)] * scored).sum()
 
     def compute(self) -> dict[str, float]:
-        """loss in nats per token, perplexity = exp(loss), bits_per_byte, accuracy in 0 to 1.
+        """Return loss (nats per token), perplexity = exp(loss), accuracy (0 to 1), bits_per_byte.
 
-        The loss is infinite where that of a token is not a number, or 2**32 nats or more.
+        The loss is infinite if that of a token is not a number, or 2**32 nats or more.
         """
         nats, tokens = int(self.nats) + int(self.fractions) / PARTS, int(self.tokens)
         if self.infinite:
@@ -87,10 +87,11 @@ class TextLoss(Metric):
 
 
 def label_metrics(labels: int) -> MetricCollection:
-    """Accuracy, the mean of the classes' F1 scores, and how often which is taken for which.
+    """Return the accuracy, the mean of the classes' F1 scores, and the confusion matrix.
 
-    Updated with predictions and labels, int64 (B,) each. `confusion` is int64 (labels, labels), the
-    true class down. A class that neither occurs nor is predicted does not enter the mean.
+    They are updated with predictions and labels, int64 (B,) each. `confusion` is int64 (labels,
+    labels), with a row for each true class. The mean leaves out a class that neither occurs nor is
+    predicted.
     """
     return MetricCollection(
         {

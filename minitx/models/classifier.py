@@ -47,3 +47,12 @@ class Classifier(nn.Module):
         """tokens int64 (B, T), padding bool (B, T), True = a real token -> logits (B, labels)."""
         encoded, _ = self.encoder(self.embedding(tokens), padding)
         return self.to_labels(self.dropout(self.pooling(encoded, padding)))
+
+    @property
+    def tables(self) -> tuple[nn.Embedding]:
+        """The embeddings of what the model reads."""
+        return (self.embedding.table,)
+
+    def answer(self, tokens: Tensor) -> Callable[[], Tensor]:
+        """Return a function that answers with the most likely label of tokens (1, T)."""
+        return lambda: self(tokens).argmax()

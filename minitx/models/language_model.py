@@ -1,5 +1,6 @@
 """A language model: embeddings, any backbone that sees no future, and logits of what follows."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -61,6 +62,19 @@ class LanguageModel(nn.Module):
         features = self.dropout(x)
         state = LanguageModelState(past + tokens.size(1), backbone_state)
         return self.to_logits(features) if logits else features, state
+
+    @property
+    def tables(self) -> tuple[nn.Embedding]:
+        """The embeddings of what the model reads."""
+        return (self.embedding.table,)
+
+    def answer(self, tokens: Tensor) -> Callable[[], Tensor]:
+        """Read all tokens (1, T) but the last; return a function that reads it and answers.
+
+        The answer is the most likely next token.
+        """
+        state = self(tokens[:, :-1])[1] if tokens.size(1) > 1 else None
+        return lambda: self(tokens[:, -1:], state=state)[0].argmax()
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

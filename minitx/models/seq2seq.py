@@ -1,5 +1,6 @@
 """A sequence-to-sequence model: any encoder, any decoder, and logits of what follows."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -74,6 +75,19 @@ class Seq2Seq(nn.Module):
         """
         features, _ = self._features(target_in, self.encode(source, source_padding), None)
         return self.to_logits(features) if logits else features
+
+    @property
+    def tables(self) -> tuple[nn.Embedding, nn.Embedding]:
+        """The embeddings of what the model reads, those of the source first."""
+        return self.source_embedding.table, self.target_embedding.table
+
+    def answer(self, source: Tensor, target: Tensor) -> Callable[[], Tensor]:
+        """Read source (1, S) and target (1, T) but for its last token; return a function that
+        reads that token and answers with the most likely next one.
+        """
+        memory = self.encode(source)
+        state = self.decode(target[:, :-1], memory)[1] if target.size(1) > 1 else None
+        return lambda: self.decode(target[:, -1:], memory, state)[0].argmax()
 
     def _features(
         self, tokens: Tensor, memory: Memory, state: Seq2SeqState | None

@@ -1,4 +1,4 @@
-"""What every objective shares: steps that repeat, an optimizer, checkpoints that are complete."""
+"""What all objectives share: reproducible steps, an optimizer, self-contained checkpoints."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +15,13 @@ from minitx.objectives.optim import clip_gradients, learning_rate_factor, make_o
 
 
 class Objective(L.LightningModule):
-    """A model and how it is to be trained; a subclass says what is lost and what is measured.
+    """A model and how it is trained; a subclass defines the loss and the metrics.
 
-    `progress()` is how far the training is, from 0 to 1; `archive` holds the plain values that
-    make a checkpoint complete by itself: the config, the tokenizers.
+    `progress()` is the fraction of the training that is done. `archive` holds the plain values that
+    every checkpoint contains: config, tokenizers, fingerprint.
 
-    `grad_norm` (before clipping) and `step_loss` (the mean over the batches of a step) are those
-    of the latest step, scalars that stay on their device until somebody reads them.
+    `grad_norm` (before clipping) and `step_loss` (the mean over the batches of a step) belong to
+    the latest step. They are scalars that stay on their device until they are read.
     """
 
     def __init__(
@@ -42,22 +42,22 @@ class Objective(L.LightningModule):
         self.step_loss = torch.zeros(())
 
     def loss(self, batch: Any) -> Tensor:
-        """What the training makes small: a scalar, in nats.
+        """Return the training loss of a batch: a scalar, in nats.
 
         The mean over all batches and devices of a step is the mean over the step's targets.
         """
         raise NotImplementedError
 
     def tokens(self, batch: Any) -> int:
-        """What a training batch adds to the count of tokens seen, over all devices."""
+        """Return the number of tokens in a training batch, over all devices."""
         raise NotImplementedError
 
     def score(self, batch: Any) -> None:
-        """Adds a batch of evaluation to what is measured of a split."""
+        """Add a batch to the metrics of a split."""
         raise NotImplementedError
 
     def scores(self) -> dict[str, float]:
-        """The metrics of the split so far, by name; then it begins anew."""
+        """Return the metrics of the split so far, by name, and reset them."""
         raise NotImplementedError
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -66,7 +66,7 @@ class Objective(L.LightningModule):
         seed_step(self.seed, number, self.global_rank)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of one batch; keeps account of the step's."""
+        """Return the loss of one batch and add it to the step's."""
         loss = self.loss(batch)
         accumulate = self.trainer.accumulate_grad_batches
         before = 0.0 if batch_idx % accumulate == 0 else self.step_loss
@@ -90,7 +90,7 @@ class Objective(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        # The norm that clipping computes is the one we log: it is not computed twice.
+        # Clipping computes the norm anyway, so this is the one that is logged.
         self.grad_norm = clip_gradients(self.model.parameters(), self.optimizer_config.clip_norm)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -106,15 +106,15 @@ class Objective(L.LightningModule):
         self.report("test", self.scores())
 
     def report(self, split: str, metrics: dict[str, float]) -> None:
-        """Hands a split's metrics to the callbacks, one of which writes the row of their step."""
+        """Pass a split's metrics to the callbacks, one of which writes them to metrics.csv."""
         self.log_dict({f"{split}/{name}": value for name, value in metrics.items()}, logger=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["hyper_parameters"] = self.archive
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # The data module begins an epoch wherever the step counter stands, so Lightning must not
-        # go on counting the batches of the epoch that was left, nor end that epoch again.
+        # The data module starts an epoch at the current step. Lightning must therefore neither
+        # continue the batch count of the interrupted epoch nor end that epoch again.
         fit = checkpoint["loops"]["fit_loop"]
         batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
         for count in ("total", "current"):

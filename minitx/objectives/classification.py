@@ -1,4 +1,4 @@
-"""Learning to tell the class of a text."""
+"""Predict the label of a text."""
 
 from typing import Any
 
@@ -9,14 +9,18 @@ from torch import Tensor
 from minitx.data.batching.batches import LabelBatch
 from minitx.data.batching.windows import IGNORE
 from minitx.metrics.token_metrics import TextLoss, label_metrics
+from minitx.models.classifier import Classifier
 from minitx.objectives.examples import ExampleObjective
 
 
 class Classification(ExampleObjective):
-    """Cross-entropy of every text's label, over a `Classifier`.
+    """Cross-entropy of every text's label.
 
-    `confusion` int64 (labels, labels) is that of the split measured last, the true class down.
+    `confusion`, int64 (labels, labels), is the confusion matrix of the split that was measured
+    last, with a row for each true class.
     """
+
+    model: Classifier
 
     def __init__(self, *args: Any, labels: int, label_smoothing: float) -> None:
         super().__init__(*args, label_smoothing=label_smoothing)
@@ -35,7 +39,7 @@ class Classification(ExampleObjective):
 
     def score(self, batch: LabelBatch) -> None:
         logits = self.model(batch.tokens, batch.padding).float()  # (B, labels)
-        self.losses.update(logits[:, None], batch.labels[:, None])  # as texts of one token
+        self.losses.update(logits[:, None], batch.labels[:, None])  # as a text of one token
         self.metrics.update(logits.argmax(dim=-1), batch.labels)
 
     def scores(self) -> dict[str, float]:

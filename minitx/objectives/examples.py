@@ -1,4 +1,4 @@
-"""What the objectives over separate examples share: steps whose batches differ in size."""
+"""What the objectives over separate examples share: batches of different sizes."""
 
 import warnings
 from typing import Any
@@ -13,10 +13,10 @@ from minitx.objectives.base import Objective
 
 
 class ExampleObjective(Objective):
-    """Examples of different lengths make batches of different numbers of targets.
+    """Sum losses, and divide by the number of targets of the whole step.
 
-    A mean of the batches' means would weigh a target by the company it has. So losses are summed,
-    and divided by the targets of the whole step.
+    Batches differ in their numbers of targets. The mean of the batches' means would give a target
+    of a small batch more weight.
     """
 
     def __init__(self, *args: Any, label_smoothing: float = 0.0) -> None:
@@ -24,11 +24,11 @@ class ExampleObjective(Objective):
         self.label_smoothing = label_smoothing
 
     def summed_loss(self, batch: Any) -> Tensor:
-        """The sum over a batch's targets, in nats: a scalar."""
+        """Return the sum over a batch's targets, in nats: a scalar."""
         raise NotImplementedError
 
     def loss(self, batch: RankBatch[Any]) -> Tensor:
-        # Lightning takes the mean over the batches of a step, DDP the mean over the devices.
+        # Lightning takes the mean over the batches of a step, and DDP that over the devices.
         shares = self.trainer.accumulate_grad_batches * self.trainer.world_size
         return self.summed_loss(batch.batch) * (shares / batch.targets)
 
@@ -36,13 +36,13 @@ class ExampleObjective(Objective):
         return batch.tokens
 
     def setup(self, stage: str) -> None:
-        # Lightning asks whether it is meant that a module does this where there is a data module.
+        # Lightning warns if the module overrides this although there is a data module.
         warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device`")
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Moves a batch, and remembers what its masks are, so that nobody need ask the device."""
+        """Move a batch, and keep its masks on the host as well, so that nothing waits for them."""
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
         for here, there in zip(_paddings(batch), _paddings(moved), strict=True):
             keep_on_host(there, here)
@@ -50,6 +50,6 @@ class ExampleObjective(Objective):
 
 
 def _paddings(batch: Any) -> list[Tensor]:
-    """The masks of a batch: bool tensors are nothing else."""
+    """Return the masks of a batch: its bool tensors."""
     leaves = (leaf for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
     return [leaf for leaf in leaves if leaf.dtype == torch.bool]

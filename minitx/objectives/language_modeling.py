@@ -1,4 +1,4 @@
-"""Learning to predict the next token."""
+"""Predict the next token."""
 
 from typing import Any
 
@@ -6,17 +6,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minitx.metrics.token_metrics import TextLoss
+from minitx.models.language_model import LanguageModel
 from minitx.objectives.base import Objective
 
 Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 (B, T) each
 
 
 class LanguageModeling(Objective):
-    """Cross-entropy of every next token, over a `LanguageModel`.
+    """Cross-entropy of every next token.
 
-    `byte_lengths` int64 (vocab_size,) is how many bytes each token stands for, None where that
-    means nothing.
+    `byte_lengths`, int64 (vocab_size,), is the number of bytes that each token stands for, or None
+    if tokens do not stand for bytes.
     """
+
+    model: LanguageModel
 
     def __init__(
         self, *args: Any, byte_lengths: Tensor | None, label_smoothing: float = 0.0
@@ -26,7 +29,7 @@ class LanguageModeling(Objective):
         self.losses = TextLoss(byte_lengths)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean over the batch's targets, in nats: all batches have as many."""
+        """Return the mean over the batch's targets, in nats. All batches have as many targets."""
         inputs, targets = batch
         logits, _ = self.model(inputs)  # (B, T, vocab)
         return F.cross_entropy(

@@ -1,18 +1,18 @@
-"""Learning to name the values that are asked for."""
+"""Predict the values of queried keys."""
 
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from minitx.objectives.language_modeling import LanguageModeling
 
 
 class AssociativeRecall(LanguageModeling):
-    """Cross-entropy of the targets that are not IGNORE, over a `LanguageModel`.
+    """Cross-entropy of the targets that are not IGNORE.
 
-    They are few, so logits are computed for them alone: a third of a step is saved. `queries` is
-    how many a training sequence has on average, over all devices.
+    Logits are computed only for these few, which saves a third of a step. `queries` is the mean
+    number of queries in a training sequence, over all devices.
     """
 
     def __init__(self, *args: Any, queries: float, **loss: Any) -> None:
@@ -20,16 +20,15 @@ class AssociativeRecall(LanguageModeling):
         self.queries = queries
 
     def loss(self, batch: Any) -> Tensor:
-        """Mean over the values that a `RecallBatch` asks for, in nats: all batches have as many.
+        """Return the mean over the queries of a `RecallBatch`, in nats.
 
-        A device may have more of them than another, which is why it takes their mean number.
+        All batches have as many queries, but one device may have more of them than another, so the
+        sum is divided by their mean number.
         """
         inputs, targets, asked = batch
         features, _ = self.model(inputs, logits=False)  # (B, T, C)
-        to_logits = self.model.to_logits
-        assert isinstance(to_logits, nn.Linear)
         nats = F.cross_entropy(
-            to_logits(features.flatten(0, 1)[asked]),  # (queries, vocab)
+            self.model.to_logits(features.flatten(0, 1)[asked]),  # (queries, vocab)
             targets.flatten()[asked],
             label_smoothing=self.label_smoothing,
             reduction="sum",

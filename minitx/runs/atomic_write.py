@@ -1,4 +1,4 @@
-"""Write files that are either complete or not there."""
+"""Write files that are either complete or absent."""
 
 import json
 import os
@@ -10,18 +10,18 @@ import yaml
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes UTF-8 text to a file beside `path`, then renames it: nobody sees half of it."""
+    """Write UTF-8 text to a temporary file next to `path`, then rename it."""
     write_bytes_atomically(path, text.encode())
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """As `write_atomically`; the folder is made where it is missing."""
+    """Write bytes as `write_atomically` does. A missing folder is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
+        os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private, results are not
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -29,12 +29,12 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:
-    """Writes plain dicts, lists and scalars as YAML, in the order given."""
+    """Write plain dicts, lists and scalars as YAML, in the given order."""
     write_atomically(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes plain dicts, lists and scalars as JSON, in the order given."""
+    """Write plain dicts, lists and scalars as JSON, in the given order."""
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -1,25 +1,19 @@
-"""Refuse what is not a run, or is a run of another objective, before torch is imported."""
+"""Refuse what is not a run, or a run with another objective, before torch is imported."""
 
 from pathlib import Path
 
 from minitx.config.compose import read_config
-from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config
+from minitx.config.schema import Config
+from minitx.config.tasks import ObjectiveSpec
 from minitx.errors import UserError
 from minitx.runs.paths import CONFIG, find_checkpoint
 
-# What makes use of a trained model of each objective.
-SCRIPTS = {
-    LANGUAGE_MODELING: "generate",
-    SEQUENCE_TO_SEQUENCE: "translate",
-    CLASSIFICATION: "predict",
-}
 
+def check_run(path: str | None, objective: ObjectiveSpec | None = None) -> Path:
+    """Return the checkpoint that `run=` names.
 
-def check_run(path: str | None, objective: str | None = None) -> Path:
-    """The checkpoint that `run=` means.
-
-    Raises UserError where no run was named, it has no checkpoint, or its folder tells of another
-    objective.
+    Raises UserError if no run was named, if it has no checkpoint, or if the config in its folder
+    has another objective.
     """
     if path is None:
         raise UserError("which model? run=<a run's folder or .ckpt file>")
@@ -30,18 +24,18 @@ def check_run(path: str | None, objective: str | None = None) -> Path:
     return file
 
 
-def check_objective(path: str, config: Config, objective: str) -> None:
-    """Refuses a run of another objective than the script's. Raises UserError."""
+def check_objective(path: str, config: Config, objective: ObjectiveSpec) -> None:
+    """Refuse a run whose objective is not the command's. Raises UserError."""
     found = config.task.objective
     if found != objective:
         raise UserError(
             f"{path} is a run of {found} (task={config.task.name}), and this is for "
-            f"{objective}: use scripts/{SCRIPTS[found]}.py"
+            f"{objective}: use scripts/{found.command}.py"
         )
 
 
 def config_of(path: str) -> Config | None:
-    """The config in a run's folder; None without a folder. The checkpoint is what counts."""
+    """Return the config in a run's folder, or None for a file: the checkpoint has its own."""
     file = Path(path, CONFIG)
     try:
         return read_config(file) if file.is_file() else None

@@ -1,4 +1,4 @@
-"""Where a run's files are, and which folders and files may be written."""
+"""The files of a run, and checks of the folders and files that a command writes."""
 
 import os
 from datetime import datetime
@@ -22,19 +22,19 @@ LAST = Path("checkpoints", "last.ckpt")
 BEST = Path("checkpoints", "best.ckpt")
 AVERAGED = Path("checkpoints", "averaged.ckpt")
 
-# Set for the processes that Lightning starts beside this one, which must not invent a folder.
+# Set for the processes that Lightning starts, which use the folder of the first one.
 FOLDER_VARIABLE = "MINITX_RUN_DIR"
 
 
 def launched_by_lightning() -> bool:
-    """Whether this process is one that Lightning started beside the first (DDP)."""
+    """Return whether Lightning started this process in addition to the first one (DDP)."""
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def create_run_folder(config: Config) -> Path:
-    """Makes the folder of a new run: `run.dir`, or runs/<date>_<time>_<task>_<model>_<seed>.
+    """Create the folder of a new run: `run.dir`, or runs/<date>_<time>_<task>_<model>_<seed>.
 
-    Raises UserError as `check_run_folder`, or where the folder cannot be made.
+    Raises UserError as `check_run_folder`, or if the folder cannot be created.
     """
     if FOLDER_VARIABLE in os.environ and launched_by_lightning():
         return Path(os.environ[FOLDER_VARIABLE])
@@ -52,7 +52,7 @@ def create_run_folder(config: Config) -> Path:
 
 
 def check_run_folder(folder: Path) -> None:
-    """Refuses a new run's folder that exists with something in it. Raises UserError."""
+    """Refuse the folder of a new run if it exists and is not empty. Raises UserError."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(
             f"run.dir={folder} exists already and is never overwritten: choose another, "
@@ -61,7 +61,7 @@ def check_run_folder(folder: Path) -> None:
 
 
 def find_checkpoint(path: Path, *, last: bool = False) -> Path:
-    """The checkpoint file meant by a run's folder or by a file. Raises UserError without one."""
+    """Return the checkpoint in a run's folder, or the file itself. Raises UserError without one."""
     if path.is_file():
         return path
     if not path.exists():
@@ -76,7 +76,7 @@ def find_checkpoint(path: Path, *, last: bool = False) -> Path:
 
 
 def last_checkpoint(run: str) -> Path:
-    """The checkpoint that `resume=run` goes on from. Raises UserError without one."""
+    """Return the checkpoint from which `resume=run` continues. Raises UserError without one."""
     file = Path(run, LAST)
     if not file.is_file():
         raise UserError(
@@ -87,7 +87,7 @@ def last_checkpoint(run: str) -> Path:
 
 
 def make_folder(folder: Path, name: str) -> None:
-    """Makes it where it is not there. Raises UserError, which calls it `name`, where it cannot."""
+    """Create a missing folder. Raises UserError, which calls it `name`, if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -95,19 +95,19 @@ def make_folder(folder: Path, name: str) -> None:
 
 
 def check_writable(folder: Path, name: str) -> None:
-    """Raises UserError, which calls the folder `name`, where nothing can be written into it."""
+    """Raise UserError, which calls the folder `name`, if nothing can be written into it."""
     if not os.access(folder, os.W_OK):
         raise UserError(f"{name} cannot be written: permission denied")
 
 
 def check_output(output: str | None) -> None:
-    """Refuses an `output=` that is there already. Raises UserError."""
+    """Refuse an `output=` that exists already. Raises UserError."""
     if output is not None and Path(output).exists():
         raise UserError(f"output={output} is there already: choose another name")
 
 
 def open_output(output: str) -> TextIO:
-    """Makes the file `output=`. Raises UserError where it is there already, or cannot be made."""
+    """Create the file `output=`. Raises UserError if it exists already, or cannot be created."""
     check_output(output)
     try:
         return open(output, "x", encoding="utf-8")
@@ -116,7 +116,7 @@ def open_output(output: str) -> TextIO:
 
 
 def _first_free(parent: Path, name: str) -> Path:
-    """Makes parent/name, or name-2, name-3, ...: runs may start within the same second."""
+    """Create parent/name, or name-2, name-3, ...: runs may start within the same second."""
     attempt = 1
     while True:
         folder = parent / (name if attempt == 1 else f"{name}-{attempt}")

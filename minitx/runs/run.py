@@ -1,99 +1,129 @@
-"""A finished or running training, opened from its folder or from a checkpoint alone."""
+"""A run, opened from its folder or from a single checkpoint."""
 
+import html
 import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import torch
+from torch import nn
 
 from minitx.config.compose import from_plain
 from minitx.config.schema import Config
+from minitx.config.tasks import ObjectiveSpec
 from minitx.data.tokenizers.sequence import SequenceTokenizer
 from minitx.data.tokenizers.text import Tokenizer
 from minitx.errors import UserError
-from minitx.models.classifier import Classifier
-from minitx.models.language_model import LanguageModel
-from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.checks import check_objective, check_run
 from minitx.runs.paths import LAST, find_checkpoint
-from minitx.runs.vocabulary import PairVocabulary, Vocabulary, vocabulary_from_plain
+from minitx.runs.vocabulary import Vocabulary, vocabulary_from_plain
+
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+AnyVocabulary = TypeVar("AnyVocabulary", bound=Vocabulary)
 
 
-@dataclass
-class Run:
-    """What a training leaves: `model` in eval mode on `device`, `vocabulary`, `config`.
+@dataclass(repr=False)
+class Run(Generic[AnyModel, AnyVocabulary]):
+    """A trained run: `model` in eval mode on `device`, `vocabulary`, `config`.
 
-    `path` is the checkpoint it came from, `step` the optimizer steps it had taken, and
-    `data_fingerprint` tells the corpus and its tokenizer from others.
+    `path` is its checkpoint, which was written after `step` optimizer steps. `data_fingerprint`
+    identifies the corpus and its tokenizer.
     """
 
-    model: LanguageModel | Seq2Seq | Classifier
-    vocabulary: Vocabulary
+    model: AnyModel
+    vocabulary: AnyVocabulary
     config: Config
     path: Path
     step: int
     data_fingerprint: str
     device: torch.device
 
+    @classmethod
+    def open(
+        cls, path: str | Path, device: str | torch.device = "cpu", *, last: bool = False
+    ) -> Self:
+        """Open a run's folder, at its best checkpoint or its `last`, or a .ckpt file.
+
+        The averaged weights are the best if the run has kept them: it keeps them only if they are
+        better.
+
+        Nothing in the file is executed: it is read with torch's `weights_only=True`.
+        Raises UserError if there is no checkpoint, or it is damaged, or minitx did not write it.
+        """
+        file = find_checkpoint(Path(path), last=last)
+        checkpoint = read_checkpoint(file)
+        archive = checkpoint["hyper_parameters"]
+        config = from_plain(archive["config"])
+        vocabulary: Any = vocabulary_from_plain(config.task.objective, archive)
+        try:
+            model = vocabulary.build(config.model)
+        except ValueError as error:
+            raise UserError(f"{file}: no model can be built from its config ({error})") from error
+        weights = {
+            name.removeprefix("model."): tensor
+            for name, tensor in checkpoint["state_dict"].items()
+            if name.startswith("model.")
+        }
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip()
+            raise UserError(f"{file}: its weights do not fit its own config ({reason})") from error
+        where = _device(device)
+        return cls(
+            model.eval().to(where),
+            vocabulary,
+            config,
+            file,
+            checkpoint["global_step"],
+            archive["data_fingerprint"],
+            where,
+        )
+
     @property
     def tokenizer(self) -> Tokenizer | SequenceTokenizer:
-        """The one tokenizer. Raises AttributeError for pairs, which have two."""
-        if isinstance(self.vocabulary, PairVocabulary):
-            raise AttributeError("two tokenizers: run.vocabulary.source, run.vocabulary.target")
-        return self.vocabulary.tokenizer
+        """The tokenizer. Raises AttributeError for pairs, which have two."""
+        found: Tokenizer | SequenceTokenizer = self.vocabulary.tokenizer  # type: ignore
+        return found
 
     @property
     def folder(self) -> Path:
-        """Where what is found out about the run is written: its folder, or that of its file."""
+        """The run's folder, or that of its file, where results about the run are written."""
         parent = self.path.parent
         return parent.parent if parent.name == LAST.parent.name else parent
 
+    @property
+    def title(self) -> str:
+        """The model, the task and the step: "transformer on cmudict, step 9,000"."""
+        return f"{self.config.model.name} on {self.config.task.name}, step {self.step:,}"
+
+    def __repr__(self) -> str:
+        return f"Run({self.title}, {str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        rows = {
+            "objective": self.config.task.objective.name,
+            "checkpoint": str(self.path),
+            "device": str(self.device),
+        }
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
+        )
+        return f"<table><caption>{html.escape(self.title)}</caption>{cells}</table>"
+
 
 def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = False) -> Run:
-    """Opens a run's folder (its best checkpoint, or its last) or a .ckpt file.
-
-    Best is the one with the averaged weights where there is one: it is kept only if it is better.
-
-    Nothing in the file is executed: it is read with torch's `weights_only=True`.
-    Raises UserError where there is no checkpoint, or it is damaged, or not one of minitx.
-    """
-    file = find_checkpoint(Path(path), last=last)
-    checkpoint = read_checkpoint(file)
-    archive = checkpoint["hyper_parameters"]
-    config = from_plain(archive["config"])
-    vocabulary = vocabulary_from_plain(config.task.objective, archive)
-    try:
-        model = vocabulary.build(config.model)
-    except ValueError as error:
-        raise UserError(f"{file}: no model can be built from its config ({error})") from error
-    weights = {
-        name.removeprefix("model."): tensor
-        for name, tensor in checkpoint["state_dict"].items()
-        if name.startswith("model.")
-    }
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise UserError(f"{file}: its weights do not fit its own config ({reason})") from error
-    where = _device(device)
-    return Run(
-        model.eval().to(where),
-        vocabulary,
-        config,
-        file,
-        checkpoint["global_step"],
-        archive["data_fingerprint"],
-        where,
-    )
+    """Open a run as `Run.open` does."""
+    return Run.open(path, device, last=last)
 
 
-def load_for(objective: str, path: str | None, device: str) -> Run:
-    """As `load`, for a script that serves one objective.
+def load_for(objective: ObjectiveSpec, path: str | None, device: str) -> Run:
+    """Open a run as `load` does, for a command that serves one objective.
 
-    Raises UserError also where no run was named, or it has another objective.
+    Raises UserError also if no run was named, or if it has another objective.
     """
     run = load(check_run(path), device)
     check_objective(str(path), run.config, objective)
@@ -101,13 +131,15 @@ def load_for(objective: str, path: str | None, device: str) -> Run:
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """The checkpoint's tensors and plain values, on the CPU.
+    """Return a checkpoint's tensors and plain values, on the CPU.
 
-    Raises UserError for a file that is damaged, that would run code, or that is not ours.
+    Raises UserError for a file that is damaged, that would run code, or that minitx did not write.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles unlike torch's, which are refused anyway
+            warnings.simplefilter(
+                "ignore"
+            )  # about pickles that are not torch's, which are refused anyway
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
@@ -136,13 +168,13 @@ def _has(value: Any, *names: str) -> bool:
 def _device(device: str | torch.device) -> torch.device:
     try:
         where = torch.device(device)
-        torch.zeros(1, device=where).item()  # the device "meta" makes tensors that hold nothing
+        torch.zeros(1, device=where).item()  # tensors on the device "meta" hold no data
     except (RuntimeError, AssertionError, ImportError) as error:
         there = ["cpu"]
         if torch.accelerator.is_available():
             there.append(str(torch.accelerator.current_accelerator()))
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"device={device} is not to be had here, {' and '.join(there)} is: {reason}"
+            f"device={device} is not available here, {' and '.join(there)} is: {reason}"
         ) from error
     return where

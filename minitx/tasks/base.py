@@ -1,10 +1,10 @@
-"""All that differs between the objectives, around a training loop and folders that do not."""
+"""What differs between objectives; the training loop and the run folder are the same for all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,19 +20,24 @@ from minitx.data.module import StepDataModule
 from minitx.objectives.base import Objective
 from minitx.runs.vocabulary import Vocabulary
 
-EXAMPLE = 32  # tokens, as many as a picture of what is attended to can name
+EXAMPLE = 32  # tokens, the most that a picture of attention can label
+
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+AnyVocabulary = TypeVar("AnyVocabulary", bound=Vocabulary)
 
 
 @dataclass
 class Evaluation:
     """A model measured on a split.
 
-    `intervals` are 95% bootstrap intervals of some of the `metrics`, `signatures` say how some were
-    computed. `outputs` is a plain dict for each example, as outputs_<split>.jsonl holds them.
-    `confusion` is int64 (labels, labels), the true class down. `items` are what each item of the
-    split adds to a measure of `minitx.metrics.decomposable`: by its name, float64 (items, k).
-    `by_position` is of a language model: the nats, and the number of tokens, at each position:
-    float64 (context, 2).
+    intervals    95% bootstrap intervals of some of the metrics
+    signatures   how some of the metrics were computed
+    outputs      a plain dict for each example, as outputs_<split>.jsonl holds them
+    confusion    int64 (labels, labels), a row for each true class
+    items        what each item of the split adds to a measure of `minitx.metrics.decomposable`, by
+                 the measure's name: float64 (items, k)
+    by_position  of a language model, the nats and the number of tokens at each position: float64
+                 (context, 2)
     """
 
     metrics: dict[str, float]
@@ -44,15 +49,15 @@ class Evaluation:
     by_position: np.ndarray | None = None
 
 
-class Task(ABC):
-    """A task as its config has it: its corpus, opened, and what is made from that.
+class Task(ABC, Generic[AnyModel, AnyVocabulary]):
+    """A task with its corpus opened: batches, the objective, samples and measures.
 
-    Subclasses open the corpus in __init__, which raises UserError where it cannot be had.
+    Subclasses open the corpus in __init__, which raises UserError for a corpus that is missing.
     """
 
     config: Config
     store: TokenStore | PairStore | LabelStore | Recall
-    vocabulary: Vocabulary
+    vocabulary: AnyVocabulary
     labels: tuple[str, ...] = ()  # the classes, in the order of a classifier's outputs
 
     def __init__(self, config: Config) -> None:
@@ -60,29 +65,36 @@ class Task(ABC):
 
     @abstractmethod
     def data(self) -> StepDataModule:
-        """The batches. Raises UserError for a split that cannot be trained or evaluated on."""
+        """Return the batches. Raises UserError for a split that is too short for that."""
 
     @abstractmethod
-    def objective(self, model: nn.Module, done: Callable[[], float]) -> Objective:
-        """What the model is to learn; `done()` is how far the training is, from 0 to 1."""
+    def objective(self, model: AnyModel, done: Callable[[], float]) -> Objective:
+        """Return the LightningModule that trains the model.
+
+        `done()` is the fraction of the training that is done.
+        """
 
     @abstractmethod
-    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
-        """The model, in eval mode, measured on a whole split."""
+    def evaluate(self, model: AnyModel, split: str, decoding: DecodingConfig) -> Evaluation:
+        """Measure a model, in eval mode, on a whole split."""
 
     @abstractmethod
     def example(self) -> str:
-        """A text of val, not too long to be looked at."""
+        """Return a text of val that is short enough for a picture of attention."""
 
-    def sample(self, model: nn.Module, device: torch.device) -> str | None:
-        """A text that shows how well the model writes; None from a model that writes nothing.
+    @abstractmethod
+    def example_texts(self, count: int) -> Iterator[tuple[str, str | None]]:
+        """Yield texts of val, each with the output that belongs to it, or None."""
 
-        It must leave torch's generators alone, so that looking does not change the training.
+    def sample(self, model: AnyModel, device: torch.device) -> str | None:
+        """Return a text that shows what the model generates; None if it generates nothing.
+
+        It must not draw from torch's own generators, so that it does not change the training.
         """
         return None
 
     def archive(self) -> dict[str, Any]:
-        """The plain values that make a checkpoint complete by itself."""
+        """Return the plain values that every checkpoint holds: config, tokenizers, fingerprint."""
         return {
             "config": to_plain(self.config),
             **self.vocabulary.to_plain(),
@@ -91,12 +103,12 @@ class Task(ABC):
 
     @property
     def cache_dir(self) -> Path:
-        """Where tokenised corpora are kept."""
+        """The folder that caches tokenised corpora."""
         named = self.config.data.cache_dir
         return Path(named) if named else default_cache_dir()
 
     def loader_options(self) -> dict[str, Any]:
-        """What all data modules take from the config."""
+        """Return the options that all data modules take from the config."""
         trainer = self.config.trainer
         return {
             "steps_an_epoch": trainer.val_every,

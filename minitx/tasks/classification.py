@@ -1,49 +1,40 @@
-"""Classification as a task: a corpus, its objective and its measures."""
+"""Classification: the corpus, the objective and the measures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.batches import WholeBatches
 from minitx.data.batching.buckets import EVALUATION_TOKENS
 from minitx.data.batching.label_store import LabelStore, open_labels
-from minitx.data.corpora.labels import LabelCorpus, genre, label_file, sst2, trec
+from minitx.data.corpora.sources import source_of
 from minitx.data.module import ExampleData, require_context
 from minitx.data.progress import progress
 from minitx.metrics.scores import accuracy, confusion, macro_f1
+from minitx.models.classifier import Classifier
 from minitx.objectives.classification import Classification
 from minitx.runs.vocabulary import LabelVocabulary
 from minitx.tasks.base import Evaluation, Task
-from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
+from minitx.tasks.requirements import batch_tokens
 
 
-class ClassificationTask(Task):
-    """Texts, each with one of some labels."""
+class ClassificationTask(Task[Classifier, LabelVocabulary]):
+    """Predict the label of a text."""
 
     store: LabelStore
-    vocabulary: LabelVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         data = config.data
         self.budget = batch_tokens(config)
-        corpus = self._corpus()
+        corpus = source_of(config).open(config)
         self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
         self.labels = self.store.labels
         self.vocabulary = LabelVocabulary(self.store.tokenizer, self.labels)
-
-    def _corpus(self) -> LabelCorpus:
-        match self.config.task.name:
-            case "genre":
-                return genre()
-            case "sst2":
-                return sst2(folder_of_corpora(self.config))
-            case "trec":
-                return trec(folder_of_corpora(self.config))
-        return label_file(own_file(self.config, "my.tsv"), self.config.data.held_out)
 
     def data(self) -> ExampleData:
         config = self.config
@@ -70,8 +61,12 @@ class ClassificationTask(Task):
     def example(self) -> str:
         return min((example.text for example in self.store.split("val").examples[:20]), key=len)
 
+    def example_texts(self, count: int) -> Iterator[tuple[str, None]]:
+        for example in self.store.split("val").examples[:count]:
+            yield example.text, None
+
     @torch.inference_mode()
-    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+    def evaluate(self, model: Classifier, split: str, decoding: DecodingConfig) -> Evaluation:
         device = next(model.parameters()).device
         examples = self.store.split(split)
         require_context(examples, self.config.model.context)
@@ -80,8 +75,8 @@ class ClassificationTask(Task):
         with progress() as watch:
             numbers = watch(f"measuring {split}", range(len(batches)), len(batches), lambda _: 1)
             for j in numbers:
-                batch = batches[j]
-                logits = model(batch.tokens.to(device), batch.padding.to(device))
+                batch = move_data_to_device(batches[j], device)
+                logits = model(batch.tokens, batch.padding)
                 log_p[batches.rows[j]] = logits.cpu().double().log_softmax(dim=-1).numpy()
         probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels

@@ -1,38 +1,44 @@
-"""A trained model measured on a whole split of its corpus."""
+"""Measure a trained model on a whole split of its corpus."""
 
 import json
 from dataclasses import fields
 
 from minitx.config.compose import changed, to_plain
-from minitx.config.schema import LANGUAGE_MODELING, DataConfig, DataLocation, EvaluateConfig
+from minitx.config.schema import DataConfig, DataLocation, DecodingChange, EvaluateConfig
 from minitx.errors import UserError
 from minitx.metrics.scores import RESAMPLES
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
 from minitx.runs.checks import check_run
 from minitx.runs.paths import CONFUSION, EVALUATION, OUTPUTS, check_writable
 from minitx.runs.run import Run, load
-from minitx.runs.vocabulary import LabelVocabulary
 from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.open import open_task
 
 
 def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
-    """The run, and its model measured on `config.split`; see `write_evaluation` for what it leaves.
+    """Open the run that `config` names and measure it on `config.split`.
 
-    Raises UserError without a run, for a split the corpus has not got, or where the corpus is no
-    longer the one that the model was trained on.
+    Raises UserError without a run, for a folder that cannot be written, and as `evaluate_run`.
     """
     run = load(check_run(config.run), config.device)
-    task = open_corpus(run, config.data, config.split)
     check_writable(run.folder, str(run.folder))
-    run.config.decoding = changed(run.config.decoding, config.decoding)
-    return run, task.evaluate(run.model, config.split, run.config.decoding)
+    return run, evaluate_run(run, config.split, config.data, config.decoding)
+
+
+def evaluate_run(run: Run, split: str, where: DataLocation, decoding: DecodingChange) -> Evaluation:
+    """Measure a run's model on a split of its corpus, which is at `where` now.
+
+    `decoding` replaces some of the run's own settings. Raises UserError as `open_corpus`.
+    """
+    task = open_corpus(run, where, split)
+    run.config.decoding = changed(run.config.decoding, decoding)
+    return task.evaluate(run.model, split, run.config.decoding)
 
 
 def open_corpus(run: Run, where: DataLocation, split: str) -> Task:
-    """The corpus that a run was trained on, where it lies now.
+    """Open the corpus that a run was trained on, which is at `where` now.
 
-    Raises UserError where it has not got the split, or is no longer the same.
+    Raises UserError if it does not have the split, or if it has changed.
     """
     run.config.data = changed(run.config.data, where)
     task = open_task(run.config)
@@ -45,19 +51,19 @@ def open_corpus(run: Run, where: DataLocation, split: str) -> Task:
 
 
 def located(data: DataConfig) -> DataLocation:
-    """Where a config says that its corpus is."""
+    """Return the keys of a config that say where its corpus is."""
     return DataLocation(**{place.name: getattr(data, place.name) for place in fields(DataLocation)})
 
 
 def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
-    """Leaves what was measured in the run's folder; gives the names of the files.
+    """Write an evaluation into the run's folder and return the names of the files.
 
-    evaluation_<split>.json holds the metrics with their intervals and how they came about,
-    outputs_<split>.jsonl every example with what the model made of it, confusion_<split>.png which
-    label was taken for which.
+    evaluation_<split>.json holds the metrics, their intervals and how they were computed,
+    outputs_<split>.jsonl every example with the model's output, and confusion_<split>.png a
+    classifier's confusion matrix.
     """
     files = [EVALUATION.format(split=split)]
-    items = "windows" if run.config.task.objective == LANGUAGE_MODELING else "examples"
+    items = "windows" if run.config.task.objective.windows else "examples"
     figures = {
         "checkpoint": run.path.name,
         "step": run.step,
@@ -74,10 +80,9 @@ def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
         lines = [json.dumps(output, ensure_ascii=False) + "\n" for output in evaluation.outputs]
         write_atomically(run.folder / files[-1], "".join(lines))
     if evaluation.confusion is not None:
-        from minitx.drawing.figures import draw_confusion  # matplotlib takes its time
+        from minitx.drawing.figures import draw_confusion  # importing matplotlib takes a while
 
         files.append(CONFUSION.format(split=split))
-        assert isinstance(run.vocabulary, LabelVocabulary)
         title = f"{run.config.task.name}, {split}"
         picture = draw_confusion(evaluation.confusion, run.vocabulary.labels, title)
         write_bytes_atomically(run.folder / files[-1], picture)

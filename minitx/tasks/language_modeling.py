@@ -1,14 +1,15 @@
-"""Language modelling as a task: a corpus, its objective and its measures."""
+"""Language modelling: the corpus, the objective and the measures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.token_store import TokenStore, open_tokens
 from minitx.data.batching.windows import DisjointWindows
-from minitx.data.corpora.text import Corpus, shakespeare, text_file, tiny_shakespeare
+from minitx.data.corpora.sources import source_of
 from minitx.data.module import LanguageModelingData, evaluation_batch
 from minitx.decoding.sampling import generate
 from minitx.errors import UserError
@@ -16,30 +17,23 @@ from minitx.models.language_model import LanguageModel
 from minitx.objectives.language_modeling import LanguageModeling
 from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.base import EXAMPLE, Evaluation, Task
-from minitx.tasks.requirements import batch_windows, folder_of_corpora, own_file
+from minitx.tasks.requirements import batch_windows
 from minitx.tasks.windows import evaluate_windows
 
 SAMPLE = 200  # tokens
 
 
-class LanguageModelingTask(Task):
-    """A text in windows of `model.context` tokens, each token predicted from those before it."""
+class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
+    """Predict each token of a text from those before it, in windows of `model.context` tokens."""
 
     store: TokenStore
-    vocabulary: TextVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         data, self.batch_size = config.data, batch_windows(config)
-        self.store = open_tokens(self._corpus(), data.tokenizer, data.vocab_size, self.cache_dir)
+        corpus = source_of(config).open(config)
+        self.store = open_tokens(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
         self.vocabulary = TextVocabulary(self.store.tokenizer)
-
-    def _corpus(self) -> Corpus:
-        if self.config.task.name == "tiny_shakespeare":
-            return tiny_shakespeare(folder_of_corpora(self.config))
-        if self.config.task.name == "text":
-            return text_file(own_file(self.config, "my.txt"), self.config.data.held_out)
-        return shakespeare()
 
     def data(self) -> LanguageModelingData:
         return LanguageModelingData(
@@ -62,9 +56,8 @@ class LanguageModelingTask(Task):
             label_smoothing=self.config.task.label_smoothing,
         )
 
-    def sample(self, model: nn.Module, device: torch.device) -> str:
-        """What the model writes of itself. It draws from a generator of its own."""
-        assert isinstance(model, LanguageModel)
+    def sample(self, model: LanguageModel, device: torch.device) -> str:
+        """Return a text that the model generates. It has its own random generator."""
         try:
             start = self.store.tokenizer.encode("\n")
         except UserError:  # a text of one line
@@ -78,7 +71,12 @@ class LanguageModelingTask(Task):
         length = min(EXAMPLE, self.config.model.context)
         return self.store.tokenizer.decode(self.store.split("val")[:length].tolist())
 
-    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+    def example_texts(self, count: int) -> Iterator[tuple[str, None]]:
+        tokens, context = self.store.split("val"), self.config.model.context
+        for start in np.linspace(0, len(tokens) - context, count).astype(int):
+            yield self.store.tokenizer.decode(tokens[start : start + context].tolist()), None
+
+    def evaluate(self, model: LanguageModel, split: str, decoding: DecodingConfig) -> Evaluation:
         context = self.config.model.context
         return evaluate_windows(
             model,

@@ -1,6 +1,7 @@
 """Open the task that a config names."""
 
-from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config
+from minitx.config.schema import Config
+from minitx.config.tasks import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE
 from minitx.tasks.base import Task
 from minitx.tasks.classification import ClassificationTask
 from minitx.tasks.language_modeling import LanguageModelingTask
@@ -8,20 +9,20 @@ from minitx.tasks.recall import RecallTask
 from minitx.tasks.requirements import check_keys
 from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
 
-TASKS: dict[str, type[Task]] = {
-    LANGUAGE_MODELING: LanguageModelingTask,
-    SEQUENCE_TO_SEQUENCE: SequenceToSequenceTask,
-    CLASSIFICATION: ClassificationTask,
+# The class of all tasks with an objective, and those of tasks that have their own.
+OF_OBJECTIVES: dict[str, type[Task]] = {
+    LANGUAGE_MODELING.name: LanguageModelingTask,
+    SEQUENCE_TO_SEQUENCE.name: SequenceToSequenceTask,
+    CLASSIFICATION.name: ClassificationTask,
 }
-
-# Tasks whose examples are made, not read: they stand before their objective.
-MADE: dict[str, type[Task]] = {"recall": RecallTask}
+OF_TASKS: dict[str, type[Task]] = {"recall": RecallTask}
 
 
 def open_task(config: Config) -> Task:
-    """Opens the corpus that the config names.
+    """Open the corpus that the config names.
 
-    Raises UserError where it cannot be had, or the config has a key that its task has no use for.
+    Raises UserError if the corpus cannot be read, or if a key is set that the task does not use.
     """
     check_keys(config)
-    return MADE.get(config.task.name, TASKS[config.task.objective])(config)
+    task = config.task
+    return OF_TASKS.get(task.name, OF_OBJECTIVES[task.objective.name])(config)

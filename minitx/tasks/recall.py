@@ -1,10 +1,11 @@
-"""Associative recall as a task: its sequences, its objective and its measures."""
+"""Associative recall: the sequences, the objective and the measures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -14,6 +15,7 @@ from minitx.data.batching.windows import IGNORE
 from minitx.data.module import RecallData, evaluation_batch
 from minitx.data.progress import progress
 from minitx.errors import UserError
+from minitx.models.language_model import LanguageModel
 from minitx.objectives.recall import AssociativeRecall
 from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.base import EXAMPLE, Evaluation, Task
@@ -26,18 +28,17 @@ SAMPLES = 8  # queries
 class Answers(NamedTuple):
     """A model's answers to all queries of some sequences, in reading order.
 
-    `distance` int64 (queries,) is how far back the key stood, in tokens; `right` bool (queries,).
+    `distance` int64 (queries,) is the distance to the key in tokens; `right` is bool (queries,).
     """
 
     distance: np.ndarray
     right: np.ndarray
 
 
-class RecallTask(Task):
-    """Sequences of `model.context` tokens, in which the values that are asked for are predicted."""
+class RecallTask(Task[LanguageModel, TextVocabulary]):
+    """Predict the values of queried keys, in sequences of `model.context` tokens."""
 
     store: Recall
-    vocabulary: TextVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -68,13 +69,13 @@ class RecallTask(Task):
         )
 
     def _queries(self) -> float:
-        """How many a training sequence has on average."""
+        """Return the mean number of queries in a training sequence."""
         mixture = self.store.mixture(self.batch_size)
         return sum(pairs * rows for (pairs, _), rows in mixture.items()) / self.batch_size
 
     @torch.inference_mode()
-    def sample(self, model: nn.Module, device: torch.device) -> str:
-        """What the model answers to the first queries of val, beside what it should."""
+    def sample(self, model: LanguageModel, device: torch.device) -> str:
+        """Return the model's answers to the first queries of val, next to the right ones."""
         inputs, targets = self.store.split("val")[0]
         logits, _ = model(inputs[None].to(device))
         asked = (targets != IGNORE).nonzero()[:SAMPLES, 0]
@@ -86,11 +87,15 @@ class RecallTask(Task):
         return self.store.tokenizer.decode([token])
 
     def example(self) -> str:
-        """The first pairs of val, and all of them asked for in their order."""
+        """Return the first pairs of val, followed by a query for each of them."""
         pairs = self.store.split("val")[0][0][: 2 * min(self.store.pairs, EXAMPLE // 3)]
         return self.store.tokenizer.decode([*pairs.tolist(), *pairs[::2].tolist()])
 
-    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
+    def example_texts(self, count: int) -> Iterator[tuple[str, None]]:
+        for inputs in self.store.split("val").tensors[0][:count]:
+            yield self.store.tokenizer.decode(inputs.tolist()), None
+
+    def evaluate(self, model: LanguageModel, split: str, decoding: DecodingConfig) -> Evaluation:
         return evaluate_windows(
             model,
             self.store.split(split),
@@ -100,17 +105,17 @@ class RecallTask(Task):
         )
 
     @torch.inference_mode()
-    def answers(self, model: nn.Module, split: str, pairs: int) -> Answers:
-        """What the model, in eval mode, answers to the queries of a split, near and far.
+    def answers(self, model: LanguageModel, split: str, pairs: int) -> Answers:
+        """Return the answers of a model, in eval mode, to the queries of a split.
 
-        The sequences are those with so many pairs, which the mixture must have.
+        Only sequences with this number of `pairs` are used, which must be one of the mixture's.
         """
         device = next(model.parameters()).device
         loader = DataLoader(self.store.split(split, pairs), evaluation_batch(self.store.context))
         distance, right = [], []
         with progress() as watch:
             for batch in watch(f"asking {split}, {pairs} pairs", loader, len(loader), lambda _: 1):
-                inputs, targets = (part.to(device) for part in batch)
+                inputs, targets = move_data_to_device(batch, device)
                 logits, _ = model(inputs)
                 asked = targets != IGNORE  # (B, T)
                 distance.append(distances(inputs, targets))

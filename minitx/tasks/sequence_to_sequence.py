@@ -1,14 +1,12 @@
-"""Sequence to sequence as a task: a corpus, its objective and its measures."""
+"""Sequence to sequence: the corpus, the objective and the measures."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import nn
 
 from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.pair_store import PairStore, open_pairs
-from minitx.data.corpora.pairs import PairCorpus, cmudict, multi30k, pair_file, parallel_files
+from minitx.data.corpora.sources import source_of
 from minitx.data.module import ExampleData, require_context
 from minitx.decoding.search import most_tokens
 from minitx.decoding.translation import read_source, search
@@ -18,23 +16,22 @@ from minitx.models.seq2seq import Seq2Seq
 from minitx.objectives.sequence_to_sequence import SequenceToSequence
 from minitx.runs.vocabulary import PairVocabulary
 from minitx.tasks.base import Evaluation, Task
-from minitx.tasks.requirements import batch_tokens, folder_of_corpora, own_file
+from minitx.tasks.requirements import batch_tokens
 
-SAMPLES = 8  # pairs of val whose outputs are shown while a run trains
+SAMPLES = 8  # pairs of val whose outputs are shown during training
 
 
-class SequenceToSequenceTask(Task):
-    """Pairs of a source and its targets, of which the first is learned."""
+class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
+    """Generate the target of a source. A source may have several; the first is trained on."""
 
     store: PairStore
-    vocabulary: PairVocabulary
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         data = config.data
         self.budget = batch_tokens(config)
         self.store = open_pairs(
-            self._corpus(),
+            source_of(config).open(config),
             data.tokenizer,
             data.target_tokenizer or data.tokenizer,
             data.vocab_size,
@@ -44,20 +41,9 @@ class SequenceToSequenceTask(Task):
         tokenizers = self.store.source_tokenizer, self.store.target_tokenizer
         self.vocabulary = PairVocabulary(*tokenizers)
 
-    def _corpus(self) -> PairCorpus:
-        data = self.config.data
-        if self.config.task.name == "cmudict":
-            return cmudict(data.stress)
-        if self.config.task.name == "multi30k":
-            return multi30k(folder_of_corpora(self.config))
-        path = own_file(self.config, "my.tsv")
-        if data.target_path is None:
-            return pair_file(path, data.held_out)
-        return parallel_files(path, Path(data.target_path), data.held_out)
-
     def data(self) -> ExampleData:
         config, decoding = self.config, self.config.decoding
-        try:  # what would end the training otherwise, once it is done
+        try:  # else the test at the end of the training would fail
             most_tokens(config.model.context, decoding.min_length, decoding.max_length)
         except ValueError as error:
             raise UserError(f"decoding: {error}") from error
@@ -70,7 +56,7 @@ class SequenceToSequenceTask(Task):
             **self.loader_options(),
         )
 
-    def objective(self, model: nn.Module, done: Callable[[], float]) -> SequenceToSequence:
+    def objective(self, model: Seq2Seq, done: Callable[[], float]) -> SequenceToSequence:
         return SequenceToSequence(
             model,
             self.config.optimizer,
@@ -81,9 +67,8 @@ class SequenceToSequenceTask(Task):
             label_smoothing=self.config.task.label_smoothing,
         )
 
-    def sample(self, model: nn.Module, device: torch.device) -> str:
-        """What the model makes of the first pairs of val, beside what it should."""
-        assert isinstance(model, Seq2Seq)
+    def sample(self, model: Seq2Seq, device: torch.device) -> str:
+        """Return the model's outputs for the first pairs of val, next to the references."""
         val = self.store.split("val")
         sources = [read_source(val.source[i]) for i in range(min(SAMPLES, len(val)))]
         outputs = search(model, self.vocabulary, sources, DecodingConfig(beam=1))
@@ -95,9 +80,12 @@ class SequenceToSequenceTask(Task):
     def example(self) -> str:
         return self.store.split("val").pairs[0].source
 
-    def evaluate(self, model: nn.Module, split: str, decoding: DecodingConfig) -> Evaluation:
-        """What the model writes for the sources of a split, measured on all their references."""
-        assert isinstance(model, Seq2Seq)
+    def example_texts(self, count: int) -> Iterator[tuple[str, str]]:
+        for pair in self.store.split("val").pairs[:count]:
+            yield pair.source, pair.targets[0]
+
+    def evaluate(self, model: Seq2Seq, split: str, decoding: DecodingConfig) -> Evaluation:
+        """Decode the sources of a split, and score the outputs against all their references."""
         examples = self.store.split(split)
         require_context(examples, self.config.model.context)
         sources = [read_source(examples.source[i]) for i in range(len(examples))]

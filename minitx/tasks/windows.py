@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,20 +25,21 @@ def evaluate_windows(
     byte_lengths: Tensor | None,
     doing: str,
 ) -> Evaluation:
-    """The loss, accuracy and, where tokens stand for bytes, bits per byte of a whole split.
+    """Return the loss, the accuracy and, with `byte_lengths`, the bits per byte of a whole split.
 
-    `windows` gives inputs and targets, int64 (context,) each; `byte_lengths` is int64
-    (vocab_size,). The intervals are those of a bootstrap over windows.
+    `windows` holds inputs and targets, int64 (context,) each. `byte_lengths`, int64 (vocab_size,),
+    is the number of bytes that each token stands for. Intervals are bootstrapped over windows.
     """
     device = next(model.parameters()).device
     loader = DataLoader(windows, batch_size=batch_size)
-    # Nats, tokens, right ones and bytes of every window: (n, 4); nats and tokens of every position.
+    # For each window its nats, tokens, correct tokens and bytes: (n, 4). For each position its nats
+    # and tokens.
     of_windows: list[np.ndarray] = []
     by_position = np.zeros((1, 2))
     with progress() as watch:
-        for inputs, targets in watch(doing, loader, len(loader), lambda _: 1):
-            logits, _ = model(inputs.to(device))
-            targets = targets.to(device)
+        for batch in watch(doing, loader, len(loader), lambda _: 1):
+            inputs, targets = move_data_to_device(batch, device)
+            logits, _ = model(inputs)
             scored = targets != IGNORE  # (B, T)
             nats = F.cross_entropy(
                 logits.mT.float(), targets, reduction="none", ignore_index=IGNORE
@@ -46,7 +48,7 @@ def evaluate_windows(
             lengths = torch.zeros_like(targets)
             if byte_lengths is not None:
                 lengths = byte_lengths.to(device)[targets.clamp(min=0)] * scored
-            # On the CPU, as not every device has float64.
+            # On the CPU, because not every device has float64.
             parts = [part.cpu().double() for part in (nats, scored, right, lengths)]
             of_windows.append(torch.stack([part.sum(dim=1) for part in parts], dim=1).numpy())
             sums = torch.stack([part.sum(dim=0) for part in parts[:2]], dim=1)

@@ -1,4 +1,4 @@
-"""Say what a run trains on, before its first step."""
+"""Print what a run trains on, before its first step."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 def announce(facts: dict[str, Any]) -> None:
-    """Print what there is to train on, if it ends, and which part of val is read meanwhile."""
+    """Print the size of the training data, if it is finite, and the part of val that is read."""
     console, lines = Console(stderr=True), []
     if "train_share" in facts:
         lines.append(_to_train_on(facts))

@@ -1,4 +1,4 @@
-"""Averages of weights: a moving one while a model trains, and one over the checkpoints it left."""
+"""Averages of weights: a moving one during training, and one over kept checkpoints."""
 
 import os
 from collections.abc import Sequence
@@ -12,43 +12,47 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from minitx.data.module import StepDataModule
 from minitx.errors import UserError
+from minitx.objectives.base import Objective
+from minitx.runs.paths import AVERAGED
 from minitx.runs.run import read_checkpoint
+from minitx.training.callbacks import log, measured
+from minitx.training.checkpoints import KeptCheckpoint
 
-# The weights that the optimizer moves, in a checkpoint whose `state_dict` holds their average.
-# Lightning's own WeightAveraging calls them the same.
+# The weights that the optimizer updates, in a checkpoint whose `state_dict` holds their average.
+# Lightning's own WeightAveraging uses the same name.
 RAW = "current_model_state"
 
-# What only a resumed training reads. `loops` is no part of it: `Objective.on_load_checkpoint` reads
-# them before a test as well.
+# What only a resumed training reads. `Objective.on_load_checkpoint` reads `loops` before a test as
+# well.
 ONLY_TO_RESUME = ("optimizer_states", "lr_schedulers", "callbacks", RAW)
 
 
 class MovingAverage(L.Callback):
-    """Keeps an exponential moving average of the weights: what is validated, kept and tested.
+    """Keep an exponential moving average of the weights, which is validated, kept and tested.
 
     After each optimizer step, average <- decay_n * average + (1 - decay_n) * weights, where
-    decay_n = min(decay, (1 + n) / (10 + n)) and n is how many updates there were before: the
-    beginning, far from where the training ends, is soon forgotten (`num_updates` of TensorFlow's
-    tf.train.ExponentialMovingAverage). The average starts as the weights that a training, or the
-    part of it that first has this callback, starts with. Buffers are not averaged.
+    decay_n = min(decay, (1 + n) / (10 + n)) and n is the number of updates before. The weights of
+    the beginning, far from the final ones, are therefore soon forgotten (`num_updates` of
+    TensorFlow's tf.train.ExponentialMovingAverage). The average starts as the weights at the start
+    of the training, or of the resumption that first has this callback. Buffers are not averaged.
 
     - A validation sees the average, until the `on_validation_end` of this callback.
     - A checkpoint has the average as its `state_dict`, and the weights themselves under
-      `current_model_state`, from which a resumed training goes on.
+      `current_model_state`, from which a resumed training continues.
     - After the fit, the module holds the average.
 
-    Among the callbacks it must stand behind those that look at the model in `on_validation_end`
-    (WriteSamples), and before those that save a checkpoint in `on_train_batch_end` (StopOnRequest).
-    Every process must hold all the weights: they may not be sharded.
+    This callback must come after those that read the model in `on_validation_end` (WriteSamples),
+    and before those that save a checkpoint in `on_train_batch_end` (StopOnRequest). Every process
+    must hold all the weights: they may not be sharded.
 
-    Lightning's WeightAveraging would give the test the weights themselves instead of the average
-    (its `on_load_checkpoint` does not ask what for), show them to `on_validation_end`, and has no
-    warm-up; nothing of it would be left.
+    Lightning's WeightAveraging is not used: it tests the weights themselves instead of the average,
+    shows them to `on_validation_end`, and has no warm-up.
     """
 
     def __init__(self, decay: float) -> None:
-        """decay: how much of the average a step leaves, in [0, 1); else raises ValueError."""
+        """decay: the fraction of the average that a step keeps, in [0, 1), or raises ValueError."""
         if not 0 <= decay < 1:
             raise ValueError(f"decay={decay} is not in [0, 1)")
         self.decay = decay
@@ -65,7 +69,7 @@ class MovingAverage(L.Callback):
         weights = list(pl_module.parameters())
         start = self.average or weights  # those of a checkpoint
         self.average = [
-            # A step changes less of a weight than bfloat16 can tell, so the average is finer.
+            # A step changes a weight by less than bfloat16 resolves, so the average has more bits.
             value.detach().to(weight.device, _at_least_float32(weight), copy=True)
             for value, weight in zip(start, weights, strict=True)
         ]
@@ -136,15 +140,15 @@ class MovingAverage(L.Callback):
 
 
 def average_checkpoints(files: Sequence[Path], target: Path) -> None:
-    """Writes a checkpoint whose weights are the mean of those of some checkpoints of one run.
+    """Write a checkpoint whose weights are the mean over some checkpoints of one run.
 
-    Vaswani et al. 2017, section 6.1, translate with the mean of the last 5 checkpoints, or 20. The
-    mean is taken in float64 and kept in the number format of the newest, the checkpoint with the
-    most steps, from which everything else comes too, whole numbers among the weights included.
-    The result is to be evaluated or used, not to be trained further.
+    Vaswani et al. 2017, section 6.1, translate with the mean of the last 5 or 20 checkpoints. The
+    mean is computed in float64 and stored in the number format of the newest checkpoint, the one
+    with the most steps. Everything else, with integers among the weights, comes from the newest.
+    The result can be evaluated or used, but not trained further.
 
     Raises UserError without a file, for one that `read_checkpoint` refuses, for models that differ
-    in their weights' names or shapes, and where the target cannot be written.
+    in their weights' names or shapes, and if the target cannot be written.
     """
     if not files:
         raise UserError("there is nothing to average: give at least one .ckpt file")
@@ -170,8 +174,50 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
     _save_atomically(target, kept)
 
 
+def validate_whole(
+    trainer: L.Trainer, objective: Objective, data: StepDataModule, checkpoint: Path
+) -> dict[str, float]:
+    """Return the metrics of a checkpoint on all of val."""
+    trainer.validate(objective, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    return measured(trainer, "val/")
+
+
+def average_kept(
+    trainer: L.Trainer, objective: Objective, data: StepDataModule, folder: Path, best: float
+) -> dict[str, float]:
+    """Average the weights of the kept checkpoints, if there are any, and keep a better average.
+
+    `best` is the loss of the best checkpoint on all of val. Return the metrics of the average on
+    all of val if it is better, else none. They belong to no step: a resumed run drops the average.
+    """
+    files = [
+        Path(path)
+        for callback in trainer.checkpoint_callbacks
+        if isinstance(callback, KeptCheckpoint)
+        for path in callback.best_k_models
+    ]
+    if len(files) < 2:
+        return {}
+    averaged = folder / AVERAGED
+    tried = averaged.with_suffix(".tried")  # not to be opened before it is known to be better
+    if trainer.is_global_zero:
+        average_checkpoints(files, tried)
+    trainer.strategy.barrier()
+    try:
+        metrics = validate_whole(trainer, objective, data, tried)
+        log(trainer, {"averaged/loss": metrics["val/loss"]})
+        better = metrics["val/loss"] < best
+        if better and trainer.is_global_zero:
+            tried.rename(averaged)
+    finally:
+        if trainer.is_global_zero:
+            tried.unlink(missing_ok=True)
+    trainer.strategy.barrier()
+    return metrics if better else {}
+
+
 def _assign(module: L.LightningModule, values: list[Tensor]) -> None:
-    """Sets the module's parameters, in place: the optimizer and a compiled model hold them."""
+    """Set the module's parameters in place: the optimizer and a compiled model hold them."""
     with torch.no_grad():
         for weight, value in zip(module.parameters(), values, strict=True):
             weight.copy_(value)
@@ -186,19 +232,19 @@ def _exact(tensor: Tensor) -> Tensor:
 
 
 def _difference(found: dict[str, torch.Size], wanted: dict[str, torch.Size]) -> str | None:
-    """The first in which one model's weights differ from another's, in words."""
+    """Return the first difference between two models' weights, in words."""
     for name in [*wanted, *found]:
         if name not in found:
             return f"it has no {name}"
         if name not in wanted:
-            return f"it has {name} beside"
+            return f"it also has {name}"
         if found[name] != wanted[name]:
             return f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
     return None
 
 
 def _save_atomically(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Writes a file beside `path`, then renames it: nobody sees half of it."""
+    """Write a temporary file next to `path`, then rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:

@@ -10,7 +10,7 @@ from minitx.tasks.requirements import check_corpus, check_keys
 
 
 def check_training(config: Config) -> None:
-    """Refuses a training without an end, a corpus, a tracker or a folder. Raises UserError."""
+    """Refuse a training without an end, a corpus, a tracker or a folder. Raises UserError."""
     check_limits(config)
     if config.resume is not None:
         last_checkpoint(config.resume)
@@ -22,17 +22,17 @@ def check_training(config: Config) -> None:
 
 
 def check_limits(config: Config) -> None:
-    """Refuses a training without end. Raises UserError."""
+    """Refuse a training without an end. Raises UserError."""
     if config.trainer.max_steps is None and config.trainer.max_minutes is None:
         raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
 
 
 def check_tracker(config: LoggerConfig) -> None:
-    """Says before anything is loaded that the tracker will not work. Raises UserError."""
+    """Refuse a tracker that will not work, before anything is loaded. Raises UserError."""
     if config.name == "tensorboard" and not is_installed("tensorboard"):
         raise UserError('logger=tensorboard needs a package: pip install "minitx[tensorboard]"')
     if config.name == "wandb" and config.mode == "online":
-        import wandb  # takes its time, and most runs need no login
+        import wandb  # importing it takes a while, and most runs need no login
 
         try:
             has_key = wandb.login(prompt=False)

@@ -1,4 +1,4 @@
-"""What a training shares with its process: the commit of the code, memory, and loud libraries."""
+"""The environment of a training: the commit of the code, memory, and noisy libraries."""
 
 import ctypes
 import logging
@@ -10,10 +10,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-# Of Linux: what a process is told of itself, and how it lets its peak begin anew.
+# Linux: where a process reads its own status, and how it resets its peak memory.
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-# Of glibc's mallopt(3).
+# Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGE = 2**30  # bytes
 
@@ -38,9 +38,9 @@ def quiet_libraries() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for the next step, in place of giving it back.
+    """Let the C library keep freed memory for the next step instead of returning it.
 
-    A training step frees all of its tensors, some MB each, and the next one asks for the same
+    A training step frees all of its tensors, of some MB each, and the next one allocates the same
     again. By default the C library returns such pieces to the system and gets them back page by
     page. Only glibc has this setting; elsewhere nothing happens.
     """
@@ -51,9 +51,9 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory() -> int:
-    """The largest resident size so far, in bytes."""
+    """Return the largest resident size so far, in bytes."""
     if STATUS.exists():
-        # Not by getrusage: there, a new process starts with the peak of the one that started it.
+        # Not with getrusage: there, a new process starts with the peak of its parent.
         peak = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
         if peak is not None:
             return int(peak[1]) * 1024
@@ -62,6 +62,6 @@ def peak_memory() -> int:
 
 
 def forget_peak() -> None:
-    """Lets the peak begin anew, where the system can: several runs may share a process."""
+    """Reset the peak, if the system can: several runs may share a process."""
     with suppress(OSError):
         FORGET.write_text("5", encoding="ascii")

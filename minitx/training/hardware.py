@@ -1,4 +1,4 @@
-"""What can be trained on this machine: said before anything is written."""
+"""Check what this machine can train, before anything is written."""
 
 import os
 import warnings
@@ -13,7 +13,7 @@ from minitx.config.schema import TrainerConfig
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 
-# A precision that Lightning would replace with another, or that fails once the model is moved.
+# Precisions that Lightning would replace with another, or that fail when the model is moved.
 NOT_ON: dict[type[Accelerator], tuple[str, str]] = {
     CPUAccelerator: ("16-mixed", "bf16-mixed or 32-true"),
     MPSAccelerator: ("64-true", "32-true"),
@@ -21,7 +21,7 @@ NOT_ON: dict[type[Accelerator], tuple[str, str]] = {
 
 
 def check_shares(data: StepDataModule, devices: int) -> None:
-    """Refuses an evaluation in which a device would have nothing to do. Raises UserError."""
+    """Refuse an evaluation in which a device would have nothing to do. Raises UserError."""
     for split, shares in data.evaluation.items():
         if len(shares) < devices:
             raise UserError(
@@ -31,7 +31,7 @@ def check_shares(data: StepDataModule, devices: int) -> None:
 
 
 def hardware(settings: TrainerConfig) -> dict[str, Any]:
-    """What Lightning's trainer is to be told of the machine."""
+    """Return the options of Lightning's trainer that concern the machine."""
     return {
         "accelerator": settings.accelerator,
         "devices": settings.devices,
@@ -41,10 +41,10 @@ def hardware(settings: TrainerConfig) -> dict[str, Any]:
 
 
 def check_hardware(settings: TrainerConfig) -> None:
-    """Refuses what this machine, or Lightning, cannot do. Raises UserError."""
+    """Refuse what this machine, or Lightning, cannot do. Raises UserError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is refused below
+            warnings.simplefilter("ignore")  # about what is refused below
             trainer = L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
@@ -52,15 +52,15 @@ def check_hardware(settings: TrainerConfig) -> None:
     for accelerator, (precision, instead) in NOT_ON.items():
         if isinstance(trainer.accelerator, accelerator) and settings.precision == precision:
             raise UserError(
-                f"trainer.precision={precision} is not to be had on {accelerator.name()}: say "
+                f"trainer.precision={precision} is not available on {accelerator.name()}: use "
                 f"trainer.precision={instead}"
             )
 
 
 def leave_process_group(environment: dict[str, str]) -> None:
-    """Leaves the group of processes that Lightning made: a multirun's next job needs its own.
+    """Leave the process group that Lightning made: the next job of a multirun needs its own.
 
-    `environment` is the one before: Lightning tells by its variables which processes there are.
+    Variables in which Lightning describes the processes are set back to those of `environment`.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

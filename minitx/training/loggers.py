@@ -1,4 +1,4 @@
-"""Where metrics go: metrics.csv always, and W&B or TensorBoard beside it."""
+"""Loggers: metrics.csv always, and W&B or TensorBoard if they are configured."""
 
 import csv
 import io
@@ -16,9 +16,9 @@ from minitx.runs.paths import METRICS
 
 
 class MetricsFile(Logger):
-    """metrics.csv: one row for each step at which anything was logged, columns as they come.
+    """metrics.csv: a row for each step at which something was logged. New metrics add columns.
 
-    Lightning's own CSVLogger starts its file anew on resume; this one goes on with it, after
+    Lightning's CSVLogger overwrites its file when a run is resumed. This one continues it, after
     `keep_until(step)` has dropped the rows that the resumed run will write again.
     """
 
@@ -48,18 +48,18 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Adds to the row of this step; a row is written once the next one begins."""
+        """Add to the row of this step. A row is written when the next one begins."""
         if self.row and self.row["step"] != step:
             self.save()
         self.row.update(metrics, step=step or 0)
 
     @rank_zero_only
     def save(self) -> None:
-        """Writes the row that is being collected."""
+        """Write the current row."""
         if not self.row:
             return
         new = [name for name in self.row if name not in self.columns]
-        continued = self.row["step"] == self.written  # as by the test after the last validation
+        continued = self.row["step"] == self.written  # as in the test after the last validation
         if new or continued or not self.path.exists():
             rows = self._rows()
             if continued:
@@ -72,17 +72,17 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Writes what is left."""
+        """Write the last row."""
         self.save()
 
     @rank_zero_only
     def keep_until(self, step: int) -> None:
-        """Drops the rows after `step`."""
+        """Drop the rows after `step`."""
         if self.path.exists():
             self._rewrite([r for r in self._rows() if int(r["step"]) <= step], self.columns)
 
     def best(self, name: str) -> dict[str, float]:
-        """The row where this metric was lowest; empty where it was never measured."""
+        """Return the row with the lowest value of a metric; empty if it was never measured."""
         measured = [row for row in self._rows() if row.get(name)]
         lowest = min(measured, key=lambda row: float(row[name]), default={})
         return {metric: float(value) for metric, value in lowest.items() if value}
@@ -103,9 +103,9 @@ class MetricsFile(Logger):
 
 
 def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Logger | None:
-    """The tracker beside metrics.csv that the config names, or None.
+    """Return the tracker that the config names in addition to metrics.csv, or None.
 
-    The W&B run is named after the folder, which makes its id the same when the run is resumed; an
+    The id of the W&B run is kept in the folder, so it is the same when the run is resumed. An
     offline run that is resumed leaves a second offline folder in the same W&B group.
     """
     if config.name == "wandb":
@@ -114,7 +114,7 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
             id=_wandb_id(folder),
             group=config.group or folder.name,
             project=config.project,
-            save_dir=folder.resolve(),  # W&B's own process may work in another directory
+            save_dir=folder.resolve(),  # W&B's own process may have another working directory
             offline=config.mode == "offline",
             log_model=config.mode == "online",
             config=run_config,
@@ -128,7 +128,7 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
 
 
 def _wandb_id(folder: Path) -> str:
-    """An id for the run in this folder, drawn once and kept beside what W&B writes."""
+    """Return the W&B id of the run in this folder, which is drawn once and kept there."""
     path = folder / "wandb" / "id.txt"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)

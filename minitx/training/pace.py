@@ -1,4 +1,4 @@
-"""How long the parts of a run take, and how many of them are to come."""
+"""How long the parts of a run take, and how many of them are left."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Pace:
-    """How long the parts of a run took so far, in this process; None while it is not known.
+    """How long the parts of a run took so far, in this process.
 
-    A validation takes the time between two steps, with its samples, pictures and checkpoints. One
-    that was never finished is judged by the batches of evaluation that there have been.
+    The estimates are None as long as nothing is known. A validation takes the time between two
+    steps, with its samples, pictures and checkpoints. Before the first one is finished, its time is
+    estimated from the batches that were evaluated.
     """
 
     steps: int = 0
@@ -20,22 +21,22 @@ class Pace:
     batch_seconds: float = 0.0
 
     def of_steps(self, steps: int) -> float | None:
-        """Seconds of so many steps."""
+        """Estimate the seconds of a number of steps."""
         return steps * self.step_seconds / self.steps if self.steps else None
 
     def of_batches(self, batches: int) -> float | None:
-        """Seconds of so many batches of evaluation."""
+        """Estimate the seconds of a number of batches of evaluation."""
         return batches * self.batch_seconds / self.batches if self.batches else None
 
     def of_validations(self, validations: int, batches: int) -> float | None:
-        """Seconds of so many validations of so many `batches` each."""
+        """Estimate the seconds of a number of validations with `batches` each."""
         if self.validations:
             return validations * self.validation_seconds / self.validations
         return self.of_batches(validations * batches)
 
 
 def validations_to_come(step: int, max_steps: int, val_every: int) -> int:
-    """How many validations follow a step, after that of the step itself. The end has one too."""
+    """Return the number of validations after that of a step. The last step has one too."""
     if step >= max_steps:
         return 0
     return math.ceil(max_steps / val_every) - step // val_every

@@ -1,4 +1,4 @@
-"""How far a run is, for those who watch it: its training, its validations, its last evaluations."""
+"""Show the progress of a run: training, validations and the evaluations at the end."""
 
 import math
 import sys
@@ -16,23 +16,22 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from torch import Tensor
 
 from minitx.data.module import StepDataModule
-from minitx.objectives.base import Objective
 from minitx.training.callbacks import Clock, ends_step
 from minitx.training.pace import Pace, validations_to_come
 
-PLAIN_INTERVAL = 10.0  # seconds from one line to the next where there is no terminal
+PLAIN_INTERVAL = 10.0  # seconds from one line to the next without a terminal
 REFRESH_INTERVAL = 0.2  # seconds from one drawing of the bar to the next
 
 NAMES: dict[TrainerFn | None, str] = {TrainerFn.VALIDATING: "val", TrainerFn.TESTING: "test"}
 
 
 class TrainingProgress(ProgressBar):
-    """A bar with time left, speed and losses on a terminal; now and then a line elsewhere.
+    """A bar with the time left, speed and losses on a terminal; elsewhere a line from time to time.
 
-    While it trains, the bar follows steps or minutes, whichever limit is nearer; while it validates
-    or tests, the batches of that. The time left is that of the whole run: the steps, validations
-    and evaluations to come, by what they took so far. `val_every` is the number of steps between
-    validations, and `final` are the splits that are evaluated whole at the end.
+    During training, the bar follows steps or minutes, whichever limit is nearer. In a validation or
+    test, it follows the batches. The time left is that of the whole run. It is estimated from the
+    time that steps, validations and evaluations took so far. `val_every` is the number of steps
+    between validations, and `final` are the splits that are evaluated whole at the end.
     """
 
     def __init__(self, clock: Clock, val_every: int, final: Sequence[str]) -> None:
@@ -44,7 +43,7 @@ class TrainingProgress(ProgressBar):
         self.pace = Pace()
         self.first_step, self.first_trained, self.first_elapsed = 0, 0.0, 0.0
         self.evaluating: str | None = None  # "validating" or "testing"
-        self.batch, self.of_batches = 0, 0  # of the evaluation under way
+        self.batch, self.of_batches = 0, 0  # of the current evaluation
         self.batch_began = 0.0
         self.train_loss: Tensor | None = None
         self.val_loss: float | None = None
@@ -66,12 +65,11 @@ class TrainingProgress(ProgressBar):
     def on_train_batch_end(
         self,
         trainer: L.Trainer,
-        pl_module: L.LightningModule,
+        pl_module: Any,
         outputs: STEP_OUTPUT,
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert isinstance(pl_module, Objective)
         if ends_step(trainer, batch_idx):
             self.train_loss = pl_module.step_loss  # stays on its device until it is shown
             self.pace.steps = trainer.global_step - self.first_step
@@ -113,7 +111,7 @@ class TrainingProgress(ProgressBar):
     def _begin(self, trainer: L.Trainer, doing: str, batches: Sequence[int | float]) -> None:
         self.evaluating, self.batch, self.of_batches = doing, 0, int(sum(batches))
         self.batch_began = time.monotonic()
-        self._open()  # where there is no bar of a training
+        self._open()  # if there is no bar of a training
         self._show(trainer, force=self.bar is not None)
 
     def _count(self, trainer: L.Trainer) -> None:
@@ -127,12 +125,12 @@ class TrainingProgress(ProgressBar):
         self.evaluating = None
         if trainer.state.fn != TrainerFn.FITTING:
             self.final = [split for split in self.final if split != NAMES.get(trainer.state.fn)]
-            self._close()  # what a test decodes has a bar of its own
+            self._close()  # decoding the test split shows its own bar
 
     def _open(self) -> None:
         if self.bar is None and self.console.is_terminal and not self.console.quiet:
             self.bar = Progress(
-                SpinnerColumn(),  # it turns while samples are written and pictures drawn
+                SpinnerColumn(),  # it turns while samples and pictures are made
                 TextColumn("[bold]{task.description}"),
                 BarColumn(),
                 TaskProgressColumn(),
@@ -178,7 +176,7 @@ class TrainingProgress(ProgressBar):
         return facts
 
     def _left(self, trainer: L.Trainer) -> list[str]:
-        """The time left, in words; while nothing is known of validation, that of the steps."""
+        """Return the time left, in words; that of the steps as long as no validation is known."""
         steps, rest = 0.0, self.pace.of_batches(self._batches_to_come(trainer))
         if trainer.state.fn == TrainerFn.FITTING:
             fit = self._steps_and_validations(trainer)
@@ -191,7 +189,7 @@ class TrainingProgress(ProgressBar):
         return [f"{timedelta(seconds=round(steps + rest))} left"]
 
     def _steps_and_validations(self, trainer: L.Trainer) -> tuple[float, float | None] | None:
-        """Seconds of the steps and of the validations to come, before the nearer of both limits."""
+        """Return the seconds of the remaining steps and validations, by the nearer limit."""
         limits: list[tuple[float, float | None]] = []
         if self.clock.limit is not None:  # it counts both
             limits.append((max(0.0, self.clock.limit - self.clock.elapsed), 0.0))
@@ -206,15 +204,15 @@ class TrainingProgress(ProgressBar):
         return min(limits, key=lambda limit: limit[0] + (limit[1] or 0.0), default=None)
 
     def _batches_to_come(self, trainer: L.Trainer) -> int:
-        """Of the evaluation under way, and of the whole splits at the end."""
+        """Return the batches left in the current evaluation and in the splits at the end."""
         under_way = self.of_batches - self.batch if self.evaluating is not None else 0
-        now = NAMES.get(trainer.state.fn)  # of a split that is evaluated by itself
+        now = NAMES.get(trainer.state.fn)  # a split that is being evaluated after the fit
         final = [whole_batches(trainer, split) for split in self.final if split != now]
         return under_way + sum(final)
 
 
 def whole_batches(trainer: L.Trainer, split: str) -> int:
-    """The batches, in one process, in which a whole split is evaluated; 0 if there is none."""
+    """Return the number of batches of a whole split in one process; 0 if there is no such split."""
     data = trainer.datamodule  # type: ignore
     assert isinstance(data, StepDataModule)
     items = math.ceil(len(data.evaluation.get(split, ())) / trainer.world_size)
@@ -222,7 +220,7 @@ def whole_batches(trainer: L.Trainer, split: str) -> int:
 
 
 def fraction_done(trainer: L.Trainer, clock: Clock) -> float:
-    """How far a training is, from 0 to 1, by steps or by minutes, whichever is further."""
+    """Return the fraction of a training that is done, by steps or minutes, whichever is larger."""
     by_steps = trainer.global_step / trainer.max_steps if trainer.max_steps > 0 else 0.0
     by_time = clock.spent / clock.limit if clock.limit is not None else 0.0
     return min(1.0, max(by_steps, by_time))

@@ -1,4 +1,4 @@
-"""Going on with a run: is it the same one, and has it not had all that it was given?"""
+"""Resume a run: check that it is the same, and not finished."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from minitx.runs.run import read_checkpoint
 
 
 def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
-    """The checkpoint to go on from; None for a run that is not resumed.
+    """Return the checkpoint to continue from; None for a run that is not resumed.
 
-    `fingerprint` is that of the corpus and its tokenizers now.
-    Raises UserError where the run is no longer the same, or is finished.
+    `fingerprint` identifies the corpus and its tokenizers as they are now. Raises UserError if the
+    run is no longer the same, or is finished.
     """
     if config.resume is None:
         return None

@@ -1,4 +1,4 @@
-"""summary.json: what was trained, on what, how long, and how good it is."""
+"""summary.json: what was trained, on what, for how long, and how good it is."""
 
 import sys
 from importlib.metadata import version
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from minitx.config.schema import Config
+from minitx.errors import StoppedByUser
 from minitx.models.language_model import count_parameters
 from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import SUMMARY
@@ -17,11 +18,17 @@ from minitx.training.callbacks import Clock
 from minitx.training.environment import forget_peak, git_commit, peak_memory
 from minitx.training.loggers import MetricsFile
 
+# The user's ways to stop a run. The last two are a second Ctrl-C, which does not wait.
+INTERRUPTIONS = (StoppedByUser, KeyboardInterrupt, SystemExit)
+
 
 class Summary:
-    """Collects the figures of one run and writes them; `status` tells how the run stands.
+    """Collects the figures of a run and writes them.
 
-    `fingerprint` is that of the corpus and its tokenizers, `data` tells what there is to train on.
+    As a context manager, it writes the status of the run: "running" at the beginning, and at the
+    end "finished", "interrupted" or "failed".
+
+    `fingerprint` identifies the corpus and its tokenizers, `data` describes the training data.
     """
 
     def __init__(
@@ -40,9 +47,7 @@ class Summary:
         parameters, non_embedding = count_parameters(model)
         packages = ("minitx", "torch", "lightning", "tokenizers")
         versions = {package: version(package) for package in packages}
-        versions["torch"] = (
-            torch.__version__
-        )  # which names the build, as its package does not always
+        versions["torch"] = torch.__version__  # it names the build, which its package may not
         self.facts: dict[str, Any] = {
             "task": config.task.name,
             "model": config.model.name,
@@ -55,13 +60,23 @@ class Summary:
             "versions": {"python": sys.version.split()[0]} | versions,
         }
         self.table = MetricsFile(folder)
-        self.val: dict[str, float] = {}  # metrics on all of val, once it has trained
+        self.val: dict[str, float] = {}  # metrics on all of val, after the fit
+
+    def __enter__(self) -> "Summary":
+        self.write("running")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        if kind is None:
+            self.write("finished")
+        else:
+            self.write("interrupted" if issubclass(kind, INTERRUPTIONS) else "failed")
 
     def write(self, status: str) -> None:
-        """Writes the file, whole: running, interrupted, failed or finished. Rank 0 alone does."""
+        """Write the file with a status. Only the process of rank 0 does."""
         if not self.trainer.is_global_zero:
             return
-        # Of the best checkpoint: it is what is tested, and what evaluation and generation open.
+        # Of the best checkpoint, which is also tested and opened by default.
         val = self.val or self.table.best("val/loss")
         test = self.trainer.callback_metrics
         metrics = {name: value for name, value in val.items() if name.startswith("val/")}
@@ -80,7 +95,7 @@ class Summary:
 
 
 def _peak_memory() -> int:
-    """Bytes: of the device where there is one, else the process's largest resident size."""
+    """Return bytes: of the device if there is one, else the process's largest resident size."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
     return peak_memory()

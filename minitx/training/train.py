@@ -1,10 +1,12 @@
-"""One training: from a config to a run's folder."""
+"""Train a run: from a config to a run's folder."""
 
 import dataclasses
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,29 +22,22 @@ from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
 from minitx.runs.atomic_write import write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
-from minitx.runs.run import Run, load, read_checkpoint
+from minitx.runs.run import read_checkpoint
+from minitx.tasks.base import Task
 from minitx.tasks.open import open_task
+from minitx.tasks.run import Run, load
 from minitx.training.announce import announce
-from minitx.training.averaging import MovingAverage, average_checkpoints
-from minitx.training.callbacks import (
-    Checkpoint,
-    Clock,
-    Interrupted,
-    KeptCheckpoint,
-    Patience,
-    RecordMetrics,
-    StopOnRequest,
-    leave_on_sigterm,
-    log,
-    measured,
-    output_callbacks,
-)
+from minitx.training.averaging import MovingAverage, average_kept, validate_whole
+from minitx.training.callbacks import Clock, RecordMetrics
+from minitx.training.checkpoints import Patience, checkpoint, kept_checkpoints
 from minitx.training.checks import check_training
-from minitx.training.environment import keep_freed_memory
+from minitx.training.environment import keep_freed_memory, quiet_libraries
 from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
 from minitx.training.loggers import MetricsFile, make_tracker
+from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
 from minitx.training.resume import checkpoint_to_resume
+from minitx.training.stopping import Interrupted, StopOnRequest, leave_on_sigterm
 from minitx.training.summary import Summary
 from minitx.training.warmup import within_the_run
 from minitx.training.watch_attention import WatchAttention
@@ -51,12 +46,36 @@ Built = TypeVar("Built")
 
 
 def train(config: Config, *, test: bool = True) -> Run:
-    """Trains what the config says and returns the run, opened at its best checkpoint.
+    """Train a run and return it, opened at its best checkpoint.
 
-    With `test` it is measured on the test split at the end, where the corpus has one.
-    With `config.resume` the run in that folder goes on as if it had never stopped.
-    Raises UserError, before anything is written, for a config that cannot be trained.
+    With `test`, the run is measured on the test split at the end, if the corpus has one. With
+    `config.resume`, the run in that folder continues as if it had never stopped. Raises UserError,
+    before anything is written, for a config that cannot be trained.
     """
+    training = prepare(config, test)
+    with _clean_process(), training.summary:
+        fit(training)
+        finish(training)
+    return load(training.folder, training.trainer.strategy.root_device)
+
+
+@dataclass
+class Training:
+    """What `prepare` makes of a config. `resumed` is the checkpoint to continue from, if any."""
+
+    folder: Path
+    task: Task
+    data: StepDataModule
+    objective: Objective
+    trainer: L.Trainer
+    resumed: Path | None
+    summary: Summary
+    splits: list[str]  # that are evaluated whole after the fit
+
+
+def prepare(config: Config, test: bool) -> Training:
+    """Check the config, open the corpus, build the model and the trainer, and make the folder."""
+    quiet_libraries()
     check_training(config)
     check_hardware(config.trainer)
     task = open_task(config)
@@ -68,19 +87,19 @@ def train(config: Config, *, test: bool = True) -> Run:
     model = _fitting(lambda: build(config.model))
     data = task.data()
     check_shares(data, config.trainer.devices)
-    checkpoint = checkpoint_to_resume(config, task.store.fingerprint)
+    resumed = checkpoint_to_resume(config, task.store.fingerprint)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
-    # What is kept tells what the run is.
+    # The run's config.yaml holds what the run is, not how this part of it was started.
     optimizer = within_the_run(config)
     task.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
 
+    splits = ["val"] if data.validation_fraction < 1 else []
+    splits += ["test"] if test and "test" in task.store.splits else []
     clock = Clock(config.trainer.max_minutes)
-    whole = data.validation_fraction == 1
-    final = [*([] if whole else ["val"]), *(["test"] if test else [])]
     shown = output_callbacks(task, folder)
     if config.trainer.watch_attention:
         shown.append(WatchAttention(folder, config, task.vocabulary, task.example))
-    trainer = make_trainer(config, folder, clock, shown, final)
+    trainer = make_trainer(config, folder, clock, shown, splits)
     objective = task.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
@@ -88,42 +107,58 @@ def train(config: Config, *, test: bool = True) -> Run:
     if trainer.is_global_zero:
         write_yaml(folder / CONFIG, objective.archive["config"])
         task.vocabulary.write(folder)
-        (folder / AVERAGED).unlink(missing_ok=True)  # of a run that goes on
+        (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
         announce(facts)
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
-    summary.write("running")
-    status, environment = "failed", dict(os.environ)
-    trained = False
+    return Training(folder, task, data, objective, trainer, resumed, summary, splits)
+
+
+def fit(training: Training) -> None:
+    """Train. Raises StoppedByUser if the user interrupts it."""
+    trainer = training.trainer
+    try:
+        trainer.fit(
+            training.objective, training.data, ckpt_path=training.resumed, weights_only=True
+        )
+    except Interrupted:
+        raise StoppedByUser(_stopped(trainer.global_step, training.folder)) from None
+
+
+def finish(training: Training) -> None:
+    """Average the kept checkpoints, and measure the best one on all of val and on test.
+
+    Raises StoppedByUser if the user interrupts it.
+    """
+    trainer, objective, data = training.trainer, training.objective, training.data
+    folder, summary = training.folder, training.summary
+    try:
+        if "val" in training.splits:
+            summary.val = validate_whole(trainer, objective, data, folder / BEST)
+        else:
+            summary.val = MetricsFile(folder).best("val/loss")
+        summary.val |= average_kept(trainer, objective, data, folder, summary.val["val/loss"])
+        summary.write("running")
+        if "test" in training.splits:
+            best = find_checkpoint(folder)
+            trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
+    except Interrupted:
+        split = "test" if "test" in training.task.store.splits else "val"
+        again = f"python scripts/evaluate.py run={folder} split={split}"
+        raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
+
+
+@contextmanager
+def _clean_process() -> Iterator[None]:
+    """Silence Lightning's advice, and leave nothing behind for the next run of this process."""
+    environment, exit_code = dict(os.environ), 1
     try:
         with warnings.catch_warnings():
             _silence_advice()
-            trainer.fit(objective, data, ckpt_path=checkpoint, weights_only=True)
-            trained = True
-            if whole:
-                summary.val = MetricsFile(folder).best("val/loss")
-            else:
-                summary.val = _whole_val(trainer, objective, data, folder / BEST)
-            summary.val |= _average_kept(trainer, objective, data, folder, summary.val["val/loss"])
-            summary.write("running")
-            if test and "test" in task.store.splits:
-                best = find_checkpoint(folder)
-                trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
-        status = "finished"
-    except Interrupted:
-        status = "interrupted"
-        if trained:
-            split = "test" if "test" in task.store.splits else "val"
-            again = f"python scripts/evaluate.py run={folder} split={split}"
-            raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
-        raise StoppedByUser(_stopped(trainer.global_step, folder)) from None
-    except (KeyboardInterrupt, SystemExit):  # Ctrl-C again, which does not wait for the step
-        status = "interrupted"
-        raise
+            yield
+        exit_code = 0
     finally:
-        summary.write(status)
-        _finish_wandb(status)
+        _finish_wandb(exit_code)
         leave_process_group(environment)
-    return load(folder, trainer.strategy.root_device)
 
 
 def make_trainer(
@@ -133,9 +168,9 @@ def make_trainer(
     shown: list[Callback],
     final: Sequence[str] = (),
 ) -> L.Trainer:
-    """Lightning's trainer with everything minitx wants around the steps.
+    """Return Lightning's trainer with all callbacks and loggers of a run.
 
-    `final` are the splits that are evaluated once it has trained.
+    `final` are the splits that are evaluated after the fit.
     """
     settings = config.trainer
     ema = config.optimizer.ema
@@ -144,13 +179,13 @@ def make_trainer(
         RecordMetrics(settings.log_every, clock),
         TrainingProgress(clock, settings.val_every, final),
         *shown,
-        *([] if ema is None else [MovingAverage(ema)]),  # behind those that look at the model
+        *([] if ema is None else [MovingAverage(ema)]),  # after those that look at the model
         StopOnRequest(folder),
-        _checkpoint(folder / BEST, monitor="val/loss"),
-        _checkpoint(folder / LAST),
+        checkpoint(folder / BEST, monitor="val/loss"),
+        checkpoint(folder / LAST),
     ]
     if settings.average is not None:
-        callbacks.append(_kept(folder, settings.average, settings.average_of))
+        callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
@@ -159,7 +194,7 @@ def make_trainer(
         max_steps=settings.max_steps or -1,
         max_epochs=-1,
         accumulate_grad_batches=settings.accumulate,
-        reload_dataloaders_every_n_epochs=1,  # an epoch begins where the step counter stands
+        reload_dataloaders_every_n_epochs=1,  # an epoch starts at the current step
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
@@ -173,7 +208,7 @@ def make_trainer(
 
 
 def _stopped(step: int, folder: Path) -> str:
-    """What is kept of a run that was stopped at a step, and how it goes on."""
+    """Say what is kept of a run that was stopped at a step, and how to resume it."""
     last = folder / LAST
     if not last.is_file():
         return "stopped before its first checkpoint, so start it again"
@@ -182,89 +217,23 @@ def _stopped(step: int, folder: Path) -> str:
     return f"stopped at step {step:,}, {lost}; to go on: python scripts/train.py resume={folder}"
 
 
-def _checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
-    return Checkpoint(
-        dirpath=file.parent,
-        filename=file.stem,
-        monitor=monitor,
-        save_top_k=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def _kept(folder: Path, number: int, which: str) -> KeptCheckpoint:
-    return KeptCheckpoint(
-        dirpath=folder / LAST.parent,
-        filename="kept-{step}",
-        monitor="val/loss" if which == "best" else "step",
-        mode="min" if which == "best" else "max",
-        save_top_k=number,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def _whole_val(
-    trainer: L.Trainer, objective: Objective, data: StepDataModule, checkpoint: Path
-) -> dict[str, float]:
-    """The metrics of a checkpoint on all of val."""
-    trainer.validate(objective, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
-    return measured(trainer, "val/")
-
-
-def _average_kept(
-    trainer: L.Trainer, objective: Objective, data: StepDataModule, folder: Path, best: float
-) -> dict[str, float]:
-    """Average the weights of the kept checkpoints, if there are any, and keep a better average.
-
-    `best` is the loss of the best checkpoint on all of val. Return the metrics of the average there
-    if it is better, else none. They belong to no step: a run that goes on forgets the average.
-    """
-    files = [
-        Path(path)
-        for callback in trainer.checkpoint_callbacks
-        if isinstance(callback, KeptCheckpoint)
-        for path in callback.best_k_models
-    ]
-    if len(files) < 2:
-        return {}
-    averaged = folder / AVERAGED
-    tried = averaged.with_suffix(".tried")  # not to be opened before it has proved better
-    if trainer.is_global_zero:
-        average_checkpoints(files, tried)
-    trainer.strategy.barrier()
-    try:
-        metrics = _whole_val(trainer, objective, data, tried)
-        log(trainer, {"averaged/loss": metrics["val/loss"]})
-        better = metrics["val/loss"] < best
-        if better and trainer.is_global_zero:
-            tried.rename(averaged)
-    finally:
-        if trainer.is_global_zero:
-            tried.unlink(missing_ok=True)
-    trainer.strategy.barrier()
-    return metrics if better else {}
-
-
 def _fitting(build: Callable[[], Built]) -> Built:
-    """The border where the config's numbers meet the constructors that know what fits."""
+    """Build something. Raises UserError for numbers that the constructor rejects."""
     try:
         return build()
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def _finish_wandb(status: str) -> None:
+def _finish_wandb(exit_code: int) -> None:
     if "wandb" in sys.modules:
         import wandb
 
-        # Else the next job of a multirun would write into this run.
-        wandb.finish(exit_code=0 if status == "finished" else 1)
+        wandb.finish(exit_code=exit_code)  # else the next run would log into this one's
 
 
 def _silence_advice() -> None:
-    """Lightning advises on what is meant, on what was done (torchmetrics syncs), and on itself."""
+    """Ignore Lightning's warnings about what is intended or already done."""
     for advice in (
         "does not have many workers",
         "exists and is not empty",

@@ -1,4 +1,4 @@
-"""The steps in which the learning rate rises, in a run that is too short for as many."""
+"""Shorten the warm-up in a run that has fewer steps."""
 
 import dataclasses
 import sys
@@ -8,11 +8,11 @@ from minitx.runs.paths import launched_by_lightning
 
 
 def within_the_run(config: Config) -> OptimizerConfig:
-    """The optimizer's config with a warm-up that is shorter than the run.
+    """Return the optimizer's config with a warm-up that is shorter than the run.
 
-    One that is not, so that the peak would be reached at the very end or never, becomes a tenth of
-    `trainer.max_steps`, rounded down, and a line on standard error says so. A run that goes on
-    keeps its own, and one that is limited by minutes alone has no number of steps to compare with.
+    A longer one, with which the peak would be reached at the very end or never, becomes a tenth of
+    `trainer.max_steps`, rounded down, with a note on standard error. A resumed run keeps its own
+    warm-up. A run that is limited only by minutes has no number of steps to compare with.
     """
     optimizer, steps = config.optimizer, config.trainer.max_steps
     if config.resume is not None or steps is None or optimizer.warmup_steps < steps:

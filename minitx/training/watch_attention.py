@@ -1,7 +1,8 @@
-"""Attention as it forms: the same text looked at again at every validation."""
+"""Draw attention as it forms: one text, at every validation."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import WandbLogger
@@ -11,7 +12,6 @@ from minitx.config.schema import Config
 from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
 from minitx.inspection.reading import attention
-from minitx.objectives.base import Objective
 from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
 from minitx.runs.run import Run
@@ -21,11 +21,11 @@ FOLDER = "attention"  # within the run's
 
 
 class WatchAttention(L.Callback):
-    """Draws what the model attends to in a fixed text: attention/step_<step>.png, and to W&B.
+    """Draw the attention maps of a fixed text: to attention/step_<step>.png, and to W&B.
 
-    `text()` is what it reads, `config` and `vocabulary` are those of the run. Of a model without
-    attention nothing is drawn, and nothing of a text that cannot be looked at. Looking draws no
-    random number, so it changes no training.
+    `text()` returns the text; `config` and `vocabulary` belong to the run. Nothing is drawn for a
+    model without attention, or for a text that the model cannot read. No random number is drawn,
+    so the training does not change.
     """
 
     def __init__(
@@ -33,18 +33,17 @@ class WatchAttention(L.Callback):
     ) -> None:
         self.folder, self.config, self.vocabulary, self.text = folder, config, vocabulary, text
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.is_global_zero or trainer.state.fn != TrainerFn.FITTING:
             return
-        assert isinstance(pl_module, Objective)
         if not find_attention(pl_module.model):
             return
-        # Drawing is not needed by who trains without watching, and takes its time to import.
+        # Importing matplotlib takes a while, and other trainings do not need it.
         from minitx.drawing.figures import png
         from minitx.inspection.grid import attention_grid
 
         run = Run(
-            pl_module.model,  # type: ignore[arg-type]
+            pl_module.model,
             self.vocabulary,
             self.config,
             self.folder / LAST,
@@ -55,8 +54,8 @@ class WatchAttention(L.Callback):
         try:
             maps = attention(run, self.text())
         except UserError:
-            # The corpus chose the text, and it may be all blanks, or longer than the context. A
-            # picture is no reason to end a training.
+            # A text of the corpus may be blank or longer than the context. A missing picture is no
+            # reason to end a training.
             return
         picture = self.folder / FOLDER / f"step_{trainer.global_step}.png"
         write_bytes_atomically(picture, png(attention_grid(maps)))

@@ -474,7 +474,7 @@ def test_no_checkpoint_is_no_average(tmp_path):
     ("other", "says"),
     [
         ({"a": (2,)}, "it has no b"),
-        ({"a": (2,), "b": (3,), "c": (1,)}, "it has c beside"),
+        ({"a": (2,), "b": (3,), "c": (1,)}, "it also has c"),
         ({"a": (2,), "b": (1, 3)}, "b is (1, 3), not (3,)"),
         ({"a": (4,), "b": (5,)}, "a is (4,), not (2,)"),
     ],

@@ -21,6 +21,7 @@ from stopping import assert_same_run, stop
 
 import minitx
 from minitx.config.compose import read_config
+from minitx.data.corpora import labels as label_corpora
 from minitx.data.corpora.labels import LabelCorpus, genre
 from minitx.data.tokenizers.sequence import BOS
 from minitx.errors import UserError
@@ -268,7 +269,7 @@ def thin(monkeypatch):
         splits = {s: partial(islice, list(corpus.splits[s]()), 0, None, 4) for s in corpus.splits}
         return LabelCorpus(corpus.name, splits, corpus.labels)
 
-    monkeypatch.setattr(classification, "genre", part)
+    monkeypatch.setattr(label_corpora, "genre", part)
 
 
 @pytest.mark.parametrize("task", PUBLISHED)

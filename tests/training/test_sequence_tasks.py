@@ -16,10 +16,10 @@ from stopping import assert_same_run, stop
 import minitx
 from minitx.config.compose import read_config
 from minitx.config.schema import DecodingConfig
+from minitx.data.corpora import pairs as pair_corpora
 from minitx.data.corpora.pairs import PairCorpus
 from minitx.data.tokenizers.sequence import BOS, EOS, SequenceTokenizer
 from minitx.decoding.translation import read_source, search
-from minitx.tasks import sequence_to_sequence
 from minitx.tasks.open import open_task
 
 ROOT = Path(__file__).parents[2]
@@ -373,9 +373,9 @@ def thinned(corpus, every=20):
 def thin(monkeypatch):
     """Lets tasks have a part of the embedded and of the published corpora of pairs."""
     for name in ("cmudict", "multi30k"):
-        whole = getattr(sequence_to_sequence, name)
+        whole = getattr(pair_corpora, name)
         part = lambda *args, whole=whole: thinned(whole(*args))  # noqa: E731
-        monkeypatch.setattr(sequence_to_sequence, name, part)
+        monkeypatch.setattr(pair_corpora, name, part)
 
 
 def unigram_of_store(run):

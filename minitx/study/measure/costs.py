@@ -72,7 +72,7 @@ def latency_ms(model: Model, length: int, seconds: float = 1.0) -> float:
 
 
 def _answer(model: Model, length: int) -> Callable[[], int]:
-    """A function that gives one answer; what was read before it is read already."""
+    """Return a function that gives one answer; what comes before it is read already."""
     generator = torch.Generator().manual_seed(0)
     device = next(model.parameters()).device
 
@@ -80,15 +80,5 @@ def _answer(model: Model, length: int) -> Callable[[], int]:
         ids = torch.randint(vocabulary.num_embeddings, (1, length), generator=generator)
         return ids.to(device)
 
-    # The answer as a number of Python's: where a device works on its own, this waits for it.
-    if isinstance(model, Classifier):
-        whole = text(model.embedding.table)
-        return lambda: int(model(whole).argmax())
-    if isinstance(model, Seq2Seq):
-        memory = model.encode(text(model.source_embedding.table))
-        target = text(model.target_embedding.table)
-        state = model.decode(target[:, :-1], memory)[1] if length > 1 else None
-        return lambda: int(model.decode(target[:, -1:], memory, state)[0].argmax())
-    tokens = text(model.embedding.table)
-    past = model(tokens[:, :-1])[1] if length > 1 else None
-    return lambda: int(model(tokens[:, -1:], state=past)[0].argmax())
+    answer = model.answer(*map(text, model.tables))
+    return lambda: int(answer())  # a number of Python's: this waits for the device

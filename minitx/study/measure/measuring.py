@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 
 from minitx.config.schema import DataConfig
-from minitx.data.batching.label_store import LabelStore
-from minitx.data.batching.pair_store import PairStore
-from minitx.data.batching.recall import Recall
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
@@ -66,7 +63,7 @@ def head_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     if not find_attention(run.model):
         return []
     found: dict[tuple[str, int], list[dict[str, float | None]]] = {}
-    for text, output in _texts(task):
+    for text, output in task.example_texts(TEXTS):
         maps = attention(run, text, output=output, truncate=True)
         distances = _distances(maps)
         for row in measure_heads(maps.maps):
@@ -99,24 +96,6 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _texts(task: Task) -> Iterator[tuple[str, str | None]]:
-    """Texts of val; of pairs with the output that is to be followed."""
-    store = task.store
-    if isinstance(store, PairStore):
-        for pair in store.split("val").pairs[:TEXTS]:
-            yield pair.source, pair.targets[0]
-    elif isinstance(store, LabelStore):
-        for example in store.split("val").examples[:TEXTS]:
-            yield example.text, None
-    elif isinstance(store, Recall):
-        for inputs in store.split("val").tensors[0][:TEXTS]:
-            yield store.tokenizer.decode(inputs.tolist()), None
-    else:
-        tokens, context = store.split("val"), task.config.model.context
-        for start in np.linspace(0, len(tokens) - context, TEXTS).astype(int):
-            yield store.tokenizer.decode(tokens[start : start + context].tolist()), None
-
-
 def pruning_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     """The loss on val without the k least important heads, for every k (Michel et al. 2019).
 
@@ -142,9 +121,8 @@ def position_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     ]
 
 
-def recall_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
+def recall_rows(run: Run, task: RecallTask, evaluation: Evaluation) -> Rows:
     """For every query of test, with all pairs and with fewer: where its key stood, and if right."""
-    assert isinstance(task, RecallTask)
     return [
         {"pairs": pairs, "distance": int(distance), "right": int(right)}
         for pairs in task.store.numbers
@@ -153,7 +131,7 @@ def recall_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
 
 
 # What may be asked for beside the figures on test, a table each.
-DETAILS: dict[str, Callable[[Run, Task, Evaluation], Rows]] = {
+DETAILS: dict[str, Callable[[Run, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,

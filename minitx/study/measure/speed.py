@@ -11,9 +11,8 @@ import subprocess
 import sys
 
 from minitx.config.compose import to_plain
-from minitx.config.schema import LANGUAGE_MODELING, Config, TrainerConfig
+from minitx.config.schema import Config, TrainerConfig
 from minitx.errors import UserError
-from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.open import open_task
 
 
@@ -40,7 +39,7 @@ def measure_speed(config: Config, seconds: float = 5.0) -> dict[str, float]:
     Raises UserError for a task that is no language modelling, for settings of the trainer that are
     not measured, and where the process fails: for a model that cannot be built or held in memory.
     """
-    if config.task.objective != LANGUAGE_MODELING:
+    if not config.task.objective.windows:
         raise UserError(
             f"task={config.task.name} is {config.task.objective}: speed is measured on language "
             "models, as of task=shakespeare"
@@ -50,7 +49,6 @@ def measure_speed(config: Config, seconds: float = 5.0) -> dict[str, float]:
         if (value := getattr(config.trainer, name)) != getattr(plain, name):
             raise UserError(f"trainer.{name}={value}: no speed is measured with it, leave it out")
     vocabulary = open_task(config).vocabulary
-    assert isinstance(vocabulary, TextVocabulary)
     job = {
         "config": to_plain(config),
         "vocab_size": vocabulary.tokenizer.vocab_size,

@@ -8,13 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from minitx.config.compose import nearest
-from minitx.config.schema import (
-    OBJECTIVES,
-    SEQUENCE_TO_SEQUENCE,
-    CompareConfig,
-    PresetConfig,
-    StudyConfig,
-)
+from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
+from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
 Values = dict[str, Any]  # key of a config: its value
@@ -45,11 +40,10 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
             f"study={study.name} does not suit task={task}: it may be one of "
             f"{', '.join(study.tasks)}"
         )
-    pairs = OBJECTIVES[task] == SEQUENCE_TO_SEQUENCE
-    arms = study.pair_arms if pairs and study.pair_arms else study.arms
+    arms = getattr(study, TASKS[task].objective.arms) or study.arms
     for name in preset.task_settings:
-        if name not in OBJECTIVES:
-            hint = nearest(name, list(OBJECTIVES))
+        if name not in TASKS:
+            hint = nearest(name, list(TASKS))
             raise UserError(
                 f"study.{config.preset}.task_settings has settings for {name}, which is no task"
                 + (f": did you mean {hint}?" if hint else "")

@@ -4,13 +4,7 @@ import json
 from typing import Any
 
 from minitx.config.compose import compose, to_plain
-from minitx.config.schema import (
-    LANGUAGE_MODELING,
-    SEQUENCE_TO_SEQUENCE,
-    Config,
-    StudyConfig,
-    TaskConfig,
-)
+from minitx.config.schema import Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
 from minitx.models.budget import fit_width, size_of
 from minitx.study.plan.definition import Point, Values, combinations, points
@@ -22,14 +16,6 @@ from minitx.training.checks import check_limits
 from minitx.training.hardware import check_hardware
 
 SPEED_TOKENS = 4096  # in a step whose speed is measured, whatever the length
-
-
-def headline(task: TaskConfig) -> str:
-    """The name in `minitx.metrics.decomposable` of what models of a task are compared by."""
-    if task.objective == SEQUENCE_TO_SEQUENCE:
-        return task.measure
-    text = task.objective == LANGUAGE_MODELING and task.name != "recall"
-    return "bits_per_byte" if text else "accuracy"
 
 
 class Planner:
@@ -57,7 +43,7 @@ class Planner:
                     "study.sweep: optimizer=adamw has no matrix_lr that could be searched; a study "
                     "of your own (docs/studies.md) may sweep optimizer.lr: [0.001, 0.003, 0.01]"
                 )
-            if self.study.measures == "speed" and config.task.objective != LANGUAGE_MODELING:
+            if self.study.measures == "speed" and not config.task.objective.windows:
                 raise UserError("the speed of language models is measured: task=shakespeare")
             tested = self.study.measures == "training"
             if tested and "test" not in self._opened(config).store.splits:

@@ -13,7 +13,7 @@ from minitx.errors import UserError
 from minitx.runs.paths import check_writable, make_folder
 from minitx.study.plan.definition import seeds, study_folder
 from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
-from minitx.study.plan.planner import Planner, headline
+from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import RunStore
 from minitx.study.results.results import Results
 from minitx.study.run.checks import check_comparison, check_study
@@ -47,7 +47,7 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
     total = len(points) * (len(rates) + len(others))
-    manifest = Manifest(definition, asked.task.name, asked.preset, headline(asked.task), command)
+    manifest = Manifest(definition, asked.task.name, asked.preset, asked.task.headline, command)
     sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
     if len(rates) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]

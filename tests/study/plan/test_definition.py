@@ -7,7 +7,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from minitx.config.compose import CONF, compose, options, register_schemas, to_typed
-from minitx.config.schema import OBJECTIVES, SEQUENCE_TO_SEQUENCE, CompareConfig
+from minitx.config.schema import CompareConfig
+from minitx.config.tasks import SEQUENCE_TO_SEQUENCE, TASKS
 from minitx.errors import UserError
 from minitx.study.measure.measuring import DETAILS, NEEDED_BY
 from minitx.study.plan.definition import (
@@ -69,7 +70,7 @@ def test_a_preset_takes_the_place_of_what_it_has():
 @pytest.mark.parametrize("task", ["cmudict", "multi30k", "shakespeare", "trec"])
 def test_sequence_to_sequence_has_its_own_recurrent_baselines(task):
     arms = defined(asked("study=architectures", f"task={task}")).arms
-    pairs = OBJECTIVES[task] == SEQUENCE_TO_SEQUENCE
+    pairs = TASKS[task].objective == SEQUENCE_TO_SEQUENCE
     words = [word for words in arms.values() for word in words]
     found = {word for word in words if word.startswith("model.attention=")}
     assert found == (

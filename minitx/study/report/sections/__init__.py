@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from minitx.config.compose import nearest
-from minitx.config.schema import LANGUAGE_MODELING, OBJECTIVES
+from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
 if TYPE_CHECKING:  # the names of the sections are checked before these are imported
@@ -64,7 +64,7 @@ SECTIONS: dict[str, Callable[[Results], Section | None]] = {
 # The tasks that a section is made for, where it is not made for all.
 ONLY_OF = {
     "recall": ["recall"],
-    "positions": [task for task, kind in OBJECTIVES.items() if kind == LANGUAGE_MODELING],
+    "positions": [name for name, task in TASKS.items() if task.objective.windows],
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from minitx.config.schema import CLASSIFICATION, OBJECTIVES
+from minitx.config.tasks import TASKS
 from minitx.drawing.figures import PAPER
 from minitx.study.formatting import number
 from minitx.study.report.sections import Section
@@ -28,11 +28,7 @@ COSTS = {
     "tokens_per_second": "tokens/s in training",
     "train_seconds": "training seconds",
     "peak_memory_mb": "peak memory, MB",
-    "latency_ms": "latency, ms/token",
 }
-
-
-OF_A_CLASSIFIER = {"latency_ms": "latency, ms/text"}  # its answer is a class and no token
 
 
 def section(results: Results) -> Section | None:
@@ -45,10 +41,10 @@ def section(results: Results) -> Section | None:
         title="What they cost",
         table=table,
         figure=_figure(results, conditions),
-        sentences=_sentences(table),
+        sentences=_sentences(results, table),
         note=(
             "Medians over seeds. Operations: floating-point operations of a forward pass. "
-            f"Latency: one {'text classified' if _classifies(results) else 'token generated'}, "
+            f"Latency: one {TASKS[results.task].objective.answer}, "
             "batch of one. Peak memory: the largest that the "
             "process had, what Python and its libraries take included. Times are as measured "
             "while the study ran."
@@ -56,12 +52,8 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _classifies(results: Results) -> bool:
-    return OBJECTIVES[results.task] == CLASSIFICATION
-
-
 def _costs(results: Results) -> dict[str, str]:
-    return COSTS | OF_A_CLASSIFIER if _classifies(results) else COSTS
+    return COSTS | {"latency_ms": f"latency, ms/{TASKS[results.task].objective.unit}"}
 
 
 def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
@@ -76,14 +68,16 @@ def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
     ).dropna(axis="columns", how="all")
 
 
-def _sentences(table: pd.DataFrame) -> list[str]:
+def _sentences(results: Results, table: pd.DataFrame) -> list[str]:
     """Each arm's speed as a multiple of the first one's."""
     sentences = []
     first = table.iloc[0]
     for column, what in (
         ("tokens/s in training", "trains at {} tokens/s"),
-        (COSTS["latency_ms"], "needs {} ms to generate a token"),
-        (OF_A_CLASSIFIER["latency_ms"], "needs {} ms to classify a text"),
+        (
+            _costs(results)["latency_ms"],
+            f"needs {{}} ms to {TASKS[results.task].objective.to_answer}",
+        ),
     ):
         if column not in table or np.isnan(first[column]):
             continue

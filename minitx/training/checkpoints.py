@@ -1,0 +1,59 @@
+"""Which checkpoints a run keeps, and how long it waits for a better one."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+from minitx.runs.paths import LAST
+
+
+class Checkpoint(ModelCheckpoint):
+    """Lightning's callback, which also remembers its best score if the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        before, now = state_dict["dirpath"], str(self.dirpath)
+        state = {
+            name: value.replace(before, now) if isinstance(value, str) else value
+            for name, value in state_dict.items()
+        }
+        scores = state_dict["best_k_models"]
+        state["best_k_models"] = {path.replace(before, now): scores[path] for path in scores}
+        super().load_state_dict(state)
+
+
+class KeptCheckpoint(Checkpoint):
+    """Keep the best or the latest checkpoints, whose weights are averaged at the end."""
+
+
+class Patience(EarlyStopping):
+    """End a run after `validations` without improvement; a resumed run may change the number."""
+
+    def __init__(self, validations: int) -> None:
+        super().__init__("val/loss", patience=validations)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"patience": self.patience})
+
+
+def checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:
+    return Checkpoint(
+        dirpath=file.parent,
+        filename=file.stem,
+        monitor=monitor,
+        save_top_k=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def kept_checkpoints(folder: Path, number: int, which: str) -> KeptCheckpoint:
+    return KeptCheckpoint(
+        dirpath=folder / LAST.parent,
+        filename="kept-{step}",
+        monitor="val/loss" if which == "best" else "step",
+        mode="min" if which == "best" else "max",
+        save_top_k=number,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
