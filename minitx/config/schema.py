@@ -5,33 +5,13 @@ value of the wrong type is an error. `--help` is printed from them as well. The 
 the plain choices; the recipes that train best are in the YAML.
 """
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
-
-def key(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> Any:
-    """A key: `minimum` <= it <= `maximum`, `above` < it < `below`, or one of `choices`."""
-    rules = {
-        "choices": choices,
-        "minimum": minimum,
-        "maximum": maximum,
-        "above": above,
-        "below": below,
-    }
-    metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
-    if isinstance(default, type):  # a group of keys, or a container
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
+from minitx.config.keys import key, key_like
+from minitx.config.mixers import BUILT_IN, AttentionOptions, MixerSpec
+from minitx.errors import UserError
 
 LANGUAGE_MODELING = "language modelling"
 SEQUENCE_TO_SEQUENCE = "sequence to sequence"
@@ -105,49 +85,78 @@ class DataConfig:
 class ModelConfig:
     name: str = key("", "the architecture")
     dim: int = key(128, "width of the model", minimum=1)
-    layers: int = key(4, "depth", minimum=1)
+    layers: int = key(4, "number of layers", minimum=1)
     context: int = key(64, "longest input, in tokens", minimum=1)
-    dropout: float = key(0.0, "share of features dropped in training", minimum=0, below=1)
+    dropout: float = key(0.0, "fraction of features dropped in training", minimum=0, below=1)
     tied: bool = key(True, "one matrix for input and output embeddings")
-    share_embeddings: bool = key(False, "one for source and target, where their vocabulary is one")
-    pooling: str = key("mean", "of tokens, to classify the whole", choices=("mean", "first"))
+    share_embeddings: bool = key(
+        False, "one embedding table for source and target, if they have one vocabulary"
+    )
+    pooling: str = key("mean", "how a classifier pools its positions", choices=("mean", "first"))
+
+    @property
+    def pattern(self) -> list[str]:
+        """Return what the layers are made of, in the order that repeats over them."""
+        return [self.name]
 
 
 @dataclass
-class TransformerConfig(ModelConfig):
-    heads: int = key(4, "attention heads; they divide dim", minimum=1)
-    kv_heads: int | None = key(None, "key/value heads; they divide heads [heads]", minimum=1)
+class TransformerConfig(AttentionOptions, ModelConfig):
+    """The keys of a Transformer.
+
+    Attention's options are among them whatever the mixer is, because a decoder has cross-attention.
+    """
+
     ff_dim: int | None = key(None, "width of the feed-forward [4 * dim]", minimum=1)
-    mixer: str = key(
+    mixer: Any = key(
         "attention",
-        "what moves information between positions",
-        choices=("attention", "lstm", "gru", "rnn", "average", "none"),
+        "what moves information between positions; a list is repeated over the layers",
+        choices=tuple(spec.name for spec in BUILT_IN),
+        several=True,
     )
-    window: int | None = key(None, "attend to this many latest tokens only [all]", minimum=1)
     position: str = key(
         "sinusoidal",
-        "how order is told (rotary and alibi act in attention only)",
+        "how order is encoded (rotary and alibi act in attention only)",
         choices=("sinusoidal", "learned", "rotary", "alibi", "none"),
     )
     norm: str = key("layernorm", "kind of norm", choices=("layernorm", "rmsnorm"))
     norm_order: str = key("pre", "norm before or after a sublayer", choices=("pre", "post"))
-    qk_norm: bool = key(False, "normalise each head's queries and keys")
-    scaled: bool = key(True, "divide attention's scores by sqrt(dim / heads)")
-    residual: bool = key(True, "add what a sublayer gives to what it was given")
+    residual: bool = key(True, "add the input of a sublayer to its output")
     feedforward: bool = key(True, "a feed-forward in every block")
-    activation: str = key("gelu", "of the feed-forward", choices=("relu", "gelu", "silu", "relu2"))
+    activation: str = key(
+        "gelu", "activation of the feed-forward", choices=("relu", "gelu", "silu", "relu2")
+    )
     gated: bool = key(False, "gate the feed-forward (with silu: SwiGLU)")
     bias: bool = key(True, "biases in the linear maps")
+
+    @property
+    def pattern(self) -> list[str]:
+        """Return the mixers in the order that repeats over the layers."""
+        return [self.mixer] if isinstance(self.mixer, str) else list(self.mixer)
+
+    @property
+    def mixers(self) -> list[str]:
+        """Return the mixer of each layer.
+
+        Raises ValueError if the list of mixers is empty or longer than the number of layers.
+        """
+        pattern = self.pattern
+        if not 1 <= len(pattern) <= self.layers:
+            raise ValueError(
+                f"model.mixer=[{','.join(pattern)}] lists {len(pattern)} mixers for "
+                f"model.layers={self.layers}: it may list 1 to {self.layers}"
+            )
+        return [pattern[layer % len(pattern)] for layer in range(self.layers)]
 
 
 @dataclass
 class RecurrentConfig(ModelConfig):
     cell: str = key("lstm", "kind of recurrence", choices=("rnn", "gru", "lstm"))
-    bidirectional: bool | None = key(None, "an encoder reads in both directions [true]")
+    bidirectional: bool | None = key(None, "read an encoder's input in both directions [true]")
     attention: str = key(
         "none", "how a decoder attends to its source", choices=("none", "additive", "dot")
     )
-    input_feeding: bool = key(False, "a decoder's next input includes what it attended to")
+    input_feeding: bool = key(False, "append a decoder's attention output to its next input")
 
 
 @dataclass
@@ -257,6 +266,43 @@ MODELS: dict[str, type[ModelConfig]] = {
     "gru": RecurrentConfig,
     "rnn": RecurrentConfig,
 }
+
+MIXERS: dict[str, MixerSpec] = {}
+
+
+def declare_mixer(spec: MixerSpec) -> None:
+    """Add a mixer to `MIXERS`, and its options to the keys of a Transformer.
+
+    Raises UserError if the name is taken, or if an option has the name of another key.
+    """
+    if spec.name in MIXERS:
+        raise UserError(f"mixer {spec.name} is declared twice: give one of them another name")
+    transformer = MODELS["transformer"]
+    known = {field.name: field for field in dataclasses.fields(transformer)}
+    added: list[tuple[str, Any, Any]] = []
+    for option in dataclasses.fields(spec.options):
+        if option.name not in known:
+            added.append((option.name, option.type, key_like(option)))
+        elif _definition(option) != _definition(known[option.name]):
+            raise UserError(
+                f"mixer {spec.name}: there is another key model.{option.name}; rename the option"
+            )
+    MIXERS[spec.name] = spec
+    rules = known["mixer"].metadata
+    if spec.name not in rules["choices"]:
+        choices = (*rules["choices"], spec.name)
+        added.append(("mixer", Any, key_like(known["mixer"], choices=choices)))
+    if added:
+        extended = dataclasses.make_dataclass("TransformerConfig", added, bases=(transformer,))
+        MODELS["transformer"] = extended
+
+
+def _definition(option: dataclasses.Field[Any]) -> tuple[Any, ...]:
+    return option.type, option.default, dict(option.metadata)
+
+
+for built_in in BUILT_IN:
+    declare_mixer(built_in)
 
 
 @dataclass

@@ -70,7 +70,7 @@ def _smallest_width(config: ModelConfig, build: Build) -> int:
     refusal = ValueError("no width was tried")
     for dim in range(1, WIDEST_STEP + 1):
         try:
-            size_of(dataclasses.replace(config, dim=dim, layers=1), build)
+            size_of(dataclasses.replace(config, dim=dim, layers=len(config.pattern)), build)
         except ValueError as error:
             refusal = error
         else:

@@ -102,6 +102,10 @@ class RecurrentDecoder(nn.Module):
         fed = torch.zeros_like(encoded[:, :1]) if self.input_feeding else None
         return Memory(() if attended is None else (attended,), RecurrentState(hidden, fed))
 
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the state holds besides those of its parts: the last output."""
+        return self.stack.layers[-1].cell.hidden_size if self.input_feeding else 0
+
     def forward(
         self, x: Tensor, memory: Memory, state: RecurrentState | None = None
     ) -> tuple[Tensor, RecurrentState]:
