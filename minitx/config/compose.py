@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.options import check_mixers
 from minitx.config.schema import (
+    MIXERS,
     MODELS,
     CompareConfig,
     Config,
@@ -58,9 +59,15 @@ def register_schemas() -> None:
     store.store(name="explain_schema", node=ExplainConfig)
     store.store(name="compare_schema", node=CompareConfig)
     store.store(group="study", name="study_schema", node=StudyConfig)
+    OmegaConf.register_new_resolver("mixer_arms", _mixer_arms, replace=True)
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
         store.store(group="model", name=f"{name}_schema", node=schema)
+
+
+def _mixer_arms() -> dict[str, list[str]]:
+    """Return an arm of a study for each mixer: conf/study/*.yaml has them by ${mixer_arms:}."""
+    return {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
 
 
 def compose(*overrides: str) -> Config:

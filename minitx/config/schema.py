@@ -438,6 +438,7 @@ class PresetConfig:
     seeds: list[int] = key(list, "seeds of each arm at its best rate")
     grid: dict[str, Any] = key(dict, "key: its values, in place of the study's")
     sweep: dict[str, Any] = key(dict, "key: its values, in place of the study's")
+    adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw")
     settings: list[str] = key(list, "words for every run, as on the command line of train.py")
     task_settings: dict[str, Any] = key(dict, "task: words for its runs")
 
@@ -455,6 +456,7 @@ class StudyConfig:
     sweep: dict[str, Any] = key(
         dict, "key: [values], of which each arm and combination gets the one that is best on val"
     )
+    adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw [as sweep]")
     settings: list[str] = key(list, "words for every run, as on the command line of train.py")
     parameters: int | None = key(
         None, "size of every run, within 2% [as the first arm has it]", minimum=1

@@ -89,6 +89,7 @@ class RecurrentDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stack, self.attention, self.input_feeding = stack, attention, input_feeding
+        self.dim = stack.dim
 
     def prepare_memory(
         self, encoded: Tensor, padding: Tensor | None, final: tuple[Hidden, ...]
@@ -104,7 +105,7 @@ class RecurrentDecoder(nn.Module):
 
     def state_size(self, length: int) -> int:
         """Return how many numbers the state holds besides those of its parts: the last output."""
-        return self.stack.layers[-1].cell.hidden_size if self.input_feeding else 0
+        return self.dim if self.input_feeding else 0
 
     def forward(
         self, x: Tensor, memory: Memory, state: RecurrentState | None = None

@@ -103,6 +103,7 @@ class RecurrentStack(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.dim = dim
         self.layers = nn.ModuleList(
             Recurrence(
                 dim,
