@@ -1,6 +1,7 @@
 """A mixer of somebody else's: declared and registered here, and known everywhere."""
 
 import sys
+from dataclasses import dataclass
 
 import hydra
 import pytest
@@ -132,8 +133,6 @@ def test_a_name_is_declared_once():
 
 
 def test_an_option_does_not_take_the_name_of_another_key():
-    from dataclasses import dataclass
-
     @dataclass
     class Options:
         dim: str = key("wide", "not the width of the model")

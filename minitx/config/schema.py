@@ -1,8 +1,8 @@
-"""Every key a user can set: its type, what it means, and what it may be.
+"""Every key that a user can set: its type, its meaning and its allowed values.
 
 The YAML files under `conf/` are checked against these dataclasses, so that a misspelt key or a
-value of the wrong type is an error. `--help` is printed from them as well. The defaults here are
-the plain choices; the recipes that train best are in the YAML.
+value of the wrong type is an error. `--help` is printed from them, too. The defaults here are the
+textbook choices. The settings that train best are in the YAML files.
 """
 
 import dataclasses
@@ -164,22 +164,22 @@ class OptimizerConfig:
     name: str = key("adamw", "the optimizer", choices=("adamw", "muon"))
     lr: float = key(1e-3, "peak learning rate of AdamW", above=0)
     matrix_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
-    weight_decay: float = key(0.1, "decoupled weight decay, of matrices only", minimum=0)
-    beta1: float = key(0.9, "AdamW: decay of the gradient's mean", minimum=0, below=1)
-    beta2: float = key(0.99, "AdamW: decay of its square's mean", minimum=0, below=1)
-    momentum: float = key(0.95, "Muon: decay of the gradient's sum", minimum=0, below=1)
+    weight_decay: float = key(0.1, "decoupled weight decay, on matrices only", minimum=0)
+    beta1: float = key(0.9, "AdamW: decay of the mean gradient", minimum=0, below=1)
+    beta2: float = key(0.99, "AdamW: decay of the mean squared gradient", minimum=0, below=1)
+    momentum: float = key(0.95, "Muon: decay of the mean gradient", minimum=0, below=1)
     schedule: str = key(
         "cosine",
-        "the learning rate after warm-up",
+        "learning-rate schedule after warm-up",
         choices=("cosine", "linear", "noam", "constant"),
     )
     warmup_steps: int = key(
-        100, "steps from zero to the peak; a tenth of max_steps, if it is not smaller", minimum=0
+        100, "warm-up steps; a tenth of max_steps if they would not be fewer", minimum=0
     )
-    final_lr: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
-    clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
+    final_lr: float = key(0.1, "final rate as a fraction of the peak", minimum=0, maximum=1)
+    clip_norm: float | None = key(1.0, "largest gradient norm; larger ones are clipped", above=0)
     ema: float | None = key(
-        None, "decay of a moving average of the weights, which is what is kept", above=0, below=1
+        None, "keep an exponential moving average of the weights with this decay", above=0, below=1
     )
 
 
@@ -224,7 +224,9 @@ class LoggerConfig:
 
 @dataclass
 class BudgetConfig:
-    parameters: int | None = key(None, "solve the width for so many parameters", minimum=1)
+    parameters: int | None = key(
+        None, "choose the width that gives this number of parameters", minimum=1
+    )
 
 
 @dataclass

@@ -14,9 +14,9 @@ from minitx.objectives.muon import Muon, Parts
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """AdamW for everything, or Muon for the hidden matrices and AdamW for the rest.
+    """Return AdamW for all parameters, or Muon for the hidden matrices and AdamW for the rest.
 
-    Weight decay falls on matrices and tables, never on biases and norms.
+    Weight decay applies to matrices and tables, not to biases and norms.
     """
     matrices, tables, vectors = split_parameters(model)
     if config.name == "muon":
@@ -32,10 +32,10 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Every trainable parameter once: hidden matrices, lookup tables, and vectors.
+    """Return the trainable parameters as hidden matrices, lookup tables, and vectors.
 
-    The tables are embeddings, learned positions and the output layer: their rows stand for tokens
-    or positions, so their updates are not to be orthogonalised (Jordan et al. 2024, Muon).
+    The tables are embeddings, learned positions and the output layer. Each of their rows belongs to
+    a token or a position, so their updates must not be orthogonalised (Jordan et al. 2024, Muon).
     """
     tables = {
         id(parameter)
@@ -52,11 +52,11 @@ def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list
 
 
 def stacked_parts(model: nn.Module) -> dict[Tensor, Parts]:
-    """Return the matrices that Muon takes apart, and into how many parts.
+    """Return the matrices that Muon splits, and the number of parts of each.
 
-    Queries and keys are taken apart into heads, whose scores do not mix, and the matrices of a GRU
-    into gates: both lower the loss. Values and outputs of attention, and the gates of an LSTM,
-    do better whole (docs/benchmarks.md).
+    The query and key matrices are split into heads, whose scores do not mix, and the matrices of a
+    GRU into gates. Both lower the loss. The value and output matrices of attention and the gates of
+    an LSTM work better whole (docs/benchmarks.md).
     """
     parts: dict[Tensor, Parts] = {}
     for module in model.modules():
@@ -79,8 +79,8 @@ def _adamw(decayed: list[Tensor], free: list[Tensor], config: OptimizerConfig) -
         betas=(config.beta1, config.beta2),
         fused=True,
     )
-    # Left to itself, a fused AdamW undoes the loss scaling of 16-mixed only in its step, after the
-    # gradients were clipped: they would be clipped to nothing.
+    # By default, a fused AdamW undoes the loss scaling of 16-mixed in its step. Gradients are
+    # clipped before that, while they are scaled, so clipping would shrink them to almost zero.
     adamw._step_supports_amp_scaling = False
     return adamw
 
@@ -93,12 +93,12 @@ class MuonWithAdamW(Optimizer):
         super().__init__(self._groups(), {})
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The parts' own groups, shared: a learning rate set here is the parts' learning rate."""
+        """Return the groups of both parts, shared: setting a learning rate here sets it there."""
         return [group for part in self.parts.values() for group in part.param_groups]
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One step of both parts; `closure` recomputes the loss, as everywhere in torch."""
+        """Make one step with both parts. `closure` recomputes the loss, as in torch."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -108,23 +108,25 @@ class MuonWithAdamW(Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each part by its name."""
+        """Return the state of each part by its name."""
         return {name: part.state_dict() for name, part in self.parts.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         for name, part in self.parts.items():
             part.load_state_dict(state_dict[name])
         self.param_groups = self._groups()  # loading replaced the parts' groups by new ones
 
 
 def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) -> float:
-    """Share of the peak learning rate at a step (from 0) that is `progress` (0 to 1) of the run.
+    """Return the learning rate at a step, as a fraction of the peak.
 
-    Linear warm-up over `warmup_steps`, times cosine (Loshchilov and Hutter 2017) or linear decay to
-    `final_lr` of the peak, decay with the inverse square root of the step (Vaswani et al. 2017,
-    section 5.3), or none. `progress` comes apart from the step because a run may be limited by
-    minutes as well as by steps.
+    Steps count from 0. `progress` is the completed fraction of the run, 0 to 1. It is given apart
+    from the step because a run may be limited by minutes instead of steps.
+
+    The rate is a linear warm-up over `warmup_steps`, times the schedule: cosine (Loshchilov and
+    Hutter 2017) or linear decay to `final_lr` of the peak, decay with the inverse square root of
+    the step (Vaswani et al. 2017, section 5.3), or constant.
     """
     warmup = config.warmup_steps
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
@@ -139,6 +141,6 @@ def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) ->
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float | None) -> Tensor:
-    """Shortens all gradients together to `max_norm`; returns their norm before that, a scalar."""
+    """Clip the norm of all gradients to `max_norm`. Return their norm before clipping, a scalar."""
     limit = math.inf if max_norm is None else max_norm
     return nn.utils.clip_grad_norm_(parameters, limit)
