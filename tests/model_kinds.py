@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from minitx.config.schema import RecurrentConfig, TransformerConfig
+from minitx.config.schema import MIXERS, RecurrentConfig, TransformerConfig
 from minitx.models.build import language_model
 
 VOCAB = 11
@@ -16,8 +16,10 @@ CONFIGS = {
     },
     **{
         f"{mixer} as mixer": TransformerConfig(**SMALL, mixer=mixer, position="learned")
-        for mixer in ("lstm", "gru", "rnn", "average", "none")
+        for mixer in MIXERS
+        if mixer != "attention"
     },
+    "hybrid": TransformerConfig(**SMALL, mixer=["gru", "attention"], position="rotary"),
     "window": TransformerConfig(**SMALL, window=3),
     "kv_heads": TransformerConfig(**SMALL, kv_heads=2, position="rotary"),
     "recipe": TransformerConfig(

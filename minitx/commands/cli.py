@@ -72,7 +72,7 @@ def main(
         if multirun:
             sys.argv[1:] = overrides  # what Lightning starts for DDP is this job, not the sweep
         try:
-            results.append(action(to_typed(composed, schema), overrides))
+            results.append(action(to_typed(composed, schema, overrides), overrides))
         except UserError as error:
             failures.append(error)
             common = {word.casefold() for word in asked}  # Hydra turns false into False

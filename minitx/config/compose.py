@@ -5,7 +5,7 @@ import difflib
 import json
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
@@ -17,7 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from minitx.config.options import check_mixers
 from minitx.config.schema import (
+    MIXERS,
     MODELS,
     CompareConfig,
     Config,
@@ -57,9 +59,15 @@ def register_schemas() -> None:
     store.store(name="explain_schema", node=ExplainConfig)
     store.store(name="compare_schema", node=CompareConfig)
     store.store(group="study", name="study_schema", node=StudyConfig)
+    OmegaConf.register_new_resolver("mixer_arms", _mixer_arms, replace=True)
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
         store.store(group="model", name=f"{name}_schema", node=schema)
+
+
+def _mixer_arms() -> dict[str, list[str]]:
+    """Return an arm of a study for each mixer: conf/study/*.yaml has them by ${mixer_arms:}."""
+    return {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
 
 
 def compose(*overrides: str) -> Config:
@@ -75,7 +83,7 @@ def compose(*overrides: str) -> Config:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            config = to_typed(hydra.compose("config", list(overrides)), Config)
+            config = to_typed(hydra.compose("config", list(overrides)), Config, overrides)
     finally:
         GlobalHydra.instance().hydra = outer
     return config if config.resume is None else resumed(config, list(overrides))
@@ -86,11 +94,12 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
-def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
-    """The composed config as dataclasses, every value checked.
+def to_typed(composed: DictConfig, schema: type[Schema], overrides: Iterable[str] = ()) -> Schema:
+    """Return the composed config as dataclasses, with every value checked.
 
-    Raises UserError for a key that does not exist (naming the nearest), or a value outside its
-    rules.
+    `overrides` are the user's words. Raises UserError for a key that does not exist (naming the
+    nearest), for a value outside its rules, and for an option that the user set and that no mixer
+    of the model has.
     """
     known = set(known_keys(composed, schema))
     for name in _names(composed):
@@ -102,6 +111,8 @@ def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
     model = getattr(config, "model", None)
     if isinstance(model, RecurrentConfig) and model.name != model.cell:
         raise UserError(f"model.cell={model.cell} under model={model.name}: say model={model.cell}")
+    if isinstance(config, Config):
+        check_mixers(config, overrides)
     return config
 
 
@@ -120,6 +131,8 @@ def from_plain(values: Any) -> Config:
     """The config that `to_plain` gave. Raises UserError where the values are not such a config."""
     try:
         model = MODELS[values["model"]["name"]]
+        if not isinstance(values["model"].get("mixer", ""), str | list):
+            raise TypeError("model.mixer is neither a name nor a list of names")
         structured = OmegaConf.structured(Config(model=model()))
         merged = OmegaConf.merge(structured, _literals(values))
     except (LookupError, TypeError, OmegaConfBaseException) as error:
@@ -230,7 +243,9 @@ def keys(
 
 
 def as_typed(value: Any) -> str:
-    """A value as one types it on a command line: null, true, 0.02, rotary."""
+    """Return a value as it is typed on a command line: null, true, 0.02, rotary, [1,2]."""
+    if isinstance(value, list):
+        return f"[{','.join(map(as_typed, value))}]"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
@@ -268,15 +283,13 @@ def _check(config: Any, prefix: str) -> None:
         value, name = getattr(config, field.name), prefix + field.name
         if dataclasses.is_dataclass(value):
             _check(value, f"{name}.")
-        elif value is not None:
+        elif value is not None or "several" in field.metadata:
             _check_value(name, value, field.metadata)
 
 
 def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None:
-    if "choices" in rules and value not in rules["choices"]:
-        near = nearest(str(value), list(rules["choices"]))
-        hint = f"did you mean {near}? " if near else ""
-        raise UserError(f"{name}={value}: {hint}it may be one of {', '.join(rules['choices'])}")
+    if "choices" in rules:
+        _check_choice(name, value, rules)
     # "not >=" rather than "<", so that NaN breaks every rule.
     if "minimum" in rules and not value >= rules["minimum"]:
         raise UserError(f"{name}={value}: it must be at least {rules['minimum']}")
@@ -286,6 +299,17 @@ def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None
         raise UserError(f"{name}={value}: it must be above {rules['above']}")
     if "below" in rules and not value < rules["below"]:
         raise UserError(f"{name}={value}: it must be below {rules['below']}")
+
+
+def _check_choice(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None:
+    choices, listed = rules["choices"], "several" in rules and isinstance(value, list)
+    for each in value if listed else [value]:
+        if each not in choices:
+            near = nearest(str(each), list(choices))
+            hint = f"did you mean {near}? " if near else ""
+            where = f"{name}={as_typed(value)}: {each}: " if listed else f"{name}={value}: "
+            several = ", or a list of them" if "several" in rules else ""
+            raise UserError(f"{where}{hint}it may be one of {', '.join(choices)}{several}")
 
 
 def _choice(config: Any, name: str) -> Any:

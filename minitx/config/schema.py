@@ -1,38 +1,18 @@
-"""Every key a user can set: its type, what it means, and what it may be.
+"""Every key that a user can set: its type, its meaning and its allowed values.
 
 The YAML files under `conf/` are checked against these dataclasses, so that a misspelt key or a
-value of the wrong type is an error. `--help` is printed from them as well. The defaults here are
-the plain choices; the recipes that train best are in the YAML.
+value of the wrong type is an error. `--help` is printed from them, too. The defaults here are the
+textbook choices. The settings that train best are in the YAML files.
 """
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
+from minitx.config.fields import key, key_like
+from minitx.config.mixers import BUILT_IN, AttentionOptions, MixerSpec
 from minitx.config.tasks import TASKS, ObjectiveSpec, TaskSpec
-
-
-def key(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> Any:
-    """A key: `minimum` <= it <= `maximum`, `above` < it < `below`, or one of `choices`."""
-    rules = {
-        "choices": choices,
-        "minimum": minimum,
-        "maximum": maximum,
-        "above": above,
-        "below": below,
-    }
-    metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
-    if isinstance(default, type):  # a group of keys, or a container
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+from minitx.errors import UserError
 
 
 @dataclass
@@ -97,49 +77,78 @@ class DataConfig:
 class ModelConfig:
     name: str = key("", "the architecture")
     dim: int = key(128, "width of the model", minimum=1)
-    layers: int = key(4, "depth", minimum=1)
+    layers: int = key(4, "number of layers", minimum=1)
     context: int = key(64, "longest input, in tokens", minimum=1)
-    dropout: float = key(0.0, "share of features dropped in training", minimum=0, below=1)
+    dropout: float = key(0.0, "fraction of features dropped in training", minimum=0, below=1)
     tied: bool = key(True, "one matrix for input and output embeddings")
-    share_embeddings: bool = key(False, "one for source and target, where their vocabulary is one")
-    pooling: str = key("mean", "of tokens, to classify the whole", choices=("mean", "first"))
+    share_embeddings: bool = key(
+        False, "one embedding table for source and target, if they have one vocabulary"
+    )
+    pooling: str = key("mean", "how a classifier pools its positions", choices=("mean", "first"))
+
+    @property
+    def pattern(self) -> list[str]:
+        """Return what the layers are made of, in the order that repeats over them."""
+        return [self.name]
 
 
 @dataclass
-class TransformerConfig(ModelConfig):
-    heads: int = key(4, "attention heads; they divide dim", minimum=1)
-    kv_heads: int | None = key(None, "key/value heads; they divide heads [heads]", minimum=1)
+class TransformerConfig(AttentionOptions, ModelConfig):
+    """The keys of a Transformer.
+
+    Attention's options are among them whatever the mixer is, because a decoder has cross-attention.
+    """
+
     ff_dim: int | None = key(None, "width of the feed-forward [4 * dim]", minimum=1)
-    mixer: str = key(
+    mixer: Any = key(
         "attention",
-        "what moves information between positions",
-        choices=("attention", "lstm", "gru", "rnn", "average", "none"),
+        "what moves information between positions; a list is repeated over the layers",
+        choices=tuple(spec.name for spec in BUILT_IN),
+        several=True,
     )
-    window: int | None = key(None, "attend to this many latest tokens only [all]", minimum=1)
     position: str = key(
         "sinusoidal",
-        "how order is told (rotary and alibi act in attention only)",
+        "how order is encoded (rotary and alibi act in attention only)",
         choices=("sinusoidal", "learned", "rotary", "alibi", "none"),
     )
     norm: str = key("layernorm", "kind of norm", choices=("layernorm", "rmsnorm"))
     norm_order: str = key("pre", "norm before or after a sublayer", choices=("pre", "post"))
-    qk_norm: bool = key(False, "normalise each head's queries and keys")
-    scaled: bool = key(True, "divide attention's scores by sqrt(dim / heads)")
-    residual: bool = key(True, "add what a sublayer gives to what it was given")
+    residual: bool = key(True, "add the input of a sublayer to its output")
     feedforward: bool = key(True, "a feed-forward in every block")
-    activation: str = key("gelu", "of the feed-forward", choices=("relu", "gelu", "silu", "relu2"))
+    activation: str = key(
+        "gelu", "activation of the feed-forward", choices=("relu", "gelu", "silu", "relu2")
+    )
     gated: bool = key(False, "gate the feed-forward (with silu: SwiGLU)")
     bias: bool = key(True, "biases in the linear maps")
+
+    @property
+    def pattern(self) -> list[str]:
+        """Return the mixers in the order that repeats over the layers."""
+        return [self.mixer] if isinstance(self.mixer, str) else list(self.mixer)
+
+    @property
+    def mixers(self) -> list[str]:
+        """Return the mixer of each layer.
+
+        Raises ValueError if the list of mixers is empty or longer than the number of layers.
+        """
+        pattern = self.pattern
+        if not 1 <= len(pattern) <= self.layers:
+            raise ValueError(
+                f"model.mixer=[{','.join(pattern)}] lists {len(pattern)} mixers for "
+                f"model.layers={self.layers}: it may list 1 to {self.layers}"
+            )
+        return [pattern[layer % len(pattern)] for layer in range(self.layers)]
 
 
 @dataclass
 class RecurrentConfig(ModelConfig):
     cell: str = key("lstm", "kind of recurrence", choices=("rnn", "gru", "lstm"))
-    bidirectional: bool | None = key(None, "an encoder reads in both directions [true]")
+    bidirectional: bool | None = key(None, "read an encoder's input in both directions [true]")
     attention: str = key(
         "none", "how a decoder attends to its source", choices=("none", "additive", "dot")
     )
-    input_feeding: bool = key(False, "a decoder's next input includes what it attended to")
+    input_feeding: bool = key(False, "append a decoder's attention output to its next input")
 
 
 @dataclass
@@ -147,22 +156,22 @@ class OptimizerConfig:
     name: str = key("adamw", "the optimizer", choices=("adamw", "muon"))
     lr: float = key(1e-3, "peak learning rate of AdamW", above=0)
     matrix_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
-    weight_decay: float = key(0.1, "decoupled weight decay, of matrices only", minimum=0)
-    beta1: float = key(0.9, "AdamW: decay of the gradient's mean", minimum=0, below=1)
-    beta2: float = key(0.99, "AdamW: decay of its square's mean", minimum=0, below=1)
-    momentum: float = key(0.95, "Muon: decay of the gradient's sum", minimum=0, below=1)
+    weight_decay: float = key(0.1, "decoupled weight decay, on matrices only", minimum=0)
+    beta1: float = key(0.9, "AdamW: decay of the mean gradient", minimum=0, below=1)
+    beta2: float = key(0.99, "AdamW: decay of the mean squared gradient", minimum=0, below=1)
+    momentum: float = key(0.95, "Muon: decay of the mean gradient", minimum=0, below=1)
     schedule: str = key(
         "cosine",
-        "the learning rate after warm-up",
+        "learning-rate schedule after warm-up",
         choices=("cosine", "linear", "noam", "constant"),
     )
     warmup_steps: int = key(
-        100, "steps from zero to the peak; a tenth of max_steps, if it is not smaller", minimum=0
+        100, "warm-up steps; a tenth of max_steps if they would not be fewer", minimum=0
     )
-    final_lr: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
-    clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
+    final_lr: float = key(0.1, "final rate as a fraction of the peak", minimum=0, maximum=1)
+    clip_norm: float | None = key(1.0, "largest gradient norm; larger ones are clipped", above=0)
     ema: float | None = key(
-        None, "decay of a moving average of the weights, which is what is kept", above=0, below=1
+        None, "keep an exponential moving average of the weights with this decay", above=0, below=1
     )
 
 
@@ -207,7 +216,9 @@ class LoggerConfig:
 
 @dataclass
 class BudgetConfig:
-    parameters: int | None = key(None, "solve the width for so many parameters", minimum=1)
+    parameters: int | None = key(
+        None, "choose the width that gives this number of parameters", minimum=1
+    )
 
 
 @dataclass
@@ -249,6 +260,43 @@ MODELS: dict[str, type[ModelConfig]] = {
     "gru": RecurrentConfig,
     "rnn": RecurrentConfig,
 }
+
+MIXERS: dict[str, MixerSpec] = {}
+
+
+def declare_mixer(spec: MixerSpec) -> None:
+    """Add a mixer to `MIXERS`, and its options to the keys of a Transformer.
+
+    Raises UserError if the name is taken, or if an option has the name of another key.
+    """
+    if spec.name in MIXERS:
+        raise UserError(f"mixer {spec.name} is declared twice: give one of them another name")
+    transformer = MODELS["transformer"]
+    known = {field.name: field for field in dataclasses.fields(transformer)}
+    added: list[tuple[str, Any, Any]] = []
+    for option in dataclasses.fields(spec.options):
+        if option.name not in known:
+            added.append((option.name, option.type, key_like(option)))
+        elif _definition(option) != _definition(known[option.name]):
+            raise UserError(
+                f"mixer {spec.name}: there is another key model.{option.name}; rename the option"
+            )
+    MIXERS[spec.name] = spec
+    rules = known["mixer"].metadata
+    if spec.name not in rules["choices"]:
+        choices = (*rules["choices"], spec.name)
+        added.append(("mixer", Any, key_like(known["mixer"], choices=choices)))
+    if added:
+        extended = dataclasses.make_dataclass("TransformerConfig", added, bases=(transformer,))
+        MODELS["transformer"] = extended
+
+
+def _definition(option: dataclasses.Field[Any]) -> tuple[Any, ...]:
+    return option.type, option.default, dict(option.metadata)
+
+
+for built_in in BUILT_IN:
+    declare_mixer(built_in)
 
 
 @dataclass
@@ -384,6 +432,7 @@ class PresetConfig:
     seeds: list[int] = key(list, "seeds of each arm at its best rate")
     grid: dict[str, Any] = key(dict, "key: its values, in place of the study's")
     sweep: dict[str, Any] = key(dict, "key: its values, in place of the study's")
+    adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw")
     settings: list[str] = key(list, "words for every run, as on the command line of train.py")
     task_settings: dict[str, Any] = key(dict, "task: words for its runs")
 
@@ -401,6 +450,7 @@ class StudyConfig:
     sweep: dict[str, Any] = key(
         dict, "key: [values], of which each arm and combination gets the one that is best on val"
     )
+    adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw [as sweep]")
     settings: list[str] = key(list, "words for every run, as on the command line of train.py")
     parameters: int | None = key(
         None, "size of every run, within 2% [as the first arm has it]", minimum=1

@@ -121,7 +121,8 @@ def _name(path: str) -> str:
     return "decoder.cross" if path == "decoder.attention" else path
 
 
-def _layer(name: str) -> int:
+def layer_of(name: str) -> int:
+    """Return the number of the layer in the name of an attention, or 0 if it has none."""
     number = re.search(r"(?<![^.])\d+(?![^.])", name)
     return int(number[0]) if number else 0
 
@@ -131,9 +132,9 @@ def _of_layers(found: dict[str, Attention], layers: Sequence[int] | None) -> dic
         raise UserError("the model holds no attention of minitx.nn: there is nothing to capture")
     if layers is None:
         return found
-    known = sorted(set(map(_layer, found)))
+    known = sorted(set(map(layer_of, found)))
     chosen = check_numbers("layers", layers, known, "the model")
-    return {name: attention for name, attention in found.items() if _layer(name) in chosen}
+    return {name: attention for name, attention in found.items() if layer_of(name) in chosen}
 
 
 def _check_heads(name: str, attention: Attention, heads: Sequence[int] | None) -> list[int] | None:

@@ -1,10 +1,12 @@
 """One head of attention step by step, with its numbers: of a tutorial, or of a trained model."""
 
+from collections.abc import Sequence
+
 import torch
 from rich.console import Console
 
 from minitx.errors import UserError
-from minitx.inspection.capture import Attention, find_attention, head_count
+from minitx.inspection.capture import Attention, find_attention, head_count, layer_of
 from minitx.inspection.formulas import formulas_of
 from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.inspection.steps import Steps, steps_of
@@ -89,16 +91,19 @@ def _chosen(run: Run, part: str | None, layer: int, head: int) -> tuple[str, Att
     part = part or next(iter(parts))
     if part not in parts:
         raise UserError(f"part={part}: it may be {' or '.join(parts)} in this model")
-    names = parts[part]
-    _check_number("layer", layer, len(names), f"the model's {part}")
-    attention = found[names[layer]]
-    _check_number("head", head, head_count(attention), names[layer])
-    return names[layer], attention
+    names = {layer_of(name): name for name in parts[part]}
+    _check_number("layer", layer, list(names), f"the model's {part}")
+    name = names[layer]
+    _check_number("head", head, range(head_count(found[name])), name)
+    return name, found[name]
 
 
-def _check_number(what: str, number: int, count: int, where: str) -> None:
-    if number not in range(count):
-        there = f"{what}s 0 to {count - 1}" if count > 1 else f"{what} 0 alone"
+def _check_number(what: str, number: int, known: Sequence[int], where: str) -> None:
+    if number not in known:
+        first, last = known[0], known[-1]
+        there = f"{what}s {first} to {last}" if len(known) > 1 else f"{what} {first} alone"
+        if list(known) != list(range(first, last + 1)):  # a hybrid's attention
+            there = f"{what}s {', '.join(map(str, known))}"
         raise UserError(f"{what}={number}: {where} has {there}")
 
 

@@ -1,4 +1,4 @@
-"""The width that gives a model so many parameters, so that models of different kinds compare."""
+"""Parameter budgets: find the width at which a model has a given number of parameters."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from minitx.models.language_model import count_parameters
 TOLERANCE = 0.02
 WIDEST_STEP = 512
 
-Build = Callable[[ModelConfig], nn.Module]  # one of minitx.models.build, its vocabulary given
+Build = Callable[[ModelConfig], nn.Module]  # from minitx.models.build, for one vocabulary
 
 
 def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig:
-    """The config with `dim` solved so that what `build` makes of it has so many parameters.
+    """Return the config with the `dim` at which the model has `parameters` trainable parameters.
 
-    These are the trainable ones, and they come within 2% of `parameters`. A Transformer's dim
-    moves in steps of its heads; where these are too coarse, the feed-forward's width makes up the
-    rest (unless `ff_dim` is given). Raises ValueError where no width fits, or none can be built.
+    The result is within 2% of `parameters`. The dim of a Transformer is a multiple of its heads. If
+    these steps are too coarse, the width of the feed-forward is adjusted too, unless `ff_dim` is
+    given. Raises ValueError if no width fits, or if no model can be built.
     """
     step = _smallest_width(config, build)
 
@@ -31,7 +31,7 @@ def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig
     while at(high) < parameters:
         high *= 2
     low = max(1, high // 2)
-    while high - low > 1:  # at(low) < parameters <= at(high), save for the smallest of all
+    while high - low > 1:  # at(low) < parameters <= at(high), except for the smallest width
         middle = (low + high) // 2
         low, high = (middle, high) if at(middle) < parameters else (low, middle)
     closest = min(low, high, key=lambda multiple: abs(at(multiple) - parameters))
@@ -62,15 +62,15 @@ def _adjust_feed_forward(
 
 
 def _smallest_width(config: ModelConfig, build: Build) -> int:
-    """The smallest width that can be built; then its multiples can, and no others.
+    """Return the smallest width that can be built. Exactly its multiples can be built, too.
 
-    Heads divide the width, rotary positions halve a head, two directions halve the whole: which of
-    these holds is known to those who build.
+    Heads divide the width, rotary positions halve a head, and two directions halve the width. Only
+    `build` knows which of these rules apply.
     """
     refusal = ValueError("no width was tried")
     for dim in range(1, WIDEST_STEP + 1):
         try:
-            size_of(dataclasses.replace(config, dim=dim, layers=1), build)
+            size_of(dataclasses.replace(config, dim=dim, layers=len(config.pattern)), build)
         except ValueError as error:
             refusal = error
         else:
@@ -79,6 +79,6 @@ def _smallest_width(config: ModelConfig, build: Build) -> int:
 
 
 def size_of(config: ModelConfig, build: Build) -> int:
-    """How many trainable numbers the model has. Raises ValueError where none can be built."""
+    """Return the number of trainable parameters. Raises ValueError if no model can be built."""
     with torch.device("meta"):  # shapes without numbers: nothing is allocated
         return count_parameters(build(config))[0]

@@ -1,34 +1,40 @@
-"""From a config to a model: the one place where names choose classes."""
+"""Build a model from a config: the names in the config choose the classes."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from importlib import import_module
 
-from torch import nn
-
-from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.config.options import idle_options
+from minitx.config.schema import MIXERS, ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.classifier import Classifier
 from minitx.models.decoders import RecurrentDecoder, TransformerDecoder
 from minitx.models.embedding import TokenEmbedding
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
-from minitx.nn.attention import CrossAttention, SelfAttention, check_divides
-from minitx.nn.baseline_mixers import Average, NoMixing
+from minitx.nn.attention import CrossAttention
 from minitx.nn.blocks import NORMS, Block, Stack
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.init import RECURRENT_EMBEDDING_STD, STD, initialise
-from minitx.nn.positions import ALiBi, Learned, Rotary, Sinusoidal
-from minitx.nn.recurrent import Recurrence, RecurrentStack
+from minitx.nn.mixers import Mixer, Shape, find_builder
+from minitx.nn.positions import Learned, Sinusoidal
+from minitx.nn.recurrent import RecurrentStack
 from minitx.nn.recurrent_attention import ATTENTIONS
+
+# Options that conf/model/transformer.yaml sets for attention, whatever the mixer is.
+SET_BY_DEFAULT = {"heads", "kv_heads", "qk_norm"}
 
 
 def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
-    """The language model that the config names, freshly initialised.
+    """Return a newly initialised language model.
 
-    Raises ValueError where its numbers do not fit together (heads that do not divide dim, ...), or
-    for a key that asks for what no language model has.
+    Raises ValueError if the numbers of the config do not fit together (heads that do not divide
+    dim, ...), or if a key has no effect on a language model.
     """
-    needless = ("share_embeddings", "bidirectional", "attention", "input_feeding", "pooling")
-    _refuse(config, "a language model", needless)
+    _refuse(
+        config,
+        "a language model",
+        ("share_embeddings", "bidirectional", "attention", "input_feeding", "pooling"),
+    )
     model = LanguageModel(
         _embedding(config, vocab_size),
         _backbone(config, causal=True),
@@ -36,17 +42,17 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
         tied=config.tied,
         dropout=config.dropout,
     )
-    # Small beside the sines too: a tied output must not start by repeating the token just read.
+    # Small even with sinusoidal positions: a tied output must not start by repeating its input.
     recurrent = isinstance(config, RecurrentConfig)
     initialise(model, config.layers, RECURRENT_EMBEDDING_STD if recurrent else STD)
     return model
 
 
 def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: int) -> Seq2Seq:
-    """The encoder-decoder that the config names, each half `layers` deep, freshly initialised.
+    """Return a newly initialised encoder-decoder. Each half has `layers` layers.
 
-    Raises ValueError where its numbers do not fit together, for a key that asks for what it does
-    not have, or where two vocabularies are to share their embeddings.
+    Raises ValueError if the numbers of the config do not fit together, if a key has no effect on
+    the model, or if two different vocabularies are to share embeddings.
     """
     _refuse(config, "sequence to sequence", ("pooling",))
     if config.share_embeddings and source_vocab != target_vocab:
@@ -60,7 +66,7 @@ def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: i
     model = Seq2Seq(
         source,
         target,
-        _backbone(config, causal=False, attended=True),
+        _backbone(config, causal=False, has_decoder=True),
         _decoder(config),
         config.context,
         tied=config.tied,
@@ -71,10 +77,10 @@ def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: i
 
 
 def classifier(config: ModelConfig, vocab_size: int, labels: int) -> Classifier:
-    """The classifier that the config names, freshly initialised.
+    """Return a newly initialised classifier.
 
-    Raises ValueError where its numbers do not fit together, for a key that asks for what it does
-    not have, or where `pooling` takes what has read one token only.
+    Raises ValueError if the numbers of the config do not fit together, if a key has no effect on a
+    classifier, or if `pooling` selects a position that has read one token only.
     """
     _refuse(config, "a classifier", ("share_embeddings", "attention", "input_feeding"))
     one_way = isinstance(config, RecurrentConfig) and config.bidirectional is False
@@ -94,24 +100,23 @@ def classifier(config: ModelConfig, vocab_size: int, labels: int) -> Classifier:
     return model
 
 
-def _refuse(config: ModelConfig, kind: str, needless: tuple[str, ...]) -> None:
-    """Raises ValueError where one of these keys asks for something: it would be ignored."""
+def _refuse(config: ModelConfig, kind: str, needless: Collection[str]) -> None:
+    """Raise ValueError if one of the needless keys is set: it would have no effect."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        # What is off where nothing is the default asks for nothing.
+        # A key that is switched off, as it is by default, asks for nothing.
         if field.name in needless and value != field.default and (value or field.default):
             raise ValueError(f"model.{field.name}={value}: {kind} has no use for it, leave it out")
 
 
 def _backbone(
-    config: ModelConfig, *, causal: bool, attended: bool = False
+    config: ModelConfig, *, causal: bool, has_decoder: bool = False
 ) -> Stack | RecurrentStack:
-    """What reads one sequence: an encoder, perhaps `attended`, or a `causal` language model."""
+    """Return the part that reads one sequence: a causal language model or an encoder."""
     if isinstance(config, TransformerConfig):
-        if config.mixer != "attention":
-            needless = ("window",) if attended else ("window", "scaled")
-            _refuse(config, f"model.mixer={config.mixer}", needless)
-        if config.mixer == "none" and not config.residual:
+        idle = set(idle_options(config, cross_attention=has_decoder)) - SET_BY_DEFAULT
+        _refuse(config, f"model.mixer={','.join(config.pattern)}", idle)
+        if "none" in config.mixers and not config.residual:
             raise ValueError("model.mixer=none gives zeros, so model.residual=false leaves nothing")
         if not config.feedforward:
             _refuse(config, "model.feedforward=false", ("ff_dim", "gated"))
@@ -133,7 +138,7 @@ def _decoder(config: ModelConfig) -> TransformerDecoder | RecurrentDecoder:
     if isinstance(config, RecurrentConfig):
         if config.input_feeding and config.attention == "none":
             raise ValueError(
-                "model.input_feeding=true feeds back what attention found, so it needs "
+                "model.input_feeding=true feeds back the output of attention, so it needs "
                 "model.attention=additive or dot"
             )
         stack = RecurrentStack(
@@ -153,15 +158,15 @@ def _embedding(config: ModelConfig, vocab_size: int) -> TokenEmbedding:
 
 
 def _embedding_std(config: ModelConfig) -> float:
-    """How large embeddings start where `TokenEmbedding` scales those that sines are added to."""
+    """Return the standard deviation of the embeddings of an encoder-decoder or a classifier."""
     if isinstance(config, RecurrentConfig):
         return RECURRENT_EMBEDDING_STD
     scaled = isinstance(config, TransformerConfig) and config.position == "sinusoidal"
-    return config.dim**-0.5 if scaled else STD  # so that they are of size one beside the sines
+    return config.dim**-0.5 if scaled else STD  # `TokenEmbedding` scales them to one
 
 
 def _position(config: ModelConfig) -> Sinusoidal | Learned | None:
-    """Positions that are added to the embeddings, if the config names such."""
+    """Return the positions that are added to the embeddings, or None."""
     if not isinstance(config, TransformerConfig):
         return None
     if config.position == "sinusoidal":
@@ -170,16 +175,17 @@ def _position(config: ModelConfig) -> Sinusoidal | Learned | None:
 
 
 def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = False) -> Stack:
-    """Residual blocks around the mixer that the config names; a decoder's with cross-attention.
+    """Return a stack of residual blocks, each with the mixer of its layer.
 
-    Dropout falls on what sublayers add to the stream (Vaswani et al. 2017, section 5.4), and not
-    on attention weights, whose fused kernel on CPUs knows none.
+    With `cross`, the blocks are those of a decoder with cross-attention. Dropout applies to the
+    outputs of sublayers (Vaswani et al. 2017, section 5.4). It does not apply to attention weights,
+    because the fused kernel on CPUs does not support it.
     """
-    mixer = _mixer_factory(config, causal)
+    factories = {name: _mixer_factory(name, config, causal) for name in config.pattern}
     blocks = [
         Block(
             config.dim,
-            mixer(),
+            factories[name](),
             _feed_forward(config) if config.feedforward else None,
             _cross_attention(config) if cross else None,
             norm=config.norm,
@@ -187,7 +193,7 @@ def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = 
             dropout=config.dropout,
             residual=config.residual,
         )
-        for _ in range(config.layers)
+        for name in config.mixers
     ]
     return Stack(blocks, NORMS[config.norm](config.dim) if config.norm_order == "pre" else None)
 
@@ -213,29 +219,13 @@ def _cross_attention(config: TransformerConfig) -> CrossAttention:
     )
 
 
-def _mixer_factory(config: TransformerConfig, causal: bool) -> Callable[[], nn.Module]:
-    """A function that makes one more mixer; rotary and ALiBi tables are shared between them."""
-    if config.mixer == "average":
-        return lambda: Average(config.dim, causal=causal, bias=config.bias)
-    if config.mixer == "none":
-        return NoMixing
-    if config.mixer != "attention":
-        return lambda: Recurrence(config.dim, config.mixer, bidirectional=not causal)
-
-    check_divides("heads", config.heads, "dim", config.dim)  # before positions need a head's width
-    position: Rotary | ALiBi | None = None
-    if config.position == "rotary":
-        position = Rotary(config.dim // config.heads, config.context)
-    elif config.position == "alibi":
-        position = ALiBi(config.heads)
-    return lambda: SelfAttention(
-        config.dim,
-        config.heads,
-        config.kv_heads,
-        causal=causal,
-        window=config.window,
-        position=position,
-        bias=config.bias,
-        qk_norm=config.qk_norm,
-        scaled=config.scaled,
-    )
+def _mixer_factory(name: str, config: TransformerConfig, causal: bool) -> Callable[[], Mixer]:
+    """Return a function that makes the mixer of one layer."""
+    spec = MIXERS[name]
+    import_module(spec.module)  # registers the mixer
+    shape = Shape(config.dim, config.context, causal, config.position, config.bias)
+    options = {
+        option.name: getattr(config, option.name, option.default)
+        for option in dataclasses.fields(spec.options)
+    }
+    return find_builder(name)(shape, **options)

@@ -1,4 +1,4 @@
-"""A classifier: embeddings, any encoder, one vector for the whole, and logits of the labels."""
+"""A classifier: embeddings, any encoder, pooling over positions, and the logits of labels."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,16 @@ from minitx.models.embedding import TokenEmbedding
 
 
 def mean(x: Tensor, padding: Tensor | None) -> Tensor:
-    """The mean over real tokens: x (B, T, C), padding bool (B, T) -> (B, C); of none, zeros."""
+    """Return the mean over real tokens: x (B, T, C), padding bool (B, T) -> (B, C).
+
+    Without a real token, the mean is zero.
+    """
     real = torch.ones_like(x[..., :1]) if padding is None else padding[..., None].to(x.dtype)
     return (x * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
 
 
 def first(x: Tensor, padding: Tensor | None) -> Tensor:
-    """The first position, as in BERT (Devlin et al. 2019): x (B, T, C) -> (B, C)."""
+    """Return the first position, as in BERT (Devlin et al. 2019): x (B, T, C) -> (B, C)."""
     return x[:, 0]
 
 

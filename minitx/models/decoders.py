@@ -1,14 +1,14 @@
-"""The second half of a `Seq2Seq`: what reads the target so far, with the source before its eyes.
+"""The decoders of a `Seq2Seq`: they read the target so far and attend to the source.
 
-Both decoders have one interface:
+Both have one interface:
 
     memory = decoder.prepare_memory(encoded, padding, final)
     y, state = decoder(x, memory, state)
 
-`encoded` (B, S, C) and `final` are an encoder's outputs and its last state. Memory belongs to a
-source and never changes; state belongs to what was written so far. Both are trees of tensors, batch
-first (see `minitx.nn.tree`). With a state, x may have several rows for each source, one after the
-other: outputs of one source share its memory.
+`encoded` (B, S, C) and `final` are the outputs of the encoder and its last state. The memory
+belongs to a source and never changes. The state belongs to the target so far. Both are trees of
+tensors, batch first (see `minitx.nn.tree`). With a state, x may have several consecutive rows for
+each source. These outputs of one source share its memory.
 """
 
 from typing import Any, NamedTuple
@@ -25,17 +25,16 @@ from minitx.nn.tree import map_tensors
 
 
 class Memory(NamedTuple):
-    """The source as a decoder sees it: all that it needs of it, computed once."""
+    """The source as the decoder reads it, computed once."""
 
-    attended: tuple[KeyValues, ...]  # for each attention of the decoder
+    attended: tuple[KeyValues, ...]  # the source's keys and values, for each attention
     start: Any  # the decoder's state before the first token
 
 
 class TransformerDecoder(nn.Module):
     """Causal blocks with cross-attention (Vaswani et al. 2017, section 3.1 and figure 1, right).
 
-    Its memory is the keys and values of every block's cross-attention; its state is one of each
-    block's mixer.
+    Its memory is the keys and values of each cross-attention. Its state is the state of each mixer.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -69,15 +68,15 @@ class RecurrentState(NamedTuple):
 
 
 class RecurrentDecoder(nn.Module):
-    """An RNN that goes on from the encoder's last state, with or without attention.
+    """An RNN that starts from the encoder's last state, with or without attention.
 
-    Without, that state is all it knows of the source (Sutskever et al. 2014). With `attention`,
-    its outputs are attentional states (Luong et al. 2015, section 3.1), and the fused kernel runs
-    over the whole target before all positions attend at once.
+    Without `attention`, it knows the source only from that state (Sutskever et al. 2014). With
+    `attention`, its outputs are attentional states (Luong et al. 2015, section 3.1): the fused
+    kernel runs over the whole target, then all positions attend at once.
 
-    `input_feeding` (ibid., section 3.3) appends each output to the next input. The next step then
-    waits for the attention of the one before, so this, and only this, is a loop over time.
-    `stack` must then take inputs of width 2 * dim.
+    `input_feeding` (ibid., section 3.3) appends each output to the next input. Each step then waits
+    for the attention of the previous step, so only this case is a loop over time. `stack` must then
+    take inputs of width 2 * dim.
     """
 
     def __init__(
@@ -89,18 +88,23 @@ class RecurrentDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stack, self.attention, self.input_feeding = stack, attention, input_feeding
+        self.dim = stack.dim
 
     def prepare_memory(
         self, encoded: Tensor, padding: Tensor | None, final: tuple[Hidden, ...]
     ) -> Memory:
-        """encoded (B, S, C), padding bool (B, S), and one last state of the encoder per layer.
+        """encoded (B, S, C), padding bool (B, S), and the encoder's last state for each layer.
 
-        The two directions of an encoder are half as wide as the decoder: side by side they fit.
+        The two directions of an encoder are half as wide as the decoder. Concatenated, they fit it.
         """
         attended = self.attention.keys_and_values(encoded, padding) if self.attention else None
         hidden = map_tensors(lambda part: part.flatten(1)[:, None], final)  # (B, 1, C)
         fed = torch.zeros_like(encoded[:, :1]) if self.input_feeding else None
         return Memory(() if attended is None else (attended,), RecurrentState(hidden, fed))
+
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the state holds besides those of its parts: the last output."""
+        return self.dim if self.input_feeding else 0
 
     def forward(
         self, x: Tensor, memory: Memory, state: RecurrentState | None = None

@@ -1,4 +1,4 @@
-"""From tokens to the vectors that an encoder or a decoder reads."""
+"""Token embeddings: the vectors that an encoder or a decoder reads."""
 
 import math
 
@@ -8,11 +8,11 @@ from minitx.nn.positions import Sinusoidal
 
 
 class TokenEmbedding(nn.Module):
-    """tokens -> a row of the table for each [+ positions] -> dropout.
+    """tokens -> rows of the table [+ positions] -> dropout.
 
-    `position(x, past)` is a `Sinusoidal`, a `Learned`, or None where positions act elsewhere. The
-    sines are as large as one; so that they do not drown the tokens, these are multiplied by
-    sqrt(dim) before (Vaswani et al. 2017, section 3.4).
+    `position(x, past)` is a `Sinusoidal`, a `Learned`, or None if positions act elsewhere. Because
+    sinusoids have amplitude one, embeddings are multiplied by sqrt(dim) before a `Sinusoidal` is
+    added (Vaswani et al. 2017, section 3.4).
     """
 
     def __init__(
@@ -25,9 +25,9 @@ class TokenEmbedding(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, past: int = 0) -> Tensor:
-        """tokens int64 (B, T), `past` of them read before -> (B, T, C).
+        """tokens int64 (B, T), after `past` earlier tokens -> (B, T, C).
 
-        Raises ValueError where positions end before the tokens do.
+        Raises ValueError if there are more tokens than positions.
         """
         x = self.table(tokens) * self.scale
         return self.dropout(x if self.position is None else self.position(x, past))

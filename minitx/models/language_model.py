@@ -1,4 +1,4 @@
-"""A language model: embeddings, any backbone that sees no future, and logits of what follows."""
+"""A language model: embeddings, any causal backbone, and the logits of the next token."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from minitx.nn.positions import Learned
 
 
 class LanguageModelState(NamedTuple):
-    """How many tokens were read, and what the backbone kept of them."""
+    """The number of tokens read so far, and the state of the backbone."""
 
     past: int
     backbone: Any
@@ -19,8 +19,8 @@ class LanguageModelState(NamedTuple):
 class LanguageModel(nn.Module):
     """tokens -> embeddings [+ positions] -> backbone -> logits over the vocabulary.
 
-    `backbone(x, padding, state) -> (y, state)` is a causal `Stack` or a `RecurrentStack`. `tied`
-    makes the embeddings the output matrix as well (Press and Wolf 2017).
+    `backbone(x, padding, state) -> (y, state)` is a causal `Stack` or a `RecurrentStack`. With
+    `tied`, the embeddings are the output matrix, too (Press and Wolf 2017).
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class LanguageModel(nn.Module):
         """tokens int64 (B, T), padding bool (B, T) -> logits (B, T, vocab_size), and the state.
 
         The logits at position t are for the token at t + 1. With a state, the tokens continue the
-        text that it has read. With `logits=False` it gives the features (B, T, C) that `to_logits`
-        would make them from.
+        text that it has read. With `logits=False`, the result is the features (B, T, C), the input
+        of `to_logits`.
         """
         past, backbone_state = (0, None) if state is None else state
         x = self.embedding(tokens, past)  # (B, T, C)
@@ -78,7 +78,7 @@ class LanguageModel(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Trainable numbers in the model: all of them, and those outside embeddings and logits.
+    """Return the number of trainable parameters, and of those outside embeddings and logits.
 
     Learned positions count as embeddings.
     """

@@ -1,4 +1,4 @@
-"""A sequence-to-sequence model: any encoder, any decoder, and logits of what follows."""
+"""A sequence-to-sequence model: any encoder, any decoder, and the logits of the next token."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from minitx.models.embedding import TokenEmbedding
 
 
 class Seq2SeqState(NamedTuple):
-    """How many target tokens were read, and what the decoder kept of them."""
+    """The number of target tokens read so far, and the state of the decoder."""
 
     past: int
     decoder: Any
@@ -19,8 +19,8 @@ class Seq2SeqState(NamedTuple):
 class Seq2Seq(nn.Module):
     """source -> embeddings -> encoder -> memory;  target so far + memory -> decoder -> logits.
 
-    `encoder(x, padding) -> (encoded, state)` is a `Stack` or a `RecurrentStack`. `tied` makes the
-    target's embeddings the output matrix as well (Press and Wolf 2017).
+    `encoder(x, padding) -> (encoded, state)` is a `Stack` or a `RecurrentStack`. With `tied`, the
+    target embeddings are the output matrix, too (Press and Wolf 2017).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Seq2Seq(nn.Module):
             self.to_logits.weight = target_embedding.table.weight
 
     def encode(self, source: Tensor, padding: Tensor | None = None) -> Memory:
-        """source int64 (B, S), padding bool (B, S), True = a real token -> what decoders read."""
+        """source int64 (B, S), padding bool (B, S), True = a real token -> the memory."""
         encoded, final = self.encoder(self.source_embedding(source), padding)
         return self.decoder.prepare_memory(encoded, padding, final)
 
@@ -70,8 +70,8 @@ class Seq2Seq(nn.Module):
     ) -> Tensor:
         """source (B, S) and its padding, target_in int64 (B, T) -> logits (B, T, vocabulary).
 
-        The target needs no padding mask: nothing that precedes its padding sees it. With
-        `logits=False` it gives the features (B, T, C) that `to_logits` would make them from.
+        The target needs no padding mask, because no real token attends to the padding after it.
+        With `logits=False`, the result is the features (B, T, C), the input of `to_logits`.
         """
         features, _ = self._features(target_in, self.encode(source, source_padding), None)
         return self.to_logits(features) if logits else features

@@ -1,4 +1,4 @@
-"""What bends a feed-forward: without it, two linear maps in a row would be one."""
+"""Activations: without one, the two linear maps of a feed-forward would be a single linear map."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ def relu2(x: Tensor) -> Tensor:
 
 
 class _SquaredReLU(torch.autograd.Function):
-    """The gradient is 2 max(x, 0): two passes over memory instead of autograd's five."""
+    """Squared ReLU with the gradient 2 max(x, 0): two passes over memory instead of five."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

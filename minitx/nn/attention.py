@@ -1,18 +1,21 @@
-"""Attention: every position asks all the others, and takes in what answers.
+"""Attention: every position looks at the other positions and takes a weighted mean of them.
 
     queries, keys, values    q = x Wq, k = x Wk, v = x Wv
     scaled scores            s = q k^T / sqrt(D)
-    weights                  w = softmax(s) over the keys a query may attend to
-    output                   w v, then the heads side by side, then Wo
+    weights                  w = softmax(s), over the keys that a query may attend to
+    output                   w v, the heads concatenated, times Wo
 
 Source: Vaswani et al. 2017, sections 3.2.1 and 3.2.2.
 
-Letters in shapes: B batch, T length (Q queries and K keys where they differ), H heads, G key/value
-heads, D features of a head, C = dim. Masks: True = may attend (see `masks`).
+Letters in shapes: B batch, T length (Q queries and K keys if the lengths differ), H heads, G
+key/value heads, D features of a head, C = dim. In a mask, True = may attend (see `masks`).
 """
 
 import math
 from collections.abc import Callable
+from functools import partial, reduce
+from operator import and_
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,20 +23,21 @@ from torch import Tensor, nn
 
 from minitx.nn import masks
 from minitx.nn.cache import KeyValues
+from minitx.nn.mixers import Mixer, Shape, check_divides, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
 
 
 def masked_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
-    """Scores (B, H, Q, K) to weights that sum to one over the keys that are allowed.
+    """Return the weights for scores (B, H, Q, K): they sum to one over the allowed keys.
 
-    `allowed` is bool and broadcasts to the scores. Where it leaves a query nothing, the weights
-    are zero and the gradients finite.
+    `allowed` is bool and broadcasts to the scores. If a query may attend to no key, its weights are
+    zero and its gradients are finite.
     """
     if allowed is None:
         return scores.softmax(dim=-1)
-    # The lowest finite number, not -inf: a row with nothing allowed must not turn into NaN on the
-    # way back. Such a row comes out uniform, hence the second fill.
+    # The lowest finite number instead of -inf: a row without an allowed key must not become NaN in
+    # the backward pass. The softmax makes such a row uniform, so it is set to zero afterwards.
     scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
     return scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
 
@@ -47,12 +51,12 @@ def attend(
     dropout: float = 0.0,
     scaled: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Scaled dot-product attention, every step in the open.
+    """Compute scaled dot-product attention step by step.
 
-    q (B, H, Q, D); k, v (B, H, K, D); allowed bool and bias float, broadcast to (B, H, Q, K).
-    Returns the outputs (B, H, Q, D) and the weights (B, H, Q, K), whose rows sum to one over what
-    is allowed. A query that may attend to nothing gets zeros, and finite gradients. Without
-    `scaled`, scores are the plain products, whose variance grows with D.
+    q is (B, H, Q, D); k and v are (B, H, K, D); `allowed` (bool) and `bias` (float) broadcast to
+    (B, H, Q, K). Returns the outputs (B, H, Q, D) and the weights (B, H, Q, K). A query that may
+    attend to nothing gets a zero vector. With `scaled=False`, scores are the plain dot products,
+    whose variance grows with D.
     Source: Vaswani et al. 2017, equation 1 and footnote 4.
     """
     scores = q @ k.mT  # (B, H, Q, K)
@@ -74,10 +78,10 @@ def attend_fused(
     scaled: bool = True,
     causal: bool = False,
 ) -> Tensor:
-    """The outputs of `attend` from torch's fused kernel, which never stores the weights.
+    """Return the outputs of `attend` from torch's fused kernel, which never stores the weights.
 
-    `causal=True` stands for the causal mask where there are as many queries as keys: the kernel
-    then skips the half above the diagonal. Not to be joined with `allowed` or `bias`.
+    `causal=True` replaces a causal mask if there are as many queries as keys. The kernel then skips
+    the half above the diagonal. It cannot be combined with `allowed` or `bias`.
     """
     mask = allowed
     if bias is not None:
@@ -89,21 +93,21 @@ def attend_fused(
         attn_mask=mask,
         dropout_p=dropout,
         is_causal=causal,
-        scale=None if scaled else 1.0,  # None is 1 / sqrt(D)
+        scale=None if scaled else 1.0,  # None means 1 / sqrt(D)
     )
 
 
 class MultiHeadAttention(nn.Module):
-    """What self- and cross-attention share: the projections, and attention over several heads.
+    """The part that self-attention and cross-attention share: projections, and several heads.
 
-    `kv_heads` < `heads` lets groups of query heads share keys and values (Ainslie et al. 2023).
-    `qk_norm` normalises each head's queries and keys before the product, which bounds the scores
-    (Henry et al. 2020; here with RMSNorm). `scaled=False` leaves out the division by sqrt(D).
+    If `kv_heads` < `heads`, groups of query heads share keys and values (Ainslie et al. 2023).
+    `qk_norm` normalises the queries and keys of each head, which bounds the scores (Henry et al.
+    2020; here with RMSNorm). `scaled=False` omits the division by sqrt(D).
 
-    `on_weights` is the capture switch. While it is None, the fused kernel runs; set it to a
-    function and the explicit path runs instead and hands it the weights (B, H, Q, K).
+    `on_weights` is the capture switch. If it is None, the fused kernel runs. If it is a function,
+    the explicit path runs instead and calls it with the weights (B, H, Q, K).
 
-    Raises ValueError where heads do not divide dim, or kv_heads do not divide heads.
+    Raises ValueError if heads do not divide dim, or kv_heads do not divide heads.
     """
 
     def __init__(
@@ -137,7 +141,7 @@ class MultiHeadAttention(nn.Module):
         return self.query_norm(q).transpose(1, 2)
 
     def keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, T, C) -> two of (B, G, T, D)."""
+        """x (B, T, C) -> keys and values, (B, G, T, D) each."""
         k, v = (part(x).unflatten(-1, (self.kv_heads, -1)) for part in (self.key, self.value))
         return self.key_norm(k).transpose(1, 2), v.transpose(1, 2)
 
@@ -150,7 +154,7 @@ class MultiHeadAttention(nn.Module):
         bias: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """q (B, H, Q, D); k, v (B, G, K, D) -> the mixed heads, projected: (B, Q, C)."""
+        """q (B, H, Q, D); k, v (B, G, K, D) -> the heads, concatenated and projected (B, Q, C)."""
         if self.kv_heads < self.heads:
             k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)  # (B, H, K, D)
             v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
@@ -162,14 +166,31 @@ class MultiHeadAttention(nn.Module):
                 allowed = masks.causal(q.size(-2), k.size(-2), q.device)
             y, weights = attend(q, k, v, allowed, bias, dropout, self.scaled)
             self.on_weights(weights)
-        return self.output(_join(y))
+        return self.output(y.transpose(1, 2).flatten(-2))  # (B, H, Q, D) -> (B, Q, H * D)
+
+    def flops_per_token(self, length: int) -> float:
+        """Return the floating-point operations per query, for `length` queries and keys."""
+        return matrix_flops(self) + 4 * self.heads * self.head_dim * self._mean_keys(length)
+
+    def _mean_keys(self, length: int) -> float:
+        """Return how many of `length` keys a query may attend to, on average over the queries."""
+        return length
+
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the keys and values of `length` positions are."""
+        return 2 * self.kv_heads * self.head_dim * length
+
+    def initialise(self, residual_std: float | None) -> None:
+        """Set the output matrix, which writes into the residual stream."""
+        if residual_std is not None:
+            self.output.weight.normal_(std=residual_std)
 
 
-class SelfAttention(MultiHeadAttention):
-    """A mixer: the positions of one sequence attend to each other.
+class SelfAttention(MultiHeadAttention, Mixer):
+    """A mixer in which the positions of one sequence attend to each other.
 
-    `causal` hides what comes later; `window` hides what is that far away or further; `position`
-    is a `Rotary`, an `ALiBi`, or None where positions were added to the embeddings or not at all.
+    `causal` hides later positions. `window` hides positions that are `window` or more away.
+    `position` is a `Rotary`, an `ALiBi`, or None if no position acts in attention.
     """
 
     def __init__(
@@ -198,8 +219,8 @@ class SelfAttention(MultiHeadAttention):
     ) -> tuple[Tensor, KeyValues]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        With a state, x continues the sequence whose keys and values the state holds. Raises
-        ValueError for a state where attention is not causal: what came before has not seen x.
+        With a state, x continues the sequence that the state has read. Raises ValueError for a
+        state if attention is not causal: the earlier positions have not seen x.
         """
         if state is not None and not self.causal:
             raise ValueError("only causal attention can continue from a state")
@@ -210,7 +231,7 @@ class SelfAttention(MultiHeadAttention):
             q, k = self.position(q, past), self.position(k, past)
         state = KeyValues(k, v, padding) if state is None else state.extended(k, v, padding)
         k, v, padding = state
-        # A plain causal mask is left to the kernel; a single newest query needs none at all.
+        # The kernel makes a plain causal mask itself. A single newest query needs no mask.
         only_causal = self.causal and self.window is None and padding is None
         kernel_masks = only_causal and past == 0 and not isinstance(self.position, ALiBi)
         unmasked = kernel_masks or (only_causal and x.size(1) == 1)
@@ -222,7 +243,7 @@ class SelfAttention(MultiHeadAttention):
     def _allowed(
         self, queries: int, keys: int, padding: Tensor | None, device: torch.device
     ) -> Tensor | None:
-        """The masks that apply, combined: bool, broadcasts to (B, H, Q, K); None where none do."""
+        """Return the masks combined: bool, broadcasts to (B, H, Q, K); None without any mask."""
         applying = []
         if self.causal:
             applying.append(masks.causal(queries, keys, device))
@@ -230,14 +251,16 @@ class SelfAttention(MultiHeadAttention):
             applying.append(masks.sliding_window(queries, keys, self.window, device))
         if padding is not None:
             applying.append(masks.not_padding(padding))
-        allowed = None
-        for mask in applying:
-            allowed = mask if allowed is None else allowed & mask
-        return allowed
+        return reduce(and_, applying) if applying else None
+
+    def _mean_keys(self, length: int) -> float:
+        reach = self.window or length
+        before = sum(min(position, reach - 1) for position in range(length)) / length
+        return 1 + before if self.causal else 1 + 2 * before  # as many keys after as before
 
 
 class CrossAttention(MultiHeadAttention):
-    """Queries from one sequence, keys and values from another: the decoder reads the memory.
+    """Attention from one sequence to another: a decoder reads the memory, its encoded source.
 
     Source: Vaswani et al. 2017, section 3.2.3 ("encoder-decoder attention").
     """
@@ -251,26 +274,27 @@ class CrossAttention(MultiHeadAttention):
     ) -> tuple[Tensor, KeyValues]:
         """x (B, Q, C), memory (B, K, C), memory_padding bool (B, K) -> (B, Q, C), and the state.
 
-        The state holds the memory's keys and values, so that they are computed once per sequence.
-        With a state of fewer rows than x, several rows of x in turn share one of the state.
+        The state holds the keys and values of the memory, which are computed once per source. If
+        the state has fewer rows than x, consecutive rows of x share one row of the state.
         """
         if state is None:
             state = KeyValues(*self.keys_and_values(memory), memory_padding)
         allowed = None if state.padding is None else masks.not_padding(state.padding)
-        shared = x.reshape(state.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
+        shared = x.reshape(state.keys.size(0), -1, x.size(-1))  # rows that share become one row
         y = self.attention(self.queries(shared), state.keys, state.values, allowed)
         return y.view_as(x), state
 
 
-def _join(x: Tensor) -> Tensor:
-    return x.transpose(1, 2).flatten(-2)  # (B, H, T, D) -> (B, T, H * D)
+def _build(shape: Shape, *, heads: int, **options: Any) -> Callable[[], SelfAttention]:
+    """Return a function that makes the self-attention of one layer; layers share positions."""
+    check_divides("heads", heads, "dim", shape.dim)  # positions need the width of a head
+    position: Rotary | ALiBi | None = None
+    if shape.position == "rotary":
+        position = Rotary(shape.dim // heads, shape.context)
+    elif shape.position == "alibi":
+        position = ALiBi(heads)
+    options |= {"causal": shape.causal, "position": position, "bias": shape.bias}
+    return partial(SelfAttention, shape.dim, heads, **options)
 
 
-def check_divides(part_name: str, part: int, whole_name: str, whole: int) -> None:
-    """Raises ValueError, which names the numbers that would fit, where `part` does not divide."""
-    if part < 1 or whole % part:
-        fits = [n for n in range(1, whole + 1) if whole % n == 0]
-        raise ValueError(
-            f"{part_name}={part} does not divide {whole_name}={whole}; "
-            f"{part_name} may be one of {fits}"
-        )
+register("attention", _build)

@@ -3,23 +3,26 @@
 They take the place of `SelfAttention` in the same residual block.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from minitx.nn.mixers import Mixer, Shape, register
+
 
 class Sums(NamedTuple):
-    """The state of `Average`: the sum of the values so far (B, C), and their number (B, 1)."""
+    """The state of `Average`: the sum of the values so far (B, C), and their count (B, 1)."""
 
     values: Tensor
     number: Tensor
 
 
-class Average(nn.Module):
-    """Attention that cannot choose: the same weight for every position it may attend to.
+class Average(Mixer):
+    """Attention with equal weights: each position averages all positions it may attend to.
 
-    It keeps attention's value and output projections and drops queries and keys.
+    It has the value and output projections of attention, and no queries and keys.
     """
 
     def __init__(self, dim: int, *, causal: bool = False, bias: bool = True) -> None:
@@ -34,7 +37,7 @@ class Average(nn.Module):
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
         A position with nothing to average gets a zero vector, as in attention. Raises ValueError
-        where a state is given to an average that is not causal.
+        if an average that is not causal is given a state.
         """
         if state is not None and not self.causal:
             raise ValueError("only a causal average can continue from a state")
@@ -47,12 +50,37 @@ class Average(nn.Module):
             total, count = total[:, -1:].expand_as(x), count[:, -1:]
         return self.output(total / count.clamp(min=1)), new_state
 
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the sum and the count are, whatever the length."""
+        return self.value.out_features + 1
 
-class NoMixing(nn.Module):
-    """Nothing passes between positions: the block is left with its feed-forward alone."""
+    def initialise(self, residual_std: float | None) -> None:
+        """Set the output matrix, which writes into the residual stream."""
+        if residual_std is not None:
+            self.output.weight.normal_(std=residual_std)
+
+
+class NoMixing(Mixer):
+    """A mixer that passes nothing between positions: only the feed-forward of a block remains."""
 
     def forward(
         self, x: Tensor, padding: Tensor | None = None, state: None = None
     ) -> tuple[Tensor, None]:
-        """x (B, T, C) -> zeros (B, T, C), which the residual adds to the input."""
-        return x * 0, None  # a product, so that the norm before it has a gradient: DDP wants one
+        """x (B, T, C) -> zeros (B, T, C), which the residual connection adds to the input."""
+        return x * 0, None  # a product, so that the norm before it has a gradient, as DDP requires
+
+    def state_size(self, length: int) -> int:
+        """Return 0: there is no state."""
+        return 0
+
+
+def _average(shape: Shape) -> Callable[[], Average]:
+    return lambda: Average(shape.dim, causal=shape.causal, bias=shape.bias)
+
+
+def _no_mixing(shape: Shape) -> Callable[[], NoMixing]:
+    return NoMixing
+
+
+register("average", _average)
+register("none", _no_mixing)

@@ -1,11 +1,11 @@
-"""The residual block and the stacks made of it.
+"""The residual block, and stacks of blocks.
 
-A block does not know which mixer it holds. Every mixer has the same interface,
+A block does not know which mixer it holds. Every mixer has the same interface:
 
     y, state = mixer(x, padding, state)
 
-with x and y (B, T, C), padding bool (B, T), True = a real token, and a state of its own kind: the
-keys and values of attention, the hidden state of a recurrence.
+x and y are (B, T, C). padding is bool (B, T), True = a real token. The state is of the mixer's own
+kind: keys and values for attention, a hidden state for a recurrence.
 """
 
 from functools import partial
@@ -25,12 +25,12 @@ NORMS: dict[str, type[nn.Module]] = {
 
 
 class Residual(nn.Module):
-    """Where a sublayer leaves the residual stream and comes back to it.
+    """The residual connection around a sublayer, with its norm and dropout.
 
     post (Vaswani et al. 2017, section 3.1):  x = norm(x + dropout(sublayer(x)))
     pre  (Xiong et al. 2020):                 x = x + dropout(sublayer(norm(x)))
 
-    Without `residual` the sum is left out: x is then only what the sublayer gives.
+    With `residual=False` the sum is left out: x is then the output of the sublayer alone.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class Residual(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def before(self, x: Tensor) -> Tensor:
-        """What the sublayer is to work on: (B, T, C) -> (B, T, C)."""
+        """Return the input of the sublayer, given the stream: (B, T, C) -> (B, T, C)."""
         return self.norm(x) if self.pre else x
 
     def after(self, x: Tensor, y: Tensor) -> Tensor:
-        """The stream x with the sublayer's output y added: (B, T, C) each."""
+        """Return the stream x with the output y of the sublayer added: (B, T, C) each."""
         y = self.dropout(y)
         x = x + y if self.residual else y
         return x if self.pre else self.norm(x)
 
 
 class BlockState(NamedTuple):
-    """What a block carries from one call to the next."""
+    """The state of a block: that of its mixer, and the memory's keys and values."""
 
     mixer: Any
     cross: KeyValues | None
@@ -64,8 +64,8 @@ class BlockState(NamedTuple):
 class Block(nn.Module):
     """x -> mixer -> [cross-attention ->] [feed-forward ->] x, each with a residual connection.
 
-    Without `cross` this is the encoder's block, and that of a decoder-only model; with it, the
-    decoder's (Vaswani et al. 2017, figure 1).
+    Without `cross`, it is the block of an encoder or of a decoder-only model. With `cross`, it is
+    the block of a decoder (Vaswani et al. 2017, figure 1).
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks one upon the other: an encoder, or a decoder, by what its blocks hold.
+    """A stack of blocks: an encoder or a decoder, depending on the blocks.
 
-    After pre-norm blocks a last norm closes the stream, which nothing has normalised on its way.
+    Pre-norm blocks need a final norm, because they do not normalise the stream itself.
     """
 
     def __init__(self, blocks: list[Block], final_norm: nn.Module | None = None) -> None:
@@ -128,7 +128,7 @@ class Stack(nn.Module):
         memory: Tensor | None = None,
         memory_padding: Tensor | None = None,
     ) -> tuple[Tensor, tuple[BlockState, ...]]:
-        """x (B, T, C), memory (B, M, C), their paddings bool -> (B, T, C), one state a block."""
+        """x (B, T, C), memory (B, M, C), their paddings bool -> (B, T, C), one state per block."""
         new_state = []
         for index, block in enumerate(self.layers):
             block_state = None if state is None else state[index]

@@ -1,10 +1,10 @@
-"""The key/value cache: what attention keeps of the positions that it has read.
+"""The key/value cache: the keys and values of the positions that attention has read.
 
-Joining old and new keys with torch.cat copies all the old ones for every new token. Here they are
-the beginning of a larger tensor, and the new ones are written behind them.
+Joining old and new keys with torch.cat would copy all old keys for every new token. Here the old
+keys are the beginning of a larger tensor, and new keys are written after them.
 
-A state still behaves like a value. No position that a state can see is ever written again: only
-the latest state may write behind itself, and an earlier one that is continued once more gets a
+A state still behaves like a value. A position that belongs to a state is never written again. Only
+the latest state may write after its end. If an earlier state is continued once more, it gets a
 copy.
 """
 
@@ -23,7 +23,7 @@ class _Tensors(NamedTuple):
 
 @dataclass(slots=True)
 class Room:
-    """Keys and values of P positions (B, G, P, D), the first `used` of which are written."""
+    """Memory for the keys and values of P positions (B, G, P, D), of which `used` are written."""
 
     keys: Tensor
     values: Tensor
@@ -31,25 +31,25 @@ class Room:
 
 
 class KeyValues(_Tensors):
-    """The state of attention: keys and values so far (B, G, K, D), and which are real (B, K).
+    """The state of attention: keys and values so far (B, G, K, D), and their padding (B, K).
 
-    Without padding all of them are. `room` is the memory that they are the beginning of, if any;
-    it is no part of the tuple, so that a state made of other tensors has none.
+    Without padding, all keys are real. `room` is the memory that they are the beginning of. It is
+    no part of the tuple, so that a state made of other tensors has no room.
     """
 
     room: Room | None = None
 
     def extended(self, keys: Tensor, values: Tensor, padding: Tensor | None = None) -> "KeyValues":
-        """The state with T more positions: keys and values (B, G, T, D), padding bool (B, T)."""
+        """Return the state with T more positions: keys, values (B, G, T, D), padding (B, T)."""
         padding = _joined(self, KeyValues(keys, values, padding))
-        if torch.is_grad_enabled():  # autograd needs all that it has read to stay as it was
+        if torch.is_grad_enabled():  # autograd forbids writing to tensors that it has read
             joined = torch.cat([self.keys, keys], dim=-2), torch.cat([self.values, values], dim=-2)
             return KeyValues(*joined, padding)
         past, length = self.keys.size(-2), self.keys.size(-2) + keys.size(-2)
         room = self.room
         if room is None or not _writable(room, past, length):
-            # Room for as many again, so that each position is copied once on average. Not yet at
-            # the first time: beam search moves the rows after each step, and would waste it.
+            # Twice the length, so that each position is copied once on average. The first time it
+            # is exact, because beam search makes new tensors after each step and would waste it.
             positions = length if room is None else 2 * length
             room = Room(_longer(self.keys, positions), _longer(self.values, positions), past)
         room.keys.narrow(-2, past, length - past).copy_(keys)
@@ -62,14 +62,14 @@ class KeyValues(_Tensors):
 
 
 def _writable(room: Room, past: int, length: int) -> bool:
-    """Whether positions `past` to `length` are there, free, and may be written to."""
+    """Return whether positions `past` to `length` exist, are free, and may be written to."""
     if room.keys.is_inference() and not torch.is_inference_mode_enabled():
         return False
     return room.used == past and length <= room.keys.size(-2)
 
 
 def _longer(tensor: Tensor, length: int) -> Tensor:
-    """A copy of (B, G, K, D) with room for `length` positions: (B, G, length, D)."""
+    """Return a copy of (B, G, K, D) with memory for `length` positions: (B, G, length, D)."""
     batch, heads, past, dim = tensor.shape
     longer = tensor.new_empty(batch, heads, length, dim)
     longer.narrow(-2, 0, past).copy_(tensor)
@@ -77,7 +77,7 @@ def _longer(tensor: Tensor, length: int) -> Tensor:
 
 
 def _joined(*parts: KeyValues) -> Tensor | None:
-    """Which keys of the parts are real, one part behind the other: bool (B, K), None = all."""
+    """Return the padding of the parts, concatenated: bool (B, K), or None if all are real."""
     if all(part.padding is None for part in parts):
         return None
     return torch.cat([_real(part) for part in parts], dim=1)

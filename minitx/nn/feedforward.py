@@ -1,4 +1,4 @@
-"""The part of a block that works on each position alone."""
+"""The feed-forward network: the part of a block that acts on each position alone."""
 
 from torch import Tensor, nn
 
@@ -6,10 +6,10 @@ from minitx.nn.activations import ACTIVATIONS
 
 
 class FeedForward(nn.Module):
-    """Widen, bend, narrow: down(activation(up(x))), position by position.
+    """A network of two linear maps: down(activation(up(x))), position by position.
 
-    Source: Vaswani et al. 2017, section 3.3. `gated` multiplies the activation by a second linear
-    map of x, down(activation(gate(x)) * up(x)) (Shazeer 2020; with silu this is SwiGLU).
+    `gated` multiplies the activation by a second linear map of x: down(activation(gate(x)) * up(x))
+    (Shazeer 2020; with silu this is SwiGLU). Source: Vaswani et al. 2017, section 3.3.
     """
 
     def __init__(
@@ -37,3 +37,8 @@ class FeedForward(nn.Module):
         else:
             hidden = self.activation(self.gate(x)) * hidden
         return self.down(self.dropout(hidden))
+
+    def initialise(self, residual_std: float | None) -> None:
+        """Set the matrix that writes into the residual stream (see `minitx.nn.init`)."""
+        if residual_std is not None:
+            self.down.weight.normal_(std=residual_std)

@@ -1,8 +1,8 @@
-"""How long padded sequences are, as the host must know it to pack them for a recurrence.
+"""The lengths of padded sequences, which the host must know to pack them for a recurrence.
 
-Masks live on the device of the batch, and a host that reads one waits until the device has done
-all that was asked of it before. So each mask is read once, for all layers and both directions; and
-not at all where `keep_on_host` was told what it was before it went to its device.
+A padding mask is on the device of its batch. A host that reads it waits until the device has
+finished its earlier work. Each mask is therefore read once, for all layers and both directions. It
+is not read at all if `keep_on_host` kept a copy before it went to the device.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class ByLength(NamedTuple):
 
     lengths  int64 (B,)  real tokens of each row, in that order, on the CPU
     order    int64 (B,)  the rows in that order, on the mask's device
-    inverse  int64 (B,)  where each row stands in that order, so that [order][inverse] is as before
+    inverse  int64 (B,)  the place of each row in that order: [order][inverse] changes nothing
     """
 
     lengths: Tensor
@@ -25,28 +25,28 @@ class ByLength(NamedTuple):
     inverse: Tensor
 
 
-# By the mask itself, for as long as it is in use.
+# The keys are masks. An entry lasts as long as its mask is in use.
 _on_host = WeakTensorKeyDictionary()
 _by_length = WeakTensorKeyDictionary()
 
 
 def keep_on_host(padding: Tensor, on_host: Tensor) -> None:
-    """Says that `padding`, on any device, is a copy of `on_host`, on the CPU: bool (B, T) both."""
-    if padding is not on_host:  # what is its own key is never forgotten, and need not be kept
+    """Keep `on_host`, on the CPU, as the copy of `padding`, on any device: bool (B, T) both."""
+    if padding is not on_host:  # an entry that is its own key would never be freed
         _on_host[padding] = on_host
 
 
 @torch.compiler.disable
-@torch.inference_mode(False)  # or autograd could not use what an evaluation found
+@torch.inference_mode(False)  # so that autograd can use the lengths found in an evaluation
 def by_length(padding: Tensor) -> ByLength:
-    """The lengths of the rows and their order: padding bool (B, T), True = a real token.
+    """Return the lengths of the rows and their order: padding bool (B, T), True = a real token.
 
-    What was found is kept with the mask, which must not be changed in place.
+    The result is kept with the mask, which must not be changed in place.
     """
     if padding not in _by_length:
         on_host = _on_host[padding] if padding in _on_host else padding.cpu()
         lengths, order = on_host.sum(dim=1).sort(descending=True)
-        # Not blocking on CUDA; on Apple's GPUs that could read what is freed by then.
+        # Not blocking on CUDA. On Apple's GPUs, a copy that does not block could read freed memory.
         there = [
             rows.to(padding.device, non_blocking=padding.is_cuda)
             for rows in (order, order.argsort())

@@ -1,11 +1,11 @@
-"""Which query may attend to which key.
+"""Masks: which query may attend to which key.
 
-One polarity everywhere: a mask is boolean and **True means "may attend"**, as in torch's
-`scaled_dot_product_attention` (and opposite to `nn.MultiheadAttention`). Masks broadcast to
-(batch, heads, queries, keys) and are combined with `&`.
+A mask is boolean and **True means "may attend"**, as in torch's `scaled_dot_product_attention`.
+`nn.MultiheadAttention` has the opposite polarity. Masks broadcast to (batch, heads, queries, keys)
+and are combined with `&`.
 
-When there are fewer queries than keys, the queries are the *last* positions of the sequence: that
-is how decoding with a key/value cache asks, one new query against all the keys so far.
+If there are fewer queries than keys, the queries are the *last* positions of the sequence. This is
+the case in decoding with a key/value cache: one new query attends to all keys so far.
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def causal(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
-    """No query sees a later key: bool (queries, keys), True = may attend.
+    """Return the mask that hides later keys: bool (queries, keys), True = may attend.
 
     Source: Vaswani et al. 2017, section 3.2.3 ("masking out" illegal connections).
     """
@@ -23,21 +23,24 @@ def causal(queries: int, keys: int, device: torch.device | None = None) -> Tenso
 def sliding_window(
     queries: int, keys: int, window: int, device: torch.device | None = None
 ) -> Tensor:
-    """A query sees keys less than `window` positions away: bool (queries, keys).
+    """Return the mask that hides keys `window` or more positions away: bool (queries, keys).
 
-    With `causal` as well this leaves the query itself and the `window - 1` keys before it.
+    Combined with `causal`, it leaves the query itself and the `window - 1` keys before it.
     Source: Beltagy et al. 2020 (Longformer), section 3.1.
     """
     return _offset(queries, keys, device).abs() < window
 
 
 def not_padding(padding: Tensor) -> Tensor:
-    """Nobody attends to padding: bool (batch, keys), True = a real token -> (batch, 1, 1, keys)."""
+    """Return the mask that hides padding (batch, 1, 1, keys).
+
+    `padding` is bool (batch, keys), True = a real token.
+    """
     return padding[:, None, None, :]
 
 
 def _offset(queries: int, keys: int, device: torch.device | None) -> Tensor:
-    """How many positions the key lies before the query: int (queries, keys)."""
+    """Return how many positions each key is before each query: int (queries, keys)."""
     key = torch.arange(keys, device=device)
     query = torch.arange(keys - queries, keys, device=device)
     return query[:, None] - key[None, :]

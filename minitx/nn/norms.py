@@ -1,4 +1,4 @@
-"""Norms: each position's features brought to one size, so that depth does not change it."""
+"""Norms: they scale the features of each position, so that their size does not grow with depth."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch.autograd.function import once_differentiable
 class RMSNorm(nn.RMSNorm):
     """y = x / sqrt(mean(x^2) + eps) * weight, over the last dimension.
 
-    The module, its weights and its numbers are those of `torch.nn.RMSNorm`. On a CPU, where torch
-    computes it with one operation after another, this takes less than half of the time.
+    It equals `torch.nn.RMSNorm`, its weights included. On a CPU it takes less than half the time,
+    because torch runs several operations there.
     Source: Zhang and Sennrich 2019, equation 4.
     """
 
@@ -21,7 +21,7 @@ class RMSNorm(nn.RMSNorm):
         if x.device.type != "cpu" or x.dtype != self.weight.dtype or not single_or_double:
             return super().forward(x)
         eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
-        if not torch.is_grad_enabled():  # a function of autograd's costs more than its own sums
+        if not torch.is_grad_enabled():  # an autograd function costs more than these sums
             return _normalised(x, self.weight, eps)[0]
         return _RMSNorm.apply(x, self.weight, eps)
 

@@ -1,11 +1,12 @@
-"""Recurrence: every position takes in a summary of all that came before it.
+"""Recurrence: every position reads a summary of all positions before it.
 
-The baselines of attention, on torch's own fused kernels (cuDNN on a GPU), never a Python loop over
-time. One `Recurrence` is a mixer like `SelfAttention`; a `RecurrentStack` is the classical deep
-RNN, layer upon layer with nothing between but dropout.
+These are the baselines of attention. They run on torch's fused kernels (cuDNN on a GPU), without a
+Python loop over time. A `Recurrence` is a mixer, as `SelfAttention` is. A `RecurrentStack` is the
+classical deep RNN: recurrent layers with dropout between them.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from minitx.nn.lengths import by_length
+from minitx.nn.mixers import Mixer, Shape, register
 from minitx.nn.tree import map_tensors, reorder
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
@@ -21,15 +23,16 @@ CELLS: dict[str, Callable[..., nn.RNNBase]] = {
     "gru": nn.GRU,  # Cho et al. 2014
 }
 
-# (B, directions, width): one tensor, or the pair (hidden, cell) of an LSTM.
+# One tensor (B, directions, width), or the pair (hidden, cell) of an LSTM.
 Hidden = Tensor | tuple[Tensor, Tensor]
 
 
-class Recurrence(nn.Module):
-    """A mixer: one recurrent layer from dim to dim features, or from `input_dim` to dim.
+class Recurrence(Mixer):
+    """A mixer that is one recurrent layer, from `input_dim` (by default dim) to dim features.
 
-    `bidirectional` runs two of half the width, forwards and backwards, and joins them (Schuster
-    and Paliwal 1997). Such a layer has seen the end of the sequence, so it takes no state.
+    `bidirectional` runs two layers of half the width, forwards and backwards, and concatenates
+    them (Schuster and Paliwal 1997). Such a layer has read the end of the sequence, so it takes no
+    state.
     """
 
     def __init__(
@@ -56,31 +59,37 @@ class Recurrence(nn.Module):
     ) -> tuple[Tensor, Hidden]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        Padding must follow the real tokens; it comes out as zeros, and the state returned is the
-        one at each sequence's last real token (with none, the one before). Raises ValueError for
-        a bidirectional layer that is given a state.
+        Padding must follow the real tokens, and its outputs are zero. The state returned is that at
+        the last real token of each sequence, or the given state if there is no real token. Raises
+        ValueError if a bidirectional layer is given a state.
         """
         if state is not None and self.cell.bidirectional:
             raise ValueError("a bidirectional recurrence cannot continue from a state")
         if padding is None:
             y, hidden = self.cell(x, _transposed(state))
             return y, _transposed(hidden)
-        # Sorted here: when torch sorts and unsorts rows, it waits for the device each time.
+        # Rows are sorted here because torch would wait for the device each time it sorts them.
         lengths, order, inverse = by_length(padding)
         longest_first, before = reorder((x, state), order)
-        # A sequence with no real token cannot be packed: it runs for one step, which is undone.
+        # A sequence without a real token cannot be packed. It runs for one step, which is undone.
         packed = pack_padded_sequence(longest_first, lengths.clamp(min=1), batch_first=True)
         packed_y, hidden = self.cell(packed, _transposed(before))
         y, _ = pad_packed_sequence(packed_y, batch_first=True, total_length=x.size(1))
         y, hidden = reorder((y, _transposed(hidden)), inverse)
         return y * padding[..., None], _advanced(state, hidden, padding.any(dim=1))
 
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the hidden state is, whatever the length."""
+        directions = 2 if self.cell.bidirectional else 1
+        parts = 2 if isinstance(self.cell, nn.LSTM) else 1
+        return parts * directions * self.cell.hidden_size
+
 
 class RecurrentStack(nn.Module):
-    """Recurrences one upon the other, with dropout between them (Zaremba et al. 2014).
+    """A stack of recurrences with dropout between them (Zaremba et al. 2014).
 
-    The layers are separate fused kernels and the dropout is our own, because the dropout inside
-    torch's multi-layer kernels cannot be reproduced on a GPU.
+    Every layer is a fused kernel of its own, because the dropout inside torch's multi-layer kernels
+    cannot be reproduced on a GPU.
     """
 
     def __init__(
@@ -94,6 +103,7 @@ class RecurrentStack(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.dim = dim
         self.layers = nn.ModuleList(
             Recurrence(
                 dim,
@@ -111,7 +121,7 @@ class RecurrentStack(nn.Module):
         padding: Tensor | None = None,
         state: tuple[Hidden, ...] | None = None,
     ) -> tuple[Tensor, tuple[Hidden, ...]]:
-        """x (B, T, C or input_dim), padding bool (B, T) -> (B, T, C), and one state a layer."""
+        """x (B, T, C or input_dim), padding bool (B, T) -> (B, T, C), and a state per layer."""
         new_state = []
         for index, layer in enumerate(self.layers):
             x, hidden = layer(x, padding, None if state is None else state[index])
@@ -122,14 +132,22 @@ class RecurrentStack(nn.Module):
 
 
 def _transposed(hidden: Any) -> Any:
-    """Between our (B, directions, width) and torch's (directions, B, width), either way."""
+    """Transpose between our (B, directions, width) and torch's (directions, B, width)."""
     return map_tensors(lambda part: part.transpose(0, 1).contiguous(), hidden)
 
 
 def _advanced(state: Any, hidden: Any, read: Tensor) -> Any:
-    """`hidden` in the rows that have read something, bool (B,); in the others `state` as it was."""
+    """Return `hidden` in the rows that have read a token (bool, (B,)), else the old `state`."""
     if isinstance(hidden, tuple):
         parts = zip(state or (None, None), hidden, strict=True)
         return tuple(_advanced(before, after, read) for before, after in parts)
     before = torch.zeros_like(hidden) if state is None else state
     return torch.where(read[:, None, None], hidden, before)
+
+
+def _build(cell: str, shape: Shape) -> Callable[[], Recurrence]:
+    return lambda: Recurrence(shape.dim, cell, bidirectional=not shape.causal)
+
+
+for cell in CELLS:
+    register(cell, partial(_build, cell))

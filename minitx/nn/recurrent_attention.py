@@ -5,10 +5,10 @@
     context              c = w m
     attentional state    h~ = tanh(Wc [c; h])
 
-The two scores that RNNs are known for stand here in Luong's order, in which attention follows the
-recurrence (Luong et al. 2015, section 3.1 and equation 5), so that all target positions attend at
-once. Bahdanau et al. (2015) let the context enter the recurrence instead, where each step waits
-for the one before; `input_feeding` of the decoder restores that path.
+There are two scores, additive and dot. Attention follows the recurrence (Luong et al. 2015, section
+3.1 and equation 5), so all target positions attend at once. In Bahdanau et al. (2015), the context
+enters the recurrence, so each step waits for the previous one. `input_feeding` of the decoder adds
+that path.
 
 Letters in shapes: B batch, Q decoder states, K source positions, C = dim. There is one head.
 """
@@ -22,13 +22,14 @@ from torch import Tensor, nn
 from minitx.nn import masks
 from minitx.nn.attention import masked_softmax
 from minitx.nn.cache import KeyValues
+from minitx.nn.mixers import matrix_flops
 
 
 class RecurrentAttention(nn.Module):
-    """What both share: the weights, the context and the attentional state.
+    """The part that both scores share: the weights, the context and the attentional state.
 
-    `on_weights` is the capture switch, as in `MultiHeadAttention`: a function set there is handed
-    the weights (B, 1, Q, K) of every call.
+    `on_weights` is the capture switch, as in `MultiHeadAttention`. A function set there is called
+    with the weights (B, 1, Q, K).
     """
 
     def __init__(self, dim: int) -> None:
@@ -38,7 +39,7 @@ class RecurrentAttention(nn.Module):
         self.on_weights: Callable[[Tensor], None] | None = None
 
     def reset_parameters(self) -> None:
-        """Starts every weight as torch starts those of a linear map."""
+        """Start every weight as torch starts the weights of a linear map."""
         self.key.reset_parameters()
         self.combine.reset_parameters()
 
@@ -47,19 +48,19 @@ class RecurrentAttention(nn.Module):
         raise NotImplementedError
 
     def keys_and_values(self, encoded: Tensor, padding: Tensor | None = None) -> KeyValues:
-        """What there is to attend to, computed once per source: encoded (B, K, C), padding (B, K).
+        """Return the keys and values of a source: encoded (B, K, C), padding bool (B, K).
 
-        The values are the encoder's outputs themselves.
+        They are computed once per source. The values are the outputs of the encoder.
         """
         return KeyValues(self.key(encoded)[:, None], encoded[:, None], padding)  # (B, 1, K, C)
 
     def forward(self, x: Tensor, source: KeyValues) -> Tensor:
         """Decoder states x (B, Q, C) -> attentional states (B, Q, C).
 
-        Where no source position is real, the context is a zero vector. With fewer sources than
-        rows of x, several rows in turn share one source.
+        If no source position is real, the context is a zero vector. If there are fewer sources than
+        rows of x, consecutive rows of x share one source.
         """
-        shared = x.reshape(source.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
+        shared = x.reshape(source.keys.size(0), -1, x.size(-1))  # rows that share become one row
         allowed = None if source.padding is None else masks.not_padding(source.padding)
         scores = self.scores(shared, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
         weights = masked_softmax(scores, allowed)
@@ -67,6 +68,18 @@ class RecurrentAttention(nn.Module):
             self.on_weights(weights)
         context = (weights @ source.values)[:, 0].view_as(x)
         return self.combine(torch.cat([context, x], dim=-1)).tanh()
+
+    def flops_per_token(self, length: int) -> float:
+        """Return the floating-point operations per target token, for `length` source tokens."""
+        return matrix_flops(self) + 4 * self.key.out_features * length
+
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the keys and values of `length` source tokens are."""
+        return 2 * self.key.out_features * length
+
+    def initialise(self, residual_std: float | None) -> None:
+        """Start every weight as torch does (see `minitx.nn.init`)."""
+        self.reset_parameters()
 
 
 class AdditiveAttention(RecurrentAttention):
@@ -79,7 +92,7 @@ class AdditiveAttention(RecurrentAttention):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Starts every weight as torch starts those of a linear map."""
+        """Start every weight as torch starts the weights of a linear map."""
         super().reset_parameters()
         self.query.reset_parameters()
         bound = 1 / math.sqrt(len(self.energy))
@@ -94,7 +107,7 @@ class AdditiveAttention(RecurrentAttention):
 class DotAttention(RecurrentAttention):
     """score(h, m) = h . Wk m / sqrt(C)   (Luong et al. 2015, equation 8, "general").
 
-    Divided by sqrt(C) as in a Transformer, of whose attention this is the nearest relative.
+    The score is divided by sqrt(C), as in a Transformer.
     """
 
     def scores(self, x: Tensor, keys: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""States as trees: whatever a mixer carries on, it is nested tuples of tensors, batch first."""
+"""States as trees: the state of any mixer is a tensor or nested tuples of tensors, batch first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """The tree with `function` of each of its tensors; what is neither tensor nor tuple stays."""
+    """Return the tree with `function` applied to each tensor. Other leaves stay as they are."""
     if isinstance(tree, Tensor):
         return function(tree)
     if isinstance(tree, tuple):
@@ -17,8 +17,9 @@ def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
 
 
 def reorder(tree: Any, rows: Tensor) -> Any:
-    """The tree of a batch made of the given rows, int64 (R,), of this one, each as often as named.
+    """Return the tree of a batch that consists of the given rows, int64 (R,), of this batch.
 
-    So hypotheses are copied, dropped and moved about, together with all that was read in them.
+    A row may be given several times or not at all. Beam search copies, drops and reorders its
+    hypotheses this way, together with their states.
     """
     return map_tensors(lambda tensor: tensor.index_select(0, rows), tree)

@@ -1,11 +1,11 @@
-"""Muon: momentum, with every update brought to singular values of about one.
+"""Muon: momentum, with the singular values of every update set to about one.
 
 The gradient of a hidden matrix has few large singular values, so a step along it moves the weights
 in few directions. Muon keeps the singular vectors of the update and sets its singular values to
 about one (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 
-`torch.optim.Muon` computes the same, one matrix at a time and in bfloat16. A processor that does
-not multiply bfloat16 emulates it, which makes the step 25 times slower. This version stacks all
+`torch.optim.Muon` computes the same, one matrix at a time and in bfloat16. A processor without
+bfloat16 instructions emulates them, which makes the step 25 times slower. This version stacks all
 matrices of one shape and computes in float32 on a CPU.
 """
 
@@ -28,8 +28,8 @@ Parts = tuple[int, int]  # the dimension along which a matrix is stacked, and th
 class Muon(Optimizer):
     """Momentum (Nesterov's), orthogonalised updates, and decoupled weight decay, for matrices.
 
-    `parts` names matrices that consist of several, stacked: the gates of an LSTM, the heads of
-    attention. Each part of those is orthogonalised by itself.
+    `parts` says which matrices are several stacked matrices, such as the heads of attention or the
+    gates of a GRU. Each of their parts is orthogonalised separately.
 
     Updates are scaled to a root mean square of `RMS`, so one learning rate suits matrices of all
     shapes, and rates are comparable with AdamW's (Liu et al. 2025, section 2.2). The state of a
@@ -67,7 +67,7 @@ class Muon(Optimizer):
         return loss
 
     def _average(self, matrix: Tensor) -> Tensor:
-        """The running average of a matrix's gradients."""
+        """Return the running average of the gradients of a matrix."""
         state = self.state[matrix]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(matrix)
@@ -129,6 +129,6 @@ def _gram_iterations(gram: Tensor) -> Tensor:
 
 
 def _split(matrix: Tensor, parts: Parts) -> Tensor:
-    """A view of a matrix as its parts: (rows, columns) -> (parts, m, n)."""
+    """Return a view of a matrix as its parts: (rows, columns) -> (parts, m, n)."""
     dim, number = parts
     return matrix.unflatten(dim, (number, -1)).movedim(dim, 0)

@@ -14,7 +14,7 @@ from minitx.objectives.muon import Muon, Parts
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """Return AdamW for all weights, or Muon for the hidden matrices and AdamW for the rest.
+    """Return AdamW for all parameters, or Muon for the hidden matrices and AdamW for the rest.
 
     Weight decay applies to matrices and tables, not to biases and norms.
     """
@@ -32,10 +32,10 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Return every trainable parameter once: hidden matrices, lookup tables, and vectors.
+    """Return the trainable parameters as hidden matrices, lookup tables, and vectors.
 
-    The tables are embeddings, learned positions and the output layer. Their rows stand for tokens
-    or positions, so their updates must not be orthogonalised (Jordan et al. 2024, Muon).
+    The tables are embeddings, learned positions and the output layer. Each of their rows belongs to
+    a token or a position, so their updates must not be orthogonalised (Jordan et al. 2024, Muon).
     """
     tables = {
         id(parameter)
@@ -52,11 +52,11 @@ def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list
 
 
 def stacked_parts(model: nn.Module) -> dict[Tensor, Parts]:
-    """Return the matrices that Muon takes apart, and into how many parts.
+    """Return the matrices that Muon splits, and the number of parts of each.
 
-    Queries and keys are taken apart into heads, whose scores do not mix, and the matrices of a GRU
-    into gates: both lower the loss. Values and outputs of attention, and the gates of an LSTM,
-    do better whole (docs/benchmarks.md).
+    The query and key matrices are split into heads, whose scores do not mix, and the matrices of a
+    GRU into gates. Both lower the loss. The value and output matrices of attention and the gates of
+    an LSTM work better whole (docs/benchmarks.md).
     """
     parts: dict[Tensor, Parts] = {}
     for module in model.modules():
@@ -79,8 +79,8 @@ def _adamw(decayed: list[Tensor], free: list[Tensor], config: OptimizerConfig) -
         betas=(config.beta1, config.beta2),
         fused=True,
     )
-    # By default, a fused AdamW undoes the loss scaling of 16-mixed in its step. That is after
-    # clipping, which would clip the scaled gradients to almost nothing.
+    # By default, a fused AdamW undoes the loss scaling of 16-mixed in its step. Gradients are
+    # clipped before that, while they are scaled, so clipping would shrink them to almost zero.
     adamw._step_supports_amp_scaling = False
     return adamw
 
@@ -93,12 +93,12 @@ class MuonWithAdamW(Optimizer):
         super().__init__(self._groups(), {})
 
     def _groups(self) -> list[dict[str, Any]]:
-        """Return the parts' own groups, so that a learning rate set here is the parts'."""
+        """Return the groups of both parts, shared: setting a learning rate here sets it there."""
         return [group for part in self.parts.values() for group in part.param_groups]
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Take a step with both parts; `closure` recomputes the loss, as in torch's optimizers."""
+        """Make one step with both parts. `closure` recomputes the loss, as in torch."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -112,19 +112,21 @@ class MuonWithAdamW(Optimizer):
         return {name: part.state_dict() for name, part in self.parts.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load what `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
         for name, part in self.parts.items():
             part.load_state_dict(state_dict[name])
         self.param_groups = self._groups()  # loading replaced the parts' groups by new ones
 
 
 def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) -> float:
-    """Return the learning rate at a step (from 0) as a fraction of its peak.
+    """Return the learning rate at a step, as a fraction of the peak.
 
-    It is a linear warm-up over `warmup_steps`, times cosine (Loshchilov and Hutter 2017) or linear
-    decay to `final_lr` of the peak, decay with the inverse square root of the step (Vaswani et al.
-    2017, section 5.3), or no decay. `progress` is the fraction of the run that is done. It is not
-    computed from the step because a run may be limited by minutes.
+    Steps count from 0. `progress` is the completed fraction of the run, 0 to 1. It is given apart
+    from the step because a run may be limited by minutes instead of steps.
+
+    The rate is a linear warm-up over `warmup_steps`, times the schedule: cosine (Loshchilov and
+    Hutter 2017) or linear decay to `final_lr` of the peak, decay with the inverse square root of
+    the step (Vaswani et al. 2017, section 5.3), or constant.
     """
     warmup = config.warmup_steps
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
@@ -139,6 +141,6 @@ def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) ->
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float | None) -> Tensor:
-    """Scale all gradients together to at most `max_norm`; return their norm before, a scalar."""
+    """Clip the norm of all gradients to `max_norm`. Return their norm before clipping, a scalar."""
     limit = math.inf if max_norm is None else max_norm
     return nn.utils.clip_grad_norm_(parameters, limit)

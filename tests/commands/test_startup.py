@@ -33,6 +33,11 @@ ERRORS = {
     "part of a corpus": ("train", ["task=trec", "data.dir=."], "trec/ with test.tsv"),
     "unknown key": ("train", ["modle.dim=8"], "there is no key modle"),
     "key of another task": ("train", ["data.stress=true"], "task=shakespeare has no use for it"),
+    "option of another mixer": (
+        "train",
+        ["model.mixer=gru", "model.heads=8"],
+        "has no option heads",
+    ),
     "no end": ("train", ["trainer.max_steps=null"], "a training needs an end"),
     "folder exists": ("train", ["run.dir=taken"], "run.dir=taken exists already"),
     "resumed from nowhere": ("train", ["resume=nowhere"], "nowhere/config.yaml does not exist"),

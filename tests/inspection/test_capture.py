@@ -25,6 +25,7 @@ MODELS = {
     **{f"classifier, {name}": (LABELLED, config) for name, config in TRANSFORMERS.items()},
     **{f"pairs, {name}": (PAIRS, config) for name, config in TRANSFORMERS.items()},
     "pairs, lstm mixer": (PAIRS, transformer(mixer="lstm")),
+    "pairs, hybrid": (PAIRS, transformer(mixer=["lstm", "attention"])),
     "pairs, additive": (PAIRS, lstm(attention="additive")),
     "pairs, dot": (PAIRS, lstm(attention="dot")),
     "pairs, fed": (PAIRS, lstm(attention="additive", input_feeding=True)),
@@ -112,6 +113,13 @@ def test_the_weights_are_what_the_output_was_mixed_by():
             ],
         ),
         ("pairs, lstm mixer", ["decoder.layers.0.cross", "decoder.layers.1.cross"]),
+        (
+            "pairs, hybrid",
+            [
+                "encoder.layers.1.self",
+                *["decoder.layers.0.cross", "decoder.layers.1.self", "decoder.layers.1.cross"],
+            ],
+        ),
         ("pairs, additive", ["decoder.cross"]),
     ],
 )

@@ -209,6 +209,14 @@ def test_what_is_not_there_is_refused(case):
     assert "\n" not in str(error.value)
 
 
+def test_the_layers_of_a_hybrid_keep_their_numbers():
+    run = make_run(TEXTS, transformer(layers=4, mixer=["gru", "attention"]))
+    page = explained(run, "abc", layer=3)
+    assert page.title == "decoder.layers.3.self, head 0"
+    with pytest.raises(UserError, match="layer=0: the model's decoder has layers 1, 3"):
+        explained(run, "abc", layer=0)
+
+
 @pytest.mark.parametrize("config", [lstm(), transformer(mixer="lstm"), transformer(mixer="none")])
 def test_a_model_without_attention_says_so(config):
     with pytest.raises(UserError, match="no attention"):

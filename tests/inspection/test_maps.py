@@ -26,6 +26,7 @@ PAIR_MODELS = {
     "kv_heads": transformer(kv_heads=2),
     "shared embeddings of none": transformer(tied=False, position="alibi"),
     "lstm mixer": transformer(mixer="lstm"),
+    "hybrid": transformer(mixer=["lstm", "attention"]),
     "additive": lstm(attention="additive"),
     "dot, fed": lstm(attention="dot", input_feeding=True),
 }

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from minitx.config.schema import RecurrentConfig, TransformerConfig
+from minitx.config.schema import MIXERS, RecurrentConfig, TransformerConfig
 from minitx.models.build import sequence_to_sequence
 
 SOURCE, TARGET = 13, 11  # vocabularies
@@ -16,8 +16,10 @@ CONFIGS = {
     },
     **{
         f"{mixer} as mixer": TransformerConfig(**SMALL, mixer=mixer, position="learned")
-        for mixer in ("lstm", "gru", "rnn", "average", "none")
+        for mixer in MIXERS
+        if mixer != "attention"
     },
+    "hybrid": TransformerConfig(**SMALL, mixer=["attention", "lstm"], position="alibi"),
     "window": TransformerConfig(**SMALL, window=2),
     "kv_heads": TransformerConfig(**SMALL, kv_heads=2),
     "post": TransformerConfig(**SMALL, norm_order="post"),

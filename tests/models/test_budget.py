@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitx.config.schema import RecurrentConfig, TransformerConfig
+from minitx.config.schema import MIXERS, RecurrentConfig, TransformerConfig
 from minitx.models.budget import fit_width
 from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
@@ -29,7 +29,7 @@ TRANSFORMER = st.builds(
     TransformerConfig,
     layers=st.integers(1, 2),
     heads=st.sampled_from([1, 2, 4, 6, 8]),
-    mixer=st.sampled_from(["attention", "attention", "lstm", "gru", "rnn", "average", "none"]),
+    mixer=st.sampled_from(["attention", *MIXERS, ["lstm"], ["attention"]]),
     position=st.sampled_from(["sinusoidal", "learned", "rotary", "alibi", "none"]),
     norm=st.sampled_from(["layernorm", "rmsnorm"]),
     gated=st.booleans(),
@@ -48,7 +48,7 @@ def built(config):
 
 def step_of(config):
     """The smallest difference between two widths that the model allows."""
-    if isinstance(config, RecurrentConfig) or config.mixer != "attention":
+    if isinstance(config, RecurrentConfig) or "attention" not in config.pattern:
         return 1
     return config.heads * (2 if config.position == "rotary" else 1)
 

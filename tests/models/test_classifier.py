@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nn.references import assert_close
 from torch import nn
 
-from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
+from minitx.config.schema import MIXERS, ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.build import classifier
 from minitx.models.language_model import count_parameters
 
@@ -21,8 +21,10 @@ ENCODERS = {
     },
     **{
         f"{mixer} as mixer": TransformerConfig(**SMALL, mixer=mixer)
-        for mixer in ("lstm", "gru", "rnn", "average", "none")
+        for mixer in MIXERS
+        if mixer != "attention"
     },
+    "hybrid": TransformerConfig(**SMALL, mixer=["lstm", "attention"], position="rotary"),
     "post": TransformerConfig(**SMALL, norm_order="post"),
     **{f"stacked {cell}": RecurrentConfig(**SMALL, cell=cell) for cell in ("lstm", "gru", "rnn")},
     "one way": RecurrentConfig(**SMALL, bidirectional=False),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from minitx.config import schema
 from minitx.config.schema import ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
@@ -23,7 +24,7 @@ SMALL = {"dim": 8, "layers": 2, "context": 16}
 
 POSITIONS = ["sinusoidal", "learned", "rotary", "alibi", "none"]
 CELLS = ["lstm", "gru", "rnn"]
-MIXERS = [*CELLS, "average", "none"]
+MIXERS = [name for name in schema.MIXERS if name != "attention"]
 
 CONFIGS = {
     **{f"attention, {name}": TransformerConfig(**SMALL, position=name) for name in POSITIONS},

@@ -1,17 +1,21 @@
 """What every mixer promises, whichever it is: no future, no trace of padding, and one state."""
 
+import dataclasses
+from importlib import import_module
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import assert_close, capture, randomise, real_tokens
 
+from minitx.config.schema import MIXERS as DECLARED
 from minitx.nn.attention import SelfAttention
-from minitx.nn.baseline_mixers import Average, NoMixing
 from minitx.nn.blocks import Block, Stack
 from minitx.nn.feedforward import FeedForward
+from minitx.nn.mixers import Shape, find_builder, register
 from minitx.nn.positions import ALiBi, Rotary
-from minitx.nn.recurrent import CELLS, Recurrence
+from minitx.nn.recurrent import CELLS
 
 DIM, HEADS, CONTEXT = 8, 4, 32
 
@@ -25,7 +29,8 @@ ATTENTIONS = {
     "qk_norm": lambda: {"qk_norm": True},
 }
 EXPLICIT = [f"{name}, explicit" for name in ATTENTIONS]
-MIXERS = [*ATTENTIONS, *EXPLICIT, *CELLS, "average", "none"]
+OTHERS = [name for name in DECLARED if name != "attention"]
+MIXERS = [*ATTENTIONS, *EXPLICIT, *OTHERS]
 
 any_mixer = pytest.mark.parametrize("name", MIXERS)
 causal_or_not = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
@@ -33,12 +38,10 @@ few_examples = settings(deadline=None, max_examples=12)
 
 
 def make_mixer(name, causal=True):
-    if name == "none":
-        return NoMixing()
-    if name == "average":
-        return randomise(Average(DIM, causal=causal))
-    if name in CELLS:
-        return randomise(Recurrence(DIM, name, bidirectional=not causal))
+    if name in OTHERS:
+        import_module(DECLARED[name].module)
+        options = dataclasses.asdict(DECLARED[name].options())
+        return randomise(find_builder(name)(Shape(DIM, CONTEXT, causal), **options)())
     kind = name.removesuffix(", explicit")
     mixer = randomise(SelfAttention(DIM, HEADS, causal=causal, **ATTENTIONS[kind]()))
     if name != kind:
@@ -174,3 +177,31 @@ def test_padding_may_begin_after_a_state_without_any(name):
     start, state = mixer(x[:, :3])
     rest, _ = mixer(x[:, 3:], padding[:, 3:], state)
     assert_close(torch.cat([start, rest], dim=1), whole)
+
+
+@any_mixer
+@pytest.mark.parametrize("length", [1, 5])
+def test_the_state_is_as_large_as_it_says(name, length):
+    mixer = make_mixer(name)
+    _, state = mixer(torch.randn(2, length, DIM))
+    assert mixer.state_size(length) == sum(part[0].numel() for part in tensors(state))
+
+
+@any_mixer
+def test_every_weight_of_a_matrix_meets_every_token(name):
+    mixer = make_mixer(name)
+    weights = sum(part.numel() for part in mixer.parameters() if part.ndim == 2)
+    products = mixer.flops_per_token(1) - 2 * weights
+    assert products == (0 if name in OTHERS else 2 * 2 * DIM)  # one score and one value
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_name_is_registered_once(name):
+    import_module(DECLARED[name].module)
+    with pytest.raises(ValueError, match=f"mixer {name} is registered twice"):
+        register(name, find_builder(name))
+
+
+def test_an_unknown_mixer_is_named():
+    with pytest.raises(ValueError, match=r"no mixer lstn is registered; there are .*lstm"):
+        find_builder("lstn")

@@ -1,4 +1,4 @@
-"""What a model's answer costs: its operations, counted, and its latency, measured."""
+"""The cost of a model's answer: operations and state are counted, latency is measured."""
 
 from collections.abc import Callable
 from statistics import median
@@ -9,50 +9,50 @@ from torch import nn
 from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
-from minitx.nn.attention import MultiHeadAttention, SelfAttention
-from minitx.nn.recurrent_attention import RecurrentAttention
+from minitx.nn.mixers import matrix_flops
 from minitx.study.measure.timing import repeated, timed
 
 Model = LanguageModel | Seq2Seq | Classifier
 
 
 def operations_per_token(model: nn.Module, length: int) -> float:
-    """Floating-point operations of a forward pass over `length` tokens, for each of the tokens.
+    """Return the floating-point operations per token of a forward pass over `length` tokens.
 
-    A multiplication and an addition are two operations. Counted are the products with matrices:
+    A multiplication and an addition are two operations. Only products with matrices count:
 
-    - 2 for each weight of a linear map or a recurrence, the output matrix included, be it tied or
-      not: each meets every token once (a classifier's labels only the whole text)
-    - attention's two products, 2 dim each for every key that a query may attend to: all `length`
-      of them, on average (length + 1) / 2 if it is causal, fewer with a window. A kernel that
-      computes what is then masked does more.
+    - 2 for each weight of a linear map or a recurrence, because it meets every token once. The
+      output matrix counts whether it is tied or not. The labels of a classifier meet the text once.
+    - the two products of attention, 2 dim each for every key that a query may attend to. These are
+      `length` keys, or (length + 1) / 2 on average if attention is causal, or fewer with a window.
+      A kernel that computes masked scores does more.
 
-    Of a `Seq2Seq` source and target are `length` long each, and the operations of both are shared
-    out among the tokens of the target. Left out are embeddings (they are looked up), biases, norms,
-    activations, the softmax, the cumulative sums of `Average`, and the additions and tanh of
-    additive attention. Compare Kaplan et al. 2020, table 1.
+    A module that knows its operations says so by `flops_per_token`, as every mixer does. The source
+    and the target of a `Seq2Seq` are `length` long each, and the operations of both are divided by
+    the tokens of the target. Embeddings, biases, norms, activations, the softmax, the cumulative
+    sums of `Average`, and the additions and tanh of additive attention do not count. Compare Kaplan
+    et al. 2020, table 1.
     """
-    operations = 0.0
-    for name, part in model.named_modules():
-        if isinstance(part, nn.Linear):
-            operations += 2 * part.weight.numel() / (length if name == "to_labels" else 1)
-        elif isinstance(part, nn.RNNBase):
-            matrices = (weight for weight in part.parameters() if weight.ndim == 2)
-            operations += sum(2 * matrix.numel() for matrix in matrices)
-        elif isinstance(part, MultiHeadAttention):
-            operations += 4 * part.heads * part.head_dim * _mean_keys(part, length)
-        elif isinstance(part, RecurrentAttention):
-            operations += 4 * part.key.out_features * length
-    return operations
+    if own_count := getattr(model, "flops_per_token", None):
+        return float(own_count(length))
+    if isinstance(model, nn.Linear):
+        return float(matrix_flops(model))
+    return sum(
+        operations_per_token(part, length) / (length if name == "to_labels" else 1)
+        for name, part in model.named_children()
+    )
 
 
-def _mean_keys(attention: MultiHeadAttention, length: int) -> float:
-    """How many keys a query may attend to, on average over `length` queries and as many keys."""
-    if not isinstance(attention, SelfAttention):
-        return length
-    reach = attention.window or length
-    before = sum(min(position, reach - 1) for position in range(length)) / length
-    return 1 + before if attention.causal else 1 + 2 * before  # as many after as before
+def state_size(model: Model, length: int) -> int:
+    """Return how many numbers a model keeps of one sequence to continue it after `length` tokens.
+
+    These are the states of its mixers. A `Seq2Seq` also keeps what its decoder reads of a source
+    that is `length` long. A `Classifier` continues nothing.
+    """
+    if isinstance(model, Classifier):
+        return 0
+    reader = model.decoder if isinstance(model, Seq2Seq) else model.backbone
+    sizes = (getattr(part, "state_size", None) for part in reader.modules())
+    return sum(size(length) for size in sizes if size is not None)
 
 
 @torch.inference_mode()

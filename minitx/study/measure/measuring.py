@@ -17,7 +17,7 @@ from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
 from minitx.runs.run import Run, load
-from minitx.study.measure.costs import latency_ms, operations_per_token
+from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
 from minitx.study.measure.machine import machine
 from minitx.study.plan.run_store import MEASURED, detail_file
 from minitx.tasks.base import Evaluation, Task
@@ -48,6 +48,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
         "metrics": evaluation.metrics,
         "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
         "operations_per_token": operations_per_token(run.model, run.config.model.context),
+        "state_size": state_size(run.model, run.config.model.context),
         "latency_ms": latency_ms(run.model, run.config.model.context),
         "machine": machine(),
     }

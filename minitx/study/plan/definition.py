@@ -1,6 +1,7 @@
 """A study as it was asked for: its question, its arms, its grid, with the preset put on it."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -40,6 +41,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
             f"study={study.name} does not suit task={task}: it may be one of "
             f"{', '.join(study.tasks)}"
         )
+    sweep = sweep_of(config)
     arms = getattr(study, TASKS[task].objective.arms) or study.arms
     for name in preset.task_settings:
         if name not in TASKS:
@@ -52,7 +54,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         study,
         arms={name: _words(f"study.arms.{name}", words) for name, words in arms.items()},
         grid=_axes("grid", preset.grid or study.grid),
-        sweep=_axes("sweep", preset.sweep or study.sweep),
+        sweep=_axes("sweep", getattr(preset, sweep) or getattr(study, sweep)),
         settings=[
             *study.settings,
             *preset.settings,
@@ -71,6 +73,13 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: each seed once")
     return merged
+
+
+def sweep_of(config: CompareConfig) -> str:
+    """Return the name of the sweep of the selected optimizer: AdamW may have its own."""
+    preset: PresetConfig = getattr(config.study, config.preset)
+    has_own = bool(preset.adamw_sweep or config.study.adamw_sweep)
+    return "adamw_sweep" if config.optimizer.name == "adamw" and has_own else "sweep"
 
 
 # What the study itself decides, or what is not for the runs: not to be said of all of them.
@@ -110,9 +119,15 @@ def _check_keys(study: StudyConfig) -> None:
 def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
     """Raises UserError for a grid or a sweep that is asked for and that the preset would hide."""
     preset: PresetConfig = getattr(config.study, config.preset)
-    for name, own in (("grid", preset.grid), ("sweep", preset.sweep)):
-        for word in overrides:
-            key, values = _key(word), word.partition("=")[2]
+    sweep = sweep_of(config)
+    for word in overrides:
+        key, values = _key(word), word.partition("=")[2]
+        if sweep == "adamw_sweep" and re.match(rf"study\.({config.preset}\.)?sweep\b", key):
+            raise UserError(
+                f"{word}: with optimizer=adamw the study has a sweep of its own, and that counts: "
+                f"++study.{config.preset}.adamw_sweep={values}"
+            )
+        for name, own in (("grid", preset.grid), (sweep, getattr(preset, sweep))):
             if own and key.startswith(f"study.{name}"):
                 raise UserError(
                     f"{word}: preset={config.preset} has a {name} of its own, and that counts: "

@@ -40,8 +40,8 @@ class Planner:
             check_hardware(config.trainer)
             if "optimizer.matrix_lr" in self.study.sweep and config.optimizer.name == "adamw":
                 raise UserError(
-                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; a study "
-                    "of your own (docs/studies.md) may sweep optimizer.lr: [0.001, 0.003, 0.01]"
+                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; for "
+                    "AdamW add ++study.adamw_sweep={optimizer.lr: [0.001, 0.003, 0.01]}"
                 )
             if self.study.measures == "speed" and not config.task.objective.windows:
                 raise UserError("the speed of language models is measured: task=shakespeare")

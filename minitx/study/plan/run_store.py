@@ -13,13 +13,15 @@ is there. Both are written whole, so a process that is killed leaves nothing tha
 
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from minitx.config.compose import to_plain
-from minitx.config.schema import Config
+from minitx.config.options import idle_options
+from minitx.config.schema import Config, TransformerConfig
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import SUMMARY
@@ -125,6 +127,9 @@ def run_key(config: Config, fingerprint: str, kind: str) -> str:
         for name in names:
             if values[group][name] is None:
                 del values[group][name]
+    if isinstance(config.model, TransformerConfig):  # options that a mixer added later
+        for name in set(idle_options(config.model)) - {f.name for f in fields(TransformerConfig)}:
+            del values["model"][name]
     text = json.dumps([FORMAT, kind, fingerprint, values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

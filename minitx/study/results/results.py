@@ -27,8 +27,9 @@ class Results:
     - what summary.json holds: `parameters`, `parameters_non_embedding`, `steps`, `tokens_seen`,
       `train_seconds`, `tokens_per_second`, `peak_memory_mb`, `data_fingerprint`
     - metrics: "val/loss", ..., and of the chosen ones "test/...": see `measure`
-    - `operations_per_token` (floating-point operations of a forward pass), `latency_ms` (one token
-      generated, batch of one)
+    - `operations_per_token` (floating-point operations of a forward pass), `state_size` (numbers
+      that the model keeps of a text as long as its context), `latency_ms` (one token generated,
+      batch of one)
 
     Numbers that are not known are NaN.
 

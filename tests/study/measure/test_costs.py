@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from minitx.config.schema import RecurrentConfig, TransformerConfig
 from minitx.models.build import classifier, language_model, sequence_to_sequence
 from minitx.nn.attention import MultiHeadAttention
-from minitx.study.measure.costs import latency_ms, operations_per_token
+from minitx.nn.tree import map_tensors
+from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
 
 VOCAB, LABELS, TIME = 11, 5, 12
 SMALL = {"dim": 8, "layers": 2, "context": 16}
@@ -102,6 +103,30 @@ def test_attention_of_a_recurrent_decoder_by_hand():
     base = operations_per_token(plain, TIME)
     assert operations_per_token(dot, TIME) - base == attended
     assert operations_per_token(additive, TIME) - base == attended + 2 * 8 * 8
+
+
+ALL = [
+    *TRANSFORMERS.values(),
+    *RECURRENT.values(),
+    TransformerConfig(**SMALL, mixer=["gru", "none"]),
+]
+
+
+@pytest.mark.parametrize("config", ALL, ids=str)
+def test_the_state_counted_and_as_it_is(config):
+    def numbers(state):
+        counted = []
+        map_tensors(lambda tensor: counted.append(tensor[0].numel()), state)
+        return sum(counted)
+
+    model = sequence_to_sequence(config, VOCAB, VOCAB)
+    memory = model.encode(tokens())
+    _, state = model.decode(tokens(), memory)
+    assert state_size(model, TIME) == numbers((memory.attended, state.decoder))
+    if not isinstance(config, RecurrentConfig) or config.attention == "none":
+        model = language_model(config, VOCAB)
+        assert state_size(model, TIME) == numbers(model(tokens())[1].backbone)
+    assert state_size(classifier(TransformerConfig(**SMALL), VOCAB, LABELS), TIME) == 0
 
 
 @pytest.mark.parametrize("length", [1, TIME, SMALL["context"]])

@@ -7,7 +7,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from minitx.config.compose import CONF, compose, options, register_schemas, to_typed
-from minitx.config.schema import CompareConfig
+from minitx.config.schema import MIXERS, CompareConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE, TASKS
 from minitx.errors import UserError
 from minitx.study.measure.measuring import DETAILS, NEEDED_BY
@@ -171,3 +171,40 @@ def test_what_no_run_could_do_is_refused_before_the_first(words, said):
     study.sweep = {"optimizer.matrix_lr": [0.01, 0.02]}
     with pytest.raises(UserError, match=said):
         Planner(config.task, study).check()
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+@pytest.mark.parametrize("name", [name for name in options("study") if name != "speed"])
+def test_a_study_sweeps_the_rate_of_the_selected_optimizer(name, preset):
+    task = "recall" if name == "distance" else "genre" if name != "context" else "text"
+    muon, adamw = (
+        defined(
+            asked(f"study={name}", f"task={task}", f"preset={preset}", f"optimizer={optimizer}")
+        )
+        for optimizer in ("muon", "adamw")
+    )
+    assert "optimizer.matrix_lr" in muon.sweep
+    assert set(adamw.sweep) == {"optimizer.lr"}
+    assert len(combinations(adamw.sweep)) >= (2 if preset == "full" else 1)
+
+
+def test_a_sweep_that_adamw_would_hide_is_refused():
+    words = ["++study.quick.sweep={optimizer.lr: [0.1]}"]
+    refuse_hidden(asked("study=heads", *words), words)
+    config = asked("study=heads", "optimizer=adamw", *words)
+    with pytest.raises(UserError, match="with optimizer=adamw the study has a sweep") as refused:
+        refuse_hidden(config, words)
+    advised = str(refused.value).rpartition(": ++")[2]
+    again = asked("study=heads", "optimizer=adamw", f"++{advised}")
+    assert defined(again).sweep == {"optimizer.lr": [0.1]}
+
+
+def test_the_mixer_study_compares_every_mixer():
+    arms = defined(asked("study=mixer")).arms
+    assert arms == {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
+
+
+def test_an_option_that_an_arm_cannot_have_is_refused():
+    config = asked("study=mixer", "model.heads=2")
+    with pytest.raises(UserError, match=r"model\.heads=2: model\.mixer=lstm has no option heads"):
+        Planner(config.task, defined(config, ["model.heads=2"])).check()

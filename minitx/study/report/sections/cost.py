@@ -25,6 +25,7 @@ COSTS = {
     "parameters": "parameters",
     "parameters_non_embedding": "without embeddings",
     "operations_per_token": "operations/token",
+    "state_size": "numbers in the state",
     "tokens_per_second": "tokens/s in training",
     "train_seconds": "training seconds",
     "peak_memory_mb": "peak memory, MB",

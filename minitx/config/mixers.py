@@ -1,0 +1,61 @@
+"""The mixers, by name: the options of each, and the module that implements it.
+
+A mixer moves information between positions. To add one, write its module under `minitx/nn`, which
+registers it (see `minitx.nn.mixers`), and declare it in `BUILT_IN`. The fields of
+its options become keys of a Transformer: `expansion` is set by `model.expansion=2`.
+
+Nothing here imports torch, so that `--help`, completion and the checks stay fast.
+"""
+
+from dataclasses import dataclass
+
+from minitx.config.fields import key
+
+
+@dataclass
+class NoOptions:
+    """The options of a mixer that has none."""
+
+
+@dataclass
+class CrossAttentionOptions:
+    """The options of the attention in which a decoder reads its source."""
+
+    heads: int = key(4, "attention heads; they divide dim", minimum=1)
+    kv_heads: int | None = key(None, "key/value heads; they divide heads [heads]", minimum=1)
+    qk_norm: bool = key(False, "normalise each head's queries and keys")
+    scaled: bool = key(True, "divide attention's scores by sqrt(dim / heads)")
+
+
+@dataclass
+class AttentionOptions(CrossAttentionOptions):
+    """The options of self-attention."""
+
+    window: int | None = key(None, "attend to this many latest tokens only [all]", minimum=1)
+
+
+@dataclass(frozen=True)
+class MixerSpec:
+    """The declaration of a mixer.
+
+    `options` is a dataclass of keys. `module` registers the mixer under its `name` when it is
+    imported. `positions` are the values of model.position that act inside this mixer.
+    """
+
+    name: str
+    module: str
+    options: type = NoOptions
+    positions: tuple[str, ...] = ()
+
+
+RECURRENCE = "minitx.nn.recurrent"
+BASELINES = "minitx.nn.baseline_mixers"
+
+BUILT_IN = (
+    MixerSpec("attention", "minitx.nn.attention", AttentionOptions, positions=("rotary", "alibi")),
+    MixerSpec("lstm", RECURRENCE),
+    MixerSpec("gru", RECURRENCE),
+    MixerSpec("rnn", RECURRENCE),
+    MixerSpec("average", BASELINES),
+    MixerSpec("none", BASELINES),
+)
