@@ -13,8 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from minitx.config.command_line import command_line
 from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING, OBJECTIVES, SEQUENCE_TO_SEQUENCE
-from minitx.runs.checks import SCRIPTS
+from minitx.runs.checks import COMMANDS
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
 
 if TYPE_CHECKING:  # both import torch
@@ -86,12 +87,11 @@ def show_run(run: "Run") -> None:
         console.print(Panel(Text(sample), title="what it writes now", title_align="left"))
     commands = [
         _use(run, summary["task"]),
-        f"python scripts/evaluate.py run={folder} split=val",
-        f"python scripts/train.py resume={folder} {_longer(run, summary)}",
+        command_line("evaluate", f"run={folder}", "split=val"),
+        command_line("train", f"resume={folder}", _longer(run, summary)),
     ]
-    console.print(f"The run lies in {folder}. Next:", highlight=False)
-    for command in commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+    lines = [f"The run is in {folder}. Next:", *(f"  {command}" for command in commands)]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:
@@ -129,7 +129,7 @@ def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: lis
     for signature in evaluation.signatures:
         console.print(signature, highlight=False, soft_wrap=True)
     for file in files:
-        console.print(f"  {run.folder / file}", highlight=False, soft_wrap=True)
+        console.print(f"  {run.folder / file}", highlight=False, markup=False, soft_wrap=True)
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
@@ -172,7 +172,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     console = Console()
     console.print(table)
     for folder, _ in runs:
-        console.print(f"  {folder}", highlight=False, soft_wrap=True)
+        console.print(f"  {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _longer(run: "Run", summary: dict[str, Any]) -> str:
@@ -196,11 +196,12 @@ def _title(summary: dict[str, Any]) -> str:
 def _use(run: "Run", task: str) -> str:
     """The command that makes use of the model."""
     objective = run.config.task.objective
-    command = f"python scripts/{SCRIPTS[objective]}.py run={run.folder}"
     example = EXAMPLES.get(task)
     if objective == LANGUAGE_MODELING:
-        return f'{command} prompt="{example}"' if example else command
-    return f'{command} text="{example}"' if example else f"{command} input=my.txt"
+        use = [f"prompt={example}"] if example else []
+    else:
+        use = [f"text={example}" if example else "input=my.txt"]
+    return command_line(COMMANDS[objective], f"run={run.folder}", *use)
 
 
 def _last_sample(folder: Path) -> str:

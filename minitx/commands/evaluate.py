@@ -1,17 +1,12 @@
 """Measure a trained model on a whole split."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import CORPUS, Command
 from minitx.commands.console import loading, show_evaluation
 from minitx.config.compose import changed
 from minitx.config.schema import DataLocation, EvaluateConfig, ImportanceConfig
 from minitx.runs.checks import check_run, config_of
 from minitx.tasks.requirements import check_corpus
 from minitx.training.environment import quiet_libraries
-
-
-def main() -> None:
-    """Run scripts/evaluate.py with the command line of this process."""
-    run_command("evaluate", EvaluateConfig, evaluate)
 
 
 def evaluate(config: EvaluateConfig, overrides: list[str]) -> None:
@@ -40,3 +35,16 @@ def _check_corpus_of(path: str, where: DataLocation) -> None:
     if config is not None:
         config.data = changed(config.data, where)
         check_corpus(config)
+
+
+COMMAND = Command(
+    name="evaluate",
+    summary="Measure a trained model on a whole split.",
+    function=evaluate,
+    schema=EvaluateConfig,
+    examples=(
+        ("run=runs/... split=test", ""),
+        ("run=runs/... split=test decoding.beam=10", ""),
+    ),
+    paths=("run", *CORPUS),
+)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.config.schema import ExplainConfig
 from minitx.errors import UserError
@@ -11,11 +11,6 @@ from minitx.runs.paths import check_output
 
 if TYPE_CHECKING:  # it imports torch
     from minitx.inspection.tables import Page
-
-
-def main() -> None:
-    """Run scripts/explain.py with the command line of this process."""
-    run_command("explain", ExplainConfig, explain)
 
 
 def explain(config: ExplainConfig, overrides: list[str]) -> None:
@@ -67,3 +62,19 @@ def check_explanation(config: ExplainConfig) -> None:
             raise UserError(
                 f"{name}= is of a trained model: say run=<a run's folder or .ckpt file> too"
             )
+
+
+COMMAND = Command(
+    name="explain",
+    summary="Follow one attention head through its four steps, with every number.",
+    function=explain,
+    schema=ExplainConfig,
+    examples=(
+        ("", 'the tutorial: "The cat sat"'),
+        ('run=runs/... layer=0 head=3 text="To be, or not to be"', ""),
+        ('run=runs/... part=cross text="attention"', ""),
+        ("format=html output=explain.html", ""),
+    ),
+    texts=("text",),
+    paths=("run", "output"),
+)

@@ -1,15 +1,10 @@
 """Let a trained model write."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading, stream
 from minitx.config.schema import LANGUAGE_MODELING, GenerateConfig
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
-
-
-def main() -> None:
-    """Run scripts/generate.py with the command line of this process."""
-    run_command("generate", GenerateConfig, generate)
 
 
 def generate(config: GenerateConfig, overrides: list[str]) -> None:
@@ -26,3 +21,14 @@ def check_generation(config: GenerateConfig) -> None:
     check_run(config.run, LANGUAGE_MODELING)
     if not config.prompt:
         raise UserError('prompt="" is empty: give at least one character, as in prompt="ROMEO:"')
+
+
+COMMAND = Command(
+    name="generate",
+    summary="Continue a prompt with a trained language model.",
+    function=generate,
+    schema=GenerateConfig,
+    examples=(('run=runs/... prompt="ROMEO:" temperature=0.8', ""),),
+    texts=("prompt",),
+    paths=("run",),
+)

@@ -1,15 +1,10 @@
 """Measure a trained model without each of its heads."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import CORPUS, Command
 from minitx.commands.console import loading
 from minitx.commands.evaluate import check_evaluation
 from minitx.config.schema import ImportanceConfig
 from minitx.training.environment import quiet_libraries
-
-
-def main() -> None:
-    """Run scripts/head_importance.py with the command line of this process."""
-    run_command("importance", ImportanceConfig, importance)
 
 
 def importance(config: ImportanceConfig, overrides: list[str]) -> None:
@@ -20,3 +15,14 @@ def importance(config: ImportanceConfig, overrides: list[str]) -> None:
 
     quiet_libraries()
     show_importance(*importance_of_run(config))
+
+
+COMMAND = Command(
+    name="importance",
+    summary="Measure a trained model with each of its heads switched off.",
+    function=importance,
+    schema=ImportanceConfig,
+    examples=(("run=runs/...", ""), ("run=runs/... prune=8", "")),
+    paths=("run", *CORPUS),
+    script="head_importance",
+)

@@ -1,15 +1,10 @@
 """Show what a trained model attends to."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.config.schema import InspectConfig
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
-
-
-def main() -> None:
-    """Run scripts/inspect_attention.py with the command line of this process."""
-    run_command("inspect", InspectConfig, inspect)
 
 
 def inspect(config: InspectConfig, overrides: list[str]) -> None:
@@ -28,3 +23,18 @@ def check_inspection(config: InspectConfig) -> None:
         raise UserError('which text is the model to read? text="..."')
     if config.other is not None:
         check_run(config.other)
+
+
+COMMAND = Command(
+    name="inspect",
+    summary="Show what every head attends to in a text: a page, pictures, data, a table.",
+    function=inspect,
+    schema=InspectConfig,
+    examples=(
+        ('run=runs/... text="attention"', ""),
+        ('run=runs/... other=runs/... text="attention"', ""),
+    ),
+    texts=("text", "target"),
+    paths=("run", "other", "dir"),
+    script="inspect_attention",  # a file named inspect.py would hide Python's own module
+)

@@ -1,18 +1,13 @@
-"""Let a trained model name the class of texts."""
+"""Classify texts with a trained classifier."""
 
 import json
 import sys
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.schema import CLASSIFICATION, PredictConfig
 from minitx.runs.checks import check_run
-
-
-def main() -> None:
-    """Run scripts/predict.py with the command line of this process."""
-    run_command("predict", PredictConfig, predict)
 
 
 def predict(config: PredictConfig, overrides: list[str]) -> None:
@@ -56,3 +51,17 @@ def check_prediction(config: PredictConfig) -> None:
     """As `check_translation`, for classifiers."""
     check_run(config.run, CLASSIFICATION)
     check_texts(config.text, config.input, config.output)
+
+
+COMMAND = Command(
+    name="predict",
+    summary="Classify texts with a trained classifier.",
+    function=predict,
+    schema=PredictConfig,
+    examples=(
+        ('run=runs/... text="O, she doth teach the torches to burn bright!"', ""),
+        ("run=runs/... input=texts.txt output=classes.jsonl", ""),
+    ),
+    texts=("text",),
+    paths=("run", "input", "output"),
+)

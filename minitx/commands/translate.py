@@ -1,17 +1,12 @@
-"""Let a trained model write the outputs of sources."""
+"""Translate sources with a trained sequence-to-sequence model."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.compose import changed
 from minitx.config.schema import SEQUENCE_TO_SEQUENCE, TranslateConfig
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
-
-
-def main() -> None:
-    """Run scripts/translate.py with the command line of this process."""
-    run_command("translate", TranslateConfig, translate)
 
 
 def translate(config: TranslateConfig, overrides: list[str]) -> None:
@@ -73,3 +68,19 @@ def check_translation(config: TranslateConfig) -> None:
             f"decoding.beam={config.decoding.beam} is for searching outputs, and temperature="
             f"{config.temperature:g} draws them: leave one of them out"
         )
+
+
+COMMAND = Command(
+    name="translate",
+    summary="Translate texts with a trained sequence-to-sequence model.",
+    function=translate,
+    schema=TranslateConfig,
+    examples=(
+        ('run=runs/... text="attention"', ""),
+        ('run=runs/... text="attention" n_best=5', ""),
+        ("run=runs/... input=words.txt output=phonemes.txt decoding.beam=10", ""),
+        ("run=runs/... < words.txt", ""),
+    ),
+    texts=("text",),
+    paths=("run", "input", "output"),
+)

@@ -1,40 +1,23 @@
 """From YAML and the command line to a checked `Config`, and back to plain values."""
 
 import dataclasses
-import difflib
-import json
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import NoneType
 from typing import Any, TypeVar
 
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from minitx.config.schema import (
-    MODELS,
-    CompareConfig,
-    Config,
-    EvaluateConfig,
-    ExplainConfig,
-    GenerateConfig,
-    ImportanceConfig,
-    InspectConfig,
-    ModelConfig,
-    PredictConfig,
-    RecurrentConfig,
-    StudyConfig,
-    TranslateConfig,
-)
+from minitx.config.keys import CONF, describe, known_keys, nearest, unknown_key
+from minitx.config.schema import MODELS, CompareConfig, Config, RecurrentConfig, StudyConfig
 from minitx.errors import UserError
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
 
 # What a run may be resumed with; anything else would make it another run.
 CHANGED_ON_RESUME = ("trainer", "logger", "resume")
@@ -45,16 +28,9 @@ Schema = TypeVar("Schema")
 
 
 def register_schemas() -> None:
-    """Tells Hydra the types of every key; the YAML files name these schemas in their defaults."""
+    """Give Hydra the types of all keys. The YAML files name these schemas in their defaults."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Config)
-    store.store(name="generate_schema", node=GenerateConfig)
-    store.store(name="evaluate_schema", node=EvaluateConfig)
-    store.store(name="translate_schema", node=TranslateConfig)
-    store.store(name="predict_schema", node=PredictConfig)
-    store.store(name="inspect_schema", node=InspectConfig)
-    store.store(name="importance_schema", node=ImportanceConfig)
-    store.store(name="explain_schema", node=ExplainConfig)
     store.store(name="compare_schema", node=CompareConfig)
     store.store(group="study", name="study_schema", node=StudyConfig)
     for schema in set(MODELS.values()):
@@ -63,25 +39,27 @@ def register_schemas() -> None:
 
 
 def compose(*overrides: str) -> Config:
-    """The config that scripts/train.py composes from these words, as in compose("model=lstm").
+    """Return the config that `minitx train` composes from these overrides.
 
-    Raises UserError for a value outside its rules, and Hydra's errors for words it cannot follow.
+    For example, `compose("model=lstm", "trainer.max_steps=200")`. Raises UserError for an override
+    that cannot be read, a key that does not exist (with the nearest one), and an invalid value.
     """
-    if not CONF.is_dir():
-        raise UserError(f"{CONF} is missing: install minitx from its checkout, pip install -e .")
     register_schemas()
-    outer = GlobalHydra.instance().hydra  # of a script that composes others
+    try:
+        return to_typed(composed("config", overrides), Config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(describe(error, Config, overrides)) from error
+
+
+def composed(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Return `conf/<config_name>.yaml` with the overrides. Raises Hydra's errors."""
+    outer = GlobalHydra.instance().hydra  # a command that composes further configs
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return to_typed(hydra.compose("config", list(overrides)), Config)
+            return hydra.compose(config_name, list(overrides))
     finally:
         GlobalHydra.instance().hydra = outer
-
-
-def options(group: str) -> list[str]:
-    """The names a config group offers."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
@@ -186,65 +164,6 @@ def _keys_set_by(group: str, override: str) -> list[str]:
     option = override.split("=", 1)[1]
     values = yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8")) or {}
     return [name for name in values if name != "defaults"]
-
-
-def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
-    """The error for a key that does not exist: it names the nearest that does."""
-    owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
-    if owners:
-        return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")
-    for key, field in keys(schema):
-        if typing.get_origin(field.type) is dict and name.startswith(f"{key}."):
-            added = name.removeprefix(f"{key}.")
-            return UserError(
-                f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it"
-            )
-    known = known_keys(composed, schema)
-    last_parts = {key.rsplit(".", 1)[-1]: key for key in known}
-    last = name.rsplit(".", 1)[-1]
-    near = last_parts.get(last) or nearest(name, known)  # the right key in the wrong group, or
-    if near is None:  # nearly so
-        near = last_parts.get(nearest(last, list(last_parts)) or "")
-    hint = f": did you mean {near}?" if near else "; --help lists the keys"
-    return UserError(f"there is no key {name}{hint}")
-
-
-def known_keys(composed: DictConfig, schema: type) -> list[str]:
-    """Every key there is, as dotted names; the model's name decides which keys it has."""
-    model = composed.get("model") if isinstance(composed, DictConfig) else None
-    name = model.get("name") if isinstance(model, DictConfig) else None
-    return [name for name, _ in keys(schema, MODELS.get(name or "", ModelConfig))]
-
-
-def keys(
-    schema: type, model: type[ModelConfig] = ModelConfig, prefix: str = ""
-) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """Dotted names and fields of all the keys under a schema, groups and their keys alike."""
-    for field in dataclasses.fields(schema):
-        yield prefix + field.name, field
-        inner = model if field.type is ModelConfig else field.type
-        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
-            yield from keys(inner, model, f"{prefix}{field.name}.")
-
-
-def as_typed(value: Any) -> str:
-    """A value as one types it on a command line: null, true, 0.02, rotary."""
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-def nearest(word: str, known: list[str]) -> str | None:
-    """The known word most like this one, if any is like it."""
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None)
-
-
-def type_name(field: dataclasses.Field[Any]) -> str:
-    """A key's type in words: "whole number", "text or null", ..."""
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    words |= {list: "list", dict: "names with values"}
-    whole = typing.get_origin(field.type)
-    members = (field.type,) if whole in words else typing.get_args(field.type) or (field.type,)
-    named = [words[typing.get_origin(each) or each] for each in members if each is not NoneType]
-    return " or ".join([*named, "null"] if NoneType in members else named)
 
 
 def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:

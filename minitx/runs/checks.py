@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from minitx.config.command_line import command_line
 from minitx.config.compose import read_config
 from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, Config
 from minitx.errors import UserError
 from minitx.runs.paths import CONFIG, find_checkpoint
 
-# What makes use of a trained model of each objective.
-SCRIPTS = {
+# The command that uses a trained model of each objective.
+COMMANDS = {
     LANGUAGE_MODELING: "generate",
     SEQUENCE_TO_SEQUENCE: "translate",
     CLASSIFICATION: "predict",
@@ -36,7 +37,7 @@ def check_objective(path: str, config: Config, objective: str) -> None:
     if found != objective:
         raise UserError(
             f"{path} is a run of {found} (task={config.task.name}), and this is for "
-            f"{objective}: use scripts/{SCRIPTS[found]}.py"
+            f"{objective}: use {command_line(COMMANDS[found], f'run={path}')}"
         )
 
 

@@ -41,7 +41,7 @@ ERRORS = {
     "no run": ("evaluate", [], "which model?"),
     "missing run": ("evaluate", ["run=nowhere"], "nowhere does not exist"),
     "folder of no run": ("generate", ["run=taken"], "taken holds no checkpoint"),
-    "run of another objective": ("generate", [f"run={PAIRS}"], "use scripts/translate.py"),
+    "run of another objective": ("generate", [f"run={PAIRS}"], "scripts/translate.py"),
     "empty prompt": ("generate", [f"run={TEXT}", "prompt="], 'prompt="" is empty'),
     "missing input": ("translate", [f"run={PAIRS}", "input=no.txt"], "cannot read no.txt"),
     "output exists": (

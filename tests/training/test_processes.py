@@ -72,12 +72,9 @@ def changed_script(tmp_path, change):
     script.write_text(
         f"""
 import sys
-sys.path.insert(0, {str(SCRIPT.parent)!r})
-from train import train
 from minitx.commands.cli import main
-from minitx.config.schema import Config
 {change}
-main("config", Config, train)
+main("train")
 """,
         encoding="utf-8",
     )
@@ -111,7 +108,7 @@ def test_a_signal_to_all_processes_stops_the_run_and_it_goes_on(number, start, t
     errors = said_besides_progress(err)
     assert len(errors) == 1, err
     assert errors[0].startswith("error: stopped at step ")
-    assert errors[0].endswith("to go on: python scripts/train.py resume=run")
+    assert errors[0].endswith(f"to go on: python {SCRIPT} resume=run")
     assert out == ""
     stopped = summary(folder)["steps"]
     assert checkpoint(folder, "last")["global_step"] == stopped == max(rows(folder))

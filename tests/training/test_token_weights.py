@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -23,13 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_files import files, rows, series, summary
 
-from minitx.commands.cli import quoted
+from minitx.commands.quoting import quoted
 from minitx.config.compose import compose
 from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.objectives.base import Objective
 from minitx.tasks.open import open_task
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 COUNT, SMOOTHING = 300, 0.1
 EXACT = [
     *SMALL,
@@ -188,16 +186,13 @@ def test_the_whole_training_is_counted_where_an_earlier_checkpoint_is_the_best(
 
 TWO = """
 import sys
-sys.path.insert(0, {scripts!r})
-from train import train
 from minitx.commands.cli import main
-from minitx.config.schema import Config
 from minitx.data import module
 
 module.EVALUATION_TOKENS = 200  # so that splits this small have batches for two
 
 if __name__ == "__main__":
-    main("config", Config, train)
+    main("train")
 """
 
 
@@ -212,7 +207,7 @@ def test_two_processes_train_as_one(train, tiny, tmp_path):
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     words = [*EXACT, f"data.path={path}", "data.batch_tokens=20", "decoding.beam=1"]
     script = tmp_path / "two.py"
-    script.write_text(TWO.format(scripts=str(SCRIPTS)), encoding="utf-8")
+    script.write_text(TWO, encoding="utf-8")
     hardware = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
     command = [sys.executable, script, "-m", *tiny, *words, *hardware, "task=pairs,labels"]
     answer = subprocess.run(

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from minitx.config.compose import nearest
+from minitx.config.keys import nearest
 from minitx.config.schema import (
     OBJECTIVES,
     SEQUENCE_TO_SEQUENCE,
