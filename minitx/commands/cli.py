@@ -3,13 +3,18 @@
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser  # the flags that Hydra knows
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -28,6 +33,19 @@ from minitx.runs.paths import launched_by_lightning
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
+
+
+class OwnFolders(SearchPathPlugin):
+    """Let files in the user's --config-dir replace the files of the same name in conf/.
+
+    Hydra itself puts that folder last.
+    """
+
+    folders: Sequence[str] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in self.folders:
+            search_path.prepend("own", f"file://{Path(folder).absolute()}", anchor="main")
 
 
 def main(name: str | None = None) -> None:
@@ -97,12 +115,15 @@ def run(command: Command, words: list[str]) -> None:
         jobs.run(composed)
 
     sys.argv[1:] = asked
+    Plugins.instance().register(OwnFolders)
+    OwnFolders.folders = config_folders(words)
     config_name = command.register()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         jobs.add_failure(error, config_folders(words))
     finally:
+        OwnFolders.folders = ()
         if sweep and jobs.results:
             command.conclude(jobs.results)
     jobs.finish()
@@ -119,10 +140,12 @@ class Jobs:
 
     def run(self, composed: DictConfig) -> None:
         """Call the command's function with a composed config."""
+        OwnFolders.folders = ()  # not for the configs that the function composes
         overrides = list(HydraConfig.get().overrides.task)
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         # Lightning starts further processes for DDP with this command line: of the job alone.
-        sys.argv[1:] = [*self.started, *(overrides if multirun else self.asked)]
+        folders = [f"--config-dir={folder}" for folder in config_folders(self.asked)]
+        sys.argv[1:] = [*self.started, *([*folders, *overrides] if multirun else self.asked)]
         assert self.command.schema is not None
         try:
             typed = to_typed(composed, self.command.schema)  # type: ignore[var-annotated]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from minitx.commands.console import loading
 
@@ -53,7 +54,7 @@ ERRORS = {
     "no text to inspect": ("inspect_attention", [f"run={TEXT}"], 'text="..."'),
     "no other run": ("inspect_attention", [f"run={TEXT}", "text=a", "other=x"], "x does not exist"),
     "missing run with heads": ("head_importance", ["run=nowhere"], "nowhere does not exist"),
-    "head of no run": ("explain", ["head=1"], "head= is of a trained model"),
+    "head of no run": ("explain", ["head=1"], "head= is for a trained model"),
     "missing study": ("compare", ["study=heads", "report_only=true"], "holds no study"),
     "study of another version": ("compare", ["study=heads", "study.dir=old"], "another version"),
     "unknown section": ("compare", ["study=heads", "study.sections=[cots]"], "did you mean cost?"),
@@ -159,7 +160,7 @@ def test_of_several_processes_the_first_says_what_is_loading(rank, monkeypatch, 
 
 
 def test_nothing_is_said_where_torch_is_there(capsys):
-    assert "torch" in sys.modules
+    assert sys.modules["torch"] is torch
     with loading("torch"):
         pass
     assert capsys.readouterr() == ("", "")
