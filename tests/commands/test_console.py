@@ -3,14 +3,18 @@
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import minitx
 from minitx.commands.cli import main
+from minitx.commands.command import Command
+from minitx.commands.completion import complete_line
 from minitx.commands.table import COMMANDS
 from minitx.config.command_line import command_line
+from minitx.config.schema import key
 from minitx.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -156,3 +160,27 @@ def test_a_read_only_folder_is_refused_before_anything_is_loaded(
     assert err.count("\n") == 1, err
     assert "cannot be written" in err
     assert not list(tmp_path.iterdir())
+
+
+@dataclass
+class ShoutConfig:
+    word: str = key("hey", "the word to shout", choices=("hey", "ho"))
+    loud: bool = key(False, "in capitals")
+
+
+def test_a_new_command_needs_nothing_but_its_entry(console, monkeypatch):
+    def shout(config, overrides):
+        print(config.word.upper() if config.loud else config.word)
+
+    examples = (("word=ho loud=true", "a loud one"),)
+    command = Command("shout", "Shout a word.", shout, ShoutConfig, examples)
+    monkeypatch.setitem(COMMANDS, "shout", command)
+    assert console("shout", "loud=true") == (0, "HEY\n", "")
+    assert "did you mean ho?" in console("shout", "word=hoo")[2]
+    assert "there is no key wrd: did you mean word?" in console("shout", "wrd=ho")[2]
+    assert "  minitx shout       Shout a word.\n" in console("--help")[1]
+    page = console("shout", "--help")[1]
+    assert "  minitx shout word=ho loud=true   a loud one\n" in page
+    assert "the word to shout: hey, ho\n" in page
+    assert complete_line("minitx shout loud=", None) == ["loud=true", "loud=false"]
+    assert complete_line("minitx sh", None) == ["shout"]
