@@ -1,4 +1,4 @@
-"""Answer a question with a grid of runs."""
+"""Answer a question with a study: a grid of runs and a report."""
 
 from minitx.commands.command import RUN, Command
 from minitx.commands.console import loading
@@ -7,7 +7,10 @@ from minitx.training.environment import quiet_libraries
 
 
 def compare(config: CompareConfig, overrides: list[str]) -> None:
-    """Train and measure the runs of a study, and write its report."""
+    """Train and measure the runs of a study, and write its report.
+
+    With `only`, do one run of the study and write no report.
+    """
     from minitx.study.run.checks import check_comparison
 
     if config.only is None:

@@ -1,4 +1,4 @@
-"""What a person reads when a command is done: tables, samples, and the next thing to type."""
+"""What a command prints when it is done: tables, samples, and the commands to type next."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # both import torch
     from minitx.runs.run import Run
     from minitx.tasks.base import Evaluation
 
-# By their names in summary.json; those that a run has are shown, in this order.
+# By their names in summary.json. The metrics that a run has are shown in this order.
 SHOWN_METRICS = {
     "loss": "loss (nats/token)",
     "bits_per_byte": "bits per byte",
@@ -36,14 +36,14 @@ SHOWN_METRICS = {
     "chrf": "chrF",
 }
 
-# What the runs of a multirun are compared by: few enough to leave a terminal room for their names.
+# The metrics in the table of a multirun: few, so that the names of the runs fit into a terminal.
 COMPARED_METRICS = {
     LANGUAGE_MODELING: ("val/loss", "val/bits_per_byte"),
     SEQUENCE_TO_SEQUENCE: ("val/loss", "test/wer", "test/per", "test/bleu", "test/chrf"),
     CLASSIFICATION: ("val/loss", "val/accuracy", "test/accuracy"),
 }
 
-# Something to try a model of a task with.
+# An example to try a model of a task with.
 EXAMPLES = {
     "shakespeare": "ROMEO:",
     "tiny_shakespeare": "ROMEO:",
@@ -58,10 +58,10 @@ EXAMPLES = {
 
 @contextmanager
 def loading(what: str) -> Iterator[None]:
-    """Says on standard error what a script loads, while it imports torch.
+    """Print on standard error what a command loads, while it imports torch.
 
-    A spinner in a terminal, elsewhere a line. Nothing where torch is there already, and nothing in
-    the processes that Lightning starts beside the first.
+    This is a spinner in a terminal, and a line elsewhere. Nothing is printed if torch is already
+    loaded, or in the further processes that Lightning starts.
     """
     if "torch" in sys.modules or launched_by_lightning():
         yield
@@ -76,7 +76,7 @@ def loading(what: str) -> Iterator[None]:
 
 
 def show_run(run: "Run") -> None:
-    """A finished run: its figures, a sample of what it writes, where it lies, what to do next."""
+    """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
     folder = run.folder
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     console = Console()
@@ -95,7 +95,7 @@ def show_run(run: "Run") -> None:
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:
-    """Rows are metrics, columns are splits."""
+    """Return a table with a row for each metric and a column for each split."""
     splits = [
         s for s in ("train", "val", "test") if any(name.startswith(f"{s}/") for name in metrics)
     ]
@@ -114,7 +114,7 @@ def _number(value: float) -> str:
 
 
 def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: list[str]) -> None:
-    """The metrics of one split with their intervals, and where the rest is."""
+    """Print the metrics of one split with their intervals, and the paths of the files."""
     console = Console()
     console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
     table = Table("", split, "95% interval")
@@ -133,7 +133,7 @@ def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: lis
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
-    """Prints texts piece by piece as they come, numbered where there are several."""
+    """Print texts piece by piece as they are generated, with numbers if there are several."""
     for number, text in enumerate(texts, start=1):
         if samples > 1:
             print(f"--- sample {number} of {samples} ---")
@@ -143,9 +143,9 @@ def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
 
 
 def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
-    """The runs of a multirun beside each other: what each had of its own, and what came of it.
+    """Print a table of the runs of a multirun: the overrides of each, and its metrics.
 
-    A run is its folder and the words of its command line.
+    A run is its folder and its overrides.
     """
     common = set.intersection(*(set(words) for _, words in runs))
     table = Table(title=f"{len(runs)} runs", title_justify="left")
@@ -176,7 +176,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
 
 
 def _longer(run: "Run", summary: dict[str, Any]) -> str:
-    """The override that lets a finished run go on: of the limit that ended it."""
+    """Return the override that raises the limit that ended a run, so that it can continue."""
     limits = run.config.trainer
     if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
         return f"trainer.max_steps={2 * summary['steps']}"
@@ -194,7 +194,7 @@ def _title(summary: dict[str, Any]) -> str:
 
 
 def _use(run: "Run", task: str) -> str:
-    """The command that makes use of the model."""
+    """Return the command that uses the model."""
     objective = run.config.task.objective
     example = EXAMPLES.get(task)
     if objective == LANGUAGE_MODELING:

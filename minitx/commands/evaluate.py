@@ -10,7 +10,7 @@ from minitx.training.environment import quiet_libraries
 
 
 def evaluate(config: EvaluateConfig, overrides: list[str]) -> None:
-    """Measure a run, write the figures into its folder, and print them."""
+    """Measure a run, write the metrics into its folder, and print them."""
     check_evaluation(config)
     with loading(f"torch and {config.run}"):
         from minitx.tasks.evaluation import evaluate as evaluate_run
@@ -23,14 +23,14 @@ def evaluate(config: EvaluateConfig, overrides: list[str]) -> None:
 
 
 def check_evaluation(config: EvaluateConfig | ImportanceConfig) -> None:
-    """Refuses a measurement without a run or without its corpus. Raises UserError."""
+    """Raise UserError if the run or its corpus is missing."""
     check_run(config.run)
     assert config.run is not None
     _check_corpus_of(config.run, config.data)
 
 
 def _check_corpus_of(path: str, where: DataLocation) -> None:
-    """Refuses a corpus that is missing, where the run's folder tells which it is."""
+    """Raise UserError if the corpus that the run's folder names is missing."""
     config = config_of(path)
     if config is not None:
         config.data = changed(config.data, where)

@@ -1,4 +1,4 @@
-"""Let a trained model write."""
+"""Continue a prompt with a trained language model."""
 
 from minitx.commands.command import Command
 from minitx.commands.console import loading, stream
@@ -8,7 +8,7 @@ from minitx.runs.checks import check_run
 
 
 def generate(config: GenerateConfig, overrides: list[str]) -> None:
-    """Print what the model writes, as it comes."""
+    """Print what the model writes, piece by piece."""
     check_generation(config)
     with loading(f"torch and {config.run}"):
         from minitx.decoding.generate import write
@@ -17,7 +17,7 @@ def generate(config: GenerateConfig, overrides: list[str]) -> None:
 
 
 def check_generation(config: GenerateConfig) -> None:
-    """Refuses to write without a run or a prompt. Raises UserError."""
+    """Raise UserError if the run or the prompt is missing."""
     check_run(config.run, LANGUAGE_MODELING)
     if not config.prompt:
         raise UserError('prompt="" is empty: give at least one character, as in prompt="ROMEO:"')

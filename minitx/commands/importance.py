@@ -8,7 +8,7 @@ from minitx.training.environment import quiet_libraries
 
 
 def importance(config: ImportanceConfig, overrides: list[str]) -> None:
-    """Measure the heads of a run, write the figures into its folder, and print them."""
+    """Measure the heads of a run, write the metrics into its folder, and print them."""
     check_evaluation(config)
     with loading(f"torch and {config.run}"):
         from minitx.inspection.importance import importance_of_run, show_importance

@@ -1,4 +1,4 @@
-"""Show what a trained model attends to."""
+"""Show what every head of a trained model attends to in a text."""
 
 from minitx.commands.command import Command
 from minitx.commands.console import loading
@@ -17,10 +17,10 @@ def inspect(config: InspectConfig, overrides: list[str]) -> None:
 
 
 def check_inspection(config: InspectConfig) -> None:
-    """Refuses to inspect without a run or a text. Raises UserError."""
+    """Raise UserError if a run or the text is missing."""
     check_run(config.run)
     if config.text is None:
-        raise UserError('which text is the model to read? text="..."')
+        raise UserError('which text should the model read? text="..."')
     if config.other is not None:
         check_run(config.other)
 

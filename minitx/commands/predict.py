@@ -11,11 +11,12 @@ from minitx.runs.checks import check_run
 
 
 def predict(config: PredictConfig, overrides: list[str]) -> None:
-    """Name the class of `config.text`, or of every line of a file or of standard input.
+    """Classify `config.text`, or every line of a file or of standard input.
 
-    On a terminal, and for a single text, a table of the probabilities; else a line of JSON for each
-    text: its label, and the probability of every label. Raises UserError as `answer_lines`, for a
-    run of another objective, and for a text that is empty or longer than the model's context.
+    Prints a table of probabilities for a single text and in a terminal. Otherwise prints a line of
+    JSON for each text, with its label and the probability of every label. Raises UserError as
+    `answer_lines` does, for a run of another objective, and for a text that is empty or longer than
+    the model's context.
     """
     check_prediction(config)
     with loading(f"torch and {config.run}"):
@@ -48,7 +49,7 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
 
 
 def check_prediction(config: PredictConfig) -> None:
-    """As `check_translation`, for classifiers."""
+    """Raise UserError if the run is missing or no classifier, or the texts are."""
     check_run(config.run, CLASSIFICATION)
     check_texts(config.text, config.input, config.output)
 

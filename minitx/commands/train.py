@@ -12,7 +12,7 @@ from minitx.training.environment import quiet_libraries
 
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
-    """Train a run and print what came of it; return its folder and its own overrides."""
+    """Train a run and print its results. Return its folder and its overrides."""
     if config.resume is not None:
         config = resumed(config, overrides)
     check_training(config)

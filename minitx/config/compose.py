@@ -1,4 +1,4 @@
-"""From YAML and the command line to a checked `Config`, and back to plain values."""
+"""From YAML files and overrides to a checked `Config`, and back to plain values."""
 
 import dataclasses
 import re
@@ -19,9 +19,9 @@ from minitx.config.keys import CONF, describe, known_keys, nearest, unknown_key
 from minitx.config.schema import MODELS, CompareConfig, Config, RecurrentConfig, StudyConfig
 from minitx.errors import UserError
 
-# What a run may be resumed with; anything else would make it another run.
+# The groups that may change when a run is resumed. Anything else would make it another run.
 CHANGED_ON_RESUME = ("trainer", "logger", "resume")
-# ... and where its corpus lies now; that it is the same one is checked by its fingerprint.
+# The corpus may have moved; its fingerprint shows that it is the same.
 MOVED_ON_RESUME = ("data.dir", "data.path", "data.target_path", "data.cache_dir", "data.workers")
 
 Schema = TypeVar("Schema")
@@ -63,10 +63,9 @@ def composed(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
-    """The composed config as dataclasses, every value checked.
+    """Return the composed config as dataclasses, with every value checked.
 
-    Raises UserError for a key that does not exist (naming the nearest), or a value outside its
-    rules.
+    Raises UserError for a key that does not exist (with the nearest one) and an invalid value.
     """
     known = set(known_keys(composed, schema))
     for name in _names(composed):
@@ -77,23 +76,23 @@ def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
     _check(config, "")
     model = getattr(config, "model", None)
     if isinstance(model, RecurrentConfig) and model.name != model.cell:
-        raise UserError(f"model.cell={model.cell} under model={model.name}: say model={model.cell}")
+        raise UserError(f"model.cell={model.cell} needs model={model.cell}, not {model.name}")
     return config
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """Dataclasses as dicts of plain values, as checkpoints and YAML files hold them."""
+    """Return a config as dicts of plain values, for checkpoints and YAML files."""
     return dataclasses.asdict(config)
 
 
 def changed(group: Schema, change: Any) -> Schema:
-    """A group of a run's keys, with what was said beside the run put on it."""
+    """Return a group of a run's keys, with the values of `change` that are not None."""
     said = {name: value for name, value in to_plain(change).items() if value is not None}
     return dataclasses.replace(group, **said)  # type: ignore
 
 
 def from_plain(values: Any) -> Config:
-    """The config that `to_plain` gave. Raises UserError where the values are not such a config."""
+    """Return the config that `to_plain` was given. Raises UserError if the values are not one."""
     try:
         model = MODELS[values["model"]["name"]]
         structured = OmegaConf.structured(Config(model=model()))
@@ -106,7 +105,7 @@ def from_plain(values: Any) -> Config:
 
 
 def literal(text: str) -> str:
-    """Text in which OmegaConf finds no interpolation: "${" comes back as "${"."""
+    """Escape a text so that OmegaConf reads "${" as it is, and not as an interpolation."""
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # backslashes count only before one
 
 
@@ -117,7 +116,7 @@ def _literals(values: Any) -> Any:
 
 
 def read_config(path: Path) -> Config:
-    """The config in a run's config.yaml. Raises UserError where it is missing or not one."""
+    """Return the config in a run's config.yaml. Raises UserError if it is missing or invalid."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -131,10 +130,10 @@ def read_config(path: Path) -> Config:
 
 
 def resumed(asked: Config, overrides: list[str]) -> Config:
-    """The config of the run in `asked.resume`, with what was said beside `resume=` put on it.
+    """Return the config of the run in `asked.resume`, changed by the other overrides.
 
-    `overrides` are the command line's, as Hydra splits them ("trainer.max_steps=4000",
-    "logger=csv"). Raises UserError for one that would make it a different run.
+    `overrides` are the words of the command line ("trainer.max_steps=4000", "logger=csv"). Raises
+    UserError for an override that would make it a different run.
     """
     assert asked.resume is not None
     saved = read_config(Path(asked.resume, "config.yaml"))
@@ -143,7 +142,7 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
         group, *rest = name.split(".")
         if group not in CHANGED_ON_RESUME and name not in MOVED_ON_RESUME:
             old, new = _choice(saved, name), _choice(asked, name)
-            is_key = hasattr(saved, group)  # an experiment is none: it sets several
+            is_key = hasattr(saved, group)  # an experiment is not a key: it sets several
             if is_key and old == new:
                 continue
             change = f"{name} ({old} in the run, {new} asked for)" if is_key else name
@@ -153,7 +152,7 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
             )
         if group == "resume":
             continue
-        # A whole group (logger=csv) stands for the keys that its file sets.
+        # A choice (logger=csv) changes the keys that its file sets.
         for changed in [".".join(rest)] if rest else _keys_set_by(group, override):
             setattr(getattr(saved, group), changed, _get(asked, f"{group}.{changed}"))
     saved.resume = asked.resume
@@ -176,7 +175,7 @@ def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _is_free(node: DictConfig) -> bool:
-    """Whether it is a value of its own, whose keys are the user's: a dict, not a dataclass."""
+    """Whether the node is a dict with the user's own keys, not a dataclass."""
     return node._metadata.object_type in (dict, None)
 
 
@@ -206,7 +205,7 @@ def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None
 
 
 def _choice(config: Any, name: str) -> Any:
-    """A key's value, or the option chosen for a group: "lstm" for model."""
+    """Return a key's value, or the option that was chosen for a group: "lstm" for model."""
     value = _get(config, name)
     return value.name if dataclasses.is_dataclass(value) and hasattr(value, "name") else value
 
