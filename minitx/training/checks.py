@@ -19,6 +19,7 @@ def check_training(config: Config) -> None:
     check_limits(config)
     if config.resume is not None:
         last_checkpoint(config.resume)
+        check_creatable(Path(config.resume), f"resume={config.resume}")
     elif not launched_by_lightning():
         check_new_run(config.run.dir)
     check_keys(config)
