@@ -165,7 +165,7 @@ class Jobs:
         """Print what ended the command, unless a job has. Raises an error that is a bug."""
         if error in self.failures:
             return
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, HydraException):
             if error.errno not in (errno.EACCES, errno.EROFS) or error.filename is None:
                 raise error
             message = f"{error.filename} cannot be written or read: {error.strerror}"
