@@ -1,6 +1,6 @@
 """Print how fast minitx is: python scripts/bench.py --help"""
 
-from minitx.commands.bench import main
+from minitx.commands.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("bench")

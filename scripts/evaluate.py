@@ -1,6 +1,6 @@
 """Measure a trained model on a whole split: python scripts/evaluate.py --help"""
 
-from minitx.commands.evaluate import main
+from minitx.commands.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("evaluate")

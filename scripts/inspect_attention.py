@@ -1,6 +1,6 @@
 """Show what a trained model attends to: python scripts/inspect_attention.py --help"""
 
-from minitx.commands.inspect import main
+from minitx.commands.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("inspect")

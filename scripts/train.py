@@ -1,6 +1,6 @@
 """Train a model on a task: python scripts/train.py --help"""
 
-from minitx.commands.train import main
+from minitx.commands.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("train")

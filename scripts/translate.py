@@ -1,6 +1,6 @@
 """Let a trained model write the outputs of sources: python scripts/translate.py --help"""
 
-from minitx.commands.translate import main
+from minitx.commands.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("translate")

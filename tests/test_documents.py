@@ -4,55 +4,44 @@ import re
 import shlex
 from pathlib import Path
 
-import hydra
 import pytest
 
-from minitx.config.compose import CONF, register_schemas, to_typed
-from minitx.config.schema import (
-    CompareConfig,
-    Config,
-    EvaluateConfig,
-    ExplainConfig,
-    GenerateConfig,
-    ImportanceConfig,
-    InspectConfig,
-    PredictConfig,
-    TranslateConfig,
-)
+from minitx.commands.quoting import quoted
+from minitx.commands.table import COMMANDS
+from minitx.config.compose import composed, to_typed
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = {
-    "train": ("config", Config),
-    "generate": ("generate", GenerateConfig),
-    "evaluate": ("evaluate", EvaluateConfig),
-    "translate": ("translate", TranslateConfig),
-    "predict": ("predict", PredictConfig),
-    "explain": ("explain", ExplainConfig),
-    "inspect_attention": ("inspect", InspectConfig),
-    "head_importance": ("importance", ImportanceConfig),
-    "compare": ("compare", CompareConfig),
-}
+SCRIPTS = {each.script or name: name for name, each in COMMANDS.items() if each.schema is not None}
 
 
 def commands() -> list[tuple[str, str]]:
-    """(script, arguments) of each line of code in a document that calls one of our scripts."""
+    """(command, arguments) of each line of code in a document, and of each example of --help."""
     found = []
     for document in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "data/README.md"]:
         for line in document.read_text(encoding="utf-8").splitlines():
-            for script, arguments in re.findall(r"python scripts/(\w+)\.py([^#`|&]*)", line):
-                if script in SCRIPTS:
-                    found.append((script, arguments.strip()))
+            for script, name, arguments in re.findall(
+                r"(?:python scripts/(\w+)\.py|minitx (\w+))([^#`|&<]*)", line
+            ):
+                name = SCRIPTS.get(script, name)
+                if name in SCRIPTS.values():
+                    found.append((name, arguments.strip()))
+    for name, each in COMMANDS.items():
+        if each.schema is not None:
+            found += [(name, words.partition("<")[0]) for words, _ in each.examples]
     return found
 
 
-@pytest.mark.parametrize(("script", "arguments"), commands())
-def test_commands_in_the_documents_compose(script, arguments):
-    name, schema = SCRIPTS[script]
-    words = [word for word in shlex.split(arguments) if word not in ("-m", "--help")]
+@pytest.mark.parametrize(("name", "arguments"), commands())
+def test_commands_in_the_documents_compose(name, arguments):
+    words = [word for word in shlex.split(arguments) if not word.startswith("-")]
     overrides = [re.sub(r"=([^,'\"]+),.*", r"=\1", word) for word in words]  # a sweep's first
-    register_schemas()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        to_typed(hydra.compose(name, overrides), schema)
+    schema = COMMANDS[name].schema
+    to_typed(composed(COMMANDS[name].register(), [quoted(word) for word in overrides]), schema)
+
+
+def test_every_script_is_in_the_table():
+    scripts = {each.script or name for name, each in COMMANDS.items()}
+    assert scripts == {path.stem for path in (ROOT / "scripts").glob("*.py")}
 
 
 def test_no_figure_is_left_out():

@@ -20,7 +20,7 @@ def compose(*overrides):
     """The typed config that scripts/train.py would see with this command line."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from minitx.commands.cli import quoted
+    from minitx.commands.quoting import quoted
     from minitx.config.compose import compose
 
     GlobalHydra.instance().clear()

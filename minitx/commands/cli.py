@@ -1,172 +1,214 @@
-"""What every script shares: Hydra's composition, help that reads well, errors of one line."""
+"""How a command runs: its words, Hydra's composition, help, and errors of one line."""
 
+import errno
 import os
-import re
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser  # the flags that Hydra knows
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from minitx.config.compose import (
-    CONF,
-    literal,
-    nearest,
-    options,
-    register_schemas,
-    to_typed,
-    unknown_key,
-)
-from minitx.config.help import help_text
+from minitx.commands.command import Command
+from minitx.commands.completion import complete_line, config_folders
+from minitx.commands.help import help_text, overview
+from minitx.commands.quoting import quoted
+from minitx.commands.table import COMMANDS
+from minitx.config.compose import to_typed
+from minitx.config.keys import CONF, chosen, describe, keys, nearest, nearest_key, options
+from minitx.config.schema import MODELS, ModelConfig
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
 
-Schema = TypeVar("Schema")
-Result = TypeVar("Result")
-
-# Free text and paths: Hydra would otherwise read commas, quotes and brackets in them.
-VERBATIM = (
-    *("prompt", "text", "target", "input", "output", "run", "other", "resume", "run.dir", "dir"),
-    *("study.dir", "study.runs"),
-    *("data.dir", "data.path", "data.target_path", "data.cache_dir"),
-)
+COMPLETION = {"-sc", "--shell_completion"}
+HELP = {"-h", "--help"}
+SWEEP = {"-m", "--multirun"}
 
 
-def main(
-    config_name: str,
-    schema: type[Schema],
-    action: Callable[[Schema, list[str]], Result],
-    conclude: Callable[[list[Result]], None] = lambda results: None,
-) -> None:
-    """Composes `conf/<config_name>.yaml` with the command line and calls `action` with it.
+class OwnFolders(SearchPathPlugin):
+    """Let files in the user's --config-dir replace the files of the same name in conf/.
 
-    `action` gets the typed config and the command line's overrides. In a multirun it is called once
-    for each job, whether or not others fail, and `conclude` at the end with all that it returned.
-    A UserError, or a command line that Hydra cannot follow, ends the process with one line on
-    standard error and status 1.
+    Hydra itself puts that folder last.
     """
-    register_schemas()
-    if {"-h", "--help"} & set(sys.argv):
-        print(help_text(config_name, schema))
-        return
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
-    sweeping = {"-m", "--multirun"} & set(sys.argv)
-    # Hydra understands -m between words only where it comes first.
-    words = [word for word in sys.argv[1:] if word not in sweeping]
-    sys.argv[1:] = [*sweeping, *(word if sweeping else quoted(word) for word in words)]
 
-    @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
+    folders: Sequence[str] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in self.folders:
+            search_path.prepend("own", f"file://{Path(folder).absolute()}", anchor="main")
+
+
+def main(name: str | None = None) -> None:
+    """Run a command with the command line of this process.
+
+    `minitx` calls it without a name, which is then the first word; scripts/*.py give theirs. A
+    UserError, or a command line that Hydra cannot read, ends the process with one line on standard
+    error and status 1.
+    """
+    words = sys.argv[1:]
+    command = None if name is None else COMMANDS[name]
+    if COMPLETION & set(words) and "COMP_LINE" in os.environ:
+        print("\n".join(complete_line(os.environ["COMP_LINE"], command)))
+    elif "--version" in words:
+        print(f"minitx {version('minitx')}")
+    elif command is None and (not words or words[0] in HELP):
+        print(overview())
+    else:
+        try:
+            if command is None and COMPLETION & set(words):
+                command = COMMANDS["train"]  # Hydra installs the completion of `minitx` as a whole
+            elif command is None:
+                command = _command_named(words.pop(0))
+            run(command, words)
+        except UserError as error:
+            _say(str(error))
+            sys.exit(1)
+
+
+def _command_named(word: str) -> Command:
+    """Return the command of this name. Raises UserError, with the nearest name."""
+    if word in COMMANDS:
+        return COMMANDS[word]
+    if word == "help":
+        raise UserError("help: write minitx --help, or minitx <command> --help")
+    if "=" in word or word.startswith("-"):
+        raise UserError(f"{word}: write a command first, as in minitx train {word}")
+    names = {each.script or name: name for name, each in COMMANDS.items()}
+    near = nearest(word, [*COMMANDS, *names])
+    hint = f": did you mean {names.get(near, near)}?" if near else ";"
+    raise UserError(f"there is no command {word}{hint} minitx --help lists the commands")
+
+
+def run(command: Command, words: list[str]) -> None:
+    """Compose the command's config with the words, and call its function with it.
+
+    In a multirun the function is called once for each job, whether or not others fail, and
+    `command.conclude` at the end. Raises UserError for words that cannot be read; exits with status
+    1 if a job failed.
+    """
+    if command.schema is None:
+        command.function(words)
+        return
+    if HELP & set(words):
+        print(help_text(command))
+        return
+    _check_words(command, words)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
+    started = sys.argv[1 : len(sys.argv) - len(words)]  # the command's name after `minitx`
+    # Hydra reads -m among the words only if it comes first.
+    sweep = [word for word in words if word in SWEEP][:1]
+    words = [word for word in words if word not in SWEEP]
+    asked = [*sweep, *(word if sweep else quoted(word) for word in words)]
+    jobs = Jobs(command, started, asked)
+
     def job(composed: DictConfig) -> None:
+        jobs.run(composed)
+
+    sys.argv[1:] = asked
+    Plugins.instance().register(OwnFolders)
+    OwnFolders.folders = config_folders(words)
+    config_name = command.register()
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        jobs.add_failure(error, config_folders(words))
+    finally:
+        OwnFolders.folders = ()
+        if sweep and jobs.results:
+            command.conclude(jobs.results)
+    jobs.finish()
+
+
+class Jobs:
+    """The jobs of one command line: one, or several in a multirun."""
+
+    def __init__(self, command: Command, started: list[str], asked: list[str]) -> None:
+        self.command, self.started, self.asked = command, started, asked
+        self.results: list[Any] = []
+        self.failures: list[Exception] = []
+        self.failed: list[str] = []  # the overrides that are a failed job's own
+
+    def run(self, composed: DictConfig) -> None:
+        """Call the command's function with a composed config."""
+        OwnFolders.folders = ()  # not for the configs that the function composes
         overrides = list(HydraConfig.get().overrides.task)
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
-        if multirun:
-            sys.argv[1:] = overrides  # what Lightning starts for DDP is this job, not the sweep
+        # Lightning starts further processes for DDP with this command line: of the job alone.
+        folders = [f"--config-dir={folder}" for folder in config_folders(self.asked)]
+        sys.argv[1:] = [*self.started, *([*folders, *overrides] if multirun else self.asked)]
+        assert self.command.schema is not None
         try:
-            results.append(action(to_typed(composed, schema, overrides), overrides))
+            typed = to_typed(composed, self.command.schema, overrides)  # type: ignore[var-annotated]
+            self.results.append(self.command.function(typed, overrides))
         except UserError as error:
-            failures.append(error)
-            common = {word.casefold() for word in asked}  # Hydra turns false into False
-            swept.append(" ".join(word for word in overrides if word.casefold() not in common))
-            _say(f"{swept[-1]}: {error}" if multirun else str(error))
+            self.failures.append(error)
+            common = {word.casefold() for word in self.asked}  # Hydra turns false into False
+            own = " ".join(word for word in overrides if word.casefold() not in common)
+            self.failed.append(own)
+            _say(f"{own}: {error}" if multirun else str(error))
             if isinstance(error, StoppedByUser):
                 sys.exit(1)
             if multirun:
                 raise  # for launchers that run jobs in other processes; Hydra does the others first
 
-    asked = sys.argv[1:]
-    results: list[Result] = []
-    failures: list[Exception] = []
-    swept: list[str] = []  # what each of the jobs that failed had of its own
-    try:
-        _check_words(words)
-        job()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        if error not in failures:
-            failures.append(error)
-            _say(describe(error, schema))
-    finally:
-        if sweeping and results:
-            conclude(results)
-    if failures and len(failures) + len(results) > 1:
-        jobs = len(failures) + len(results)
-        _say(f"{len(failures)} of {jobs} jobs failed: {'; '.join(swept)}")
-    if failures:
-        sys.exit(1)
+    def add_failure(self, error: Exception, folders: list[str]) -> None:
+        """Print what ended the command, unless a job has. Raises an error that is a bug."""
+        if error in self.failures:
+            return
+        if isinstance(error, OSError) and not isinstance(error, HydraException):
+            if error.errno not in (errno.EACCES, errno.EROFS) or error.filename is None:
+                raise error
+            message = f"{error.filename} cannot be written or read: {error.strerror}"
+        else:
+            assert self.command.schema is not None
+            message = describe(error, self.command.schema, self.asked, folders)
+        self.failures.append(error)
+        _say(message)
+
+    def finish(self) -> None:
+        """Exit with status 1 if a job failed."""
+        count = len(self.failures) + len(self.results)
+        if self.failures and count > 1:
+            _say(f"{len(self.failures)} of {count} jobs failed: {'; '.join(self.failed)}")
+        if self.failures:
+            sys.exit(1)
 
 
-def _check_words(words: list[str]) -> None:
-    """Refuses what Hydra would answer with a traceback. Raises UserError."""
+def _check_words(command: Command, words: list[str]) -> None:
+    """Refuse words that Hydra would answer with a traceback or a usage line. Raises UserError."""
+    flags = get_args_parser()._option_string_actions
     for word in words:
         name, _, value = word.partition("=")
+        if word == "help":
+            raise UserError(f"help: write {command.line('--help')}")
+        if word.startswith("-") and name not in flags:
+            raise _unknown_flag(command, words, name)
         if word.startswith("~"):
             raise UserError(f"{word}: no part of the config can be left out")
         if value == "null" and (CONF / name).is_dir():
-            known = ", ".join(options(name))
-            raise UserError(f"{word}: leave it out, or say which; {name} may be one of {known}")
+            known = ", ".join(options(name, *config_folders(words)))
+            raise UserError(f"{word}: leave it out, or choose one; {name} may be one of {known}")
+
+
+def _unknown_flag(command: Command, words: list[str], flag: str) -> UserError:
+    assert command.schema is not None
+    model = MODELS.get(chosen(words, "model") or "transformer", ModelConfig)
+    known = [name for name, _ in keys(command.schema, model)]
+    near = nearest_key(flag.lstrip("-").replace("-", "_"), known)
+    hint = f": did you mean {near}=...?" if near else "; --help lists the keys"
+    return UserError(f"{flag}: keys are written key=value, without dashes{hint}")
 
 
 def _say(message: str) -> None:
     if not launched_by_lightning():
         print(f"error: {message}", file=sys.stderr)
-
-
-def quoted(argument: str) -> str:
-    """A command-line argument with its value in Hydra's quotes, where it is free text or a path."""
-    name, equals, value = argument.partition("=")
-    already_quoted = re.fullmatch(r""""(\\.|[^"\\])*"|'(\\.|[^'\\])*'""", value, re.DOTALL)
-    is_text = equals and name in VERBATIM
-    if not is_text or already_quoted or (value == "null" and name not in ("prompt", "text")):
-        return argument
-    value = literal(value)
-    # Inside quotes, backslashes count only before a quote: double those, and escape the quote.
-    value = re.sub(r'(\\*)"', r'\1\1\\"', value)
-    value = re.sub(r"(\\+)\Z", r"\1\1", value)
-    return f'{name}{equals}"{value}"'
-
-
-def describe(error: Exception, schema: type) -> str:
-    """One line that says what was wrong and what would be right."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        known = options(group)
-        near = nearest(option, known)
-        hint = f"did you mean {near}? " if near else ""
-        return f"{group}={option}: {hint}{group} may be one of {', '.join(known)}"
-    if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read {error.override!r}: write key=value, and put a value with blanks or "
-            "commas in two pairs of quotes, as in 'key=\"a, b\"'"
-        )
-    cause = error.__cause__
-    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
-        return _describe_value(cause, str(error), schema)
-    if isinstance(error, OmegaConfBaseException):
-        return _describe_value(error, "", schema)
-    return " ".join(str(error).split())
-
-
-def _describe_value(error: OmegaConfBaseException, context: str, schema: type) -> str:
-    override = re.search(r"(?:override|value) '?([\w.]+)", context)
-    name = error.full_key or (override and override.group(1)) or str(error.key)
-    if "not in" in str(error):
-        model = DictConfig({"model": {"name": _model_asked_for()}})
-        return str(unknown_key(name, model, schema))
-    said = str(error).splitlines()[0]
-    if "is not a ListConfig" in said:
-        return f"{name} is a list: write {name}=[...], also where it holds one value"
-    return f"{name}: {said}"
-
-
-def _model_asked_for() -> str:
-    names = [arg.split("=", 1)[1] for arg in sys.argv[1:] if arg.startswith("model=")]
-    return names[-1] if names else "transformer"

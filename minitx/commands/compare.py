@@ -1,18 +1,16 @@
-"""Answer a question with a grid of runs."""
+"""Answer a question with a study: a grid of runs and a report."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import RUN, Command
 from minitx.commands.console import loading
 from minitx.config.schema import CompareConfig
 from minitx.training.environment import quiet_libraries
 
 
-def main() -> None:
-    """Run scripts/compare.py with the command line of this process."""
-    run_command("compare", CompareConfig, compare)
-
-
 def compare(config: CompareConfig, overrides: list[str]) -> None:
-    """Train and measure the runs of a study, and write its report."""
+    """Train and measure the runs of a study, and write its report.
+
+    With `only`, do one run of the study and write no report.
+    """
     from minitx.study.run.checks import check_comparison
 
     if config.only is None:
@@ -26,3 +24,22 @@ def compare(config: CompareConfig, overrides: list[str]) -> None:
         do_asked_run(config)
     else:
         compare_models(config, overrides, command(overrides), launch)
+
+
+COMMAND = Command(
+    name="compare",
+    summary="Answer a question with a study: train a grid of runs and write a report.",
+    function=compare,
+    schema=CompareConfig,
+    config="compare",
+    examples=(
+        ("study=architectures", "attention against recurrence, in minutes"),
+        ("study=architectures task=cmudict preset=full", ""),
+        ("study=heads report_only=true", "write the report again"),
+        ("study=distance task=recall", "how far back each model remembers"),
+        ("study=mixer model.dim=64", "a key of all runs"),
+        ("study=heads hydra/launcher=joblib hydra.launcher.n_jobs=2", ""),
+    ),
+    groups=("study", "task", "optimizer", "trainer", "logger", "experiment"),
+    paths=("study.dir", "study.runs", *RUN),
+)

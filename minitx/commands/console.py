@@ -1,4 +1,4 @@
-"""What a person reads when a command is done: tables, samples, and the next thing to type."""
+"""What a command prints when it is done: tables, samples, and the commands to type next."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # both import torch
     from minitx.runs.run import Run
     from minitx.tasks.base import Evaluation
 
-# By their names in summary.json; those that a run has are shown, in this order.
+# By their names in summary.json. The metrics that a run has are shown in this order.
 SHOWN_METRICS = {
     "loss": "loss (nats/token)",
     "bits_per_byte": "bits per byte",
@@ -37,10 +38,10 @@ SHOWN_METRICS = {
 
 @contextmanager
 def loading(what: str) -> Iterator[None]:
-    """Says on standard error what a script loads, while it imports torch.
+    """Print on standard error what a command loads, while it imports torch.
 
-    A spinner in a terminal, elsewhere a line. Nothing where torch is there already, and nothing in
-    the processes that Lightning starts beside the first.
+    This is a spinner in a terminal, and a line elsewhere. Nothing is printed if torch is already
+    loaded, or in the further processes that Lightning starts.
     """
     if "torch" in sys.modules or launched_by_lightning():
         yield
@@ -55,7 +56,7 @@ def loading(what: str) -> Iterator[None]:
 
 
 def show_run(run: "Run") -> None:
-    """A finished run: its figures, a sample of what it writes, where it lies, what to do next."""
+    """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
     folder = run.folder
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     console = Console()
@@ -66,16 +67,15 @@ def show_run(run: "Run") -> None:
         console.print(Panel(Text(sample), title="what it writes now", title_align="left"))
     commands = [
         _use(run, summary["task"]),
-        f"python scripts/evaluate.py run={folder} split=val",
-        f"python scripts/train.py resume={folder} {_longer(run, summary)}",
+        command_line("evaluate", f"run={folder}", "split=val"),
+        command_line("train", f"resume={folder}", _longer(run, summary)),
     ]
-    console.print(f"The run lies in {folder}. Next:", highlight=False)
-    for command in commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+    lines = [f"The run is in {folder}. Next:", *(f"  {command}" for command in commands)]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:
-    """Rows are metrics, columns are splits."""
+    """Return a table with a row for each metric and a column for each split."""
     splits = [
         s for s in ("train", "val", "test") if any(name.startswith(f"{s}/") for name in metrics)
     ]
@@ -94,7 +94,7 @@ def _number(value: float) -> str:
 
 
 def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: list[str]) -> None:
-    """The metrics of one split with their intervals, and where the rest is."""
+    """Print the metrics of one split with their intervals, and the paths of the files."""
     console = Console()
     console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
     table = Table("", split, "95% interval")
@@ -109,11 +109,11 @@ def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: lis
     for signature in evaluation.signatures:
         console.print(signature, highlight=False, soft_wrap=True)
     for file in files:
-        console.print(f"  {run.folder / file}", highlight=False, soft_wrap=True)
+        console.print(f"  {run.folder / file}", highlight=False, markup=False, soft_wrap=True)
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
-    """Prints texts piece by piece as they come, numbered where there are several."""
+    """Print texts piece by piece as they are generated, with numbers if there are several."""
     for number, text in enumerate(texts, start=1):
         if samples > 1:
             print(f"--- sample {number} of {samples} ---")
@@ -123,9 +123,9 @@ def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
 
 
 def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
-    """The runs of a multirun beside each other: what each had of its own, and what came of it.
+    """Print a table of the runs of a multirun: the overrides of each, and its metrics.
 
-    A run is its folder and the words of its command line.
+    A run is its folder and its overrides.
     """
     common = set.intersection(*(set(words) for _, words in runs))
     table = Table(title=f"{len(runs)} runs", title_justify="left")
@@ -152,11 +152,11 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     console = Console()
     console.print(table)
     for folder, _ in runs:
-        console.print(f"  {folder}", highlight=False, soft_wrap=True)
+        console.print(f"  {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _longer(run: "Run", summary: dict[str, Any]) -> str:
-    """The override that lets a finished run go on: of the limit that ended it."""
+    """Return the override that raises the limit that ended a run, so that it can continue."""
     limits = run.config.trainer
     if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
         return f"trainer.max_steps={2 * summary['steps']}"
@@ -174,11 +174,10 @@ def _title(summary: dict[str, Any]) -> str:
 
 
 def _use(run: "Run", task: str) -> str:
-    """The command that makes use of the model."""
+    """Return the command that uses the model."""
     example, objective = TASKS[task].example, TASKS[task].objective
-    command = f"python scripts/{objective.command}.py run={run.folder}"
-    words = f'{objective.text_key}="{example}"' if example else objective.otherwise
-    return f"{command} {words}".rstrip()
+    use = f"{objective.text_key}={example}" if example else objective.otherwise
+    return command_line(objective.command, f"run={run.folder}", *([use] if use else []))
 
 
 def _last_sample(folder: Path) -> str:

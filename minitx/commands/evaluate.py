@@ -1,6 +1,6 @@
 """Measure a trained model on a whole split."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import CORPUS, Command
 from minitx.commands.console import loading, show_evaluation
 from minitx.config.compose import changed
 from minitx.config.schema import DataLocation, EvaluateConfig, ImportanceConfig
@@ -9,13 +9,8 @@ from minitx.tasks.requirements import check_corpus
 from minitx.training.environment import quiet_libraries
 
 
-def main() -> None:
-    """Run scripts/evaluate.py with the command line of this process."""
-    run_command("evaluate", EvaluateConfig, evaluate)
-
-
 def evaluate(config: EvaluateConfig, overrides: list[str]) -> None:
-    """Measure a run, write the figures into its folder, and print them."""
+    """Measure a run, write the metrics into its folder, and print them."""
     check_evaluation(config)
     with loading(f"torch and {config.run}"):
         from minitx.tasks.evaluation import evaluate as evaluate_run
@@ -28,15 +23,28 @@ def evaluate(config: EvaluateConfig, overrides: list[str]) -> None:
 
 
 def check_evaluation(config: EvaluateConfig | ImportanceConfig) -> None:
-    """Refuses a measurement without a run or without its corpus. Raises UserError."""
+    """Raise UserError if the run or its corpus is missing."""
     check_run(config.run)
     assert config.run is not None
     _check_corpus_of(config.run, config.data)
 
 
 def _check_corpus_of(path: str, where: DataLocation) -> None:
-    """Refuses a corpus that is missing, where the run's folder tells which it is."""
+    """Raise UserError if the corpus that the run's folder names is missing."""
     config = config_of(path)
     if config is not None:
         config.data = changed(config.data, where)
         check_corpus(config)
+
+
+COMMAND = Command(
+    name="evaluate",
+    summary="Measure a trained model on a whole split.",
+    function=evaluate,
+    schema=EvaluateConfig,
+    examples=(
+        ("run=runs/... split=test", ""),
+        ("run=runs/... split=test decoding.beam=10", ""),
+    ),
+    paths=("run", *CORPUS),
+)

@@ -1,8 +1,8 @@
-"""Show one head of attention step by step, with its numbers."""
+"""Follow one attention head step by step, with every number."""
 
 from typing import TYPE_CHECKING
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.config.schema import ExplainConfig
 from minitx.errors import UserError
@@ -13,13 +13,8 @@ if TYPE_CHECKING:  # it imports torch
     from minitx.inspection.tables import Page
 
 
-def main() -> None:
-    """Run scripts/explain.py with the command line of this process."""
-    run_command("explain", ExplainConfig, explain)
-
-
 def explain(config: ExplainConfig, overrides: list[str]) -> None:
-    """Write the tutorial, or one head of `config.run` while it reads `config.text`."""
+    """Write the tutorial, or the steps of one head of `config.run` on `config.text`."""
     page = page_for(config)
     from minitx.inspection.explain import write_page
 
@@ -27,10 +22,9 @@ def explain(config: ExplainConfig, overrides: list[str]) -> None:
 
 
 def page_for(config: ExplainConfig) -> "Page":
-    """What `config` asks for.
+    """Return the page that `config` asks for.
 
-    Raises UserError for a key that is of a run where there is none, for a run without a text, and
-    as `load` and `explain_head`.
+    Raises UserError as `check_explanation`, `load` and `explain_head` do.
     """
     check_explanation(config)
     with loading(f"torch and {config.run or 'the tutorial'}"):
@@ -52,18 +46,33 @@ def page_for(config: ExplainConfig) -> "Page":
 
 
 def check_explanation(config: ExplainConfig) -> None:
-    """Refuses keys of a run where there is none, a run without a text, an output that is there.
-
-    Raises UserError.
+    """Raise UserError for a run without a text, keys of a run without a run, or an output that
+    exists.
     """
     check_output(config.output)
     if config.run is not None:
         if config.text is None:
-            raise UserError('which text is the model to read? text="..."')
+            raise UserError('which text should the model read? text="..."')
         check_run(config.run)
         return
     for name in ("text", "part", "layer", "head"):
         if getattr(config, name) is not None:
             raise UserError(
-                f"{name}= is of a trained model: say run=<a run's folder or .ckpt file> too"
+                f"{name}= is for a trained model: set run=<a run's folder or .ckpt file> as well"
             )
+
+
+COMMAND = Command(
+    name="explain",
+    summary="Follow one attention head through its four steps, with every number.",
+    function=explain,
+    schema=ExplainConfig,
+    examples=(
+        ("", 'the tutorial: "The cat sat"'),
+        ('run=runs/... layer=0 head=3 text="To be, or not to be"', ""),
+        ('run=runs/... part=cross text="attention"', ""),
+        ("format=html output=explain.html", ""),
+    ),
+    texts=("text",),
+    paths=("run", "output"),
+)

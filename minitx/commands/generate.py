@@ -1,6 +1,6 @@
-"""Let a trained model write."""
+"""Continue a prompt with a trained language model."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading, stream
 from minitx.config.schema import GenerateConfig
 from minitx.config.tasks import LANGUAGE_MODELING
@@ -8,13 +8,8 @@ from minitx.errors import UserError
 from minitx.runs.checks import check_run
 
 
-def main() -> None:
-    """Run scripts/generate.py with the command line of this process."""
-    run_command("generate", GenerateConfig, generate)
-
-
 def generate(config: GenerateConfig, overrides: list[str]) -> None:
-    """Print what the model writes, as it comes."""
+    """Print what the model writes, piece by piece."""
     check_generation(config)
     with loading(f"torch and {config.run}"):
         from minitx.decoding.generate import write
@@ -23,7 +18,18 @@ def generate(config: GenerateConfig, overrides: list[str]) -> None:
 
 
 def check_generation(config: GenerateConfig) -> None:
-    """Refuses to write without a run or a prompt. Raises UserError."""
+    """Raise UserError if the run or the prompt is missing."""
     check_run(config.run, LANGUAGE_MODELING)
     if not config.prompt:
         raise UserError('prompt="" is empty: give at least one character, as in prompt="ROMEO:"')
+
+
+COMMAND = Command(
+    name="generate",
+    summary="Continue a prompt with a trained language model.",
+    function=generate,
+    schema=GenerateConfig,
+    examples=(('run=runs/... prompt="ROMEO:" temperature=0.8', ""),),
+    texts=("prompt",),
+    paths=("run",),
+)

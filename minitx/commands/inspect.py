@@ -1,15 +1,10 @@
-"""Show what a trained model attends to."""
+"""Show what every head of a trained model attends to in a text."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.config.schema import InspectConfig
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
-
-
-def main() -> None:
-    """Run scripts/inspect_attention.py with the command line of this process."""
-    run_command("inspect", InspectConfig, inspect)
 
 
 def inspect(config: InspectConfig, overrides: list[str]) -> None:
@@ -22,9 +17,24 @@ def inspect(config: InspectConfig, overrides: list[str]) -> None:
 
 
 def check_inspection(config: InspectConfig) -> None:
-    """Refuses to inspect without a run or a text. Raises UserError."""
+    """Raise UserError if a run or the text is missing."""
     check_run(config.run)
     if config.text is None:
-        raise UserError('which text is the model to read? text="..."')
+        raise UserError('which text should the model read? text="..."')
     if config.other is not None:
         check_run(config.other)
+
+
+COMMAND = Command(
+    name="inspect",
+    summary="Show what every head attends to in a text: a page, pictures, data, a table.",
+    function=inspect,
+    schema=InspectConfig,
+    examples=(
+        ('run=runs/... text="attention"', ""),
+        ('run=runs/... other=runs/... text="attention"', ""),
+    ),
+    texts=("text", "target"),
+    paths=("run", "other", "dir"),
+    script="inspect_attention",  # a file named inspect.py would hide Python's own module
+)

@@ -1,9 +1,9 @@
-"""Let a trained model name the class of texts."""
+"""Classify texts with a trained classifier."""
 
 import json
 import sys
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.schema import PredictConfig
@@ -11,17 +11,13 @@ from minitx.config.tasks import CLASSIFICATION
 from minitx.runs.checks import check_run
 
 
-def main() -> None:
-    """Run scripts/predict.py with the command line of this process."""
-    run_command("predict", PredictConfig, predict)
-
-
 def predict(config: PredictConfig, overrides: list[str]) -> None:
-    """Name the class of `config.text`, or of every line of a file or of standard input.
+    """Classify `config.text`, or every line of a file or of standard input.
 
-    On a terminal, and for a single text, a table of the probabilities; else a line of JSON for each
-    text: its label, and the probability of every label. Raises UserError as `answer_lines`, for a
-    run of another objective, and for a text that is empty or longer than the model's context.
+    Prints a table of probabilities for a single text and in a terminal. Otherwise prints a line of
+    JSON for each text, with its label and the probability of every label. Raises UserError as
+    `answer_lines` does, for a run of another objective, and for a text that is empty or longer than
+    the model's context.
     """
     check_prediction(config)
     with loading(f"torch and {config.run}"):
@@ -50,6 +46,20 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
 
 
 def check_prediction(config: PredictConfig) -> None:
-    """As `check_translation`, for classifiers."""
+    """Raise UserError if the run is missing or no classifier, or the texts are."""
     check_run(config.run, CLASSIFICATION)
     check_texts(config.text, config.input, config.output)
+
+
+COMMAND = Command(
+    name="predict",
+    summary="Classify texts with a trained classifier.",
+    function=predict,
+    schema=PredictConfig,
+    examples=(
+        ('run=runs/... text="O, she doth teach the torches to burn bright!"', ""),
+        ("run=runs/... input=texts.txt output=classes.jsonl", ""),
+    ),
+    texts=("text",),
+    paths=("run", "input", "output"),
+)

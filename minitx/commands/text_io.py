@@ -1,6 +1,6 @@
 """Texts in, answers out: one from the command line, or the lines of a file or of standard input.
 
-Answers are written chunk by chunk as they come, so a long job that ends early leaves what it did.
+Answers are written chunk by chunk, so a long job that ends early keeps the answers so far.
 """
 
 import os
@@ -27,13 +27,14 @@ def answer_lines(
     prepare: Callable[[str], Prepared],
     answer: Callable[[list[Prepared]], list[str]],
 ) -> None:
-    """Answers `text`, or else every line of the file `input`, or else of standard input.
+    """Answer `text`, or else every line of the file `input`, or else every line of standard input.
 
-    `prepare` turns a text into what `answer` takes many of at once; it raises UserError for a text
-    that cannot be answered. Answers go to the file `output`, or to standard output.
+    `prepare` turns a text into an input for `answer`, which answers many at once. `prepare` raises
+    UserError for a text that cannot be answered. Answers go to the file `output`, or to standard
+    output.
 
-    Raises UserError for a bad text, with its line's number, once all before it are answered; for
-    files that cannot be read or written; and for an output that is there already.
+    Raises UserError for a bad text, with its line number, after the texts before it are answered;
+    for files that cannot be read or written; and for an output that already exists.
     """
     check_texts(text, input, output)
     with _opened(output) as file:
@@ -55,35 +56,35 @@ def answer_lines(
 
 
 def check_texts(text: str | None, input: str | None, output: str | None) -> None:
-    """Refuses two origins of texts, an input that cannot be read, an output that is there already.
+    """Refuse `text` together with `input`, an unreadable input, and an output that exists.
 
     Raises UserError.
     """
     if text is not None and input is not None:
-        raise UserError("text= and input= were both given: say one of them")
+        raise UserError("text= and input= were both given: leave one of them out")
     check_output(output)
     if input is not None:
         next(read_lines(Path(input)), None)
 
 
 def check_utf8(text: str) -> None:
-    """Raises UserError for half a character, which a command line that is not UTF-8 leaves."""
+    """Raise UserError for a text that is not UTF-8, such as a command line in another encoding."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UserError("the text is not UTF-8: write it in that") from None
+        raise UserError("the text is not UTF-8: convert it to UTF-8") from None
 
 
 Chunk = tuple[list[tuple[str, str]], UserError | None]
 
 
 def _chunks(text: str | None, input: str | None) -> Iterator[Chunk]:
-    """Lines together, each with its place in words, and what ended them, if it was an error."""
+    """Yield chunks of lines with their places, and the error that ended a chunk, or None."""
     if text is not None:
         yield [("", text)], None
         return
     if input is None:
-        # Who types a line wants its answer before typing the next one.
+        # In a terminal, each line is answered before the next one is typed.
         typed = sys.stdin.isatty()
         yield from _grouped(_standard_input(), "standard input", 1 if typed else CHUNK)
         return
@@ -116,7 +117,7 @@ def _standard_input() -> Iterator[str]:
         except UnicodeDecodeError:
             raise UserError(f"standard input is not UTF-8 (line {number})") from None
     if number == 0:
-        raise UserError('nothing to answer: say text="...", input=file, or give lines')
+        raise UserError('nothing to answer: set text="..." or input=file, or pipe lines in')
 
 
 @contextmanager
@@ -128,6 +129,6 @@ def _opened(output: str | None) -> Iterator[TextIO]:
         try:
             yield file
         except UserError:
-            if not file.tell():  # there is nothing in it to keep
+            if not file.tell():  # it is empty
                 os.unlink(output)
             raise

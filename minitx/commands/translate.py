@@ -1,6 +1,6 @@
-"""Let a trained model write the outputs of sources."""
+"""Translate sources with a trained sequence-to-sequence model."""
 
-from minitx.commands.cli import main as run_command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.compose import changed
@@ -10,17 +10,13 @@ from minitx.errors import UserError
 from minitx.runs.checks import check_run
 
 
-def main() -> None:
-    """Run scripts/translate.py with the command line of this process."""
-    run_command("translate", TranslateConfig, translate)
-
-
 def translate(config: TranslateConfig, overrides: list[str]) -> None:
-    """Write what the model makes of `config.text`, or of the lines of a file or standard input.
+    """Translate `config.text`, or the lines of a file or of standard input.
 
-    A line is a source's best output; or a score, a tab and an output, `n_best` such lines for each
-    source, best first. Raises UserError as `answer_lines`, for a run of another objective, and for
-    a source that is empty or longer than the model's context.
+    Writes the best output of each source on a line. With scores or `n_best`, writes `n_best` lines
+    for each source, best first, each with a score, a tab and an output. Raises UserError as
+    `answer_lines` does, for a run of another objective, and for a source that is empty or longer
+    than the model's context.
     """
     check_translation(config)
     with loading(f"torch and {config.run}"):
@@ -34,7 +30,7 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     decoding = changed(run.config.decoding, config.decoding)
     if config.temperature is None and config.n_best > decoding.beam:
         raise UserError(
-            f"n_best={config.n_best} is more than decoding.beam={decoding.beam} follows: "
+            f"n_best={config.n_best} is more than decoding.beam={decoding.beam} finds: "
             f"set decoding.beam={config.n_best}"
         )
     with_scores = config.scores or config.n_best > 1
@@ -58,15 +54,31 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
 
 
 def check_translation(config: TranslateConfig) -> None:
-    """Refuses to translate without a run, with texts or outputs that are not to be had, or with
-    keys that contradict each other. Raises UserError.
+    """Raise UserError if the run or the texts are missing, the output exists, or keys contradict
+    each other.
     """
     check_run(config.run, SEQUENCE_TO_SEQUENCE)
     check_texts(config.text, config.input, config.output)
     if config.temperature is None and (config.top_k or config.top_p) is not None:
-        raise UserError("top_k and top_p are for drawing outputs: say temperature=1 as well")
+        raise UserError("top_k and top_p are for sampled outputs: set temperature=1 as well")
     if config.temperature is not None and config.decoding.beam is not None:
         raise UserError(
-            f"decoding.beam={config.decoding.beam} is for searching outputs, and temperature="
-            f"{config.temperature:g} draws them: leave one of them out"
+            f"decoding.beam={config.decoding.beam} searches for outputs, and temperature="
+            f"{config.temperature:g} samples them: leave one of them out"
         )
+
+
+COMMAND = Command(
+    name="translate",
+    summary="Translate texts with a trained sequence-to-sequence model.",
+    function=translate,
+    schema=TranslateConfig,
+    examples=(
+        ('run=runs/... text="attention"', ""),
+        ('run=runs/... text="attention" n_best=5', ""),
+        ("run=runs/... input=words.txt output=phonemes.txt decoding.beam=10", ""),
+        ("run=runs/... < words.txt", ""),
+    ),
+    texts=("text",),
+    paths=("run", "input", "output"),
+)

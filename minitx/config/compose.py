@@ -1,62 +1,44 @@
-"""From YAML and the command line to a checked `Config`, and back to plain values."""
+"""From YAML files and overrides to a checked `Config`, and back to plain values."""
 
 import dataclasses
-import difflib
-import json
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import NoneType
 from typing import Any, TypeVar
 
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, unknown_key
 from minitx.config.options import check_mixers
 from minitx.config.schema import (
     MIXERS,
     MODELS,
     CompareConfig,
     Config,
-    EvaluateConfig,
-    ExplainConfig,
-    GenerateConfig,
-    ImportanceConfig,
-    InspectConfig,
-    ModelConfig,
-    PredictConfig,
     RecurrentConfig,
     StudyConfig,
-    TranslateConfig,
 )
 from minitx.errors import UserError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
-
-# What a run may be resumed with; anything else would make it another run.
+# The groups that may change when a run is resumed. Anything else would make it another run.
 CHANGED_ON_RESUME = ("trainer", "logger", "resume")
-# ... and where its corpus lies now; that it is the same one is checked by its fingerprint.
+# The corpus may have moved; its fingerprint shows that it is the same.
 MOVED_ON_RESUME = ("data.dir", "data.path", "data.target_path", "data.cache_dir", "data.workers")
 
 Schema = TypeVar("Schema")
 
 
 def register_schemas() -> None:
-    """Tells Hydra the types of every key; the YAML files name these schemas in their defaults."""
+    """Give Hydra the types of all keys. The YAML files name these schemas in their defaults."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Config)
-    store.store(name="generate_schema", node=GenerateConfig)
-    store.store(name="evaluate_schema", node=EvaluateConfig)
-    store.store(name="translate_schema", node=TranslateConfig)
-    store.store(name="predict_schema", node=PredictConfig)
-    store.store(name="inspect_schema", node=InspectConfig)
-    store.store(name="importance_schema", node=ImportanceConfig)
-    store.store(name="explain_schema", node=ExplainConfig)
     store.store(name="compare_schema", node=CompareConfig)
     store.store(group="study", name="study_schema", node=StudyConfig)
     OmegaConf.register_new_resolver("mixer_arms", _mixer_arms, replace=True)
@@ -71,35 +53,37 @@ def _mixer_arms() -> dict[str, list[str]]:
 
 
 def compose(*overrides: str) -> Config:
-    """The config that scripts/train.py composes from these words, as in compose("model=lstm").
+    """Return the config that `minitx train` composes from these overrides.
 
-    With resume=<a run's folder> it is that run's, changed by the other words. Raises UserError for
-    a value outside its rules, and Hydra's errors for words it cannot follow.
+    For example, `compose("model=lstm", "trainer.max_steps=200")`. With resume=<a run's folder>, it
+    is that run's config with the other overrides applied. Raises UserError for an override that
+    cannot be read, a key that does not exist (with the nearest one), and an invalid value.
     """
-    if not CONF.is_dir():
-        raise UserError(f"{CONF} is missing: install minitx from its checkout, pip install -e .")
     register_schemas()
-    outer = GlobalHydra.instance().hydra  # of a script that composes others
-    GlobalHydra.instance().clear()
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            config = to_typed(hydra.compose("config", list(overrides)), Config, overrides)
-    finally:
-        GlobalHydra.instance().hydra = outer
+        config = to_typed(composed("config", overrides), Config, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(describe(error, Config, overrides)) from error
     return config if config.resume is None else resumed(config, list(overrides))
 
 
-def options(group: str) -> list[str]:
-    """The names a config group offers."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+def composed(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Return `conf/<config_name>.yaml` with the overrides. Raises Hydra's errors."""
+    outer = GlobalHydra.instance().hydra  # a command that composes further configs
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return hydra.compose(config_name, list(overrides))
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def to_typed(composed: DictConfig, schema: type[Schema], overrides: Iterable[str] = ()) -> Schema:
     """Return the composed config as dataclasses, with every value checked.
 
-    `overrides` are the user's words. Raises UserError for a key that does not exist (naming the
-    nearest), for a value outside its rules, and for an option that the user set and that no mixer
-    of the model has.
+    `overrides` are the user's. Raises UserError for a key that does not exist (with the nearest
+    one), for an invalid value, and for an override that sets an option which no mixer of the model
+    has.
     """
     known = set(known_keys(composed, schema))
     for name in _names(composed):
@@ -110,25 +94,25 @@ def to_typed(composed: DictConfig, schema: type[Schema], overrides: Iterable[str
     _check(config, "")
     model = getattr(config, "model", None)
     if isinstance(model, RecurrentConfig) and model.name != model.cell:
-        raise UserError(f"model.cell={model.cell} under model={model.name}: say model={model.cell}")
+        raise UserError(f"model.cell={model.cell} needs model={model.cell}, not {model.name}")
     if isinstance(config, Config):
         check_mixers(config, overrides)
     return config
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """Dataclasses as dicts of plain values, as checkpoints and YAML files hold them."""
+    """Return a config as dicts of plain values, for checkpoints and YAML files."""
     return dataclasses.asdict(config)
 
 
 def changed(group: Schema, change: Any) -> Schema:
-    """A group of a run's keys, with what was said beside the run put on it."""
+    """Return a group of a run's keys, with the values of `change` that are not None."""
     said = {name: value for name, value in to_plain(change).items() if value is not None}
     return dataclasses.replace(group, **said)  # type: ignore
 
 
 def from_plain(values: Any) -> Config:
-    """The config that `to_plain` gave. Raises UserError where the values are not such a config."""
+    """Return the config that `to_plain` was given. Raises UserError if the values are not one."""
     try:
         model = MODELS[values["model"]["name"]]
         if not isinstance(values["model"].get("mixer", ""), str | list):
@@ -143,7 +127,7 @@ def from_plain(values: Any) -> Config:
 
 
 def literal(text: str) -> str:
-    """Text in which OmegaConf finds no interpolation: "${" comes back as "${"."""
+    """Escape a text so that OmegaConf reads "${" as it is, and not as an interpolation."""
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # backslashes count only before one
 
 
@@ -154,7 +138,7 @@ def _literals(values: Any) -> Any:
 
 
 def read_config(path: Path) -> Config:
-    """The config in a run's config.yaml. Raises UserError where it is missing or not one."""
+    """Return the config in a run's config.yaml. Raises UserError if it is missing or invalid."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -168,10 +152,10 @@ def read_config(path: Path) -> Config:
 
 
 def resumed(asked: Config, overrides: list[str]) -> Config:
-    """The config of the run in `asked.resume`, with what was said beside `resume=` put on it.
+    """Return the config of the run in `asked.resume`, changed by the other overrides.
 
-    `overrides` are the command line's, as Hydra splits them ("trainer.max_steps=4000",
-    "logger=csv"). Raises UserError for one that would make it a different run.
+    `overrides` are the words of the command line ("trainer.max_steps=4000", "logger=csv"). Raises
+    UserError for an override that would make it a different run.
     """
     assert asked.resume is not None
     saved = read_config(Path(asked.resume, "config.yaml"))
@@ -180,7 +164,7 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
         group, *rest = name.split(".")
         if group not in CHANGED_ON_RESUME and name not in MOVED_ON_RESUME:
             old, new = _choice(saved, name), _choice(asked, name)
-            is_key = hasattr(saved, group)  # an experiment is none: it sets several
+            is_key = hasattr(saved, group)  # an experiment is not a key: it sets several
             if is_key and old == new:
                 continue
             change = f"{name} ({old} in the run, {new} asked for)" if is_key else name
@@ -190,7 +174,7 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
             )
         if group == "resume":
             continue
-        # A whole group (logger=csv) stands for the keys that its file sets.
+        # A choice (logger=csv) changes the keys that its file sets.
         for changed in [".".join(rest)] if rest else _keys_set_by(group, override):
             setattr(getattr(saved, group), changed, _get(asked, f"{group}.{changed}"))
     saved.resume = asked.resume
@@ -203,67 +187,6 @@ def _keys_set_by(group: str, override: str) -> list[str]:
     return [name for name in values if name != "defaults"]
 
 
-def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
-    """The error for a key that does not exist: it names the nearest that does."""
-    owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
-    if owners:
-        return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")
-    for key, field in keys(schema):
-        if typing.get_origin(field.type) is dict and name.startswith(f"{key}."):
-            added = name.removeprefix(f"{key}.")
-            return UserError(
-                f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it"
-            )
-    known = known_keys(composed, schema)
-    last_parts = {key.rsplit(".", 1)[-1]: key for key in known}
-    last = name.rsplit(".", 1)[-1]
-    near = last_parts.get(last) or nearest(name, known)  # the right key in the wrong group, or
-    if near is None:  # nearly so
-        near = last_parts.get(nearest(last, list(last_parts)) or "")
-    hint = f": did you mean {near}?" if near else "; --help lists the keys"
-    return UserError(f"there is no key {name}{hint}")
-
-
-def known_keys(composed: DictConfig, schema: type) -> list[str]:
-    """Every key there is, as dotted names; the model's name decides which keys it has."""
-    model = composed.get("model") if isinstance(composed, DictConfig) else None
-    name = model.get("name") if isinstance(model, DictConfig) else None
-    return [name for name, _ in keys(schema, MODELS.get(name or "", ModelConfig))]
-
-
-def keys(
-    schema: type, model: type[ModelConfig] = ModelConfig, prefix: str = ""
-) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """Dotted names and fields of all the keys under a schema, groups and their keys alike."""
-    for field in dataclasses.fields(schema):
-        yield prefix + field.name, field
-        inner = model if field.type is ModelConfig else field.type
-        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
-            yield from keys(inner, model, f"{prefix}{field.name}.")
-
-
-def as_typed(value: Any) -> str:
-    """Return a value as it is typed on a command line: null, true, 0.02, rotary, [1,2]."""
-    if isinstance(value, list):
-        return f"[{','.join(map(as_typed, value))}]"
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-def nearest(word: str, known: list[str]) -> str | None:
-    """The known word most like this one, if any is like it."""
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None)
-
-
-def type_name(field: dataclasses.Field[Any]) -> str:
-    """A key's type in words: "whole number", "text or null", ..."""
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    words |= {list: "list", dict: "names with values"}
-    whole = typing.get_origin(field.type)
-    members = (field.type,) if whole in words else typing.get_args(field.type) or (field.type,)
-    named = [words[typing.get_origin(each) or each] for each in members if each is not NoneType]
-    return " or ".join([*named, "null"] if NoneType in members else named)
-
-
 def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for name in map(str, node):
         value = node._get_node(name)
@@ -274,7 +197,7 @@ def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _is_free(node: DictConfig) -> bool:
-    """Whether it is a value of its own, whose keys are the user's: a dict, not a dataclass."""
+    """Whether the node is a dict with the user's own keys, not a dataclass."""
     return node._metadata.object_type in (dict, None)
 
 
@@ -313,7 +236,7 @@ def _check_choice(name: str, value: Any, rules: typing.Mapping[str, Any]) -> Non
 
 
 def _choice(config: Any, name: str) -> Any:
-    """A key's value, or the option chosen for a group: "lstm" for model."""
+    """Return a key's value, or the option that was chosen for a group: "lstm" for model."""
     value = _get(config, name)
     return value.name if dataclasses.is_dataclass(value) and hasattr(value, "name") else value
 

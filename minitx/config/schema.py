@@ -238,7 +238,7 @@ class RunConfig:
 
 @dataclass
 class Config:
-    """What `scripts/train.py` composes, and a run's config.yaml holds."""
+    """The keys of `minitx train`, and of a run's config.yaml."""
 
     task: TaskConfig = key(TaskConfig, "the corpus and its objective")
     data: DataConfig = key(DataConfig, "text, tokens, batches")
@@ -301,16 +301,16 @@ for built_in in BUILT_IN:
 
 @dataclass
 class GenerateConfig:
-    """What `scripts/generate.py` composes."""
+    """The keys of `minitx generate`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
-    prompt: str = key("\n", "the text to go on from; \\n is a line break")
-    length: int = key(500, "tokens to write", minimum=1)
-    samples: int = key(1, "texts to write", minimum=1)
-    temperature: float = key(0.8, "below 1 bolder choices win more often; 0: always", minimum=0)
-    top_k: int | None = key(None, "choose among the k likeliest tokens only", minimum=1)
-    top_p: float | None = key(None, "choose among the likeliest that reach p", above=0, maximum=1)
-    seed: int = key(1, "of the choices", minimum=0, below=2**32)
+    prompt: str = key("\n", "the text to continue; \\n is a line break")
+    length: int = key(500, "tokens to generate", minimum=1)
+    samples: int = key(1, "texts to generate", minimum=1)
+    temperature: float = key(0.8, "below 1 favours likely tokens; 0 is greedy", minimum=0)
+    top_k: int | None = key(None, "sample from the k likeliest tokens only", minimum=1)
+    top_p: float | None = key(None, "sample from the likeliest that reach p", above=0, maximum=1)
+    seed: int = key(1, "random seed of the samples", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
@@ -336,7 +336,7 @@ class DecodingChange:
 
 @dataclass
 class EvaluateConfig:
-    """What `scripts/evaluate.py` composes."""
+    """The keys of `minitx evaluate`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     split: str = key("val", "part of the corpus", choices=("train", "val", "test"))
@@ -347,41 +347,41 @@ class EvaluateConfig:
 
 @dataclass
 class TranslateConfig:
-    """What `scripts/translate.py` composes."""
+    """The keys of `minitx translate`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     text: str | None = key(None, "a source [the lines of standard input]")
-    input: str | None = key(None, "a file of sources, one a line")
-    output: str | None = key(None, "a file for the outputs, a line a source [standard output]")
-    n_best: int = key(1, "outputs for each source; over 1, each with its score", minimum=1)
+    input: str | None = key(None, "a file of sources, one per line")
+    output: str | None = key(None, "a file for the outputs, one line per source [standard output]")
+    n_best: int = key(1, "outputs for each source; more than 1 with their scores", minimum=1)
     scores: bool = key(False, "write each output's score before it")
     temperature: float | None = key(
-        None, "draw outputs instead of searching; below 1 bolder choices win more often", minimum=0
+        None, "sample outputs instead of searching; below 1 favours likely tokens", minimum=0
     )
-    top_k: int | None = key(None, "draw among the k likeliest tokens only", minimum=1)
-    top_p: float | None = key(None, "draw among the likeliest that reach p", above=0, maximum=1)
-    seed: int = key(1, "of the draws", minimum=0, below=2**32)
+    top_k: int | None = key(None, "sample from the k likeliest tokens only", minimum=1)
+    top_p: float | None = key(None, "sample from the likeliest that reach p", above=0, maximum=1)
+    seed: int = key(1, "random seed of the samples", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
     decoding: DecodingChange = key(DecodingChange, "how outputs are searched")
 
 
 @dataclass
 class PredictConfig:
-    """What `scripts/predict.py` composes."""
+    """The keys of `minitx predict`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     text: str | None = key(None, "a text to classify [the lines of standard input]")
-    input: str | None = key(None, "a file of texts, one a line")
+    input: str | None = key(None, "a file of texts, one per line")
     output: str | None = key(None, "a .jsonl file for labels and probabilities [standard output]")
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
 @dataclass
 class ExplainConfig:
-    """What `scripts/explain.py` composes."""
+    """The keys of `minitx explain`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file [the tutorial]")
-    text: str | None = key(None, "what the model reads")
+    text: str | None = key(None, "the text that the model reads")
     part: str | None = key(
         None,
         "attention within the encoder or decoder (self: the only one), or across [the first]",
@@ -390,34 +390,34 @@ class ExplainConfig:
     layer: int | None = key(None, "which layer, counted from 0 [0]")
     head: int | None = key(None, "which head, counted from 0 [0]")
     truncate: bool = key(False, "cut a text that is longer than the model's context")
-    format: str = key("text", "what is written", choices=("text", "html", "markdown"))
+    format: str = key("text", "format of the page", choices=("text", "html", "markdown"))
     output: str | None = key(None, "a file for it [standard output]")
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
 @dataclass
 class InspectConfig:
-    """What `scripts/inspect_attention.py` composes."""
+    """The keys of `minitx inspect`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
-    text: str | None = key(None, "what the model is to read")
-    other: str | None = key(None, "another run, to be shown, whole, beside the first")
-    target: str | None = key(None, "an output to follow instead of the model's own, or a label")
+    text: str | None = key(None, "the text that the model reads")
+    other: str | None = key(None, "another run, shown next to the first")
+    target: str | None = key(None, "an output to use instead of the model's own, or a label")
     layers: list[int] | None = key(None, "layers to keep, as in layers=[0,1] [all]")
     heads: list[int] | None = key(None, "heads to keep [all]")
     truncate: bool = key(False, "cut a text that is longer than the model's context")
-    dir: str | None = key(None, "folder for what is written [the run's]")
+    dir: str | None = key(None, "folder for the files [the run's]")
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
 @dataclass
 class ImportanceConfig:
-    """What `scripts/head_importance.py` composes."""
+    """The keys of `minitx importance`."""
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     split: str = key("val", "part of the corpus", choices=("val", "test"))
-    metric: str = key("loss", "what heads are judged by", choices=("loss", "accuracy"))
-    prune: int = key(0, "switch off so many of the least important heads together", minimum=0)
+    metric: str = key("loss", "metric to judge heads by", choices=("loss", "accuracy"))
+    prune: int = key(0, "switch off this many of the least important heads together", minimum=0)
     batches: int | None = key(
         None, "measure on the first batches of the split only [all]", minimum=1
     )
@@ -468,9 +468,9 @@ class StudyConfig:
 
 @dataclass
 class CompareConfig(Config):
-    """What `scripts/compare.py` composes: a study, and keys that hold for all of its runs."""
+    """The keys of `minitx compare`: a study, and the keys of all its runs."""
 
     study: StudyConfig = key(StudyConfig, "the question")
     preset: str = key("quick", "how thorough", choices=("quick", "full"))
-    report_only: bool = key(False, "draw the report of what there is, train nothing")
-    only: str | None = key(None, "do this one run of the study's plan, and draw no report")
+    report_only: bool = key(False, "write the report of the finished runs, train nothing")
+    only: str | None = key(None, "do only this run of the study, and write no report")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from minitx.config.command_line import command_line
 from minitx.config.compose import read_config
 from minitx.config.schema import Config
 from minitx.config.tasks import ObjectiveSpec
@@ -30,7 +31,7 @@ def check_objective(path: str, config: Config, objective: ObjectiveSpec) -> None
     if found != objective:
         raise UserError(
             f"{path} is a run of {found} (task={config.task.name}), and this is for "
-            f"{objective}: use scripts/{found.command}.py"
+            f"{objective}: use {command_line(found.command, f'run={path}')}"
         )
 
 

@@ -100,6 +100,14 @@ def check_writable(folder: Path, name: str) -> None:
         raise UserError(f"{name} cannot be written: permission denied")
 
 
+def check_creatable(folder: Path, name: str) -> None:
+    """Raise UserError, which calls the folder `name`, if it can neither be made nor written."""
+    existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if existing.is_dir() and not os.access(existing, os.W_OK):
+        where = "the current folder" if existing == Path.cwd() else existing
+        raise UserError(f"{name} cannot be written: {where} is read-only")
+
+
 def check_output(output: str | None) -> None:
     """Refuse an `output=` that exists already. Raises UserError."""
     if output is not None and Path(output).exists():

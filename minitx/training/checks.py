@@ -5,7 +5,12 @@ from pathlib import Path
 from minitx.config.schema import Config, LoggerConfig
 from minitx.data.corpora.packages import is_installed
 from minitx.errors import UserError
-from minitx.runs.paths import check_run_folder, last_checkpoint, launched_by_lightning
+from minitx.runs.paths import (
+    check_creatable,
+    check_run_folder,
+    last_checkpoint,
+    launched_by_lightning,
+)
 from minitx.tasks.requirements import check_corpus, check_keys
 
 
@@ -14,11 +19,21 @@ def check_training(config: Config) -> None:
     check_limits(config)
     if config.resume is not None:
         last_checkpoint(config.resume)
-    elif config.run.dir is not None and not launched_by_lightning():
-        check_run_folder(Path(config.run.dir))
+        check_creatable(Path(config.resume), f"resume={config.resume}")
+    elif not launched_by_lightning():
+        check_new_run(config.run.dir)
     check_keys(config)
     check_corpus(config)
     check_tracker(config.logger)
+
+
+def check_new_run(folder: str | None) -> None:
+    """Refuse the folder of a new run if it is not empty or can't be written. Raises UserError."""
+    if folder is None:
+        check_creatable(Path("runs"), "runs/ (choose another place with run.dir=)")
+    else:
+        check_run_folder(Path(folder))
+        check_creatable(Path(folder), f"run.dir={folder}")
 
 
 def check_limits(config: Config) -> None:

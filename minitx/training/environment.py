@@ -20,11 +20,12 @@ LARGE = 2**30  # bytes
 
 def git_commit() -> str | None:
     """The hash of the commit that the code is of, hex; None without a checkout or without git."""
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / ".git").exists():  # an installed package may lie within another checkout
+        return None
     command = ["git", "rev-parse", "HEAD"]
     try:
-        answer = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     except FileNotFoundError:  # git is not installed
         return None
     return answer.stdout.strip() or None

@@ -14,6 +14,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from minitx.config.command_line import command_line
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
@@ -143,7 +144,7 @@ def finish(training: Training) -> None:
             trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
     except Interrupted:
         split = "test" if "test" in training.task.store.splits else "val"
-        again = f"python scripts/evaluate.py run={folder} split={split}"
+        again = command_line("evaluate", f"run={folder}", f"split={split}")
         raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
 
 
@@ -214,7 +215,8 @@ def _stopped(step: int, folder: Path) -> str:
         return "stopped before its first checkpoint, so start it again"
     kept = read_checkpoint(last)["global_step"]
     lost = "nothing is lost" if kept == step else f"its last checkpoint is of step {kept:,}"
-    return f"stopped at step {step:,}, {lost}; to go on: python scripts/train.py resume={folder}"
+    again = command_line("train", f"resume={folder}")
+    return f"stopped at step {step:,}, {lost}; to go on: {again}"
 
 
 def _fitting(build: Callable[[], Built]) -> Built:

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from minitx.commands.cli import VERBATIM, quoted
+from minitx.commands.quoting import VERBATIM, quoted
 from minitx.config.compose import compose, literal
 
 many_examples = settings(deadline=None, max_examples=200)

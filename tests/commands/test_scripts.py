@@ -9,49 +9,29 @@ import torch
 import yaml
 
 import minitx
-from minitx.config.compose import keys, options
-from minitx.config.help import GROUPS
-from minitx.config.schema import (
-    MODELS,
-    CompareConfig,
-    Config,
-    EvaluateConfig,
-    ExplainConfig,
-    GenerateConfig,
-    ImportanceConfig,
-    InspectConfig,
-    PredictConfig,
-    TranslateConfig,
-)
+from minitx.commands.table import COMMANDS
+from minitx.config.keys import keys, options
+from minitx.config.schema import MODELS, EvaluateConfig
 from minitx.data import module
 from minitx.tasks import evaluation
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {
-    "train": Config,
-    "generate": GenerateConfig,
-    "evaluate": EvaluateConfig,
-    "translate": TranslateConfig,
-    "predict": PredictConfig,
-    "explain": ExplainConfig,
-    "inspect_attention": InspectConfig,
-    "head_importance": ImportanceConfig,
-    "compare": CompareConfig,
-}
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])
 def test_help_lists_every_key(name, script):
-    answer = script(name, "--help")
+    command = COMMANDS[name]
+    answer = script(command.script or name, "--help")
     assert answer.status == 0
     assert answer.err == ""
     for model in MODELS.values():
-        for key, field in keys(SCHEMAS[name], model):
+        for key, field in keys(command.schema, model):
             assert f"{key}" in answer.out
             assert field.metadata["help"].split()[0] in answer.out
-    for group in GROUPS.get({"train": "config"}.get(name, name), ()):
+    for group in command.groups:
         for option in options(group):
             assert option in answer.out
+    assert f"python scripts/{command.script or name}.py" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 100
 
 

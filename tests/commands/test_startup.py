@@ -47,7 +47,7 @@ ERRORS = {
     "no run": ("evaluate", [], "which model?"),
     "missing run": ("evaluate", ["run=nowhere"], "nowhere does not exist"),
     "folder of no run": ("generate", ["run=taken"], "taken holds no checkpoint"),
-    "run of another objective": ("generate", [f"run={PAIRS}"], "use scripts/translate.py"),
+    "run of another objective": ("generate", [f"run={PAIRS}"], "scripts/translate.py"),
     "empty prompt": ("generate", [f"run={TEXT}", "prompt="], 'prompt="" is empty'),
     "missing input": ("translate", [f"run={PAIRS}", "input=no.txt"], "cannot read no.txt"),
     "output exists": (
@@ -59,7 +59,7 @@ ERRORS = {
     "no text to inspect": ("inspect_attention", [f"run={TEXT}"], 'text="..."'),
     "no other run": ("inspect_attention", [f"run={TEXT}", "text=a", "other=x"], "x does not exist"),
     "missing run with heads": ("head_importance", ["run=nowhere"], "nowhere does not exist"),
-    "head of no run": ("explain", ["head=1"], "head= is of a trained model"),
+    "head of no run": ("explain", ["head=1"], "head= is for a trained model"),
     "missing study": ("compare", ["study=heads", "report_only=true"], "holds no study"),
     "study of another version": ("compare", ["study=heads", "study.dir=old"], "another version"),
     "unknown section": ("compare", ["study=heads", "study.sections=[cots]"], "did you mean cost?"),
@@ -165,7 +165,7 @@ def test_of_several_processes_the_first_says_what_is_loading(rank, monkeypatch, 
 
 
 def test_nothing_is_said_where_torch_is_there(capsys):
-    assert torch.__name__ in sys.modules
+    assert sys.modules["torch"] is torch
     with loading("torch"):
         pass
     assert capsys.readouterr() == ("", "")

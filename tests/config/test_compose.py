@@ -221,5 +221,5 @@ def test_no_config_without_a_model_is_complete():
 
 def test_a_recurrent_model_is_named_after_its_cell():
     values = to_plain(Config(model=RecurrentConfig(name="lstm", cell="gru")))
-    with pytest.raises(UserError, match="say model=gru"):
+    with pytest.raises(UserError, match=r"model\.cell=gru needs model=gru"):
         from_plain(values)

@@ -226,7 +226,7 @@ def test_a_model_without_attention_says_so(config):
 @pytest.mark.parametrize("name", ["text", "part", "layer", "head"])
 def test_what_is_of_a_run_needs_one(name):
     value = {"text": "abc", "part": "self"}.get(name, 0)
-    with pytest.raises(UserError, match=f"{name}= is of a trained model: say run="):
+    with pytest.raises(UserError, match=f"{name}= is for a trained model: set run="):
         page_for(ExplainConfig(**{name: value}))
 
 

@@ -178,4 +178,4 @@ def test_the_command_that_is_offered_next_lets_a_run_go_on(
 ):
     answer = script("train", *tiny, f"run.dir={tmp_path / 'run'}", *limits)
     assert answer.status == 0, answer.err
-    assert f"python scripts/train.py resume={tmp_path / 'run'} {next_word}" in answer.out
+    assert f"scripts/train.py resume={tmp_path / 'run'} {next_word}" in answer.out

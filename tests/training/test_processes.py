@@ -71,9 +71,10 @@ def changed_script(tmp_path, change):
     script = tmp_path / "changed.py"
     script.write_text(
         f"""
-from minitx.commands.train import main
+import sys
+from minitx.commands.cli import main
 {change}
-main()
+main("train")
 """,
         encoding="utf-8",
     )
@@ -107,7 +108,7 @@ def test_a_signal_to_all_processes_stops_the_run_and_it_goes_on(number, start, t
     errors = said_besides_progress(err)
     assert len(errors) == 1, err
     assert errors[0].startswith("error: stopped at step ")
-    assert errors[0].endswith("to go on: python scripts/train.py resume=run")
+    assert errors[0].endswith(f"to go on: python {SCRIPT} resume=run")
     assert out == ""
     stopped = summary(folder)["steps"]
     assert checkpoint(folder, "last")["global_step"] == stopped == max(rows(folder))

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_files import files, rows, series, summary
 
-from minitx.commands.cli import quoted
+from minitx.commands.quoting import quoted
 from minitx.config.compose import compose
 from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.objectives.base import Objective
@@ -185,13 +185,14 @@ def test_the_whole_training_is_counted_where_an_earlier_checkpoint_is_the_best(
 
 
 TWO = """
-from minitx.commands.train import main
+import sys
+from minitx.commands.cli import main
 from minitx.data import module
 
 module.EVALUATION_TOKENS = 200  # so that splits this small have batches for two
 
 if __name__ == "__main__":
-    main()
+    main("train")
 """
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from minitx.config.compose import nearest
+from minitx.config.keys import nearest
 from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from minitx.config.compose import as_typed, to_plain
+from minitx.config.compose import to_plain
+from minitx.config.keys import as_typed
 from minitx.config.schema import Config
 from minitx.study.results.results import Results
 

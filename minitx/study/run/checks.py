@@ -1,7 +1,10 @@
 """What scripts/compare.py refuses at once: what can be told before torch is imported."""
 
+from pathlib import Path
+
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
+from minitx.runs.paths import check_creatable
 from minitx.study.plan.definition import common_words, defined, refuse_hidden, study_folder
 from minitx.study.plan.manifest import MANIFEST, read_manifest
 from minitx.study.report.sections import check_names, check_task
@@ -32,6 +35,8 @@ def check_study(asked: CompareConfig, definition: StudyConfig) -> None:
     """Refuses sections that do not exist or do not suit the task, a folder of another version, and
     a tracker that does not work. Raises UserError.
     """
+    for name, place in {"dir": study_folder(definition), "runs": Path(definition.runs)}.items():
+        check_creatable(place, f"study.{name}={place}")
     check_names(definition.sections)
     check_task(definition.sections, asked.task.name)
     folder = study_folder(definition)

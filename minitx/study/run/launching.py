@@ -4,7 +4,6 @@
 A job is that same command line with `only=<key>` added.
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
+from minitx.config.command_line import command_line
 from minitx.config.compose import register_schemas, to_typed
 from minitx.config.schema import CompareConfig
 from minitx.errors import StoppedByUser
@@ -25,7 +25,7 @@ from minitx.study.run.job import do_run
 
 
 def command(overrides: Sequence[str]) -> str:
-    """What was typed, for a shell: scripts/compare.py, the folder of one's own configs, words."""
+    """Return what was typed, for a shell: the command, the user's config folder, the overrides."""
     here = Path.cwd()
     folders = [
         Path(source.path).resolve()
@@ -34,7 +34,7 @@ def command(overrides: Sequence[str]) -> str:
     ]
     shown = [str(each.relative_to(here) if each.is_relative_to(here) else each) for each in folders]
     flags = [word for folder in shown for word in ("--config-dir", folder)]
-    return shlex.join(["python", "scripts/compare.py", *flags, *overrides])
+    return command_line("compare", *flags, *overrides)
 
 
 def launch(keys: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from minitx.commands.cli import quoted
+from minitx.commands.quoting import quoted
 from minitx.config.compose import compose
 from minitx.errors import UserError
 from minitx.study.measure import speed

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from minitx.config.compose import nearest
+from minitx.config.keys import nearest
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
