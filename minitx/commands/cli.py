@@ -28,6 +28,7 @@ from minitx.config.compose import (
     unknown_key,
 )
 from minitx.config.help import help_text
+from minitx.config.renames import renamed_overrides
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
 
@@ -62,7 +63,11 @@ def main(
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     sweeping = {"-m", "--multirun"} & set(sys.argv)
     # Hydra understands -m between words only where it comes first.
-    words = [word for word in sys.argv[1:] if word not in sweeping]
+    try:
+        words = renamed_overrides([word for word in sys.argv[1:] if word not in sweeping])
+    except UserError as error:
+        _say(str(error))
+        sys.exit(1)
     sys.argv[1:] = [*sweeping, *(word if sweeping else quoted(word) for word in words)]
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)

@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from minitx.config.renames import NEW_NAMES, renamed, renamed_overrides
 from minitx.config.schema import (
     MODELS,
     CompareConfig,
@@ -32,6 +33,7 @@ from minitx.config.schema import (
     StudyConfig,
     TranslateConfig,
 )
+from minitx.config.yaml_files import rename_in_files
 from minitx.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -46,6 +48,7 @@ Schema = TypeVar("Schema")
 
 def register_schemas() -> None:
     """Tells Hydra the types of every key; the YAML files name these schemas in their defaults."""
+    rename_in_files()
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Config)
     store.store(name="generate_schema", node=GenerateConfig)
@@ -63,9 +66,9 @@ def register_schemas() -> None:
 
 
 def compose(*overrides: str) -> Config:
-    """The config that scripts/train.py composes from these words, as in compose("model=lstm").
+    """Return the config that scripts/train.py composes from overrides such as "model=lstm".
 
-    Raises UserError for a value outside its rules, and Hydra's errors for words it cannot follow.
+    Raises UserError for a value that breaks its rules, and Hydra's errors for a malformed override.
     """
     if not CONF.is_dir():
         raise UserError(f"{CONF} is missing: install minitx from its checkout, pip install -e .")
@@ -74,7 +77,7 @@ def compose(*overrides: str) -> Config:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return to_typed(hydra.compose("config", list(overrides)), Config)
+            return to_typed(hydra.compose("config", renamed_overrides(overrides)), Config)
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -85,10 +88,9 @@ def options(group: str) -> list[str]:
 
 
 def to_typed(composed: DictConfig, schema: type[Schema]) -> Schema:
-    """The composed config as dataclasses, every value checked.
+    """Return the composed config as dataclasses, with every value checked.
 
-    Raises UserError for a key that does not exist (naming the nearest), or a value outside its
-    rules.
+    Raises UserError for a key that does not exist, and for a value that breaks its rules.
     """
     known = set(known_keys(composed, schema))
     for name in _names(composed):
@@ -115,11 +117,11 @@ def changed(group: Schema, change: Any) -> Schema:
 
 
 def from_plain(values: Any) -> Config:
-    """The config that `to_plain` gave. Raises UserError where the values are not such a config."""
+    """Return the config that `to_plain` gave. Raises UserError if the values are none."""
     try:
         model = MODELS[values["model"]["name"]]
         structured = OmegaConf.structured(Config(model=model()))
-        merged = OmegaConf.merge(structured, _literals(values))
+        merged = OmegaConf.merge(structured, _literals(renamed(values)))
     except (LookupError, TypeError, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"not a config of a minitx run ({reason})") from error
@@ -153,10 +155,9 @@ def read_config(path: Path) -> Config:
 
 
 def resumed(asked: Config, overrides: list[str]) -> Config:
-    """The config of the run in `asked.resume`, with what was said beside `resume=` put on it.
+    """Return the config of the run in `asked.resume`, changed by the command line's `overrides`.
 
-    `overrides` are the command line's, as Hydra splits them ("trainer.max_steps=4000",
-    "logger=csv"). Raises UserError for one that would make it a different run.
+    Raises UserError for an override that would make it a different run.
     """
     assert asked.resume is not None
     saved = read_config(Path(asked.resume, "config.yaml"))
@@ -190,6 +191,8 @@ def _keys_set_by(group: str, override: str) -> list[str]:
 
 def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
     """The error for a key that does not exist: it names the nearest that does."""
+    if name in NEW_NAMES:
+        return UserError(f"{name} is now {NEW_NAMES[name]}")
     owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
     if owners:
         return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")

@@ -80,16 +80,16 @@ class DataConfig:
     dir: str | None = key(None, "folder that holds the corpora's files")
     path: str | None = key(None, "your own file: .txt; .tsv or .jsonl of pairs or labels, or .gz")
     target_path: str | None = key(None, "the targets, where data.path has the sources line by line")
-    held_out: float = key(
+    val_fraction: float = key(
         0.05, "share of your file for validation, and again for test", above=0, below=0.5
     )
-    share: float = key(
+    train_fraction: float = key(
         1.0, "share of the training split to train on; tokenizers know it all", above=0, maximum=1
     )
     stress: bool = key(False, "keep the stress of vowels (task=cmudict)")
     tokenizer: str = key("char", "unit of text", choices=TOKENIZERS)
     target_tokenizer: str | None = key(None, "of targets [as of sources]", choices=TOKENIZERS)
-    joint: bool = key(False, "one vocabulary for sources and targets")
+    shared_vocab: bool = key(False, "one vocabulary for sources and targets")
     vocab_size: int = key(1024, "tokens of a tokenizer of words or pieces of words", minimum=5)
     batch_size: int | None = key(
         None, "language modelling: sequences in a batch, over all devices", minimum=1
@@ -108,7 +108,7 @@ class ModelConfig:
     layers: int = key(4, "depth", minimum=1)
     context: int = key(64, "longest input, in tokens", minimum=1)
     dropout: float = key(0.0, "share of features dropped in training", minimum=0, below=1)
-    tied: bool = key(True, "one matrix for input and output embeddings")
+    tie_embeddings: bool = key(True, "one matrix for input and output embeddings")
     share_embeddings: bool = key(False, "one for source and target, where their vocabulary is one")
     pooling: str = key("mean", "of tokens, to classify the whole", choices=("mean", "first"))
 
@@ -154,7 +154,7 @@ class RecurrentConfig(ModelConfig):
 class OptimizerConfig:
     name: str = key("adamw", "the optimizer", choices=("adamw", "muon"))
     lr: float = key(1e-3, "peak learning rate of AdamW", above=0)
-    matrix_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
+    muon_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
     weight_decay: float = key(0.1, "decoupled weight decay, of matrices only", minimum=0)
     beta1: float = key(0.9, "AdamW: decay of the gradient's mean", minimum=0, below=1)
     beta2: float = key(0.99, "AdamW: decay of its square's mean", minimum=0, below=1)
@@ -167,7 +167,7 @@ class OptimizerConfig:
     warmup_steps: int = key(
         100, "steps from zero to the peak; a tenth of max_steps, if it is not smaller", minimum=0
     )
-    final_lr: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
+    min_lr_ratio: float = key(0.1, "share of the peak left at the end", minimum=0, maximum=1)
     clip_norm: float | None = key(1.0, "gradients longer than this are shortened to it", above=0)
     ema: float | None = key(
         None, "decay of a moving average of the weights, which is what is kept", above=0, below=1

@@ -153,7 +153,9 @@ class LanguageModelingData(StepDataModule):
         try:  # say now that a split is too short
             self.training_batches(rank=0, world_size=1)
         except UserError as error:
-            raise error if share == 1 else UserError(f"data.share={share:g}: {error}") from error
+            raise (
+                error if share == 1 else UserError(f"data.train_fraction={share:g}: {error}")
+            ) from error
         evaluation = {
             split: DisjointWindows(store.split(split), context)
             for split in store.splits

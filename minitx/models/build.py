@@ -33,7 +33,7 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
         _embedding(config, vocab_size),
         _backbone(config, causal=True),
         config.context,
-        tied=config.tied,
+        tied=config.tie_embeddings,
         dropout=config.dropout,
     )
     # Small beside the sines too: a tied output must not start by repeating the token just read.
@@ -63,7 +63,7 @@ def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: i
         _backbone(config, causal=False, attended=True),
         _decoder(config),
         config.context,
-        tied=config.tied,
+        tied=config.tie_embeddings,
         dropout=config.dropout,
     )
     initialise(model, config.layers, _embedding_std(config), glorot=True)

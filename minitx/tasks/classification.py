@@ -43,7 +43,7 @@ class ClassificationTask(Task):
                 return sst2(folder_of_corpora(self.config))
             case "trec":
                 return trec(folder_of_corpora(self.config))
-        return label_file(own_file(self.config, "my.tsv"), self.config.data.held_out)
+        return label_file(own_file(self.config, "my.tsv"), self.config.data.val_fraction)
 
     def data(self) -> ExampleData:
         config = self.config
@@ -52,7 +52,7 @@ class ClassificationTask(Task):
             config.model.context,
             self.budget,
             config.seed,
-            config.data.share,
+            config.data.train_fraction,
             **self.loader_options(),
         )
 

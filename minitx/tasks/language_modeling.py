@@ -38,7 +38,7 @@ class LanguageModelingTask(Task):
         if self.config.task.name == "tiny_shakespeare":
             return tiny_shakespeare(folder_of_corpora(self.config))
         if self.config.task.name == "text":
-            return text_file(own_file(self.config, "my.txt"), self.config.data.held_out)
+            return text_file(own_file(self.config, "my.txt"), self.config.data.val_fraction)
         return shakespeare()
 
     def data(self) -> LanguageModelingData:
@@ -47,7 +47,7 @@ class LanguageModelingTask(Task):
             self.config.model.context,
             self.batch_size,
             self.config.seed,
-            self.config.data.share,
+            self.config.data.train_fraction,
             **self.loader_options(),
         )
 

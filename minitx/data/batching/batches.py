@@ -145,7 +145,9 @@ def drawn_subset(examples: Examples[Batch], share: float) -> Subset[Batch]:
     order = np.random.default_rng(0).permutation(len(examples.lengths))
     rows = np.sort(order[: round(share * len(order))])
     if not len(rows):
-        raise UserError(f"data.share={share:g} leaves none of {len(order)} examples to train on")
+        raise UserError(
+            f"data.train_fraction={share:g} leaves none of {len(order)} examples to train on"
+        )
     return Subset(examples, rows)
 
 

@@ -69,20 +69,20 @@ class StoreView:
 class Plan(Generic[Record]):
     """How a corpus becomes ids: its columns of text, and the kind of tokenizer of each.
 
-    Tokenizers learn from train only: one from all columns where `joint`, else each from its own.
+    Tokenizers learn from train only: one from all columns if `shared_vocab`, else one from each.
     """
 
     corpus: ExampleCorpus[Record]
     columns: dict[str, Callable[[Record], str]]
     kinds: dict[str, str]
     vocab_size: int
-    joint: bool = False
+    shared_vocab: bool = False
 
     @property
     def key(self) -> str:
         """Names the folder: another corpus or another tokenizer has another."""
         size = None if set(self.kinds.values()) == {"char"} else self.vocab_size
-        parts = [FORMAT, self.corpus.fingerprint, self.kinds, size, self.joint]
+        parts = [FORMAT, self.corpus.fingerprint, self.kinds, size, self.shared_vocab]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -92,9 +92,9 @@ def open_examples(plan: Plan[Record], cache_dir: Path) -> ExampleStore:
     Raises UserError where the cache cannot be written, for different kinds of tokenizers that
     should be one, and as `train_sequence_tokenizer` and the corpus do.
     """
-    if plan.joint and len(set(plan.kinds.values())) > 1:
+    if plan.shared_vocab and len(set(plan.kinds.values())) > 1:
         kinds = " and ".join(f"{kind} for the {name}" for name, kind in plan.kinds.items())
-        raise UserError(f"one joint tokenizer cannot be {kinds}: choose one kind for both")
+        raise UserError(f"one shared tokenizer cannot be {kinds}: choose one kind for both")
     return cached(cache_dir / plan.key, _load, partial(_build, plan))
 
 
@@ -132,7 +132,9 @@ def _build(plan: Plan[Record], folder: Path) -> None:
                 yield from (plan.columns[column](example) for column in columns)
 
         tokenizers: dict[str, SequenceTokenizer] = {}
-        for columns in [list(plan.columns)] if plan.joint else [[name] for name in plan.columns]:
+        for columns in (
+            [list(plan.columns)] if plan.shared_vocab else [[name] for name in plan.columns]
+        ):
             kind = plan.kinds[columns[0]]
             tokenizer = train_sequence_tokenizer(kind, plan.vocab_size, texts(columns))
             tokenizers |= dict.fromkeys(columns, tokenizer)

@@ -73,19 +73,20 @@ def open_pairs(
     source_kind: str,
     target_kind: str,
     vocab_size: int,
-    joint: bool,
+    shared_vocab: bool,
     cache_dir: Path,
 ) -> PairStore:
     """Tokenise a corpus of pairs, or find it tokenised in `cache_dir`.
 
-    `joint` learns one tokenizer from both sides, which then must be of one kind; else each side has
-    one of at most `vocab_size` tokens. Raises UserError as `open_examples`.
+    With `shared_vocab`, one tokenizer learns from both sides, which must be of one kind. Otherwise
+    each side has its own. A tokenizer has at most `vocab_size` tokens. Raises UserError as
+    `open_examples`.
     """
     plan = Plan(
         corpus,
         columns={"source": lambda pair: pair.source, "target": lambda pair: pair.targets[0]},
         kinds={"source": source_kind, "target": target_kind},
         vocab_size=vocab_size,
-        joint=joint,
+        shared_vocab=shared_vocab,
     )
     return PairStore(open_examples(plan, cache_dir))

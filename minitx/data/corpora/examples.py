@@ -43,7 +43,7 @@ class ExampleCorpus(Generic[Record]):
             if not counts[name]:
                 raise UserError(
                     f"the {name} split of {self.name} is empty: give more examples, "
-                    "or a larger data.held_out"
+                    "or a larger data.val_fraction"
                 )
             corpus.update(f"{name} {split.hexdigest()}\n".encode())
         return corpus.hexdigest(), counts

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minitx.config.compose import nearest
+from minitx.config.renames import renamed
 from minitx.config.schema import (
     OBJECTIVES,
     SEQUENCE_TO_SEQUENCE,
@@ -60,8 +61,8 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         grid=_axes("grid", preset.grid or study.grid),
         sweep=_axes("sweep", preset.sweep or study.sweep),
         settings=[
-            *study.settings,
-            *preset.settings,
+            *renamed(study.settings),
+            *renamed(preset.settings),
             *_words("task_settings", preset.task_settings.get(task, [])),
             *common,
         ],
@@ -181,10 +182,11 @@ def study_folder(study: StudyConfig) -> Path:
 def _words(where: str, words: Any) -> list[str]:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise UserError(f"{where}={words}: write a list of words, as [model=lstm, model.layers=2]")
-    return words
+    return renamed(words)
 
 
 def _axes(name: str, axes: Values) -> Values:
+    axes = renamed(axes)
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
             raise UserError(f"study.{name}: {key} has no values: write a list, as {key}: [1, 2]")

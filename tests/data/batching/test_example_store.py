@@ -38,7 +38,12 @@ class Counted:
 
 
 def pairs(cache_dir: Path, **changes: object) -> PairStore:
-    arguments = {"source_kind": "char", "target_kind": "word", "vocab_size": 300, "joint": False}
+    arguments = {
+        "source_kind": "char",
+        "target_kind": "word",
+        "vocab_size": 300,
+        "shared_vocab": False,
+    }
     return open_pairs(Counted().corpus, **(arguments | changes), cache_dir=cache_dir)
 
 
@@ -73,13 +78,13 @@ def test_tokenizers_learn_from_train_only(tmp_path: Path) -> None:
 
 
 def test_one_tokenizer_for_both_sides(tmp_path: Path) -> None:
-    store = pairs(tmp_path, source_kind="bpe", target_kind="bpe", joint=True)
+    store = pairs(tmp_path, source_kind="bpe", target_kind="bpe", shared_vocab=True)
     assert store.source_tokenizer.fingerprint == store.target_tokenizer.fingerprint
     apart = pairs(tmp_path, source_kind="bpe", target_kind="bpe")
     assert apart.source_tokenizer.fingerprint != apart.target_tokenizer.fingerprint
     assert apart.source_tokenizer.fingerprint != store.source_tokenizer.fingerprint
     with pytest.raises(UserError, match="cannot be char for the source and word for the target"):
-        pairs(tmp_path, joint=True)
+        pairs(tmp_path, shared_vocab=True)
 
 
 def test_the_store_holds_the_labels(tmp_path: Path) -> None:
