@@ -119,13 +119,13 @@ def test_another_tokenizer_is_another_store(tmp_path: Path) -> None:
         pairs(tmp_path, source_kind="word"),
     ]
     assert len({store.fingerprint for store in stores}) == 4
-    assert len({store.store.folder for store in stores}) == 4
+    assert len({store.folder for store in stores}) == 4
 
 
 @pytest.mark.parametrize("damage", ["train.source.ids.npy", "val.target.offsets.npy", "meta.json"])
 def test_a_damaged_store_is_made_anew(tmp_path: Path, damage: str) -> None:
     store = pairs(tmp_path)
-    file = store.store.folder / damage
+    file = store.folder / damage
     file.write_bytes(file.read_bytes()[:-1])
     again = pairs(tmp_path)
     assert again.fingerprint == store.fingerprint
@@ -134,7 +134,7 @@ def test_a_damaged_store_is_made_anew(tmp_path: Path, damage: str) -> None:
 
 def test_a_swapped_tokenizer_is_noticed(tmp_path: Path) -> None:
     store = pairs(tmp_path)
-    file = store.store.folder / "target.json"
+    file = store.folder / "target.json"
     whole = file.read_text()
     file.write_text(whole.replace('"AH"', '"EY"'))
     assert file.read_text() != whole
@@ -158,7 +158,7 @@ from minitx.data.corpora.pairs import pair_file
 sys.stdin.read()  # until all have started
 file, cache = map(Path, sys.argv[1:])
 store = open_pairs(pair_file(file, 0.1), "bpe", "bpe", 300, True, cache)
-print(store.fingerprint, store.store.folder.stat().st_ino)
+print(store.fingerprint, store.folder.stat().st_ino)
 """
 
 
