@@ -167,8 +167,8 @@ class RankBatch(NamedTuple, Generic[Batch]):
 class TrainingBatches(Dataset[RankBatch[Batch]], Generic[Batch]):
     """Endless training batches, as `TokenBatches` composes them.
 
-    `batch_tokens` counts padded tokens over all ranks. Rank r has rows r, r + world_size, ... of the
-    batch that a single process would see. If a batch has fewer rows than there are ranks, the
+    `batch_tokens` counts padded tokens over all ranks. Rank r has rows r, r + world_size, ... of
+    the batch that a single process would see. If a batch has fewer rows than there are ranks, the
     other ranks have its first row with nothing to predict. A step has `accumulate` batches.
 
     Raises UserError if no example fits in `context`.

@@ -14,8 +14,8 @@ are rarer.
 
 Training uses a mixture of numbers of pairs, after Arora et al. 2024 (arXiv 2402.18668). Here the
 parts are equal: all the pairs, half of them, a quarter, and so on down to two or three. So one
-model shows how many pairs it can recall. In addition, up to half of the sequences with fewer pairs are
-shorter by the same factor and padded with filler. As in that paper, longer sequences have more
+model shows how many pairs it can recall. In addition, up to half of the sequences with fewer pairs
+are shorter by the same factor and padded with filler. As in that paper, longer sequences have more
 pairs. A model learns the task faster if there is little else to attend to.
 """
 
