@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
@@ -11,8 +11,12 @@ from omegaconf import OmegaConf
 from minitx.config.renames import renamed
 
 
-class RenamingFileSource(FileConfigSource):
-    """Hydra's reader of YAML files, which gives renamed keys their new names."""
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's reader of YAML files, which gives renamed keys their new names.
+
+    It has the name of Hydra's own reader. In the processes of a launcher, Hydra registers its own
+    reader after this one, and then keeps this one, because it compares names.
+    """
 
     def load_config(self, config_path: str) -> ConfigResult:
         result = super().load_config(config_path)
@@ -26,6 +30,6 @@ class RenamingFileSource(FileConfigSource):
 
 
 def rename_in_files() -> None:
-    """Make Hydra read every YAML file through `RenamingFileSource`."""
-    Plugins.instance()  # registers Hydra's own reader, which cannot be replaced before
-    SourcesRegistry.instance().types["file"] = RenamingFileSource
+    """Make Hydra read every YAML file through this `FileConfigSource`."""
+    Plugins.instance()  # registers Hydra's own reader, which is replaced here
+    SourcesRegistry.instance().types["file"] = FileConfigSource

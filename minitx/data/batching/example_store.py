@@ -121,8 +121,8 @@ def _build(plan: Plan[Record], folder: Path) -> None:
                 yield from (plan.columns[column](example) for column in columns)
 
         tokenizers: dict[str, SequenceTokenizer] = {}
-        apart = [[column] for column in plan.columns]
-        for columns in [list(plan.columns)] if plan.shared_vocab else apart:
+        single = [[column] for column in plan.columns]
+        for columns in [list(plan.columns)] if plan.shared_vocab else single:
             kind = plan.kinds[columns[0]]
             tokenizer = train_sequence_tokenizer(kind, plan.vocab_size, texts(columns))
             tokenizers |= dict.fromkeys(columns, tokenizer)

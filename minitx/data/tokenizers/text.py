@@ -9,12 +9,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from minitx.data.tokenizers.base import (
-    SavedTokenizer,
-    character_lookup,
-    looks_up,
-    word_lookup,
-)
+from minitx.data.tokenizers.base import SavedTokenizer, character_lookup, looks_up, word_lookup
 from minitx.errors import UserError
 
 MIN_BPE_VOCAB = 257  # every byte, and one pair
