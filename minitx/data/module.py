@@ -212,7 +212,7 @@ class ExampleData(StepDataModule):
             "train_share": self.train_fraction,
             "train_examples_left_out": numbers.dropped,
             "batches_an_epoch": numbers.per_epoch,
-            "padding_share": round(numbers.padding_share(), 4),
+            "padding_share": round(numbers.padding_fraction(), 4),
         }
 
     def training_batches(self, rank: int, world_size: int) -> TrainingBatches[Any]:

@@ -69,9 +69,9 @@ class TokenBatches:
             self._drawn = (epoch, self._draw(epoch))
         return self._drawn[1]
 
-    def padding_share(self, epoch: int = 0) -> float:
+    def padding_fraction(self, epoch: int = 0) -> float:
         """Return the fraction of padding in an epoch's padded tokens."""
-        return padding_share(self.lengths, self.epoch(epoch))
+        return padding_fraction(self.lengths, self.epoch(epoch))
 
     def _draw(self, epoch: int) -> list[np.ndarray]:
         random = stream(self.seed, epoch)
@@ -92,7 +92,7 @@ def whole_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
     return np.split(order, _cuts(lengths[order], batch_tokens)) if len(order) else []
 
 
-def padding_share(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
+def padding_fraction(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
     """Return the fraction of padding in the padded tokens of batches, from 0 to 1."""
     lengths = _by_side(lengths)
     real = sum(lengths[rows].sum() for rows in batches)
