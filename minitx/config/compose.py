@@ -176,8 +176,7 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
             )
         if group == "resume":
             continue
-        # A whole group (logger=csv) stands for the keys that its file sets.
-        for changed in [".".join(rest)] if rest else _keys_set_by(group, override):
+        for changed in [".".join(rest)] if rest else _keys_set_by(group, override):  # logger=csv
             setattr(getattr(saved, group), changed, _get(asked, f"{group}.{changed}"))
     saved.resume = asked.resume
     return saved
