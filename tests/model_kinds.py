@@ -26,9 +26,9 @@ CONFIGS = {
         **SMALL, position="rotary", norm="rmsnorm", qk_norm=True, activation="relu2", bias=False
     ),
     "gated, post": TransformerConfig(**SMALL, norm_order="post", activation="silu", gated=True),
-    "untied": TransformerConfig(**SMALL, position="learned", tied=False),
+    "untied": TransformerConfig(**SMALL, position="learned", tie_embeddings=False),
     **{f"stacked {cell}": RecurrentConfig(**SMALL, cell=cell) for cell in ("lstm", "gru", "rnn")},
-    "stacked lstm, untied": RecurrentConfig(**SMALL, cell="lstm", tied=False),
+    "stacked lstm, untied": RecurrentConfig(**SMALL, cell="lstm", tie_embeddings=False),
 }
 
 

@@ -23,7 +23,7 @@ def memory() -> None:
             "task=text",
             f"data.path={path}",
             f"data.cache_dir={folder}/cache",
-            "data.held_out=0.0005",
+            "data.val_fraction=0.0005",
             "model.dim=64",
             "trainer.max_steps=1000",
             "logger=none",

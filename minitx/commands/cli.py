@@ -26,6 +26,7 @@ from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, chosen, describe, keys, nearest, nearest_key, options
+from minitx.config.renames import renamed_overrides
 from minitx.config.schema import MODELS, ModelConfig
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
@@ -102,6 +103,7 @@ def run(command: Command, words: list[str]) -> None:
     if HELP & set(words):
         print(help_text(command))
         return
+    words = renamed_overrides(words)
     _check_words(command, words)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     started = sys.argv[1 : len(sys.argv) - len(words)]  # the command's name after `minitx`

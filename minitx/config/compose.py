@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, unknown_key
 from minitx.config.options import check_mixers
+from minitx.config.renames import renamed, renamed_overrides
 from minitx.config.schema import (
     MIXERS,
     MODELS,
@@ -25,6 +26,7 @@ from minitx.config.schema import (
     RecurrentConfig,
     StudyConfig,
 )
+from minitx.config.yaml_files import rename_in_files
 from minitx.errors import UserError
 
 # The groups that may change when a run is resumed. Anything else would make it another run.
@@ -37,6 +39,7 @@ Schema = TypeVar("Schema")
 
 def register_schemas() -> None:
     """Give Hydra the types of all keys. The YAML files name these schemas in their defaults."""
+    rename_in_files()
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Config)
     store.store(name="compare_schema", node=CompareConfig)
@@ -60,6 +63,7 @@ def compose(*overrides: str) -> Config:
     cannot be read, a key that does not exist (with the nearest one), and an invalid value.
     """
     register_schemas()
+    overrides = tuple(renamed_overrides(overrides))
     try:
         config = to_typed(composed("config", overrides), Config, overrides)
     except (HydraException, OmegaConfBaseException) as error:
@@ -118,7 +122,7 @@ def from_plain(values: Any) -> Config:
         if not isinstance(values["model"].get("mixer", ""), str | list):
             raise TypeError("model.mixer is neither a name nor a list of names")
         structured = OmegaConf.structured(Config(model=model()))
-        merged = OmegaConf.merge(structured, _literals(values))
+        merged = OmegaConf.merge(structured, _literals(renamed(values)))
     except (LookupError, TypeError, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"not a config of a minitx run ({reason})") from error

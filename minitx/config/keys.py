@@ -14,6 +14,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from minitx.config.renames import NEW_NAMES
 from minitx.config.schema import MODELS, ModelConfig
 from minitx.errors import UserError
 
@@ -93,6 +94,8 @@ def type_name(field: dataclasses.Field[Any]) -> str:
 
 def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
     """Return the error for a key that does not exist. It names the nearest key that does."""
+    if name in NEW_NAMES:
+        return UserError(f"{name} is now {NEW_NAMES[name]}")
     owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
     if owners:
         return UserError(f"{name} is not a key of this model; it belongs to {', '.join(owners)}")

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 
 from minitx.config.mixers import CrossAttentionOptions
-from minitx.config.schema import MIXERS, SEQUENCE_TO_SEQUENCE, Config, TransformerConfig
+from minitx.config.schema import MIXERS, Config, TransformerConfig
+from minitx.config.tasks import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
 
 

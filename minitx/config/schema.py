@@ -19,14 +19,14 @@ from minitx.errors import UserError
 class TaskConfig:
     name: str = key("shakespeare", "the corpus", choices=tuple(TASKS))
     label_smoothing: float = key(
-        0.0, "share of a target's probability that all classes get alike", minimum=0, below=1
+        0.0, "fraction of the target's probability spread over all classes", minimum=0, below=1
     )
     measure: str = key(
         "bleu",
-        "sequence to sequence: bleu (with chrf), or wer (with per) where outputs are phonemes",
+        "sequence to sequence: bleu (with chrf), or wer (with per) if outputs are phonemes",
         choices=("bleu", "wer"),
     )
-    pairs: int | None = key(None, "task=recall: pairs of key and value in a sequence", minimum=1)
+    pairs: int | None = key(None, "task=recall: key-value pairs in a sequence", minimum=1)
 
     @property
     def spec(self) -> TaskSpec:
@@ -49,28 +49,34 @@ TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")
 
 @dataclass
 class DataConfig:
-    dir: str | None = key(None, "folder that holds the corpora's files")
-    path: str | None = key(None, "your own file: .txt; .tsv or .jsonl of pairs or labels, or .gz")
-    target_path: str | None = key(None, "the targets, where data.path has the sources line by line")
-    held_out: float = key(
-        0.05, "share of your file for validation, and again for test", above=0, below=0.5
+    dir: str | None = key(None, "folder with the files of corpora")
+    path: str | None = key(
+        None, "your own file: .txt, or pairs or labels as .tsv or .jsonl, or .gz"
     )
-    share: float = key(
-        1.0, "share of the training split to train on; tokenizers know it all", above=0, maximum=1
+    target_path: str | None = key(None, "your file of targets, if data.path has only the sources")
+    val_fraction: float = key(
+        0.05, "fraction of your file for validation, and again for test", above=0, below=0.5
     )
-    stress: bool = key(False, "keep the stress of vowels (task=cmudict)")
+    train_fraction: float = key(
+        1.0, "fraction of the training split to train on; tokenizers see all", above=0, maximum=1
+    )
+    stress: bool = key(False, "task=cmudict: keep the stress of vowels")
     tokenizer: str = key("char", "unit of text", choices=TOKENIZERS)
-    target_tokenizer: str | None = key(None, "of targets [as of sources]", choices=TOKENIZERS)
-    joint: bool = key(False, "one vocabulary for sources and targets")
-    vocab_size: int = key(1024, "tokens of a tokenizer of words or pieces of words", minimum=5)
+    target_tokenizer: str | None = key(
+        None, "unit of target text [as of sources]", choices=TOKENIZERS
+    )
+    shared_vocab: bool = key(False, "one vocabulary for sources and targets")
+    vocab_size: int = key(1024, "size of a vocabulary of words or pieces of words", minimum=5)
     batch_size: int | None = key(
-        None, "language modelling: sequences in a batch, over all devices", minimum=1
+        None, "language modelling: sequences in a batch over all devices", minimum=1
     )
     batch_tokens: int | None = key(
-        None, "pairs and labels: tokens in a batch, padding included, over all devices", minimum=1
+        None, "pairs and labels: tokens in a batch over all devices, with padding", minimum=1
     )
     workers: int = key(0, "processes that prepare batches", minimum=0)
-    cache_dir: str | None = key(None, "tokenised corpora [$MINITX_CACHE, else ~/.cache/minitx]")
+    cache_dir: str | None = key(
+        None, "folder for tokenised corpora [$MINITX_CACHE or ~/.cache/minitx]"
+    )
 
 
 @dataclass
@@ -80,7 +86,7 @@ class ModelConfig:
     layers: int = key(4, "number of layers", minimum=1)
     context: int = key(64, "longest input, in tokens", minimum=1)
     dropout: float = key(0.0, "fraction of features dropped in training", minimum=0, below=1)
-    tied: bool = key(True, "one matrix for input and output embeddings")
+    tie_embeddings: bool = key(True, "one matrix for input and output embeddings")
     share_embeddings: bool = key(
         False, "one embedding table for source and target, if they have one vocabulary"
     )
@@ -155,7 +161,7 @@ class RecurrentConfig(ModelConfig):
 class OptimizerConfig:
     name: str = key("adamw", "the optimizer", choices=("adamw", "muon"))
     lr: float = key(1e-3, "peak learning rate of AdamW", above=0)
-    matrix_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
+    muon_lr: float = key(0.02, "peak learning rate of Muon, for the hidden matrices", above=0)
     weight_decay: float = key(0.1, "decoupled weight decay, on matrices only", minimum=0)
     beta1: float = key(0.9, "AdamW: decay of the mean gradient", minimum=0, below=1)
     beta2: float = key(0.99, "AdamW: decay of the mean squared gradient", minimum=0, below=1)
@@ -168,7 +174,7 @@ class OptimizerConfig:
     warmup_steps: int = key(
         100, "warm-up steps; a tenth of max_steps if they would not be fewer", minimum=0
     )
-    final_lr: float = key(0.1, "final rate as a fraction of the peak", minimum=0, maximum=1)
+    min_lr_ratio: float = key(0.1, "final rate as a fraction of the peak", minimum=0, maximum=1)
     clip_norm: float | None = key(1.0, "largest gradient norm; larger ones are clipped", above=0)
     ema: float | None = key(
         None, "keep an exponential moving average of the weights with this decay", above=0, below=1
@@ -179,20 +185,22 @@ class OptimizerConfig:
 class TrainerConfig:
     max_steps: int | None = key(2000, "optimizer steps [no limit]", minimum=1)
     max_minutes: float | None = key(None, "minutes of training [no limit]", above=0)
-    val_every: int = key(250, "steps from one validation, and checkpoint, to the next", minimum=1)
+    val_every: int = key(250, "steps between validations, each with a checkpoint", minimum=1)
     val_tokens: int | None = key(
         None,
-        "tokens of val that a validation reads, always the same; the last reads all [all]",
+        "tokens in a validation, always the same ones; the last validation reads all [all]",
         minimum=1,
     )
-    log_every: int = key(10, "steps from one row of metrics to the next", minimum=1)
-    accumulate: int = key(1, "batches whose gradients are added up for one step", minimum=1)
+    log_every: int = key(10, "steps between rows of metrics", minimum=1)
+    accumulate: int = key(1, "batches whose gradients are summed for one step", minimum=1)
     average: int | None = key(
-        None, "average the weights of so many checkpoints at the end, if that is better", minimum=2
+        None, "checkpoints whose weights are averaged at the end if that is better", minimum=2
     )
     average_of: str = key("best", "checkpoints to average", choices=("best", "last"))
-    patience: int | None = key(None, "stop after so many validations without gain", minimum=1)
-    accelerator: str = key("cpu", "cpu, gpu, mps, ... or auto")
+    patience: int | None = key(
+        None, "stop after this many validations without improvement", minimum=1
+    )
+    accelerator: str = key("cpu", "cpu, gpu, mps, auto, ...")
     devices: int = key(1, "number of devices", minimum=1)
     strategy: str = key("auto", "Lightning's strategy: auto, ddp, ...")
     precision: str = key(
@@ -201,17 +209,21 @@ class TrainerConfig:
         choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
     )
     compile: bool = key(False, "torch.compile the model")
-    watch_attention: bool = key(True, "draw what is attended to in a text at every validation")
+    watch_attention: bool = key(True, "draw attention maps of a text at every validation")
 
 
 @dataclass
 class LoggerConfig:
     name: str = key(
-        "wandb", "tracker beside metrics.csv", choices=("wandb", "tensorboard", "csv", "none")
+        "wandb",
+        "tracker, in addition to metrics.csv",
+        choices=("wandb", "tensorboard", "csv", "none"),
     )
-    mode: str = key("offline", "of W&B; online needs a key", choices=("offline", "online"))
-    project: str = key("minitx", "of W&B")
-    group: str | None = key(None, "of W&B [the run's folder name]")
+    mode: str = key(
+        "offline", "mode of W&B; online needs an account", choices=("offline", "online")
+    )
+    project: str = key("minitx", "project in W&B")
+    group: str | None = key(None, "group in W&B [the name of the run's folder]")
 
 
 @dataclass
@@ -223,37 +235,39 @@ class BudgetConfig:
 
 @dataclass
 class DecodingConfig:
-    beam: int = key(5, "hypotheses that are followed; 1 is greedy", minimum=1)
-    length_penalty: float = key(0.6, "0 prefers short outputs, 1 compares by token", minimum=0)
-    min_length: int = key(0, "fewest tokens of an output", minimum=0)
+    beam: int = key(5, "number of hypotheses; 1 is greedy search", minimum=1)
+    length_penalty: float = key(
+        0.6, "exponent of the length; 0 prefers short outputs, 1 averages over tokens", minimum=0
+    )
+    min_length: int = key(0, "minimum number of tokens in an output", minimum=0)
     max_length: int | None = key(
-        None, "most tokens of an output [twice the source, and 10]", minimum=1
+        None, "maximum number of tokens in an output [twice the source, plus 10]", minimum=1
     )
 
 
 @dataclass
 class RunConfig:
-    dir: str | None = key(None, "the run's folder [runs/DATE_TIME_TASK_MODEL_SEED]")
+    dir: str | None = key(None, "folder of the run [runs/DATE_TIME_TASK_MODEL_SEED]")
 
 
 @dataclass
 class Config:
     """The keys of `minitx train`, and of a run's config.yaml."""
 
-    task: TaskConfig = key(TaskConfig, "the corpus and its objective")
+    task: TaskConfig = key(TaskConfig, "corpus and objective")
     data: DataConfig = key(DataConfig, "text, tokens, batches")
     model: ModelConfig = key(ModelConfig, "the architecture")
-    optimizer: OptimizerConfig = key(OptimizerConfig, "how weights change")
-    trainer: TrainerConfig = key(TrainerConfig, "how long, how often, on what")
-    logger: LoggerConfig = key(LoggerConfig, "where metrics go")
-    decoding: DecodingConfig = key(DecodingConfig, "how outputs are searched (seq. to sequence)")
-    budget: BudgetConfig = key(BudgetConfig, "fair comparison")
-    run: RunConfig = key(RunConfig, "where results go")
-    seed: int = key(1, "of weights, batches and dropout", minimum=0, below=2**32)
-    resume: str | None = key(None, "a run's folder to go on with; its config is used")
+    optimizer: OptimizerConfig = key(OptimizerConfig, "optimizer and schedule")
+    trainer: TrainerConfig = key(TrainerConfig, "length, validation, hardware")
+    logger: LoggerConfig = key(LoggerConfig, "tracking of metrics")
+    decoding: DecodingConfig = key(DecodingConfig, "search for outputs (sequence to sequence)")
+    budget: BudgetConfig = key(BudgetConfig, "size of the model, for fair comparisons")
+    run: RunConfig = key(RunConfig, "folder for results")
+    seed: int = key(1, "seed of weights, batches and dropout", minimum=0, below=2**32)
+    resume: str | None = key(None, "folder of a run to continue with its own config")
 
 
-# A model's name decides which keys it has.
+# A model's name decides its keys.
 MODELS: dict[str, type[ModelConfig]] = {
     "transformer": TransformerConfig,
     "lstm": RecurrentConfig,
@@ -316,33 +330,39 @@ class GenerateConfig:
 
 @dataclass
 class DataLocation:
-    dir: str | None = key(None, "folder that holds the corpora's files [as in the run]")
+    dir: str | None = key(None, "folder with the files of corpora [as in the run]")
     path: str | None = key(None, "your own file [as in the run]")
     target_path: str | None = key(None, "your file of targets [as in the run]")
-    cache_dir: str | None = key(None, "folder that keeps tokenised corpora [as in the run]")
+    cache_dir: str | None = key(None, "folder for tokenised corpora [as in the run]")
 
 
 @dataclass
 class DecodingChange:
     beam: int | None = key(
-        None, "hypotheses that are followed; 1 is greedy [as in the run]", minimum=1
+        None, "number of hypotheses; 1 is greedy search [as in the run]", minimum=1
     )
     length_penalty: float | None = key(
-        None, "0 prefers short outputs, 1 compares by token [as in the run]", minimum=0
+        None,
+        "exponent of the length; 0 prefers short outputs, 1 averages over tokens [as in the run]",
+        minimum=0,
     )
-    min_length: int | None = key(None, "fewest tokens of an output [as in the run]", minimum=0)
-    max_length: int | None = key(None, "most tokens of an output [as in the run]", minimum=1)
+    min_length: int | None = key(
+        None, "minimum number of tokens in an output [as in the run]", minimum=0
+    )
+    max_length: int | None = key(
+        None, "maximum number of tokens in an output [as in the run]", minimum=1
+    )
 
 
 @dataclass
 class EvaluateConfig:
     """The keys of `minitx evaluate`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file")
-    split: str = key("val", "part of the corpus", choices=("train", "val", "test"))
+    run: str | None = key(None, "folder of a run, or a .ckpt file")
+    split: str = key("val", "split of the corpus", choices=("train", "val", "test"))
     device: str = key("cpu", "cpu, cuda, mps, ...")
-    data: DataLocation = key(DataLocation, "where the corpus is now")
-    decoding: DecodingChange = key(DecodingChange, "how outputs are searched")
+    data: DataLocation = key(DataLocation, "location of the corpus")
+    decoding: DecodingChange = key(DecodingChange, "search for outputs")
 
 
 @dataclass
@@ -362,7 +382,7 @@ class TranslateConfig:
     top_p: float | None = key(None, "sample from the likeliest that reach p", above=0, maximum=1)
     seed: int = key(1, "random seed of the samples", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
-    decoding: DecodingChange = key(DecodingChange, "how outputs are searched")
+    decoding: DecodingChange = key(DecodingChange, "search for outputs")
 
 
 @dataclass
@@ -384,7 +404,7 @@ class ExplainConfig:
     text: str | None = key(None, "the text that the model reads")
     part: str | None = key(
         None,
-        "attention within the encoder or decoder (self: the only one), or across [the first]",
+        "attention in the encoder, in the decoder, or across; self is the only one [the first]",
         choices=("self", "encoder", "decoder", "cross"),
     )
     layer: int | None = key(None, "which layer, counted from 0 [0]")
@@ -419,15 +439,15 @@ class ImportanceConfig:
     metric: str = key("loss", "metric to judge heads by", choices=("loss", "accuracy"))
     prune: int = key(0, "switch off this many of the least important heads together", minimum=0)
     batches: int | None = key(
-        None, "measure on the first batches of the split only [all]", minimum=1
+        None, "number of first batches of the split to measure on [all]", minimum=1
     )
     device: str = key("cpu", "cpu, cuda, mps, ...")
-    data: DataLocation = key(DataLocation, "where the corpus is now")
+    data: DataLocation = key(DataLocation, "location of the corpus")
 
 
 @dataclass
 class PresetConfig:
-    """How thorough a study is. What is empty is taken from the study."""
+    """How thorough a study is. Empty values are taken from the study."""
 
     seeds: list[int] = key(list, "seeds of each arm at its best rate")
     grid: dict[str, Any] = key(dict, "key: its values, in place of the study's")
@@ -439,31 +459,31 @@ class PresetConfig:
 
 @dataclass
 class StudyConfig:
-    """A question, as a grid of runs: what a file under conf/study/ holds."""
+    """A question and its grid of runs, as in a file of conf/study/."""
 
-    name: str = key("", "of the study")
-    question: str = key("", "what it is to answer")
-    tasks: list[str] = key(list, "those it suits [all]")
-    arms: dict[str, Any] = key(dict, "what is compared: name: [words of train.py]")
-    pair_arms: dict[str, Any] = key(dict, "the same for sequence to sequence [as arms]")
-    grid: dict[str, Any] = key(dict, "key: [values]; every arm is trained with every combination")
+    name: str = key("", "name of the study")
+    question: str = key("", "question that the study answers")
+    tasks: list[str] = key(list, "tasks that the study suits [all]")
+    arms: dict[str, Any] = key(dict, "models to compare, name: [overrides of train.py]")
+    pair_arms: dict[str, Any] = key(dict, "models to compare in sequence to sequence [as arms]")
+    grid: dict[str, Any] = key(dict, "key: [values]; trains every arm with every combination")
     sweep: dict[str, Any] = key(
-        dict, "key: [values], of which each arm and combination gets the one that is best on val"
+        dict, "key: [values]; each arm and combination gets the value that is best on val"
     )
     adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw [as sweep]")
     settings: list[str] = key(list, "words for every run, as on the command line of train.py")
     parameters: int | None = key(
-        None, "size of every run, within 2% [as the first arm has it]", minimum=1
+        None, "number of parameters of every run, within 2% [as the first arm]", minimum=1
     )
     match: bool = key(True, "give all arms the same number of parameters")
     measures: str = key(
-        "training", "train runs, or measure the speed of models", choices=("training", "speed")
+        "training", "train models, or measure their speed", choices=("training", "speed")
     )
-    sections: list[str] = key(list, "of the report, in their order")
-    quick: PresetConfig = key(PresetConfig, "minutes, to see how it goes")
-    full: PresetConfig = key(PresetConfig, "the one to quote")
-    dir: str | None = key(None, "the study's folder [studies/STUDY_TASK_PRESET]")
-    runs: str = key("studies/runs", "where the runs of all studies are kept, each once")
+    sections: list[str] = key(list, "sections of the report, in order")
+    quick: PresetConfig = key(PresetConfig, "a first impression in minutes")
+    full: PresetConfig = key(PresetConfig, "figures to quote")
+    dir: str | None = key(None, "folder of the study [studies/STUDY_TASK_PRESET]")
+    runs: str = key("studies/runs", "folder with the runs of all studies")
 
 
 @dataclass

@@ -67,7 +67,7 @@ class TaskSpec:
     @property
     def keys(self) -> tuple[str, ...]:
         """The config keys that this task uses and some others do not."""
-        read = () if self.synthetic else ("data.share",)
+        read = () if self.synthetic else ("data.train_fraction",)
         return (*self.own_keys, *self.objective.keys, *read)
 
     @property
@@ -110,7 +110,7 @@ SEQUENCE_TO_SEQUENCE = declare_objective(
         corpora="pairs",
         headline="",
         compared=("val/loss", "test/wer", "test/per", "test/bleu", "test/chrf"),
-        keys=("task.measure", "data.target_tokenizer", "data.joint"),
+        keys=("task.measure", "data.target_tokenizer", "data.shared_vocab"),
         arms="pair_arms",
     )
 )

@@ -1,13 +1,13 @@
-"""Batches for Lightning, in an order that depends on nothing but the seed and the step."""
+"""Batches for Lightning, in an order that depends only on the seed and the step."""
 
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from minitx.data.batching.batches import Subset, TrainingBatches, WholeBatches, drawn_subset
 from minitx.data.batching.buckets import EVALUATION_TOKENS
@@ -20,39 +20,26 @@ from minitx.errors import UserError
 
 
 def evaluation_batch(context: int) -> int:
-    """How many windows of this length are evaluated at once."""
+    """Return the number of windows of this length in an evaluation batch."""
     return max(1, EVALUATION_TOKENS // context)
 
 
-class Numbers(Sampler[int]):
-    """The numbers by which a data set is asked for batches or windows, in their order."""
-
-    def __init__(self, numbers: Sequence[int]) -> None:
-        self.numbers = numbers
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-
-def _leave_signals_to_the_first(worker: int) -> None:
-    """A terminal sends Ctrl-C to all processes, but the first decides when the others end."""
+def _ignore_signals(worker: int) -> None:
+    """Ignore Ctrl-C in a worker. The main process receives it too and ends its workers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 class StepDataModule(L.LightningDataModule):
-    """Batches to train on without end; every split whole to evaluate on.
+    """Endless training batches, and whole splits for evaluation.
 
-    What Lightning calls an epoch is here the stretch of steps from one validation to the next. It
-    starts at the step the trainer has reached, so that a resumed run needs no state of its loader.
+    An epoch of Lightning is here the steps from one validation to the next. It starts at the
+    trainer's current step, so that a resumed run needs no state of its loader.
 
-    `evaluation` is what each split but train is evaluated on: whole batches, or single windows
-    if `evaluation_size` says how many of them make a batch. An item of it has up to `item_tokens`.
-    While a model trains, validation reads about `val_tokens` of its split, the same ones each time
-    (None: all of them).
+    `evaluation` has the evaluation data of each split except train: whole batches, or single
+    windows if `evaluation_size` is the number of windows in a batch. Such an item has up to
+    `item_tokens` tokens. During training, validation reads about `val_tokens` tokens of val, always
+    the same ones. None means all of them.
     """
 
     def __init__(
@@ -72,17 +59,17 @@ class StepDataModule(L.LightningDataModule):
         self.steps_an_epoch, self.accumulate, self.workers = steps_an_epoch, accumulate, workers
 
     def training_batches(self, rank: int, world_size: int) -> Dataset[Any]:
-        """The batches, by number, of one of the processes that train together."""
+        """Return a rank's training batches, by their number."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """What there is to train on, in plain figures."""
+        """Return figures that describe the training data."""
         raise NotImplementedError
 
     def validation_items(self, devices: int = 1) -> list[int]:
-        """The items of val that validation reads while a model trains, evenly spread.
+        """Return the items of val that validation reads during training, evenly spaced.
 
-        At least one for each of the devices.
+        There is at least one for each device.
         """
         items = len(self.evaluation["val"])
         part = items
@@ -92,23 +79,23 @@ class StepDataModule(L.LightningDataModule):
 
     @property
     def validation_fraction(self) -> float:
-        """The fraction of val that validation reads while a model trains."""
+        """The fraction of val that validation reads during training."""
         return len(self.validation_items()) / len(self.evaluation["val"])
 
     def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None
         step = trainer.global_step
-        # Up to the next multiple, so that validations fall on the same steps after an interruption.
+        # Up to the next multiple, so that validation happens at the same steps after resuming.
         end = step - step % self.steps_an_epoch + self.steps_an_epoch
         if trainer.max_steps > 0:
             end = min(end, trainer.max_steps)
         return DataLoader(
             self.training_batches(trainer.global_rank, trainer.world_size),
-            sampler=Numbers(range(step * self.accumulate, end * self.accumulate)),
-            batch_size=None,  # the data set gives whole batches
+            sampler=range(step * self.accumulate, end * self.accumulate),
+            batch_size=None,  # an item is a whole batch
             num_workers=self.workers,
-            worker_init_fn=_leave_signals_to_the_first,
+            worker_init_fn=_ignore_signals,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
 
@@ -126,17 +113,16 @@ class StepDataModule(L.LightningDataModule):
         assert trainer is not None
         return DataLoader(
             self.evaluation[split],
-            sampler=Numbers(items[trainer.global_rank :: trainer.world_size]),
+            sampler=items[trainer.global_rank :: trainer.world_size],
             batch_size=self.evaluation_size,
         )
 
 
 class LanguageModelingData(StepDataModule):
-    """Random windows to train on, disjoint windows to evaluate on.
+    """Random windows for training, disjoint windows for evaluation.
 
-    `batch_size` counts windows over all devices. Training sees the first tokens of its split only,
-    that `share` of it. Raises UserError for a split, or what is left of it, that is shorter than
-    one context.
+    `batch_size` counts windows over all devices. Training uses the first `train_fraction` of its
+    split. Raises UserError if a split, or this part of it, is shorter than one context.
     """
 
     def __init__(
@@ -145,15 +131,17 @@ class LanguageModelingData(StepDataModule):
         context: int,
         batch_size: int,
         seed: int,
-        share: float = 1.0,
+        train_fraction: float = 1.0,
         **options: Any,
     ) -> None:
         self.store, self.context, self.batch_size, self.seed = store, context, batch_size, seed
-        self.share = share
-        try:  # say now that a split is too short
+        self.train_fraction = train_fraction
+        try:  # refuse a split that is too short now, not at the first step
             self.training_batches(rank=0, world_size=1)
         except UserError as error:
-            raise error if share == 1 else UserError(f"data.share={share:g}: {error}") from error
+            if train_fraction == 1:
+                raise
+            raise UserError(f"data.train_fraction={train_fraction:g}: {error}") from error
         evaluation = {
             split: DisjointWindows(store.split(split), context)
             for split in store.splits
@@ -162,17 +150,17 @@ class LanguageModelingData(StepDataModule):
         super().__init__(evaluation, evaluation_batch(context), context, **options)
 
     def training_batches(self, rank: int, world_size: int) -> RandomWindows:
-        """The windows of one of the processes that train together."""
-        tokens = self.store.split("train", self.share)
+        """Return a rank's windows."""
+        tokens = self.store.split("train", self.train_fraction)
         return RandomWindows(tokens, self.context, self.batch_size, self.seed, rank, world_size)
 
     def describe(self) -> dict[str, Any]:
-        tokens = self.store.split("train", self.share)
-        return {"train_tokens": len(tokens), "train_share": self.share}
+        tokens = self.store.split("train", self.train_fraction)
+        return {"train_tokens": len(tokens), "train_share": self.train_fraction}
 
 
 class RecallData(StepDataModule):
-    """Sequences made as they are asked for to train on, the same ones always to evaluate on.
+    """New sequences for every training batch, and always the same ones for evaluation.
 
     `batch_size` counts sequences over all devices.
     """
@@ -184,19 +172,19 @@ class RecallData(StepDataModule):
         super().__init__(evaluation, evaluation_batch(context), context, **options)
 
     def training_batches(self, rank: int, world_size: int) -> RecallBatches:
-        """The sequences of one of the processes that train together."""
+        """Return a rank's sequences."""
         return RecallBatches(self.recall, self.batch_size, self.seed, rank, world_size)
 
     def describe(self) -> dict[str, Any]:
-        return {}  # there is no end of what there is to train on
+        return {}  # training data is endless
 
 
 class ExampleData(StepDataModule):
     """Pairs, or texts with labels, in batches of `batch_tokens` tokens over all devices.
 
-    Training sees a `share` of its examples (see `drawn_subset`) and leaves out what is longer than
-    `context`. Evaluation may leave nothing out: raises UserError where one of its examples is
-    longer, and where no example to train on is as short.
+    Training uses `train_fraction` of its examples (see `drawn_subset`) and drops those longer than
+    `context`. Evaluation drops none. Raises UserError if an evaluation example is longer than
+    `context`, or if all training examples are.
     """
 
     def __init__(
@@ -205,12 +193,12 @@ class ExampleData(StepDataModule):
         context: int,
         batch_tokens: int,
         seed: int,
-        share: float = 1.0,
+        train_fraction: float = 1.0,
         **options: Any,
     ) -> None:
         self.store, self.context, self.batch_tokens, self.seed = store, context, batch_tokens, seed
-        self.share = share
-        self.train: Subset[Any] = drawn_subset(store.split("train"), share)
+        self.train_fraction = train_fraction
+        self.train: Subset[Any] = drawn_subset(store.split("train"), train_fraction)
         splits = {name: store.split(name) for name in store.splits if name != "train"}
         for split in splits.values():
             require_context(split, context)
@@ -221,14 +209,14 @@ class ExampleData(StepDataModule):
         numbers = self.training_batches(rank=0, world_size=1).numbers
         return {
             "train_examples": len(self.train),
-            "train_share": self.share,
+            "train_share": self.train_fraction,
             "train_examples_left_out": numbers.dropped,
             "batches_an_epoch": numbers.per_epoch,
-            "padding_share": round(numbers.padding_share(), 4),
+            "padding_share": round(numbers.padding_fraction(), 4),
         }
 
     def training_batches(self, rank: int, world_size: int) -> TrainingBatches[Any]:
-        """The batches of one of the processes that train together."""
+        """Return a rank's batches."""
         return TrainingBatches(
             self.train,
             self.context,
@@ -241,7 +229,7 @@ class ExampleData(StepDataModule):
 
 
 def require_context(split: PairSplit | LabelSplit, context: int) -> None:
-    """Raises UserError where an example is longer: evaluation leaves out none."""
+    """Raises UserError if an example is longer than `context`. Evaluation drops none."""
     if (longest := int(split.lengths.max())) > context:
         raise UserError(
             f"model.context={context} is too short for the {split.name} split, whose longest "

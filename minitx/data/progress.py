@@ -1,4 +1,4 @@
-"""Says how far long work on a corpus is; says nothing about short work."""
+"""Progress of long work on a corpus. Short work shows nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from typing import Protocol, TypeVar
 from rich.console import Console
 from rich.progress import Progress
 
-QUIET_SECONDS = 2  # progress is shown after these
-LINE_SECONDS = 10  # from one line of progress to the next, where no bar can be drawn
+QUIET_SECONDS = 2  # before progress is shown
+LINE_SECONDS = 10  # between lines of progress outside a terminal
 
 Item = TypeVar("Item")
 
 
 class Watch(Protocol):
-    """Hands items on, and shows what was done of `total`; an item counts its `size`."""
+    """Passes items on and shows progress towards `total`. An item counts as its `size`."""
 
     def __call__(
         self, doing: str, items: Iterable[Item], total: int, size: Callable[[Item], int]
@@ -24,7 +24,7 @@ class Watch(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Watch]:
-    """Gives a function to stream items through: a bar in a terminal, elsewhere a line at times."""
+    """Give a function to pass items through. It draws a bar, or prints lines outside a terminal."""
     console = Console(stderr=True)
     bars = Progress(console=console, transient=True, disable=not console.is_interactive)
     due = monotonic() + QUIET_SECONDS

@@ -1,8 +1,8 @@
-"""Random numbers that depend on where a run is, and not on how it got there.
+"""Random numbers that depend on the step of a run, and not on what happened before.
 
-Every step draws its dropout from (seed, batch, rank), and every batch its windows from (seed,
-batch). A resumed run therefore repeats the uninterrupted one without any generator's state being
-saved, and what happens between two steps (validation, samples of text) changes nothing.
+A step draws dropout from (seed, batch, rank), and a batch draws its windows from (seed, batch). So
+a resumed run repeats the uninterrupted one without a saved generator state, and validation or
+samples of text between two steps change nothing.
 """
 
 import numpy as np
@@ -10,18 +10,19 @@ import torch
 
 
 def derived_seed(*parts: int) -> int:
-    """One 64-bit seed from several non-negative numbers, well mixed (numpy's SeedSequence)."""
+    """Return a 64-bit seed from non-negative numbers, mixed by numpy's SeedSequence."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
 def seed_step(seed: int, batch: int, rank: int) -> None:
-    """Sets torch's generators for the training step on batch `batch` of the run."""
+    """Seed torch's generators for the training step on batch `batch` of the run."""
     torch.manual_seed(derived_seed(seed, batch, rank))
 
 
 def stream(seed: int, number: int) -> np.random.Generator:
-    """The random numbers of a batch, or of an epoch: a counter-based generator.
+    """Return the random generator of a batch or an epoch.
 
-    Every pair of seed and number, each below 2**64, is a stream of its own (Salmon et al. 2011).
+    Each pair of seed and number, both below 2**64, has its own stream of this counter-based
+    generator (Salmon et al. 2011).
     """
     return np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))

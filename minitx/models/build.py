@@ -39,7 +39,7 @@ def language_model(config: ModelConfig, vocab_size: int) -> LanguageModel:
         _embedding(config, vocab_size),
         _backbone(config, causal=True),
         config.context,
-        tied=config.tied,
+        tied=config.tie_embeddings,
         dropout=config.dropout,
     )
     # Small even with sinusoidal positions: a tied output must not start by repeating its input.
@@ -69,7 +69,7 @@ def sequence_to_sequence(config: ModelConfig, source_vocab: int, target_vocab: i
         _backbone(config, causal=False, has_decoder=True),
         _decoder(config),
         config.context,
-        tied=config.tied,
+        tied=config.tie_embeddings,
         dropout=config.dropout,
     )
     initialise(model, config.layers, _embedding_std(config), glorot=True)

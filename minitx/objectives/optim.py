@@ -22,7 +22,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     if config.name == "muon":
         muon = Muon(
             matrices,
-            lr=config.matrix_lr,
+            lr=config.muon_lr,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             parts=stacked_parts(model),
@@ -125,7 +125,7 @@ def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) ->
     from the step because a run may be limited by minutes instead of steps.
 
     The rate is a linear warm-up over `warmup_steps`, times the schedule: cosine (Loshchilov and
-    Hutter 2017) or linear decay to `final_lr` of the peak, decay with the inverse square root of
+    Hutter 2017) or linear decay to `min_lr_ratio` of the peak, decay with the inverse square root of
     the step (Vaswani et al. 2017, section 5.3), or constant.
     """
     warmup = config.warmup_steps
@@ -137,7 +137,7 @@ def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) ->
     left = 1.0 - min(1.0, progress)
     if config.schedule == "cosine":
         left = (1.0 - math.cos(math.pi * left)) / 2
-    return rising * (config.final_lr + (1.0 - config.final_lr) * left)
+    return rising * (config.min_lr_ratio + (1.0 - config.min_lr_ratio) * left)
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float | None) -> Tensor:

@@ -83,7 +83,7 @@ class PairVocabulary(Vocabulary):
 
     def build(self, config: ModelConfig) -> Seq2Seq:
         if config.share_embeddings and self.source.fingerprint != self.target.fingerprint:
-            raise ValueError("model.share_embeddings=true needs one vocabulary: data.joint=true")
+            raise ValueError("model.share_embeddings=true needs data.shared_vocab=true")
         return sequence_to_sequence(config, self.source.vocab_size, self.target.vocab_size)
 
     def to_plain(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ AXES = {
     "task.pairs": ("pair", "pairs"),
     "task.length": ("token", "tokens"),
 }
-SHARE_OF_DATA = "data.share"
+SHARE_OF_DATA = "data.train_fraction"
 
 
 def amount(measure: Measure, value: float) -> str:

@@ -43,7 +43,7 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
             config.model.context,
             self.budget,
             config.seed,
-            config.data.share,
+            config.data.train_fraction,
             **self.loader_options(),
         )
 

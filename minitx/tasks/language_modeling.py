@@ -41,7 +41,7 @@ class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
             self.config.model.context,
             self.batch_size,
             self.config.seed,
-            self.config.data.share,
+            self.config.data.train_fraction,
             **self.loader_options(),
         )
 

@@ -35,7 +35,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
             data.tokenizer,
             data.target_tokenizer or data.tokenizer,
             data.vocab_size,
-            data.joint,
+            data.shared_vocab,
             self.cache_dir,
         )
         tokenizers = self.store.source_tokenizer, self.store.target_tokenizer
@@ -52,7 +52,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
             config.model.context,
             self.budget,
             config.seed,
-            config.data.share,
+            config.data.train_fraction,
             **self.loader_options(),
         )
 

@@ -129,7 +129,7 @@ class RecordMetrics(L.Callback):
         if not math.isfinite(metrics["val/loss"]):
             raise UserError(
                 f"the loss is not finite at step {trainer.global_step:,}: lower optimizer.lr or "
-                "optimizer.matrix_lr, or lengthen optimizer.warmup_steps"
+                "optimizer.muon_lr, or lengthen optimizer.warmup_steps"
             )
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from minitx.config.compose import to_plain
+from minitx.config.renames import renamed
 from minitx.config.schema import Config
 from minitx.errors import UserError
 from minitx.runs.paths import LAST, last_checkpoint
@@ -21,7 +22,7 @@ def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
     checkpoint = read_checkpoint(file)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
-    if checkpoint["hyper_parameters"]["config"]["model"] != to_plain(config.model):
+    if renamed(checkpoint["hyper_parameters"]["config"])["model"] != to_plain(config.model):
         raise UserError(f"resume={config.resume}: config.yaml tells of another model than {LAST}")
     steps = checkpoint["global_step"]
     if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:

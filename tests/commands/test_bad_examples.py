@@ -36,7 +36,7 @@ TRAINING = {
     "no such file": ([*PAIRS, "data.path=no.tsv"], ["no.tsv", "No such file"]),
     "no file, of pairs": ([*PAIRS, "data.path=null"], ["task=pairs", "data.path=my.tsv"]),
     "no file, of labels": ([*LABELS, "data.path=null"], ["task=labels", "data.path=my.tsv"]),
-    "too few to hold some out": ([*PAIRS, "data.path=few.tsv"], ["few.tsv", "data.held_out"]),
+    "too few to hold some out": ([*PAIRS, "data.path=few.tsv"], ["few.tsv", "data.val_fraction"]),
     "a label that is not trained on": (
         [*LABELS, "data.path=unseen.tsv"],
         ["unseen.tsv", "'vegetable'", "not in train"],
@@ -69,8 +69,8 @@ TRAINING = {
     "bytes for targets": ([*PAIRS, "data.target_tokenizer=byte"], ["byte", "char, word"]),
     "bytes for labels": ([*LABELS, "data.tokenizer=byte"], ["byte", "char, word"]),
     "two kinds that shall be one": (
-        [*PAIRS, "data.joint=true", "data.target_tokenizer=char"],
-        ["joint", "word", "char"],
+        [*PAIRS, "data.shared_vocab=true", "data.target_tokenizer=char"],
+        ["one shared tokenizer", "word", "char"],
     ),
     "too small a vocabulary": (
         [*PAIRS, "data.tokenizer=bpe", "data.vocab_size=100"],
@@ -78,11 +78,11 @@ TRAINING = {
     ),
     "embeddings of two vocabularies": (
         [*PAIRS, "model.share_embeddings=true"],
-        ["model.share_embeddings", "data.joint=true"],
+        ["model.share_embeddings", "data.shared_vocab=true"],
     ),
     "embeddings of two vocabularies of one size": (
         [*PAIRS, "model.share_embeddings=true", "data.path=same_size.tsv"],
-        ["model.share_embeddings", "data.joint=true"],
+        ["model.share_embeddings", "data.shared_vocab=true"],
     ),
     "shared embeddings for labels": (
         [*LABELS, "model.share_embeddings=true"],
@@ -114,7 +114,10 @@ TRAINING = {
         [*PAIRS, "trainer=ddp", "trainer.accelerator=cpu"],
         ["the val split", "trainer.devices=2"],
     ),
-    "too small a share held out": ([*PAIRS, "data.held_out=0"], ["data.held_out=0", "above 0"]),
+    "too small a share held out": (
+        [*PAIRS, "data.val_fraction=0"],
+        ["data.val_fraction=0", "above 0"],
+    ),
     "an unknown measure": ([*PAIRS, "task.measure=blue"], ["task.measure=blue", "bleu"]),
     "all the smoothing there is": ([*PAIRS, "task.label_smoothing=1"], ["task.label_smoothing=1"]),
     "a budget too small": ([*PAIRS, "budget.parameters=10"], ["budget.parameters=10"]),

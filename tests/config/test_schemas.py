@@ -232,7 +232,7 @@ def test_a_number_is_not_nan_where_it_has_rules(script, model, name, field):
     [
         ("optimizer.schedule", "cosin", "did you mean cosine? it may be one of cosine, linear"),
         ("data.batch_size", 0, "data.batch_size=0: it must be at least 1"),
-        ("data.held_out", 0.5, "data.held_out=0.5: it must be below 0.5"),
+        ("data.val_fraction", 0.5, "data.val_fraction=0.5: it must be below 0.5"),
         ("trainer.max_minutes", 0.0, "trainer.max_minutes=0.0: it must be above 0"),
     ],
 )

@@ -151,7 +151,9 @@ def test_only_a_share_is_trained_on_and_all_is_evaluated_on():
 
 
 def test_a_share_that_is_too_short_is_refused_by_its_name():
-    with pytest.raises(UserError, match=r"^data\.share=0\.008: a split of 4 tokens is too short"):
+    with pytest.raises(
+        UserError, match=r"^data\.train_fraction=0\.008: a split of 4 tokens is too short"
+    ):
         make_data(share=0.008)
 
 

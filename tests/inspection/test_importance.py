@@ -28,7 +28,7 @@ def folder(train, tmp_path_factory):
     pairs = write_tsv(place / "numbers.tsv", number_pairs(200))
     labels = write_jsonl(place / "texts.jsonl", labelled_texts(200))
     kinds = {
-        "text": ["model.layers=2", *FEW, "optimizer.lr=0.03", "optimizer.matrix_lr=0.1"],
+        "text": ["model.layers=2", *FEW, "optimizer.lr=0.03", "optimizer.muon_lr=0.1"],
         "pairs": ["task=pairs", f"data.path={pairs}", *EXAMPLES, *FEW],
         "labels": ["task=labels", f"data.path={labels}", *EXAMPLES, *FEW],
         "lstm": ["model=lstm", *FEW[:2]],

@@ -24,7 +24,7 @@ PAIR_MODELS = {
     "rotary, pre and post": transformer(position="rotary", norm_order="post"),
     "window": transformer(window=2),
     "kv_heads": transformer(kv_heads=2),
-    "shared embeddings of none": transformer(tied=False, position="alibi"),
+    "shared embeddings of none": transformer(tie_embeddings=False, position="alibi"),
     "lstm mixer": transformer(mixer="lstm"),
     "hybrid": transformer(mixer=["lstm", "attention"]),
     "additive": lstm(attention="additive"),

@@ -23,7 +23,7 @@ RECURRENT = st.builds(
     RecurrentConfig,
     layers=st.integers(1, 2),
     cell=st.sampled_from(["lstm", "gru", "rnn"]),
-    tied=st.booleans(),
+    tie_embeddings=st.booleans(),
 )
 TRANSFORMER = st.builds(
     TransformerConfig,
@@ -34,7 +34,7 @@ TRANSFORMER = st.builds(
     norm=st.sampled_from(["layernorm", "rmsnorm"]),
     gated=st.booleans(),
     bias=st.booleans(),
-    tied=st.booleans(),
+    tie_embeddings=st.booleans(),
 )
 
 

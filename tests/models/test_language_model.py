@@ -171,7 +171,7 @@ def test_a_state_dict_makes_another_model_the_same(name):
 @tied_or_not
 @pytest.mark.parametrize("kind", [TransformerConfig, RecurrentConfig])
 def test_tied_embeddings_are_one_parameter(kind, tied):
-    model = language_model(kind(**SMALL, tied=tied), VOCAB)
+    model = language_model(kind(**SMALL, tie_embeddings=tied), VOCAB)
     assert (model.to_logits.weight is model.embedding.table.weight) == tied
     tables = [p for p in model.parameters() if p.shape == (VOCAB, SMALL["dim"])]
     assert len(tables) == (1 if tied else 2)
@@ -208,7 +208,7 @@ def test_tied_embeddings_are_one_parameter(kind, tied):
     ],
 )
 def test_parameters_counted_by_hand(config, hidden, tied):
-    config.tied = tied
+    config.tie_embeddings = tied
     tables = VOCAB * 8 * (1 if tied else 2)
     assert count_parameters(language_model(config, VOCAB)) == (hidden + tables, hidden)
 
@@ -256,7 +256,7 @@ def test_what_writes_into_the_stream_starts_smaller_in_a_deeper_model():
 )
 def test_embeddings_start_by_the_kind_of_model(config, std, tied):
     torch.manual_seed(0)
-    config = dataclasses.replace(config, tied=tied)
+    config = dataclasses.replace(config, tie_embeddings=tied)
     model = language_model(config, vocab_size=100)  # 12,800 numbers: within 3 %
     assert model.embedding.table.weight.std().item() == pytest.approx(std, rel=0.03)
     assert model.to_logits.weight.std().item() == pytest.approx(std if tied else STD, rel=0.03)

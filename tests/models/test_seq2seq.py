@@ -295,7 +295,9 @@ def test_embeddings_are_scaled_where_sines_are_added():
     [(True, True, 1), (True, False, 2), (False, True, 2), (False, False, 3)],
 )
 def test_tied_and_shared_embeddings_are_one_parameter(kind, tied, shared, tables):
-    model = sequence_to_sequence(kind(**SMALL, tied=tied, share_embeddings=shared), 11, 11)
+    model = sequence_to_sequence(
+        kind(**SMALL, tie_embeddings=tied, share_embeddings=shared), 11, 11
+    )
     assert len([p for p in model.parameters() if p.shape == (11, DIM)]) == tables
     table = model.target_embedding.table.weight
     assert (model.to_logits.weight is table) == tied

@@ -26,7 +26,7 @@ from minitx.objectives.optim import (
     stacked_parts,
 )
 
-MUON = OptimizerConfig(name="muon", lr=3e-3, matrix_lr=0.01)
+MUON = OptimizerConfig(name="muon", lr=3e-3, muon_lr=0.01)
 ADAMW = OptimizerConfig(name="adamw", lr=3e-3)
 
 every_model = pytest.mark.parametrize("name", CONFIGS)
@@ -106,7 +106,7 @@ def test_both_at_once_is_each_on_its_own():
     matrices = {id(p) for p in twin.backbone.parameters() if p.ndim == 2}
     muon = Muon(
         [p for p in twin.parameters() if id(p) in matrices],
-        lr=MUON.matrix_lr,
+        lr=MUON.muon_lr,
         momentum=MUON.momentum,
         weight_decay=MUON.weight_decay,
         parts=stacked_parts(twin),

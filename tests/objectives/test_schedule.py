@@ -15,7 +15,7 @@ few_examples = settings(deadline=None, max_examples=25)
 
 
 def factor(step, schedule, *, of=1000, warmup=100, final=0.1, progress=None):
-    config = OptimizerConfig(schedule=schedule, warmup_steps=warmup, final_lr=final)
+    config = OptimizerConfig(schedule=schedule, warmup_steps=warmup, min_lr_ratio=final)
     return learning_rate_factor(step, step / of if progress is None else progress, config)
 
 

@@ -53,7 +53,7 @@ def made(
                 "reason": "",
                 "arm": arm,
                 **dict(zip(grid, point, strict=True)),
-                "optimizer.matrix_lr": rate,
+                "optimizer.muon_lr": rate,
                 "seed": seed,
                 "swept": seed == seeds[0],
                 "chosen": chosen,
@@ -95,7 +95,7 @@ def made(
         question="At equal size and equal data, is attention better than recurrence?",
         arms={arm: [f"model={arm}"] for arm in levels},
         grid=grid,
-        sweep={"optimizer.matrix_lr": list(rates)},
+        sweep={"optimizer.muon_lr": list(rates)},
         settings=["trainer.max_steps=500"],
         sections=list(sections),
     )

@@ -8,7 +8,12 @@ import torch
 # A run on 110 tokens: its loss on val falls for 20 steps and then rises. At a rate that is far too
 # high it would rise too, but rounding, which differs from machine to machine, would decide when.
 OVERFITTING = [
-    *["data.share=0.003", "optimizer=adamw", "optimizer.lr=0.03", "optimizer.warmup_steps=0"],
+    *[
+        "data.train_fraction=0.003",
+        "optimizer=adamw",
+        "optimizer.lr=0.03",
+        "optimizer.warmup_steps=0",
+    ],
     "optimizer.schedule=constant",
 ]
 TIMES = {"train_seconds", "tokens_per_second", "peak_memory_mb"}

@@ -212,7 +212,7 @@ def test_another_seed_is_another_run(train, tmp_path):
 
 def test_a_share_of_the_text_has_the_same_fingerprint(train, tmp_path, text_file, capsys):
     train(f"run.dir={tmp_path / 'whole'}")
-    train(f"run.dir={tmp_path / 'part'}", "data.share=0.25")
+    train(f"run.dir={tmp_path / 'part'}", "data.train_fraction=0.25")
     whole, part = (summary(tmp_path / name) for name in ("whole", "part"))
     assert whole["data_fingerprint"] == part["data_fingerprint"]
     assert part["data"]["train_tokens"] == pytest.approx(whole["data"]["train_tokens"] / 4, abs=1)

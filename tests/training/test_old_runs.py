@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from run_files import rows, summary
 
+from minitx.config.renames import NEW_NAMES
 from minitx.runs.run import load
+from minitx.study.run import launching
 
 OLD = Path(__file__).resolve().parents[1] / "old_runs"
 CORPUS = {
@@ -65,17 +67,40 @@ def test_resumes_as_before(old_run, script):
                 assert row[metric] == pytest.approx(float(before[step][metric]), rel=ROUNDED)
 
 
-def test_a_study_reports_as_before(tmp_path, script):
-    folder = shutil.copytree(OLD / "study", tmp_path / "study")
-    answer = script(
+def compare_again(script, folder, *words):
+    """The old study, in a copy of its folder."""
+    return script(
         "compare",
         *("--config-dir", OLD / "configs", "study=small", "task=text"),
         *(f"data.path={OLD / 'play.txt'}", f"study.dir={folder}", f"study.runs={folder / 'store'}"),
-        "report_only=true",
+        *words,
     )
-    assert answer.status == 0, answer.err
+
+
+def check_tables(folder):
+    """The figures are as before; a column of a renamed key has its new name."""
     tables = [table(path / "runs.csv") for path in (folder, OLD / "study")]
     for now, before in zip(*tables, strict=True):
         kept = {name for name in before if name != "folder"}
-        assert {name: now[name] for name in kept} == {name: before[name] for name in kept}
+        new = {name: NEW_NAMES.get(name, name) for name in kept}
+        assert {name: now[new[name]] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_a_study_reports_as_before(tmp_path, script):
+    folder = shutil.copytree(OLD / "study", tmp_path / "study")
+    answer = compare_again(script, folder, "report_only=true")
+    assert answer.status == 0, answer.err
+    check_tables(folder)
     assert "against 4.877 bits per byte" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_runs_of_a_study_count_after_their_keys_were_renamed(tmp_path, script, monkeypatch):
+    launched = []
+    monkeypatch.setattr(launching, "launch", launched.extend)
+    folder = shutil.copytree(OLD / "study", tmp_path / "study")
+    # What the trainer reads of val is another number now, not another name.
+    answer = compare_again(script, folder, "trainer.val_tokens=null", "logger=none")
+    assert answer.status == 0, answer.err
+    assert launched == []
+    check_tables(folder)
+    assert "optimizer.muon_lr" in (folder / "study.json").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from run_files import assert_same, checkpoint, files, rows, series, summary
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 # What two processes round differently grows with the rate of learning.
-SLOW = ["optimizer.lr=3e-4", "optimizer.matrix_lr=1e-3"]
+SLOW = ["optimizer.lr=3e-4", "optimizer.muon_lr=1e-3"]
 LIMIT = 90  # seconds for one process, when the machine has other work
 # What torch says of data.workers=2 where there is one core.
 FEW_CORES = "ignore:This DataLoader will create:UserWarning"

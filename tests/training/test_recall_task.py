@@ -19,7 +19,7 @@ from minitx.tasks.recall import RecallTask
 RECALL = ["task=recall", "data.path=null", "task.pairs=2", "data.batch_size=16"]
 MIXED = [*RECALL, "task.pairs=4", "data.batch_size=15"]
 LEARNING = [
-    *["model.dim=32", "optimizer.lr=1e-2", "optimizer.matrix_lr=0.01"],
+    *["model.dim=32", "optimizer.lr=1e-2", "optimizer.muon_lr=0.01"],
     *["trainer.max_steps=200", "trainer.val_every=100"],
 ]
 

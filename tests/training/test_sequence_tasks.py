@@ -237,7 +237,7 @@ def test_what_can_be_chosen_runs(words, train, numbers, tmp_path):
 
 
 def test_both_sides_may_share_one_vocabulary_and_its_embeddings(train, numbers, tmp_path):
-    joint = ["data.tokenizer=bpe", "data.vocab_size=300", "data.joint=true"]
+    joint = ["data.tokenizer=bpe", "data.vocab_size=300", "data.shared_vocab=true"]
     shared = "model.share_embeddings=true"
     run = train(*numbers, f"run.dir={tmp_path / 'run'}", *FEW, *joint, shared)
     assert run.vocabulary.source.fingerprint == run.vocabulary.target.fingerprint

@@ -1,4 +1,4 @@
-"""Batches of texts of different lengths, as padded tensors."""
+"""Padded batches of texts of different lengths."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +17,9 @@ from minitx.errors import UserError
 
 
 class PairBatch(NamedTuple):
-    """Sources and targets; the row of one is that of the other.
+    """Sources and targets. Row i of the targets belongs to row i of the sources.
 
-    source          int64 (B, S)  each ends with <eos>, then <pad>
+    source          int64 (B, S)  the source, <eos>, then <pad>
     source_padding  bool (B, S)   True = a real token
     target_in       int64 (B, T)  <bos>, the target, then <pad>
     target_out      int64 (B, T)  the target, <eos>, then IGNORE
@@ -31,14 +31,14 @@ class PairBatch(NamedTuple):
     target_out: Tensor
 
     def unscored(self) -> Self:
-        """The same batch with nothing to predict."""
+        """Return the same batch without targets."""
         return self._replace(target_out=torch.full_like(self.target_out, IGNORE))
 
 
 class LabelBatch(NamedTuple):
-    """Texts and their classes.
+    """Texts and their labels.
 
-    tokens   int64 (B, T)  each begins with <bos>, on which a model may gather what it read
+    tokens   int64 (B, T)  <bos>, the text, then <pad>; a model may pool the text in <bos>
     padding  bool (B, T)   True = a real token
     labels   int64 (B,)
     """
@@ -48,34 +48,34 @@ class LabelBatch(NamedTuple):
     labels: Tensor
 
     def unscored(self) -> Self:
-        """The same batch with nothing to predict."""
+        """Return the same batch without labels."""
         return self._replace(labels=torch.full_like(self.labels, IGNORE))
 
 
 def pair_batch(sources: Ragged, targets: Ragged) -> PairBatch:
-    """The batch of sources and targets as a tokenizer gives them, nothing before or behind."""
+    """Return the batch of tokenised sources and targets, which have no <bos> and <eos> yet."""
     target_in, _ = pad(targets.with_first(BOS))
     target_out, _ = pad(targets.with_last(EOS), fill=IGNORE)
     return PairBatch(*source_batch(sources), target_in, target_out)
 
 
 def source_batch(sources: Ragged) -> tuple[Tensor, Tensor]:
-    """`source` and `source_padding` of a `PairBatch`, for sources that are yet to be translated."""
+    """Return `source` and `source_padding` of a `PairBatch`, for sources without targets."""
     return pad(sources.with_last(EOS))
 
 
 def label_batch(texts: Ragged, labels: np.ndarray) -> LabelBatch:
-    """The batch of texts as a tokenizer gives them, and int64 (B,) labels."""
+    """Return the batch of tokenised texts and int64 (B,) labels."""
     return LabelBatch(*text_batch(texts), torch.from_numpy(labels))
 
 
 def text_batch(texts: Ragged) -> tuple[Tensor, Tensor]:
-    """`tokens` and `padding` of a `LabelBatch`, for texts whose label is to be found."""
+    """Return `tokens` and `padding` of a `LabelBatch`, for texts without labels."""
     return pad(texts.with_first(BOS))
 
 
 def pad(rows: Ragged, fill: int = PAD) -> tuple[Tensor, Tensor]:
-    """Rows side by side: ids int64 (B, longest), and bool (B, longest), True = not filled."""
+    """Return padded ids, int64 (B, longest), and their mask, bool (B, longest), True = real."""
     real = np.arange(rows.lengths.max(initial=0)) < rows.lengths[:, None]
     ids = np.full(real.shape, fill, np.int64)
     ids[real] = rows.ids
@@ -84,34 +84,34 @@ def pad(rows: Ragged, fill: int = PAD) -> tuple[Tensor, Tensor]:
 
 class _Scored(Protocol):
     def unscored(self) -> Self:
-        """The same batch with nothing to predict."""
+        """Return the same batch with nothing to predict."""
 
 
 Batch = TypeVar("Batch", bound=_Scored, covariant=True)
 
 
 class Examples(Protocol[Batch]):
-    """What batches are made from: a split of pairs, or of texts with labels."""
+    """A source of batches: a split of pairs, or of texts with labels."""
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of every example on every side, as in a batch: int64 (N, sides)."""
+        """The number of tokens of each example on each side, as in a batch, int64 (N, sides)."""
 
     @property
     def targets(self) -> np.ndarray:
-        """How many predictions every example asks for: int64 (N,)."""
+        """The number of predictions for each example, int64 (N,)."""
 
     @property
     def tokens(self) -> np.ndarray:
-        """What every example adds to the count of tokens seen: int64 (N,)."""
+        """What each example adds to the number of tokens seen, int64 (N,)."""
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """The batch of some examples."""
+        """Return the batch of some examples."""
 
 
 @dataclass(frozen=True)
 class Subset(Generic[Batch]):
-    """Some of the examples: the one of number i is that of `rows[i]`, int64 (n,), among all."""
+    """Some of the examples. Example i is example `rows[i]`, int64 (n,), of all."""
 
     examples: Examples[Batch]
     rows: np.ndarray
@@ -132,29 +132,31 @@ class Subset(Generic[Batch]):
         return self.examples.tokens[self.rows]
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """The batch of some of these examples."""
+        """Return the batch of some of these examples."""
         return self.examples.batch(self.rows[rows])
 
 
-def drawn_subset(examples: Examples[Batch], share: float) -> Subset[Batch]:
-    """A share of the examples, above 0 and at most 1, in the order in which they stand.
+def drawn_subset(examples: Examples[Batch], fraction: float) -> Subset[Batch]:
+    """Return a fraction of the examples, above 0 and at most 1, in their order.
 
-    They are drawn, for files are often sorted. The draw is always the same, and the smaller of two
-    shares is part of the larger one. Raises UserError where no example is left.
+    They are drawn at random, because files are often sorted. The draw is always the same, and a
+    smaller subset is part of a larger one. Raises UserError if no example is left.
     """
     order = np.random.default_rng(0).permutation(len(examples.lengths))
-    rows = np.sort(order[: round(share * len(order))])
+    rows = np.sort(order[: round(fraction * len(order))])
     if not len(rows):
-        raise UserError(f"data.share={share:g} leaves none of {len(order)} examples to train on")
+        raise UserError(
+            f"data.train_fraction={fraction:g} leaves none of {len(order)} examples to train on"
+        )
     return Subset(examples, rows)
 
 
 class RankBatch(NamedTuple, Generic[Batch]):
-    """What one rank holds of a training batch, and what that is a share of.
+    """One rank's part of a training batch, with the totals over all ranks.
 
-    tokens   real tokens of the batch, on all ranks: what a run counts
-    targets  predictions of the whole step, in all its batches on all ranks: what a sum of losses is
-             to be divided by, so that each prediction weighs the same wherever it stands
+    tokens   the real tokens of the batch on all ranks, as counted by a run
+    targets  the predictions of the whole step, in all its batches on all ranks. The sum of losses
+             is divided by them, so that all predictions have the same weight.
     """
 
     batch: Batch
@@ -163,14 +165,13 @@ class RankBatch(NamedTuple, Generic[Batch]):
 
 
 class TrainingBatches(Dataset[RankBatch[Batch]], Generic[Batch]):
-    """Training batches without end, by number, as `TokenBatches` puts them together.
+    """Endless training batches, as `TokenBatches` composes them.
 
-    `batch_tokens` counts the padded tokens of all ranks together. Rank r of the world holds every
-    world-th row, from the r-th on, of the batch that a single process would see. Where a batch has
-    fewer rows than there are ranks, the others hold its first one with nothing to predict.
-    `accumulate` batches make a step.
+    `batch_tokens` counts padded tokens over all ranks. Rank r has rows r, r + world_size, ... of
+    the batch that a single process would see. If a batch has fewer rows than there are ranks, the
+    other ranks have its first row with nothing to predict. A step has `accumulate` batches.
 
-    Raises UserError where no example fits `context`.
+    Raises UserError if no example fits in `context`.
     """
 
     def __init__(
@@ -185,23 +186,23 @@ class TrainingBatches(Dataset[RankBatch[Batch]], Generic[Batch]):
     ) -> None:
         self.examples = examples
         self.numbers = TokenBatches(examples.lengths, batch_tokens, seed, context)
-        self.mine = slice(rank, None, world_size)
+        self.rank_rows = slice(rank, None, world_size)
         self.accumulate = accumulate
 
     def __getitem__(self, batch: int) -> RankBatch[Batch]:
-        """This rank's rows of a batch."""
+        """Return this rank's rows of a batch."""
         rows = self.numbers[batch]
-        mine = rows[self.mine]
-        share = self.examples.batch(mine if len(mine) else rows[:1])
+        own = rows[self.rank_rows]
+        part = self.examples.batch(own if len(own) else rows[:1])
         first = batch - batch % self.accumulate
         step = [self.numbers[first + i] for i in range(self.accumulate)]
         targets = sum(int(self.examples.targets[those].sum()) for those in step)
         tokens = int(self.examples.tokens[rows].sum())
-        return RankBatch(share if len(mine) else share.unscored(), tokens, targets)
+        return RankBatch(part if len(own) else part.unscored(), tokens, targets)
 
 
 class WholeBatches(Dataset[Batch], Generic[Batch]):
-    """A whole split once, the longest first; `rows[j]` are the examples of batch j, int64 (B,)."""
+    """A whole split, the longest first. Batch j has the examples `rows[j]`, int64 (B,)."""
 
     def __init__(self, examples: Examples[Batch], batch_tokens: int) -> None:
         self.examples = examples
@@ -211,5 +212,5 @@ class WholeBatches(Dataset[Batch], Generic[Batch]):
         return len(self.rows)
 
     def __getitem__(self, batch: int) -> Batch:
-        """Batch j. Raises IndexError past the end."""
+        """Return batch j. Raises IndexError past the end."""
         return self.examples.batch(self.rows[batch])

@@ -1,8 +1,8 @@
-"""Which examples make up which batch: those of like length, as many as a budget of tokens holds.
+"""Bucketing: batches of examples of similar length, as many as fit in a budget of tokens.
 
-`lengths` is int (N, sides): the tokens of every example on every side, source and target, or the
-one side of a text to classify; (N,) is taken as one side. A batch of rows costs what it occupies
-once padded: rows x (longest source + longest target). A budget is in these tokens.
+`lengths` is int (N, sides), the number of tokens of each example on each side. A pair has two
+sides, source and target. A text to classify has one, and its lengths may be (N,). The size of a
+batch is its padded size: rows x (longest source + longest target). Budgets count these tokens.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,26 @@ import numpy as np
 from minitx.data.random_streams import stream
 from minitx.errors import UserError
 
-# Lengths that round up to the same multiple of this are of like length. With 1, nearly the same
-# examples meet in every epoch. With 2, they meet half as often, for about 5% of padding. With 3,
-# words, which are short, are padded by more than a tenth.
+# Lengths are similar if they round up to the same multiple of this. With 1, nearly the same
+# examples share a batch in every epoch. With 2, they do so half as often, for about 5% of padding.
+# With 3, padding is over 10% for words, which are short.
 GRAIN = 2
 
-# Tokens in a batch of evaluation: large enough to keep a device busy, small enough for its memory.
+# Tokens in an evaluation batch: enough to keep a device busy, few enough for its memory.
 EVALUATION_TOKENS = 8192
 
 
 class TokenBatches:
-    """Batches to train on, without end: epoch after epoch, each example once an epoch.
+    """Endless training batches: epoch after epoch, with each example once in an epoch.
 
-    `[i]` gives the examples of batch i, int64 (rows,). All epochs have `per_epoch` batches, so i
-    alone tells where it belongs, and a batch depends on (seed, i) only: a run that resumes at i
-    needs no state. Which of the examples of like length meet, and the order of the batches, are
-    drawn for each epoch.
+    `[i]` returns the examples of batch i, int64 (rows,). All epochs have `per_epoch` batches, so a
+    batch depends only on (seed, i), and a run that resumes at i needs no state. Each epoch draws
+    which examples of similar length share a batch, and the order of the batches.
 
-    An example with a side over `context` is left out; `dropped` says how many were. One that alone
-    exceeds the budget makes a batch by itself.
+    An example with a side longer than `context` is dropped. An example that exceeds the budget is a
+    batch by itself.
 
-    Raises UserError where no example is short enough.
+    Raises UserError if no example is short enough.
     """
 
     def __init__(
@@ -41,8 +40,8 @@ class TokenBatches:
         self.lengths = _by_side(lengths)
         self.seed = seed
         self._kept = _fitting(self.lengths, context)
-        # Batches are cut as if each example had its group's greatest length. So they hold whichever
-        # examples of a group they are given, and the cuts are the same in all epochs.
+        # Cut batches as if each example had its group's greatest length. So every draw from a group
+        # fits, and the cuts are the same in all epochs.
         rounded = -(-self.lengths[self._kept] // GRAIN) * GRAIN
         groups, self._group = np.unique(rounded[:, ::-1], axis=0, return_inverse=True)
         self._cuts = _cuts(groups[np.sort(self._group)], batch_tokens)
@@ -50,29 +49,29 @@ class TokenBatches:
 
     @property
     def dropped(self) -> int:
-        """How many examples are never trained on, for their length."""
+        """The number of examples that are too long for training."""
         return len(self.lengths) - len(self._kept)
 
     @property
     def per_epoch(self) -> int:
-        """How many batches make an epoch."""
+        """The number of batches in an epoch."""
         return len(self._cuts) + 1
 
     def __getitem__(self, batch: int) -> np.ndarray:
-        """The examples of a batch, int64 (rows,), sorted by length. IndexError below 0."""
+        """Return a batch's examples, int64 (rows,), sorted by length. Raises IndexError below 0."""
         if batch < 0:
             raise IndexError(batch)
         return self.epoch(batch // self.per_epoch)[batch % self.per_epoch]
 
     def epoch(self, epoch: int) -> list[np.ndarray]:
-        """All batches of an epoch, in order."""
+        """Return all batches of an epoch in order."""
         if self._drawn[0] != epoch:
             self._drawn = (epoch, self._draw(epoch))
         return self._drawn[1]
 
-    def padding_share(self, epoch: int = 0) -> float:
-        """The share of an epoch's padded tokens that is padding."""
-        return padding_share(self.lengths, self.epoch(epoch))
+    def padding_fraction(self, epoch: int = 0) -> float:
+        """Return the fraction of padding in an epoch's padded tokens."""
+        return padding_fraction(self.lengths, self.epoch(epoch))
 
     def _draw(self, epoch: int) -> list[np.ndarray]:
         random = stream(self.seed, epoch)
@@ -83,18 +82,18 @@ class TokenBatches:
 
 
 def whole_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
-    """Every example once, for evaluation: batches within the budget, int64 (rows,) each.
+    """Return evaluation batches with each example once, int64 (rows,) each.
 
-    The longest come first, so that what does not fit a memory fails at once. An example that alone
-    exceeds the budget makes a batch by itself.
+    The longest come first, so that a batch too large for memory fails at once. An example that
+    exceeds the budget is a batch by itself.
     """
     lengths = _by_side(lengths)
-    order = np.lexsort(lengths.T)[::-1]  # by the last side, then by those before
+    order = np.lexsort(lengths.T)[::-1]  # by the last side, then by the others
     return np.split(order, _cuts(lengths[order], batch_tokens)) if len(order) else []
 
 
-def padding_share(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
-    """The share of padding in the padded tokens of batches, from 0 to 1."""
+def padding_fraction(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
+    """Return the fraction of padding in the padded tokens of batches, from 0 to 1."""
     lengths = _by_side(lengths)
     real = sum(lengths[rows].sum() for rows in batches)
     return float(1 - real / sum(len(rows) * lengths[rows].max(0).sum() for rows in batches))
@@ -105,7 +104,7 @@ def _by_side(lengths: np.ndarray) -> np.ndarray:
 
 
 def _fitting(lengths: np.ndarray, context: int | None) -> np.ndarray:
-    """The examples with no side over `context`."""
+    """Return the examples whose sides all fit in `context`."""
     if context is None:
         return np.arange(len(lengths))
     fitting = np.flatnonzero((lengths <= context).all(axis=1))
@@ -118,7 +117,7 @@ def _fitting(lengths: np.ndarray, context: int | None) -> np.ndarray:
 
 
 def _cuts(lengths: np.ndarray, batch_tokens: int) -> list[int]:
-    """Where batches begin, but for the first, when examples are taken in this order."""
+    """Return where batches begin, except the first, if examples are taken in this order."""
     cuts = []
     start, longest = 0, [0] * lengths.shape[1]
     for example, sides in enumerate(lengths.tolist()):

@@ -1,4 +1,4 @@
-"""A folder that is filled once, whole or not at all, by whichever process comes first."""
+"""A folder that one process fills once, either completely or not at all."""
 
 import shutil
 from collections.abc import Callable
@@ -15,13 +15,13 @@ Found = TypeVar("Found")
 def cached(
     folder: Path, load: Callable[[Path], Found | None], build: Callable[[Path], None]
 ) -> Found:
-    """What `load` finds in `folder`, once `build` has filled it.
+    """Return what `load` reads from `folder`, after `build` has filled the folder if necessary.
 
-    `load` gives None for a folder that is missing or damaged; such a one is made anew. `build`
-    fills an empty folder beside it, which then takes its place. Processes that start together wait
-    for the first; what a killed one left half done does no harm. A finished folder is only read.
+    `load` returns None if the folder is missing or damaged. Then `build` fills an empty folder,
+    which replaces it. Processes that start together wait for the first. The remains of a killed
+    process do no harm. A finished folder is only read.
 
-    Raises UserError where the cache cannot be written.
+    Raises UserError if the cache cannot be written.
     """
     found = load(folder)
     if found is not None:

@@ -1,8 +1,10 @@
-"""A corpus of examples as ids on disk: tokenised once for each tokenizer, then read in place.
+"""A corpus of examples as ids on disk: tokenised once for each tokenizer, then mapped into memory.
 
-A folder of the cache holds, for every split and column (source and target, or text),
-`<split>.<column>.ids.npy` and `.offsets.npy`; for every column `<column>.json`, its tokenizer; and
-`<split>.jsonl`, the examples as text.
+The columns of a corpus are source and target, or text. A folder of the cache has
+
+    <split>.<column>.ids.npy and .offsets.npy    the ids
+    <split>.jsonl                                the examples as text
+    <column>.json                                the column's tokenizer
 """
 
 import hashlib
@@ -22,84 +24,71 @@ from minitx.data.tokenizers.sequence import SequenceTokenizer, train_sequence_to
 from minitx.errors import UserError
 
 FORMAT = 1  # raise it when other ids would be written for the same corpus
-BLOCK = 4096  # examples that are tokenised at a time
+BLOCK = 4096  # examples to tokenise at a time
 
 
 @dataclass(frozen=True)
 class ExampleStore:
-    """What lies in a finished folder. `counts` is how many examples each split has."""
+    """A finished folder of the cache.
+
+    `fingerprint` identifies the examples and the tokenizers. `counts` has the number of examples of
+    each split, `tokenizers` one for each column.
+    """
 
     folder: Path
-    fingerprint: str  # of the examples and the tokenizers
+    fingerprint: str
     counts: dict[str, int]
-    tokenizers: dict[str, SequenceTokenizer]  # by column
-
-    def ids(self, split: str, column: str) -> Ragged:
-        """The ids of a column, a row an example, nothing before or behind them."""
-        return Ragged.load(self.folder, f"{split}.{column}")
-
-    def examples(self, split: str) -> list[list[Any]]:
-        """The examples of a split as text, each the fields of the corpus's named tuple."""
-        text = (self.folder / f"{split}.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
-
-
-@dataclass(frozen=True)
-class StoreView:
-    """What the stores of pairs and of labels share, each of which names the columns its own way."""
-
-    store: ExampleStore
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256, hex, of the examples and the tokenizers."""
-        return self.store.fingerprint
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many examples each split has."""
-        return self.store.counts
+    tokenizers: dict[str, SequenceTokenizer]
 
     @property
     def splits(self) -> tuple[str, ...]:
         return tuple(self.counts)
 
+    def ids(self, split: str, column: str) -> Ragged:
+        """Return the ids of a column, one row for each example, without <bos> and <eos>."""
+        return Ragged.load(self.folder, f"{split}.{column}")
+
+    def examples(self, split: str) -> list[list[Any]]:
+        """Return the examples of a split as text: the fields of the corpus's named tuple."""
+        text = (self.folder / f"{split}.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
 
 @dataclass(frozen=True)
 class Plan(Generic[Record]):
-    """How a corpus becomes ids: its columns of text, and the kind of tokenizer of each.
+    """How a corpus becomes ids: its columns of text, and the kind of each column's tokenizer.
 
-    Tokenizers learn from train only: one from all columns where `joint`, else each from its own.
+    Tokenizers are trained on train only. With `shared_vocab`, all columns have one tokenizer.
     """
 
     corpus: ExampleCorpus[Record]
     columns: dict[str, Callable[[Record], str]]
     kinds: dict[str, str]
     vocab_size: int
-    joint: bool = False
+    shared_vocab: bool = False
 
     @property
     def key(self) -> str:
-        """Names the folder: another corpus or another tokenizer has another."""
+        """The name of the folder. It differs for another corpus or another tokenizer."""
         size = None if set(self.kinds.values()) == {"char"} else self.vocab_size
-        parts = [FORMAT, self.corpus.fingerprint, self.kinds, size, self.joint]
+        parts = [FORMAT, self.corpus.fingerprint, self.kinds, size, self.shared_vocab]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def open_examples(plan: Plan[Record], cache_dir: Path) -> ExampleStore:
-    """Tokenise the examples, or find them tokenised in `cache_dir`; see `cached`.
+    """Return the tokenised examples from `cache_dir`, after tokenising them if necessary.
 
-    Raises UserError where the cache cannot be written, for different kinds of tokenizers that
-    should be one, and as `train_sequence_tokenizer` and the corpus do.
+    Raises UserError if the cache cannot be written, if columns of different kinds share a
+    vocabulary, and as `train_sequence_tokenizer` and the corpus do.
     """
-    if plan.joint and len(set(plan.kinds.values())) > 1:
+    if plan.shared_vocab and len(set(plan.kinds.values())) > 1:
         kinds = " and ".join(f"{kind} for the {name}" for name, kind in plan.kinds.items())
-        raise UserError(f"one joint tokenizer cannot be {kinds}: choose one kind for both")
+        raise UserError(f"one shared tokenizer cannot be {kinds}: choose one kind for both")
     return cached(cache_dir / plan.key, _load, partial(_build, plan))
 
 
 def _load(folder: Path) -> ExampleStore | None:
-    """The finished store in a folder, None where there is none or it is damaged."""
+    """Return the finished store in a folder, or None if it is missing or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         tokenizers = {
@@ -132,7 +121,8 @@ def _build(plan: Plan[Record], folder: Path) -> None:
                 yield from (plan.columns[column](example) for column in columns)
 
         tokenizers: dict[str, SequenceTokenizer] = {}
-        for columns in [list(plan.columns)] if plan.joint else [[name] for name in plan.columns]:
+        single = [[column] for column in plan.columns]
+        for columns in [list(plan.columns)] if plan.shared_vocab else single:
             kind = plan.kinds[columns[0]]
             tokenizer = train_sequence_tokenizer(kind, plan.vocab_size, texts(columns))
             tokenizers |= dict.fromkeys(columns, tokenizer)

@@ -1,4 +1,4 @@
-"""Rows of ids of different lengths, in one array."""
+"""Rows of different lengths in one array."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,7 +10,10 @@ from numpy.typing import DTypeLike
 
 
 class Ragged:
-    """Row i is `ids[offsets[i] : offsets[i + 1]]`; `ids` (N,), `offsets` int64 (rows + 1,)."""
+    """Rows of ids. Row i is `ids[offsets[i] : offsets[i + 1]]`.
+
+    `ids` is (N,) and `offsets` is int64 (rows + 1,).
+    """
 
     def __init__(self, ids: np.ndarray, offsets: np.ndarray) -> None:
         if offsets[-1] != len(ids):
@@ -21,29 +24,29 @@ class Ragged:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """Ids of a row, (length,). Raises IndexError past the end."""
+        """Return the ids of a row, (length,). Raises IndexError past the end."""
         if not 0 <= row < len(self):
             raise IndexError(row)
         return self.ids[self.offsets[row] : self.offsets[row + 1]]
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Length of every row, int64 (rows,)."""
+        """The length of each row, int64 (rows,)."""
         return np.diff(self.offsets)
 
     def take(self, rows: np.ndarray) -> "Ragged":
-        """Some of the rows, in the order of `rows`, int (n,)."""
+        """Return some of the rows, in the order of `rows`, int (n,)."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
-        # From a place among the taken ids to its place among all.
+        # The distance of each row from its index among the taken ids to its index among all ids.
         shift = np.repeat(self.offsets[rows] - offsets[:-1], self.lengths[rows])
         return Ragged(self.ids[np.arange(offsets[-1]) + shift], offsets)
 
     def with_first(self, token: int) -> "Ragged":
-        """The rows with an id put before each."""
+        """Return the rows with an id before each."""
         return Ragged(np.insert(self.ids, self.offsets[:-1], token), self._longer)
 
     def with_last(self, token: int) -> "Ragged":
-        """The rows with an id put behind each."""
+        """Return the rows with an id after each."""
         return Ragged(np.insert(self.ids, self.offsets[1:], token), self._longer)
 
     @property
@@ -52,13 +55,13 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]], dtype: DTypeLike = np.int64) -> "Ragged":
-        """These rows, as ids of `dtype`."""
+        """Return these rows as ids of `dtype`."""
         lengths = [0, *map(len, rows)]
         return cls(np.fromiter(chain.from_iterable(rows), dtype), np.cumsum(lengths))
 
     @classmethod
     def joined(cls, parts: Sequence["Ragged"]) -> "Ragged":
-        """The rows of all parts, one behind the other; `parts` is not empty."""
+        """Return the rows of all parts in order. `parts` is not empty."""
         lengths = np.concatenate([[0], *(part.lengths for part in parts)])
         return cls(np.concatenate([part.ids for part in parts]), np.cumsum(lengths))
 
@@ -69,6 +72,6 @@ class Ragged:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "Ragged":
-        """What `save` wrote; the ids stay on disk. Raises OSError or ValueError where damaged."""
+        """Map the files that `save` wrote. Raises OSError or ValueError if they are damaged."""
         ids = np.load(folder / f"{name}.ids.npy", mmap_mode="r")
         return cls(ids, np.load(folder / f"{name}.offsets.npy"))

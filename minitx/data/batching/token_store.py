@@ -1,4 +1,4 @@
-"""A corpus as ids on disk: tokenised once, then read in place."""
+"""A corpus of running text as ids on disk: tokenised once, then mapped into memory."""
 
 import hashlib
 import json
@@ -22,9 +22,9 @@ FORMAT = 1  # raise it when other ids would be written for the same corpus
 
 @dataclass(frozen=True)
 class TokenStore:
-    """The ids of a corpus and the tokenizer that made them.
+    """The ids of a corpus and its tokenizer.
 
-    `fingerprint` identifies both. `lengths` are in tokens.
+    `fingerprint` identifies both. `lengths` are the numbers of tokens in the splits.
     """
 
     folder: Path
@@ -36,29 +36,28 @@ class TokenStore:
     def splits(self) -> tuple[str, ...]:
         return tuple(self.lengths)
 
-    def split(self, name: str, share: float = 1.0) -> np.ndarray:
-        """Ids of a split, (tokens,) of the tokenizer's dtype, read only, left on disk.
+    def split(self, name: str, fraction: float = 1.0) -> np.ndarray:
+        """Return the first `fraction` of a split's ids.
 
-        With a share below 1 only the first ones, as many as make up that share of all.
+        They are a read-only map (tokens,) of the file, of the tokenizer's dtype.
         """
-        tokens = round(share * self.lengths[name])
+        tokens = round(fraction * self.lengths[name])
         if not tokens:
-            return np.empty(0, self.tokenizer.dtype)  # no bytes cannot be mapped
+            return np.empty(0, self.tokenizer.dtype)  # an empty file cannot be mapped
         file = _ids_file(self.folder, name)
         return np.memmap(file, self.tokenizer.dtype, mode="r", shape=(tokens,))
 
 
 def default_cache_dir() -> Path:
-    """$MINITX_CACHE, else ~/.cache/minitx."""
+    """Return $MINITX_CACHE, or else ~/.cache/minitx."""
     return Path(os.environ.get("MINITX_CACHE") or "~/.cache/minitx").expanduser()
 
 
 def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> TokenStore:
-    """Tokenise a corpus, or find it tokenised in `cache_dir`.
+    """Return a tokenised corpus from `cache_dir`, after tokenising it if necessary.
 
-    Processes that start together wait for the first. What a killed process left half done is
-    made anew, as is a store whose files are of the wrong size or whose tokenizer has changed.
-    Raises UserError where the cache cannot be written, and as `train_tokenizer` and the corpus do.
+    A store is damaged, and replaced, if its files have the wrong size or its tokenizer has changed.
+    Raises UserError if the cache cannot be written, and as `train_tokenizer` and the corpus do.
     """
     folder = cache_dir / _key(corpus, kind, vocab_size)
     return cached(folder, _load, partial(_build, corpus, kind, vocab_size))
@@ -74,7 +73,7 @@ def _ids_file(folder: Path, split: str) -> Path:
 
 
 def _load(folder: Path) -> TokenStore | None:
-    """The finished store in a folder, None where there is none or it is damaged."""
+    """Return the finished store in a folder, or None if it is missing or damaged."""
     try:
         tokenizer = Tokenizer.from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
@@ -114,7 +113,7 @@ def _build(corpus: Corpus, kind: str, vocab_size: int, folder: Path) -> None:
 
 
 def _write(tokenizer: Tokenizer, texts: Iterator[str], folder: Path, split: str) -> int:
-    """Write the ids of a split; returns how many."""
+    """Write the ids of a split. Return their number."""
     with _ids_file(folder, split).open("wb") as file:
         for ids in tokenizer.encode_stream(texts):
             file.write(ids.tobytes())

@@ -1,4 +1,4 @@
-"""A split as examples of language modelling: each token is to be predicted from those before."""
+"""Windows of a split for language modelling: predict each token from the tokens before it."""
 
 import mmap
 
@@ -10,19 +10,19 @@ from torch.utils.data import Dataset
 from minitx.data.random_streams import stream
 from minitx.errors import UserError
 
-IGNORE = -100  # a target that does not count; the default of torch's cross-entropy
-LARGE = 2**25  # bytes; a smaller file may stay in memory once it was read
+IGNORE = -100  # a target without loss, as in torch's cross-entropy
+LARGE = 2**25  # bytes; the pages of a smaller file may stay in memory
 
 
 class RandomWindows(Dataset[tuple[Tensor, Tensor]]):
-    """Training batches without end: windows that start anywhere, all starts alike likely.
+    """Endless training batches of windows with uniformly drawn starts.
 
-    `tokens` is (N,), `batch_size` counts the windows of all ranks together. Batch i depends on
-    (seed, i) alone, so a run that resumes at step i goes on exactly, and rank r of the world holds
-    its slice of the same batch that a single process would see.
+    `tokens` is (N,). `batch_size` is the number of windows over all ranks. Batch i depends only on
+    (seed, i), so a run that resumes at step i continues exactly. A rank has its slice of the batch
+    that a single process would see.
 
-    Raises UserError where the split is shorter than a window and its last target, or the batch
-    does not divide among the ranks.
+    Raises UserError if the split is shorter than a window and its last target, or if the ranks do
+    not divide the batch.
     """
 
     def __init__(
@@ -38,26 +38,26 @@ class RandomWindows(Dataset[tuple[Tensor, Tensor]]):
         self.tokens = tokens
         self.batch_size = batch_size
         self.seed = seed
-        self.mine = share_of_batch(batch_size, rank, world_size)
+        self.rank_rows = rows_of_rank(batch_size, rank, world_size)
         self.offsets = np.arange(context + 1)
 
     def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a batch, int64 (batch_size / world_size, context) each."""
+        """Return inputs and targets, int64 (batch_size / world_size, context) each."""
         starts = stream(self.seed, batch).integers(
             len(self.tokens) - len(self.offsets) + 1, size=self.batch_size
         )
-        windows = self.tokens[starts[self.mine, None] + self.offsets].astype(np.int64)
+        windows = self.tokens[starts[self.rank_rows, None] + self.offsets].astype(np.int64)
         _release(self.tokens)
         return torch.from_numpy(windows[:, :-1].copy()), torch.from_numpy(windows[:, 1:].copy())
 
 
 class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
-    """A whole split once, in order, for evaluation: each target occurs in exactly one window.
+    """A whole split in order, for evaluation. Each target is in exactly one window.
 
-    N tokens have N - 1 targets, and window j holds those from j * context on. The last window is
-    filled up with input 0 and target `IGNORE`.
+    N tokens have N - 1 targets. Window j has the targets from j * context on. The last window is
+    padded with input 0 and target `IGNORE`.
 
-    Raises UserError where the split is shorter than a window and its last target.
+    Raises UserError if the split is shorter than a window and its last target.
     """
 
     def __init__(self, tokens: np.ndarray, context: int) -> None:
@@ -69,7 +69,7 @@ class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
         return -(-(len(self.tokens) - 1) // self.context)
 
     def __getitem__(self, window: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a window, int64 (context,) each. Raises IndexError past the end."""
+        """Return inputs and targets, int64 (context,) each. Raises IndexError past the end."""
         if not 0 <= window < len(self):
             raise IndexError(window)
         start = window * self.context
@@ -82,14 +82,14 @@ class DisjointWindows(Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
-def share_of_batch(batch_size: int, rank: int, world_size: int) -> slice:
-    """The rows of a batch that a rank trains on. Raises UserError where they do not divide."""
+def rows_of_rank(batch_size: int, rank: int, world_size: int) -> slice:
+    """Return the rows of a batch that a rank trains on. Raises UserError if they do not divide."""
     if batch_size % world_size:
         raise UserError(
             f"data.batch_size={batch_size} must be a multiple of the {world_size} devices"
         )
-    share = batch_size // world_size
-    return slice(rank * share, (rank + 1) * share)
+    rows = batch_size // world_size
+    return slice(rank * rows, (rank + 1) * rows)
 
 
 def _require_window(tokens: np.ndarray, context: int) -> None:
@@ -101,10 +101,10 @@ def _require_window(tokens: np.ndarray, context: int) -> None:
 
 
 def _release(tokens: np.ndarray) -> None:
-    """Drop the pages of a mapped file from this process; they stay in the system's page cache.
+    """Release the pages of a mapped file. They stay in the system's page cache.
 
-    They count as its memory, and the system maps far more than was asked for: without this, a few
-    thousand windows of a file of 1 GB take 1 GB. Only a file mapped read only may be dropped.
+    Pages count as memory of the process, and the system maps far more than is read: without this,
+    a few thousand windows of a file of 1 GB take 1 GB. Only a read-only map may be released.
     """
     mapped = isinstance(tokens, np.memmap) and tokens.mode == "r" and tokens.nbytes > LARGE
     if mapped and isinstance(tokens.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):

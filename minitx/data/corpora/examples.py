@@ -1,12 +1,12 @@
 """A corpus of separate examples: pairs of texts, or texts with labels."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from minitx.data.corpora.splits import scan
 from minitx.errors import UserError
 
 Record = TypeVar("Record", bound=tuple[Any, ...])  # an example: a named tuple of texts
@@ -14,14 +14,14 @@ Record = TypeVar("Record", bound=tuple[Any, ...])  # an example: a named tuple o
 
 @dataclass(frozen=True)
 class ExampleCorpus(Generic[Record]):
-    """Examples in named splits; each function in `splits` gives a fresh stream of them."""
+    """Examples in named splits. Each function in `splits` returns a new stream of examples."""
 
     name: str
     splits: dict[str, Callable[[], Iterator[Record]]]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hex, of the splits' names and examples. The first use reads everything once.
+        """The SHA-256 of the splits' names and examples. The first use reads the whole corpus.
 
         Raises UserError for a split without examples, and as the streams do.
         """
@@ -29,21 +29,18 @@ class ExampleCorpus(Generic[Record]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many examples each split has. The first use reads everything once."""
+        """The number of examples in each split. The first use reads the whole corpus."""
         return self._scan[1]
 
     @cached_property
     def _scan(self) -> tuple[str, dict[str, int]]:
-        corpus, counts = hashlib.sha256(), {}
-        for name, stream in self.splits.items():
-            split, counts[name] = hashlib.sha256(), 0
-            for example in stream():
-                split.update(json.dumps(example).encode() + b"\n")
-                counts[name] += 1
-            if not counts[name]:
+        fingerprint, counts = scan(
+            self.splits, lambda example: json.dumps(example).encode() + b"\n", lambda example: 1
+        )
+        for name, count in counts.items():
+            if not count:
                 raise UserError(
                     f"the {name} split of {self.name} is empty: give more examples, "
-                    "or a larger data.held_out"
+                    "or a larger data.val_fraction"
                 )
-            corpus.update(f"{name} {split.hexdigest()}\n".encode())
-        return corpus.hexdigest(), counts
+        return fingerprint, counts

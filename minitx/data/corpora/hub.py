@@ -1,4 +1,4 @@
-"""Well-known data sets: their files under data.dir, else the same sets on the Hugging Face hub."""
+"""Published data sets: their files in data.dir, or else their copies on the Hugging Face hub."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +10,15 @@ from minitx.data.corpora.packages import is_installed
 from minitx.data.corpora.records import two_texts
 from minitx.errors import UserError
 
-PATIENCE = 10  # seconds that the hub may take for its first answer
+TIMEOUT = 10  # seconds to wait for the hub's first answer
 THE_OTHER_WAY = 'take it from the Hugging Face hub (pip install -e ".[hub]", and a network)'
 
 
 class HubSplit:
-    """Two columns of one split on the hub, as pairs of texts; read from the local copy every time.
+    """Pairs of texts from two columns of one split on the hub, read from the local copy.
 
-    White space around a text is dropped, as it is in files. Raises UserError, while it is read, for
-    a row without two texts, with its number from 1.
+    White space around a text is dropped, as in files. Reading raises UserError with the row's
+    number, counted from 1, for a row without two texts.
     """
 
     def __init__(self, rows: Any, columns: tuple[str, str], where: str) -> None:
@@ -37,10 +37,10 @@ class HubSplit:
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A well-known data set: its files and where they are from, and a copy of it on the hub.
+    """A published data set: its files and their origin, and a copy of it on the hub.
 
-    The copy is a repository of plain data files. `columns` of it hold what two fields of a record
-    hold in the files, and `sizes` are the examples in each of its splits, in the order of ours.
+    The copy is a repository of plain data files. Its `columns` contain the two fields of a record.
+    `sizes` are the numbers of examples in its splits, in the order of our splits.
     """
 
     name: str
@@ -51,10 +51,10 @@ class PublishedSet:
     sizes: Mapping[str, int]
 
     def paths(self, data_dir: Path | None) -> list[Path]:
-        """The files, in the folder `name` under `data_dir`; empty where not one of them is there.
+        """Return the files in the folder `name` of `data_dir`, or an empty list without any.
 
-        Raises UserError where some are there and some are not: whoever put files there means those,
-        and must not train on others without a word.
+        Raises UserError if only some of them exist, because a user who put files there does not
+        want to train on others.
         """
         paths = [self._folder(data_dir) / file for file in self.files]
         missing = [path.name for path in paths if not path.is_file()]
@@ -65,15 +65,15 @@ class PublishedSet:
         return paths
 
     def check(self, data_dir: Path | None) -> None:
-        """Raises UserError as `paths`, and without the files also where `datasets` is missing."""
+        """Raises UserError as `paths` does, and if the files and `datasets` are both missing."""
         if not self.paths(data_dir) and not is_installed("datasets"):
             raise self._needs(data_dir, self.files, THE_OTHER_WAY)
 
     def from_hub(self, data_dir: Path | None) -> list[HubSplit]:
-        """The splits of the copy on the hub. `datasets` keeps it, and later needs no network.
+        """Return the splits of the copy on the hub. `datasets` caches it for use without a network.
 
-        Raises UserError, with both ways to get the set, where `datasets` is not installed, the hub
-        cannot be reached, or the copy has other columns or another number of examples.
+        Raises UserError, with both ways to get the set, if `datasets` is not installed, if the hub
+        cannot be reached, or if the copy has other columns or another number of examples.
         """
         self.check(data_dir)
         try:
@@ -92,7 +92,7 @@ class PublishedSet:
         ]
 
     def _difference(self, splits: Any) -> str:
-        """What about the copy is not as expected, in words; empty where all is."""
+        """Return how the copy differs from what is expected, or an empty text."""
         for split, size in self.sizes.items():
             if split not in splits:
                 return f"{', '.join(splits)} in place of {', '.join(self.sizes)}"
@@ -115,27 +115,27 @@ class PublishedSet:
 
 
 def load(repository: str) -> Any:
-    """A repository's splits by name, a `datasets.DatasetDict`, from the hub or the local copy.
+    """Return a repository's splits, a `datasets.DatasetDict`, from the hub or the local copy.
 
-    Only data files are read: `datasets` has run no code of a repository since version 4. Offline,
-    or where the hub does not answer, the local copy is taken. Raises whatever `datasets` and
+    Only data files are read: since version 4, `datasets` runs no code of a repository. Offline, and
+    if the hub does not answer, this reads the local copy. Raises what `datasets` and
     `huggingface_hub` raise.
     """
-    # Imported here, as it takes a second and nothing else wants it.
+    # Imported here, because it takes a second and nothing else needs it.
     from datasets import config, load_dataset
     from huggingface_hub import HfApi
 
     if config.HF_HUB_OFFLINE:
         return load_dataset(repository)
     try:
-        HfApi().dataset_info(repository, timeout=PATIENCE)
+        HfApi().dataset_info(repository, timeout=TIMEOUT)
     except Exception:
-        # `datasets` would try six times, for a minute or more, before it looks for a local copy.
+        # `datasets` would retry for a minute or more before it looks for a local copy.
         config.HF_HUB_OFFLINE = True
         try:
             return load_dataset(repository)
         except ConnectionError:
-            pass  # no copy either: what the hub said tells more
+            pass  # no copy either: the hub's error is more helpful
         finally:
             config.HF_HUB_OFFLINE = False
         raise

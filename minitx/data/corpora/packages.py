@@ -1,4 +1,4 @@
-"""Data that is shipped inside an installed package."""
+"""Data inside an installed package."""
 
 import importlib.util
 from pathlib import Path
@@ -7,9 +7,9 @@ from minitx.errors import UserError
 
 
 def package_folder(name: str, version: str) -> Path:
-    """Where an installed package lies. Its code, often slow to import, is not run.
+    """Return the folder of an installed package, without importing it.
 
-    Raises UserError where the package is missing, saying which version to install.
+    Raises UserError with the version to install if the package is missing.
     """
     package = importlib.util.find_spec(name)
     if package is None or not package.submodule_search_locations:
@@ -18,10 +18,10 @@ def package_folder(name: str, version: str) -> Path:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a package is there. Its code is not run."""
+    """Return whether a package is installed, without importing it."""
     return importlib.util.find_spec(name) is not None
 
 
 def install(name: str, version: str) -> str:
-    """The command that installs a package."""
+    """Return the command that installs a package."""
     return f"pip install {name}=={version}"

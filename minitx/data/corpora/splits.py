@@ -1,21 +1,40 @@
-"""Which split an example belongs to, told from the example alone."""
+"""The splits of a corpus: which one an example belongs to, and what identifies them all."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 SPLITS = ("train", "val", "test")
 
+Item = TypeVar("Item")
+
+
+def scan(
+    splits: Mapping[str, Callable[[], Iterator[Item]]],
+    encode: Callable[[Item], bytes],
+    size: Callable[[Item], int],
+) -> tuple[str, dict[str, int]]:
+    """Read all splits once. Return the SHA-256 of their names and items, and the splits' sizes."""
+    corpus, sizes = hashlib.sha256(), {}
+    for name, stream in splits.items():
+        split, sizes[name] = hashlib.sha256(), 0
+        for item in stream():
+            split.update(encode(item))
+            sizes[name] += size(item)
+        corpus.update(f"{name} {split.hexdigest()}\n".encode())
+    return corpus.hexdigest(), sizes
+
 
 def position(key: str) -> float:
-    """Where the hash of a key puts it in [0, 1), evenly."""
+    """Return a number in [0, 1) from the hash of a key. The numbers are evenly distributed."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
 
 
 def split_of(key: str, val: float, test: float) -> str:
-    """The split of a key; `val` and `test` are the shares of all keys that are held out.
+    """Return the split of a key, where `val` and `test` are fractions of all keys.
 
-    The key's hash decides. So no example moves when others are added, equal keys are never on two
-    sides, and what a smaller share held out is held out by a larger one too.
+    The key's hash decides. So an example stays in its split if others are added, equal keys are in
+    the same split, and a larger fraction holds out all that a smaller one does.
     """
     if position(key) < val:
         return "val"
@@ -23,13 +42,16 @@ def split_of(key: str, val: float, test: float) -> str:
 
 
 def held_out_split(
-    records: Iterable[tuple[str, str]], split: str, held_out: float, key: int
+    records: Iterable[tuple[str, str]], split: str, fraction: float, key: int
 ) -> Iterator[tuple[str, str]]:
-    """The records of a split, val and test of `held_out` each, by the hash of field `key`."""
-    return (record for record in records if split_of(record[key], held_out, held_out) == split)
+    """Return the records of a split, by the hash of field `key`.
+
+    Val and test each have this fraction of all records.
+    """
+    return (record for record in records if split_of(record[key], fraction, fraction) == split)
 
 
-def check_share(held_out: float) -> None:
-    """Raises ValueError unless 0 < held_out < 0.5."""
-    if not 0 < held_out < 0.5:
-        raise ValueError(f"held_out={held_out} must lie between 0 and 0.5")
+def check_val_fraction(fraction: float) -> None:
+    """Raises ValueError unless 0 < fraction < 0.5."""
+    if not 0 < fraction < 0.5:
+        raise ValueError(f"val_fraction={fraction} must lie between 0 and 0.5")

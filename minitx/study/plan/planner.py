@@ -38,9 +38,9 @@ class Planner:
                     "several runs at once say hydra/launcher=joblib"
                 )
             check_hardware(config.trainer)
-            if "optimizer.matrix_lr" in self.study.sweep and config.optimizer.name == "adamw":
+            if "optimizer.muon_lr" in self.study.sweep and config.optimizer.name == "adamw":
                 raise UserError(
-                    "study.sweep: optimizer=adamw has no matrix_lr that could be searched; for "
+                    "study.sweep: optimizer=adamw has no muon_lr that could be searched; for "
                     "AdamW add ++study.adamw_sweep={optimizer.lr: [0.001, 0.003, 0.01]}"
                 )
             if self.study.measures == "speed" and not config.task.objective.windows:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from minitx.config.compose import to_plain
 from minitx.config.options import idle_options
+from minitx.config.renames import OLD_NAMES, renamed
 from minitx.config.schema import Config, TransformerConfig
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
@@ -117,7 +118,7 @@ def run_key(config: Config, fingerprint: str, kind: str) -> str:
     `fingerprint` is that of its corpus and tokenizers, `kind` what is done with the config
     ("training", "speed").
     """
-    values = to_plain(config)
+    values = renamed(to_plain(config), OLD_NAMES)  # a renamed key leaves a run its name
     for group in ("run", "resume", "logger"):
         del values[group]
     for group, names in PLACES.items():

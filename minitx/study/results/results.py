@@ -21,7 +21,7 @@ class Results:
     - `key` (its name among all runs), `folder`, `status` (finished, failed or missing), `reason`
       (why it failed, else "")
     - `arm`, the model as the study calls it; a column for each key of the grid, under its own name
-      ("model.heads"); a column for each key of the sweep ("optimizer.matrix_lr"); `seed`
+      ("model.heads"); a column for each key of the sweep ("optimizer.muon_lr"); `seed`
     - `swept`: whether it took part in the choice of the rate; `chosen`: whether it has the rate
       that its arm and point of the grid were given, so that it counts as one of their seeds
     - what summary.json holds: `parameters`, `parameters_non_embedding`, `steps`, `tokens_seen`,

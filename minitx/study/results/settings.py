@@ -12,8 +12,15 @@ from minitx.study.results.results import Results
 SHOWN = {
     "task": ("pairs", "label_smoothing"),
     "data": (
-        *("batch_size", "batch_tokens", "tokenizer", "target_tokenizer", "vocab_size", "joint"),
-        *("stress", "held_out", "share"),
+        *(
+            "batch_size",
+            "batch_tokens",
+            "tokenizer",
+            "target_tokenizer",
+            "vocab_size",
+            "shared_vocab",
+        ),
+        *("stress", "val_fraction", "train_fraction"),
     ),
     "model": None,  # all
     "optimizer": None,

@@ -64,7 +64,7 @@ def sweeps_of(results: Results) -> list[Sweep]:
 
 
 def spelt(rate: dict[str, Any]) -> str:
-    """A choice in words: "matrix_lr 0.02"."""
+    """A choice in words: "muon_lr 0.02"."""
     return listed([f"{key.rpartition('.')[2]} {setting(value)}" for key, value in rate.items()])
 
 

@@ -189,5 +189,5 @@ def test_batches_of_a_share_hold_its_examples_and_no_others(numbers: PairSplit) 
 
 
 def test_a_share_of_nothing_is_refused(numbers: PairSplit) -> None:
-    with pytest.raises(UserError, match=r"data\.share=0\.001 leaves none of 299 examples"):
+    with pytest.raises(UserError, match=r"data\.train_fraction=0\.001 leaves none of 299 examples"):
         drawn_subset(numbers, 0.001)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minitx.data.batching.buckets import TokenBatches, padding_share, whole_batches
+from minitx.data.batching.buckets import TokenBatches, padding_fraction, whole_batches
 from minitx.errors import UserError
 
 SIDES = st.integers(1, 2).flatmap(
@@ -86,16 +86,16 @@ def test_other_examples_meet_in_another_epoch_and_the_order_changes() -> None:
 def test_little_is_padding() -> None:
     lengths = captions(30_000)
     batches = TokenBatches(lengths, 4000, seed=0)
-    assert 0 < batches.padding_share() < 0.08
-    assert batches.padding_share(1) == padding_share(lengths, batches.epoch(1))
+    assert 0 < batches.padding_fraction() < 0.08
+    assert batches.padding_fraction(1) == padding_fraction(lengths, batches.epoch(1))
     in_order = np.split(np.arange(30_000), range(100, 30_000, 100))
-    assert padding_share(lengths, in_order) > 0.3
+    assert padding_fraction(lengths, in_order) > 0.3
 
 
 def test_padding_is_counted_by_hand() -> None:
     lengths = np.array([[2, 5], [4, 1], [3, 3]])
-    assert padding_share(lengths, [np.array([0, 1]), np.array([2])]) == 1 - 18 / 24
-    assert padding_share(np.array([2, 4]), [np.array([0, 1])]) == 1 - 6 / 8
+    assert padding_fraction(lengths, [np.array([0, 1]), np.array([2])]) == 1 - 18 / 24
+    assert padding_fraction(np.array([2, 4]), [np.array([0, 1])]) == 1 - 6 / 8
 
 
 def test_over_long_examples_are_dropped_and_counted() -> None:

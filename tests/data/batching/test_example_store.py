@@ -38,7 +38,12 @@ class Counted:
 
 
 def pairs(cache_dir: Path, **changes: object) -> PairStore:
-    arguments = {"source_kind": "char", "target_kind": "word", "vocab_size": 300, "joint": False}
+    arguments = {
+        "source_kind": "char",
+        "target_kind": "word",
+        "vocab_size": 300,
+        "shared_vocab": False,
+    }
     return open_pairs(Counted().corpus, **(arguments | changes), cache_dir=cache_dir)
 
 
@@ -73,13 +78,13 @@ def test_tokenizers_learn_from_train_only(tmp_path: Path) -> None:
 
 
 def test_one_tokenizer_for_both_sides(tmp_path: Path) -> None:
-    store = pairs(tmp_path, source_kind="bpe", target_kind="bpe", joint=True)
+    store = pairs(tmp_path, source_kind="bpe", target_kind="bpe", shared_vocab=True)
     assert store.source_tokenizer.fingerprint == store.target_tokenizer.fingerprint
     apart = pairs(tmp_path, source_kind="bpe", target_kind="bpe")
     assert apart.source_tokenizer.fingerprint != apart.target_tokenizer.fingerprint
     assert apart.source_tokenizer.fingerprint != store.source_tokenizer.fingerprint
     with pytest.raises(UserError, match="cannot be char for the source and word for the target"):
-        pairs(tmp_path, joint=True)
+        pairs(tmp_path, shared_vocab=True)
 
 
 def test_the_store_holds_the_labels(tmp_path: Path) -> None:
@@ -114,13 +119,13 @@ def test_another_tokenizer_is_another_store(tmp_path: Path) -> None:
         pairs(tmp_path, source_kind="word"),
     ]
     assert len({store.fingerprint for store in stores}) == 4
-    assert len({store.store.folder for store in stores}) == 4
+    assert len({store.folder for store in stores}) == 4
 
 
 @pytest.mark.parametrize("damage", ["train.source.ids.npy", "val.target.offsets.npy", "meta.json"])
 def test_a_damaged_store_is_made_anew(tmp_path: Path, damage: str) -> None:
     store = pairs(tmp_path)
-    file = store.store.folder / damage
+    file = store.folder / damage
     file.write_bytes(file.read_bytes()[:-1])
     again = pairs(tmp_path)
     assert again.fingerprint == store.fingerprint
@@ -129,7 +134,7 @@ def test_a_damaged_store_is_made_anew(tmp_path: Path, damage: str) -> None:
 
 def test_a_swapped_tokenizer_is_noticed(tmp_path: Path) -> None:
     store = pairs(tmp_path)
-    file = store.store.folder / "target.json"
+    file = store.folder / "target.json"
     whole = file.read_text()
     file.write_text(whole.replace('"AH"', '"EY"'))
     assert file.read_text() != whole
@@ -153,7 +158,7 @@ from minitx.data.corpora.pairs import pair_file
 sys.stdin.read()  # until all have started
 file, cache = map(Path, sys.argv[1:])
 store = open_pairs(pair_file(file, 0.1), "bpe", "bpe", 300, True, cache)
-print(store.fingerprint, store.store.folder.stat().st_ino)
+print(store.fingerprint, store.folder.stat().st_ino)
 """
 
 

@@ -223,7 +223,7 @@ def test_code_in_a_repository_is_not_run(copies: Copies, tmp_path: Path) -> None
 LOADING = """
 import sys
 import minitx
-from minitx.data import labels
+from minitx.data.corpora import labels
 from minitx.errors import UserError
 assert "datasets" not in sys.modules
 try:

@@ -133,7 +133,7 @@ def test_two_files_are_split_as_one(tmp_path: Path) -> None:
 
 def test_a_file_too_short_to_hold_out_from_is_an_error(tmp_path: Path) -> None:
     corpus = pair_file(write(tmp_path / "a.tsv", ["a\tb"]), 0.05)
-    with pytest.raises(UserError, match=r"split of a\.tsv is empty: .*larger data\.held_out"):
+    with pytest.raises(UserError, match=r"split of a\.tsv is empty: .*larger data\.val_fraction"):
         _ = corpus.fingerprint
 
 

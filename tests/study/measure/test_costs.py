@@ -20,7 +20,9 @@ ABOVE = 2 * 4 * SMALL["dim"] * (TIME - (TIME + 1) / 2)
 TRANSFORMERS = {
     "plain": TransformerConfig(**SMALL),
     "grouped, gated": TransformerConfig(**SMALL, kv_heads=2, gated=True, position="rotary"),
-    "untied, learned": TransformerConfig(**SMALL, tied=False, position="learned", ff_dim=20),
+    "untied, learned": TransformerConfig(
+        **SMALL, tie_embeddings=False, position="learned", ff_dim=20
+    ),
     "post": TransformerConfig(**SMALL, norm_order="post", bias=False, qk_norm=True),
 }
 RECURRENT = {

@@ -1,5 +1,6 @@
 """A study as it was asked for: presets, points, words for all runs, every file of conf/study."""
 
+import json
 from pathlib import Path
 
 import hydra
@@ -19,6 +20,7 @@ from minitx.study.plan.definition import (
     refuse_hidden,
     seeds,
 )
+from minitx.study.plan.manifest import read_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import run_key
 from minitx.study.report.sections import SECTIONS
@@ -109,8 +111,29 @@ def test_a_run_is_named_by_what_its_figures_depend_on():
     assert key != run_key(config, "corpus", "speed")
     moved = compose("model.dim=32", "data.dir=elsewhere", "logger=csv", "run.dir=x")
     assert key == run_key(moved, "corpus", "training")
-    for word in ("seed=2", "trainer.max_steps=7", "optimizer.lr=0.1", "data.share=0.5"):
+    for word in ("seed=2", "trainer.max_steps=7", "optimizer.lr=0.1", "data.train_fraction=0.5"):
         assert key != run_key(compose("model.dim=32", word), "corpus", "training")
+
+
+def test_a_renamed_key_leaves_a_run_its_name():
+    """The runs of an old study, whose keys were made from the old names."""
+    study = Path(__file__).parents[2] / "old_runs" / "study"
+    for run in read_manifest(study).runs:
+        summary = json.loads((study / "store" / run.key / "summary.json").read_text("utf-8"))
+        # A setting of today's trainer, which the old study did not have.
+        config = compose(*run.words, "trainer.val_tokens=null")
+        assert run_key(config, summary["data_fingerprint"], "training") == run.key
+
+
+def test_old_names_in_a_study_become_the_new_ones():
+    config = asked("study=mixer")
+    config.study.quick.sweep = {"optimizer.matrix_lr": [0.1]}
+    config.study.grid = {"data.share": [0.5, 1.0]}
+    config.study.settings = ["optimizer.final_lr=0"]
+    study = defined(config)
+    assert study.sweep == {"optimizer.muon_lr": [0.1]}
+    assert study.grid == {"data.train_fraction": [0.5, 1.0]}
+    assert study.settings[0] == "optimizer.min_lr_ratio=0"
 
 
 def test_a_corpus_without_a_test_split_compares_nothing():
@@ -161,14 +184,14 @@ def test_what_the_preset_would_hide_is_refused():
     ("words", "said"),
     [
         (["trainer.devices=2"], r"trainer\.devices=2: a study's run is one process"),
-        (["optimizer=adamw"], r"optimizer=adamw has no matrix_lr"),
+        (["optimizer=adamw"], r"optimizer=adamw has no muon_lr"),
         (["trainer.max_steps=null"], "needs an end"),
     ],
 )
 def test_what_no_run_could_do_is_refused_before_the_first(words, said):
     config = asked("study=distance", "task=recall", "++study.quick.settings=[]")
     study = defined(config, [*words, "trainer.accelerator=cpu"])
-    study.sweep = {"optimizer.matrix_lr": [0.01, 0.02]}
+    study.sweep = {"optimizer.muon_lr": [0.01, 0.02]}
     with pytest.raises(UserError, match=said):
         Planner(config.task, study).check()
 

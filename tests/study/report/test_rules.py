@@ -52,8 +52,10 @@ def test_different_corpora_are_refused_in_one_line():
 
 
 def test_corpora_may_differ_along_an_axis_of_the_data():
-    results = made({"a": lambda s: 2.0, "b": lambda s: 2.1}, grid={"data.share": [0.1, 1.0]})
-    results.runs["data_fingerprint"] = results.runs["data.share"].astype(str)
+    results = made(
+        {"a": lambda s: 2.0, "b": lambda s: 2.1}, grid={"data.train_fraction": [0.1, 1.0]}
+    )
+    results.runs["data_fingerprint"] = results.runs["data.train_fraction"].astype(str)
     assert broken(results) == []
     with pytest.raises(UserError):
         check_rules(changed(results, "b", data_fingerprint="other"))
@@ -75,7 +77,7 @@ def test_tokens_are_as_many_for_the_same_seed():
 
 def test_a_sweep_is_the_same_for_all_and_chosen_on_val():
     results = made(ARMS)
-    largest = results.runs["optimizer.matrix_lr"] == 0.02
+    largest = results.runs["optimizer.muon_lr"] == 0.02
     runs = results.runs[~(largest & (results.runs["arm"] == "lstm"))]
     found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
     assert not found.kept
@@ -119,7 +121,7 @@ def test_a_sweep_that_failed_altogether_was_no_choice():
 def test_recipes_that_differ_beside_the_model_are_said():
     settings = {
         "transformer": {"model.dropout": 0.1, "optimizer.ema": 0.99, "model.heads": 4},
-        "lstm": {"model.dropout": 0.1, "model.layers": 2, "optimizer.matrix_lr": 0.01},
+        "lstm": {"model.dropout": 0.1, "model.layers": 2, "optimizer.muon_lr": 0.01},
     }
     results = replace(made(ARMS), settings=settings)
     found = rules(results)["the same training for all"]
@@ -158,7 +160,7 @@ def test_sizes_that_are_not_matched_are_compared_over_the_grid():
 
 def test_null_is_a_value_like_others():
     results = made(ARMS)
-    results.runs["optimizer.matrix_lr"] = results.runs["optimizer.matrix_lr"].replace(0.005, None)
+    results.runs["optimizer.muon_lr"] = results.runs["optimizer.muon_lr"].replace(0.005, None)
     found = rules(results)["the same sweep for all, by val alone"]
     assert found.kept
     assert "0.01, 0.02" not in found.words  # three values, of which one is null

@@ -108,13 +108,12 @@ def test_what_failed_was_not_chosen():
 def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
     inside, edge = (one(made(ARMS, best_rate=rate), "tuning") for rate in (0.01, 0.02))
     assert (
-        "lstm: matrix_lr 0.01 was chosen out of matrix_lr 0.005, 0.01 and 0.02"
-        in (inside.sentences[1])
+        "lstm: muon_lr 0.01 was chosen out of muon_lr 0.005, 0.01 and 0.02" in (inside.sentences[1])
     )
     assert all("too narrow" not in sentence for sentence in inside.sentences)
     assert all("too narrow" in sentence for sentence in edge.sentences)
     chosen = edge.table[edge.table["chosen"] == "chosen"]
-    assert set(chosen["optimizer.matrix_lr"]) == {0.02}
+    assert set(chosen["optimizer.muon_lr"]) == {0.02}
 
 
 def test_nothing_is_chosen_before_a_run_has_finished():
@@ -127,9 +126,9 @@ def test_nothing_is_chosen_before_a_run_has_finished():
 
 @pytest.mark.parametrize("name", sorted(SECTIONS))
 def test_sections_have_nothing_to_show_where_nothing_finished(name):
-    grid = {"data.share": [0.1, 1.0], "task.pairs": [4, 8]}
+    grid = {"data.train_fraction": [0.1, 1.0], "task.pairs": [4, 8]}
     results = made({"a": lambda *p: 2.0, "b": lambda *p: 2.1}, grid=grid)
-    known = ["key", "folder", "status", "reason", "arm", *grid, "optimizer.matrix_lr"]
+    known = ["key", "folder", "status", "reason", "arm", *grid, "optimizer.muon_lr"]
     runs = results.runs[[*known, "seed", "swept", "chosen"]].assign(status="missing")
     nothing = replace(
         results,
@@ -165,7 +164,7 @@ def test_where_two_arms_cross():
         "transformer": lambda s: 0.5 + 0.1 * (-np.log10(s) - 0.5),
         "lstm": lambda s: 0.5,
     }
-    results = made(arms, grid={"data.share": shares}, spread=0.004)
+    results = made(arms, grid={"data.train_fraction": shares}, spread=0.004)
     section = one(results, "crossover")
     [row] = section.more["crossings"].to_dict("records")
     # They meet where log10(share) is -0.5.
@@ -178,7 +177,7 @@ def test_where_two_arms_cross():
 
 def test_where_they_do_not_cross_in_this_range():
     arms = {"transformer": lambda s: 0.5, "lstm": lambda s: 0.4}
-    section = one(made(arms, grid={"data.share": [0.01, 0.1, 1.0]}), "crossover")
+    section = one(made(arms, grid={"data.train_fraction": [0.01, 0.1, 1.0]}), "crossover")
     assert "no crossing in this range: lstm has the better mean" in section.sentences[0]
     assert np.isnan(section.more["crossings"]["low"][0])
 

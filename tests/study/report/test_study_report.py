@@ -154,7 +154,7 @@ def test_numbers_and_lists_as_people_write_them():
     assert [seconds(value) for value in (48.2, 725, 6840)] == ["48 s", "12 min", "1.9 h"]
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert at("model.heads", 1) == "1 head"
-    assert at_each("data.share", [0.01, 0.1]) == "1% and 10% of the data"
+    assert at_each("data.train_fraction", [0.01, 0.1]) == "1% and 10% of the data"
     assert at("model.position", "none") == "position=none"
 
 

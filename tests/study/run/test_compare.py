@@ -42,7 +42,7 @@ def write_study(**changes):
         "name": "mine",
         "question": "Which?",
         "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
-        "sweep": {"optimizer.matrix_lr": [0.01, 0.02]},
+        "sweep": {"optimizer.muon_lr": [0.01, 0.02]},
         "sections": ["quality", "curves", "cost", "tuning"],
         "quick": {"seeds": [1, 2]},
     }
@@ -52,7 +52,7 @@ def write_study(**changes):
 
 
 MINE = ("--config-dir", "files", "study=mine")
-ONE_RUN_EACH = {"sweep": {"optimizer.matrix_lr": [0.01]}, "quick": {"seeds": [1]}}
+ONE_RUN_EACH = {"sweep": {"optimizer.muon_lr": [0.01]}, "quick": {"seeds": [1]}}
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compar
     for arm in ("transformer", "lstm"):
         of_arm = runs[runs["arm"] == arm]
         swept = of_arm[of_arm["swept"]]
-        best = swept.loc[swept["val/loss"].idxmin(), "optimizer.matrix_lr"]
+        best = swept.loc[swept["val/loss"].idxmin(), "optimizer.muon_lr"]
         chosen = of_arm[of_arm["chosen"]]
-        assert set(chosen["optimizer.matrix_lr"]) == {best}
+        assert set(chosen["optimizer.muon_lr"]) == {best}
         assert sorted(chosen["seed"]) == [1, 2]
         # Test is looked at with the chosen rate alone.
         assert chosen["test/bits_per_byte"].notna().all()

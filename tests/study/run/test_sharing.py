@@ -37,7 +37,7 @@ def compare(script, briefly, text_file, tmp_path, monkeypatch):
             "name": "mine",
             "question": "Which?",
             "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
-            "sweep": {"optimizer.matrix_lr": [0.0001, 0.02]},
+            "sweep": {"optimizer.muon_lr": [0.0001, 0.02]},
             "sections": ["quality", "axis", "curves", "cost", "tuning"],
             "quick": {"seeds": [1]},
         }

@@ -1,0 +1,68 @@
+"""What both kinds of tokenizers share: a tokenizer of the library `tokenizers`, and its file."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+import tokenizers
+from tokenizers import Regex, decoders, models, pre_tokenizers
+
+from minitx.errors import UserError
+
+
+class SavedTokenizer:
+    """A trained tokenizer of the library. Its file can be read without minitx."""
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        self._inner = inner
+
+    @property
+    def vocab_size(self) -> int:
+        return self._inner.get_vocab_size()
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest unsigned type that holds every id."""
+        return np.min_scalar_type(self.vocab_size - 1)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of `to_json()`, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the whole tokenizer in the library's tokenizer.json format."""
+        return self._inner.to_str()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the tokenizer that `to_json` wrote. Raises UserError for any other text."""
+        try:
+            return cls(tokenizers.Tokenizer.from_str(text))
+        except UserError:
+            raise
+        except Exception as error:  # the library raises nothing narrower
+            raise UserError(f"not a tokenizer of minitx: {error}") from None
+
+
+def character_lookup(vocab: Mapping[str, int], unknown: str) -> tokenizers.Tokenizer:
+    """Return a tokenizer with one token for each character."""
+    inner = tokenizers.Tokenizer(models.WordLevel(dict(vocab), unk_token=unknown))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    inner.decoder = decoders.Fuse()
+    return inner
+
+
+def word_lookup(vocab: Mapping[str, int], unknown: str) -> tokenizers.Tokenizer:
+    """Return a tokenizer with one token for each word, as separated by white space."""
+    inner = tokenizers.Tokenizer(models.WordLevel(dict(vocab), unk_token=unknown))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return inner  # without a decoder, the library joins words with a blank
+
+
+def looks_up(inner: tokenizers.Tokenizer) -> str | None:
+    """Return "char" or "word" for a tokenizer of the two functions above, else None."""
+    if not isinstance(inner.model, models.WordLevel):
+        return None
+    return "char" if isinstance(inner.pre_tokenizer, pre_tokenizers.Split) else "word"
