@@ -125,8 +125,8 @@ def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) ->
     from the step because a run may be limited by minutes instead of steps.
 
     The rate is a linear warm-up over `warmup_steps`, times the schedule: cosine (Loshchilov and
-    Hutter 2017) or linear decay to `min_lr_ratio` of the peak, decay with the inverse square root of
-    the step (Vaswani et al. 2017, section 5.3), or constant.
+    Hutter 2017) or linear decay to `min_lr_ratio` of the peak, decay with the inverse square root
+    of the step (Vaswani et al. 2017, section 5.3), or constant.
     """
     warmup = config.warmup_steps
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
