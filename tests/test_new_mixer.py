@@ -10,8 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from tiny_runs import compose
 
 from minitx.config.compose import CONF, register_schemas, to_typed
+from minitx.config.fields import key
 from minitx.config.help import help_text
-from minitx.config.keys import key
 from minitx.config.mixers import MixerSpec
 from minitx.config.schema import MIXERS, MODELS, CompareConfig, Config, declare_mixer
 from minitx.errors import UserError
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from minitx.config.keys import key
+from minitx.config.fields import key
 from minitx.nn.mixers import Mixer, register
 
 

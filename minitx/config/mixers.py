@@ -9,7 +9,7 @@ Nothing here imports torch, so that `--help`, completion and the checks stay fas
 
 from dataclasses import dataclass
 
-from minitx.config.keys import key
+from minitx.config.fields import key
 
 
 @dataclass

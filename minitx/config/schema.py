@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from minitx.config.keys import key, key_like
+from minitx.config.fields import key, key_like
 from minitx.config.mixers import BUILT_IN, AttentionOptions, MixerSpec
 from minitx.errors import UserError
 

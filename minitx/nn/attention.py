@@ -13,6 +13,9 @@ key/value heads, D features of a head, C = dim. In a mask, True = may attend (se
 
 import math
 from collections.abc import Callable
+from functools import partial, reduce
+from operator import and_
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 
 from minitx.nn import masks
 from minitx.nn.cache import KeyValues
-from minitx.nn.mixers import Mixer, Shape, matrix_flops, register
+from minitx.nn.mixers import Mixer, Shape, check_divides, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
 
@@ -167,9 +170,9 @@ class MultiHeadAttention(nn.Module):
 
     def flops_per_token(self, length: int) -> float:
         """Return the floating-point operations per query, for `length` queries and keys."""
-        return matrix_flops(self) + 4 * self.heads * self.head_dim * self.mean_keys(length)
+        return matrix_flops(self) + 4 * self.heads * self.head_dim * self._mean_keys(length)
 
-    def mean_keys(self, length: int) -> float:
+    def _mean_keys(self, length: int) -> float:
         """Return how many of `length` keys a query may attend to, on average over the queries."""
         return length
 
@@ -216,9 +219,8 @@ class SelfAttention(MultiHeadAttention, Mixer):
     ) -> tuple[Tensor, KeyValues]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        With a state, x continues the sequence whose keys and values the state holds. Raises
-        ValueError for a state if attention is not causal, because the earlier positions have not
-        seen x.
+        With a state, x continues the sequence that the state has read. Raises ValueError for a
+        state if attention is not causal: the earlier positions have not seen x.
         """
         if state is not None and not self.causal:
             raise ValueError("only causal attention can continue from a state")
@@ -249,13 +251,9 @@ class SelfAttention(MultiHeadAttention, Mixer):
             applying.append(masks.sliding_window(queries, keys, self.window, device))
         if padding is not None:
             applying.append(masks.not_padding(padding))
-        allowed = None
-        for mask in applying:
-            allowed = mask if allowed is None else allowed & mask
-        return allowed
+        return reduce(and_, applying) if applying else None
 
-    def mean_keys(self, length: int) -> float:
-        """Return how many of `length` keys a query may attend to, on average over the queries."""
+    def _mean_keys(self, length: int) -> float:
         reach = self.window or length
         before = sum(min(position, reach - 1) for position in range(length)) / length
         return 1 + before if self.causal else 1 + 2 * before  # as many keys after as before
@@ -287,25 +285,7 @@ class CrossAttention(MultiHeadAttention):
         return y.view_as(x), state
 
 
-def check_divides(part_name: str, part: int, whole_name: str, whole: int) -> None:
-    """Raise ValueError if `part` does not divide `whole`. The message lists the numbers that do."""
-    if part < 1 or whole % part:
-        fits = [n for n in range(1, whole + 1) if whole % n == 0]
-        raise ValueError(
-            f"{part_name}={part} does not divide {whole_name}={whole}; "
-            f"{part_name} may be one of {fits}"
-        )
-
-
-def _build(
-    shape: Shape,
-    *,
-    heads: int,
-    kv_heads: int | None,
-    qk_norm: bool,
-    scaled: bool,
-    window: int | None,
-) -> Callable[[], SelfAttention]:
+def _build(shape: Shape, *, heads: int, **options: Any) -> Callable[[], SelfAttention]:
     """Return a function that makes the self-attention of one layer; layers share positions."""
     check_divides("heads", heads, "dim", shape.dim)  # positions need the width of a head
     position: Rotary | ALiBi | None = None
@@ -313,17 +293,8 @@ def _build(
         position = Rotary(shape.dim // heads, shape.context)
     elif shape.position == "alibi":
         position = ALiBi(heads)
-    return lambda: SelfAttention(
-        shape.dim,
-        heads,
-        kv_heads,
-        causal=shape.causal,
-        window=window,
-        position=position,
-        bias=shape.bias,
-        qk_norm=qk_norm,
-        scaled=scaled,
-    )
+    options |= {"causal": shape.causal, "position": position, "bias": shape.bias}
+    return partial(SelfAttention, shape.dim, heads, **options)
 
 
 register("attention", _build)

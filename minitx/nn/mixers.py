@@ -92,3 +92,13 @@ def find_builder(name: str) -> Builder:
 def matrix_flops(module: nn.Module) -> int:
     """Return the operations of multiplying one vector with every matrix in a module."""
     return sum(2 * weight.numel() for weight in module.parameters() if weight.ndim == 2)
+
+
+def check_divides(part_name: str, part: int, whole_name: str, whole: int) -> None:
+    """Raise ValueError if `part` does not divide `whole`. The message lists the numbers that do."""
+    if part < 1 or whole % part:
+        fits = [n for n in range(1, whole + 1) if whole % n == 0]
+        raise ValueError(
+            f"{part_name}={part} does not divide {whole_name}={whole}; "
+            f"{part_name} may be one of {fits}"
+        )

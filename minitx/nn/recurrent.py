@@ -149,5 +149,5 @@ def _build(cell: str, shape: Shape) -> Callable[[], Recurrence]:
     return lambda: Recurrence(shape.dim, cell, bidirectional=not shape.causal)
 
 
-for name in CELLS:
-    register(name, partial(_build, name))
+for cell in CELLS:
+    register(cell, partial(_build, cell))
