@@ -57,14 +57,15 @@ def state_size(model: Model, length: int) -> int:
 
 @torch.inference_mode()
 def latency_ms(model: Model, length: int, seconds: float = 1.0) -> float:
-    """Milliseconds for one answer to a batch of one: the median over so many seconds.
+    """Return the milliseconds for one answer in a batch of one, the median of `seconds` of runs.
 
     The answer of a `LanguageModel` is the token at position `length` of a text whose earlier tokens
-    its state holds; of a `Seq2Seq` the same of a target, the encoded source being `length` long as
-    well; of a `Classifier` the class of a text of `length` tokens. The likeliest is taken. Tokens
-    are random, since no cost depends on them. The model is left in eval mode.
+    are in its state. The answer of a `Seq2Seq` is the same for a target, with a source of `length`
+    tokens that is already encoded. The answer of a `Classifier` is the class of a text of `length`
+    tokens. Every answer is the most likely one. The tokens are random, because no cost depends on
+    them. The model is left in eval mode.
 
-    Raises ValueError where `length` is beyond the positions of the model.
+    Raises ValueError if `length` exceeds the positions of the model.
     """
     model.eval()
     answer = _answer(model, length)
@@ -72,7 +73,7 @@ def latency_ms(model: Model, length: int, seconds: float = 1.0) -> float:
 
 
 def _answer(model: Model, length: int) -> Callable[[], int]:
-    """Return a function that gives one answer; what comes before it is read already."""
+    """Return a function that gives one answer. Everything before the answer is already read."""
     generator = torch.Generator().manual_seed(0)
     device = next(model.parameters()).device
 
@@ -81,4 +82,4 @@ def _answer(model: Model, length: int) -> Callable[[], int]:
         return ids.to(device)
 
     answer = model.answer(*map(text, model.tables))
-    return lambda: int(answer())  # a number of Python's: this waits for the device
+    return lambda: int(answer())  # a Python number: this waits for a device that works on its own
