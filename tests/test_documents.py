@@ -23,7 +23,8 @@ def commands() -> list[tuple[str, str]]:
                 r"(?:python scripts/(\w+)\.py|minitx (\w+))([^#`|&<]*)", line
             ):
                 name = SCRIPTS.get(script, name)
-                if name in SCRIPTS.values():
+                own_files = "--config-dir" in arguments  # which the reader has, and we have not
+                if name in SCRIPTS.values() and not own_files:
                     found.append((name, arguments.strip()))
     for name, each in COMMANDS.items():
         if each.schema is not None:
