@@ -99,7 +99,10 @@ TRAINING = {
     "unknown accelerator": (["trainer.accelerator=quantum"], ["trainer.accelerator=quantum"]),
     "unknown strategy": (["trainer.strategy=luck"], ["luck"]),
     "no such precision": (["trainer.precision=16-true"], ["trainer.precision"]),
-    "16 bits on a CPU": (["trainer.precision=16-mixed"], ["16-mixed is not available", "bf16-mixed"]),
+    "16 bits on a CPU": (
+        ["trainer.precision=16-mixed"],
+        ["16-mixed is not available", "bf16-mixed"],
+    ),
     "16 bits on a CPU that was found": (
         ["trainer.accelerator=auto", "trainer.precision=16-mixed"],
         ["16-mixed is not available", "bf16-mixed"],
