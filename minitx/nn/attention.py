@@ -13,6 +13,7 @@ heads, D features of a head, C = dim. Masks: True = may attend (see `masks`).
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,22 @@ from minitx.nn import masks
 from minitx.nn.cache import KeyValues
 from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
+
+
+class AttentionRecord(NamedTuple):
+    """Every step of one call of attention.
+
+    q (B, H, Q, D); k, v (B, H, K, D); scores before the mask and weights before dropout
+    (B, H, Q, K); outputs (B, H, Q, D). `allowed` is the mask, or None if nothing is hidden.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    scores: Tensor
+    allowed: Tensor | None
+    weights: Tensor
+    outputs: Tensor
 
 
 def masked_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
@@ -46,13 +63,13 @@ def attend(
     bias: Tensor | None = None,
     dropout: float = 0.0,
     scaled: bool = True,
-) -> tuple[Tensor, Tensor]:
+) -> AttentionRecord:
     """Scaled dot-product attention, every step in the open.
 
     q (B, H, Q, D); k, v (B, H, K, D); allowed bool and bias float, broadcast to (B, H, Q, K).
-    Returns the outputs (B, H, Q, D) and the weights (B, H, Q, K), whose rows sum to one over what
-    is allowed. A query that may attend to nothing gets zeros, and finite gradients. Without
-    `scaled`, scores are the plain products, whose variance grows with D.
+    Returns every step. The rows of the weights sum to one over what is allowed. A query that may
+    attend to nothing gets zeros, and finite gradients. Without `scaled`, scores are the plain
+    products, whose variance grows with D.
     Source: Vaswani et al. 2017, equation 1 and footnote 4.
     """
     scores = q @ k.mT  # (B, H, Q, K)
@@ -61,7 +78,8 @@ def attend(
     if bias is not None:
         scores = scores + bias
     weights = masked_softmax(scores, allowed)
-    return F.dropout(weights, dropout) @ v, weights
+    outputs = F.dropout(weights, dropout) @ v
+    return AttentionRecord(q, k, v, scores, allowed, weights, outputs)
 
 
 def attend_fused(
@@ -100,8 +118,8 @@ class MultiHeadAttention(nn.Module):
     `qk_norm` normalises each head's queries and keys before the product, which bounds the scores
     (Henry et al. 2020; here with RMSNorm). `scaled=False` leaves out the division by sqrt(D).
 
-    `on_weights` is the capture switch. While it is None, the fused kernel runs; set it to a
-    function and the explicit path runs instead and hands it the weights (B, H, Q, K).
+    `on_attention` is the capture switch. While it is None, the fused kernel runs; set it to a
+    function and the explicit path runs instead and hands it an `AttentionRecord`.
 
     Raises ValueError where heads do not divide dim, or kv_heads do not divide heads.
     """
@@ -129,7 +147,7 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(dim, dim, bias)
         self.query_norm = RMSNorm(self.head_dim) if qk_norm else nn.Identity()
         self.key_norm = RMSNorm(self.head_dim) if qk_norm else nn.Identity()
-        self.on_weights: Callable[[Tensor], None] | None = None
+        self.on_attention: Callable[[AttentionRecord], None] | None = None
 
     def queries(self, x: Tensor) -> Tensor:
         """x (B, T, C) -> (B, H, T, D)."""
@@ -155,13 +173,14 @@ class MultiHeadAttention(nn.Module):
             k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)  # (B, H, K, D)
             v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
         dropout = self.dropout if self.training else 0.0
-        if self.on_weights is None:
+        if self.on_attention is None:
             y = attend_fused(q, k, v, allowed, bias, dropout, self.scaled, causal)
         else:
             if causal:
                 allowed = masks.causal(q.size(-2), k.size(-2), q.device)
-            y, weights = attend(q, k, v, allowed, bias, dropout, self.scaled)
-            self.on_weights(weights)
+            record = attend(q, k, v, allowed, bias, dropout, self.scaled)
+            self.on_attention(record)
+            y = record.outputs
         return self.output(_join(y))
 
 

@@ -20,30 +20,34 @@ import torch
 from torch import Tensor, nn
 
 from minitx.nn import masks
-from minitx.nn.attention import masked_softmax
+from minitx.nn.attention import AttentionRecord, masked_softmax
 from minitx.nn.cache import KeyValues
 
 
 class RecurrentAttention(nn.Module):
     """What both share: the weights, the context and the attentional state.
 
-    `on_weights` is the capture switch, as in `MultiHeadAttention`: a function set there is handed
-    the weights (B, 1, Q, K) of every call.
+    `on_attention` is the capture switch, as in `MultiHeadAttention`: a function set there is handed
+    an `AttentionRecord` of every call, with H = 1 and D = C.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.key = nn.Linear(dim, dim)
         self.combine = nn.Linear(2 * dim, dim)
-        self.on_weights: Callable[[Tensor], None] | None = None
+        self.on_attention: Callable[[AttentionRecord], None] | None = None
 
     def reset_parameters(self) -> None:
         """Starts every weight as torch starts those of a linear map."""
         self.key.reset_parameters()
         self.combine.reset_parameters()
 
-    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
-        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+    def queries(self, x: Tensor) -> Tensor:
+        """x (B, Q, C) -> (B, Q, C): the decoder states themselves."""
+        return x
+
+    def scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """q (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
         raise NotImplementedError
 
     def keys_and_values(self, encoded: Tensor, padding: Tensor | None = None) -> KeyValues:
@@ -59,14 +63,17 @@ class RecurrentAttention(nn.Module):
         Where no source position is real, the context is a zero vector. With fewer sources than
         rows of x, several rows in turn share one source.
         """
-        shared = x.reshape(source.keys.size(0), -1, x.size(-1))  # rows that share, joined to one
-        allowed = None if source.padding is None else masks.not_padding(source.padding)
-        scores = self.scores(shared, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
+        k, v, padding = source
+        shared = x.reshape(k.size(0), -1, x.size(-1))  # rows that share, joined to one
+        allowed = None if padding is None else masks.not_padding(padding)
+        q = self.queries(shared)
+        scores = self.scores(q, k[:, 0])[:, None]  # (B, 1, Q, K)
         weights = masked_softmax(scores, allowed)
-        if self.on_weights is not None:
-            self.on_weights(weights)
-        context = (weights @ source.values)[:, 0].view_as(x)
-        return self.combine(torch.cat([context, x], dim=-1)).tanh()
+        context = weights @ v  # (B, 1, Q, C)
+        if self.on_attention is not None:
+            record = AttentionRecord(q[:, None], k, v, scores, allowed, weights, context)
+            self.on_attention(record)
+        return self.combine(torch.cat([context[:, 0].view_as(x), x], dim=-1)).tanh()
 
 
 class AdditiveAttention(RecurrentAttention):
@@ -85,9 +92,13 @@ class AdditiveAttention(RecurrentAttention):
         bound = 1 / math.sqrt(len(self.energy))
         nn.init.uniform_(self.energy, -bound, bound)
 
-    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
-        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
-        hidden = self.query(x)[:, :, None] + keys[:, None]  # (B, Q, K, C)
+    def queries(self, x: Tensor) -> Tensor:
+        """x (B, Q, C) -> (B, Q, C)."""
+        return self.query(x)
+
+    def scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """q (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        hidden = q[:, :, None] + keys[:, None]  # (B, Q, K, C)
         return hidden.tanh() @ self.energy
 
 
@@ -97,9 +108,9 @@ class DotAttention(RecurrentAttention):
     Divided by sqrt(C) as in a Transformer, of whose attention this is the nearest relative.
     """
 
-    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
-        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
-        return x @ keys.mT / math.sqrt(x.size(-1))
+    def scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """q (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        return q @ keys.mT / math.sqrt(q.size(-1))
 
 
 ATTENTIONS: dict[str, type[RecurrentAttention]] = {
