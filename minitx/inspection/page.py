@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minitx.drawing.html import self_contained, source
+from minitx.drawing.html import render, self_contained, source
 from minitx.inspection.token_labels import visible
 from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence
 
@@ -60,9 +60,10 @@ def page(maps: AttentionWeights, other: AttentionWeights | None = None) -> str:
     shown = [maps] if other is None else [maps, other]
     # One script, so that one hash allows it.
     script = "\n".join(source("minitx.inspection", f"{name}.js") for name in SCRIPTS)
-    data = _json([_run(each, MOST_WEIGHTS // len(shown)) for each in shown])
+    runs = [_run(each, MOST_WEIGHTS // len(shown)) for each in shown]
+    body = render("minitx.inspection", "attention.html", runs=runs)
     title = " and ".join(visible(each.title, blanks=" ") for each in shown)
-    return self_contained(title, source("minitx.inspection", "page.css"), _body(data), script)
+    return self_contained(title, source("minitx.inspection", "attention.css"), body, script)
 
 
 def frame(page: str) -> str:
@@ -171,18 +172,3 @@ def encode(weights: np.ndarray) -> np.ndarray:
     codes = np.rint(np.sqrt(np.clip(weights, 0, 1)) * FULL)
     codes = np.where(weights > 0, np.maximum(codes, 1), codes)
     return np.where(np.isnan(weights), NOT_A_NUMBER, codes).astype("<u2")
-
-
-def _body(data: str) -> str:
-    """What the scripts fill, and what they fill it with."""
-    return (
-        "<main></main>\n<noscript>The maps in this page are drawn by a script inside it, and "
-        "scripts are switched off.</noscript>\n"
-        f'<script type="application/json" id="data">{data}</script>'
-    )
-
-
-def _json(values: object) -> str:
-    """JSON in ASCII that holds no character with a meaning in HTML."""
-    text = json.dumps(values, separators=(",", ":"))
-    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")

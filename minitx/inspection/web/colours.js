@@ -1,10 +1,10 @@
-// The colour scale of weights, and the colours of heads. The colours themselves are in page.css,
+// The colour scale of weights, and the colours of heads. The colours themselves are in attention.css,
 // which has them twice, for light and for dark.
 
 const SHADES = 1024;
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 
-// A custom property of page.css that holds colours: "#rrggbb #rrggbb ..." -> [[r, g, b], ...].
+// A custom property of attention.css that holds colours: "#rrggbb #rrggbb ..." -> [[r, g, b], ...].
 function coloursOf(property) {
   const text = getComputedStyle(document.documentElement).getPropertyValue(property);
   return text.trim().split(/\s+/).map((hex) =>
