@@ -130,15 +130,22 @@ def layer_number(name: str) -> int | None:
 def check_numbers(what: str, asked: Sequence[int], known: Sequence[int], owner: str) -> list[int]:
     """Return the numbers asked for without duplicates. Raises UserError unless all are known."""
     if not asked or not set(asked) <= set(known):
-        first, last = known[0], known[-1]
-        if len(known) == 1:
-            choices = f"only {what.removesuffix('s')} {first}"
-        elif list(known) == list(range(first, last + 1)):
-            choices = f"{what} {first} to {last}"
-        else:
-            choices = f"{what} {', '.join(map(str, known))}"
-        raise UserError(f"{what}={list(asked)}: {owner} has {choices}")
+        raise UserError(f"{what}={list(asked)}: {owner} has {choices(what, known)}")
     return list(dict.fromkeys(asked))
+
+
+def choices(what: str, known: Sequence[int]) -> str:
+    """Return what there is to choose from, for an error.
+
+    >>> choices("heads", range(4))
+    'heads 0 to 3'
+    """
+    first, last = known[0], known[-1]
+    if len(known) == 1:
+        return f"only {what.removesuffix('s')} {first}"
+    if list(known) == list(range(first, last + 1)):
+        return f"{what} {first} to {last}"
+    return f"{what} {', '.join(map(str, known))}"
 
 
 def _name(path: str) -> str:

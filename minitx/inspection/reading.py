@@ -1,20 +1,16 @@
-"""From a run and a text to what its model attends to, and to what its predictions are due."""
+"""From a run and a text to attention maps, and to the influence of every token."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from minitx.config.schema import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
 from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.inspection.weights import AttentionMap, Influence
-from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.run import Run, load
 
 MOST_INFLUENCED = 128
@@ -29,38 +25,40 @@ def attention(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """What every head attends to while the run's model reads a text.
+    """Return what every head attends to while the run's model reads a text.
 
-    `run` is an opened run, or what `load` opens: a run's folder, or a .ckpt file.
+    `run` is an opened run, or what `load` opens: a run's folder, or a .ckpt file. `layers` and
+    `heads` select some of them, numbered from 0. `truncate` cuts a text that is longer than the
+    context.
 
-    A sequence-to-sequence model reads its own output after the text, as scripts/translate.py would
-    find it, or `output`, all at once: row t of a cross map belongs to output token t. `layers` and
-    `heads` keep those alone, numbered from 0; `truncate` cuts a text that is longer than the
-    context. For classifiers `output` may name a label (see `influence`).
+    After the text, a sequence-to-sequence model reads `output`, or the output that
+    scripts/translate.py would find. It reads all of it at once: row t of a cross map belongs to
+    output token t. For classifiers `output` may name a label (see `influence`).
 
-    Raises UserError for a model without attention, layers or heads that it does not have, a text as
-    in `read_passage` (empty, too long, or with unknown characters), and as `load`.
+    Raises UserError for a model without attention, for layers or heads that it does not have, and
+    as `read_passage` and `load`.
     """
     run = run if isinstance(run, Run) else load(run)
     if not find_attention(run.model):
         raise UserError(
-            f"{_title(run)} has no attention to show; what it has is the influence of every token "
-            "on its predictions: minitx.inspection.reading.influence(run, text)"
+            f"{title_of(run)} has no attention to show. It has the influence of every token on its "
+            "predictions: minitx.inspection.reading.influence(run, text)"
         )
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
-    about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
-    return AttentionMaps(maps, _title(run), about)
+    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
+    return AttentionMaps(maps, title_of(run), about)
 
 
 def influence(
     run: Run, text: str, *, truncate: bool = False, output: str | None = None
 ) -> Influence:
-    """How much of every prediction is due to every token, by gradient x input, for any model.
+    """Return how much every prediction depends on every token, by gradient x input, for any model.
 
-    A row for each next token of a language model (the last is its own guess) or for each token of a
-    sequence-to-sequence model's output, which is as in `attention`; for a classifier one row, for
-    the label it gives, or for the label that `output` names. A column for each token of the text.
+    There is a column for each token of the text. For a language model there is a row for each next
+    token (the last is its own guess); for a sequence-to-sequence model a row for each token of its
+    output, which is as in `attention`; for a classifier one row, for the label that it predicts or
+    for the label that `output` names.
 
     Raises UserError as `read_passage`.
     """
@@ -76,36 +74,36 @@ def inspect_text(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """All there is to see of any model: `attention`, if it has any, and `influence`, together.
+    """Return the maps of `attention`, if the model has any, together with `influence`.
 
-    Where there is attention to see, the influence on more than `MOST_INFLUENCED` predictions is
-    left out, with a note: each takes a backward pass of its own.
+    Influence takes one backward pass for each prediction. If the model has attention and there are
+    more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
     """
     passage = read_passage(run, text, truncate=truncate, output=output)
-    about = _about(run, text, passage) | _settings(run, layers, heads, truncate, output)
+    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
     if find_attention(run.model):
         maps = _maps(run, passage, layers, heads)
     else:
-        instead = "what is shown is the influence of every token on its predictions"
+        instead = "the page shows the influence of every token on its predictions"
         about["notes"] += [f"this {run.config.model.name} has no attention: {instead}"]
     predictions = len(passage.predicted.labels)
     if maps and predictions > MOST_INFLUENCED:
         about["notes"] += [f"influence is left out: {predictions} predictions are too many"]
-        return AttentionMaps(maps, _title(run), about)
-    return AttentionMaps(maps, _title(run), about, _influence(run, passage))
+        return AttentionMaps(maps, title_of(run), about)
+    return AttentionMaps(maps, title_of(run), about, _influence(run, passage))
 
 
-@torch.no_grad()
+def title_of(run: Run) -> str:
+    """Return the model, the task and the step of a run, as the title of a page."""
+    return f"{run.config.model.name} on {run.config.task.name}, step {run.step:,}"
+
+
 def _maps(
     run: Run, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
 ) -> tuple[AttentionMap, ...]:
     with capture(run.model, layers, heads) as captured:
-        if isinstance(run.model, Seq2Seq):
-            assert passage.target_in is not None
-            run.model(passage.source.ids, None, passage.target_in.ids, logits=False)
-        else:
-            run.model(passage.source.ids)
+        passage.read_by(run.model)
     found = find_attention(run.model)
     maps = []
     for name, weights in captured.items():
@@ -118,10 +116,6 @@ def _influence(run: Run, passage: Passage) -> Influence:
     target_in = None if passage.target_in is None else passage.target_in.ids
     weights = token_influence(run.model, passage.source.ids, passage.predicted.ids[0], target_in)
     return Influence(weights, passage.predicted.labels, passage.source.labels)
-
-
-def _title(run: Run) -> str:
-    return f"{run.config.model.name} on {run.config.task.name}, step {run.step:,}"
 
 
 def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
@@ -140,12 +134,13 @@ def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
 
 def _settings(
     run: Run,
+    passage: Passage,
     layers: Sequence[int] | None,
     heads: Sequence[int] | None,
     truncate: bool,
     output: str | None,
 ) -> dict[str, Any]:
-    searched = run.config.task.objective == SEQUENCE_TO_SEQUENCE and output is None
+    searched = passage.target_in is not None and output is None
     settings = {
         "layers": None if layers is None else list(layers),
         "heads": None if heads is None else list(heads),

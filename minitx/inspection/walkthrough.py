@@ -1,6 +1,7 @@
-"""The four steps of attention as tables, with their formulas and a few numbers worked out."""
+"""The four steps of attention as tables, with formulas and a few numbers calculated in full."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -18,72 +19,95 @@ def four_steps(
     queries: Sequence[str],
     keys: Sequence[str],
 ) -> list[Step]:
-    """The four steps of some heads side by side, rows and columns labelled with tokens."""
+    """Return the four steps of some heads, with tokens as the labels of rows and columns."""
     formulas = formulas_of(attention, heads[0])
-    worked = [worked_out(attention, steps, head, queries, keys) for head in heads]
-    whose = {head: f"head {head}: " if len(heads) > 1 else "" for head in heads}
-    scores, weights, outputs = (
-        [whose[head] + line for head, line in zip(heads, lines, strict=True) if line]
-        for lines in zip(*worked, strict=True)
-    )
+    tables = _Tables(steps, heads, queries, keys)
+    scores, weights, outputs = _calculations(attention, steps, heads, queries, keys)
     width = steps.values.size(-1)
-    of_head = {head: f" of head {head}" if len(heads) > 1 else "" for head in heads}
-
-    group = 1  # so many heads share keys and values
-    if isinstance(attention, MultiHeadAttention):
-        group = attention.heads // attention.kv_heads
-    parts = [
+    split = [
         f"head {head} has features {head * width + 1} to {(head + 1) * width}" for head in heads
     ]
-    split = [", ".join(parts)] if len(heads) > 1 else []
-
-    def features(
-        name: str, rows: Sequence[str], numbers: Tensor, head: int, shared_by: int = 1
-    ) -> Table:
-        first = head // shared_by * width + 1
-        return Table(name + of_head[head], rows, numbers[head], first=first)
-
-    def between(name: str, numbers: Tensor, head: int) -> Table:
-        return Table(
-            name + of_head[head],
-            queries,
-            numbers[head],
-            columns=keys,
-            allowed=steps.allowed[head],
-            weights=numbers is steps.weights,
-        )
-
-    projected = [
-        table
-        for head in heads
-        for table in (
-            features("q", queries, steps.queries, head),
-            features("k", keys, steps.keys, head, group),
-            features("v", keys, steps.values, head, group),
-        )
-    ]
+    split = [", ".join(split)] if len(heads) > 1 else []
+    group = 1  # how many heads share keys and values
+    if isinstance(attention, MultiHeadAttention):
+        group = attention.heads // attention.kv_heads
     return [
         Step(
             f"1. Queries, keys, values{', split' if split else ''}",
             (*formulas.projections, *split),
-            projected,
+            [
+                table
+                for head in heads
+                for table in (
+                    tables.features("q", head, queries, steps.queries),
+                    tables.features("k", head, keys, steps.keys, group),
+                    tables.features("v", head, keys, steps.values, group),
+                )
+            ],
         ),
         Step(
             "2. Scaled scores" if divisor(attention) else "2. Scores",
             [formulas.scores],
-            [between("s", steps.scores, head) for head in heads],
+            [tables.between("s", head, steps.scores) for head in heads],
             scores,
         ),
         Step(
             "3. Weights: every row sums to one",
             ["w = softmax(s) = e^s / (the sum of e^s over the row)"],
-            [between("w", steps.weights, head) for head in heads],
+            [tables.between("w", head, steps.weights, weights=True) for head in heads],
             weights,
         ),
         Step(
             "4. Outputs: values in proportion to weights",
             ["y = w v"],
-            [features("y", queries, steps.outputs, head) for head in heads],
+            [tables.features("y", head, queries, steps.outputs) for head in heads],
             outputs,
         ),
+    ]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Makes the tables of single heads."""
+
+    steps: Steps
+    heads: Sequence[int]
+    queries: Sequence[str]
+    keys: Sequence[str]
+
+    def features(
+        self, name: str, head: int, rows: Sequence[str], numbers: Tensor, shared_by: int = 1
+    ) -> Table:
+        """Return a table of features (H, rows, D), which `shared_by` heads have in common."""
+        first = head // shared_by * numbers.size(-1) + 1
+        return Table(self._name(name, head), rows, numbers[head], first=first)
+
+    def between(self, name: str, head: int, numbers: Tensor, weights: bool = False) -> Table:
+        """Return a table of numbers (H, Q, K) between queries and keys."""
+        return Table(
+            self._name(name, head),
+            self.queries,
+            numbers[head],
+            columns=self.keys,
+            allowed=self.steps.allowed[head],
+            weights=weights,
+        )
+
+    def _name(self, name: str, head: int) -> str:
+        return f"{name} of head {head}" if len(self.heads) > 1 else name
+
+
+def _calculations(
+    attention: Attention,
+    steps: Steps,
+    heads: Sequence[int],
+    queries: Sequence[str],
+    keys: Sequence[str],
+) -> list[list[str]]:
+    """Return the lines below the scores, below the weights and below the outputs."""
+    worked = [worked_out(attention, steps, head, queries, keys) for head in heads]
+    prefixes = [f"head {head}: " if len(heads) > 1 else "" for head in heads]
+    return [
+        [prefix + line for prefix, line in zip(prefixes, lines, strict=True) if line]
+        for lines in zip(*worked, strict=True)
     ]

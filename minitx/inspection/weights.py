@@ -1,4 +1,4 @@
-"""The weights of attention in one text, with its tokens: what is drawn, measured and saved."""
+"""The attention weights of one text, with its tokens: what is drawn, measured and saved."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,22 +7,23 @@ from typing import Any
 from torch import Tensor
 
 from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING
+from minitx.inspection.capture import layer_number
 
 OUTPUTS = {CLASSIFICATION: "label", LANGUAGE_MODELING: "next token"}
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """The weights of one attention, a row a query, and whose they are.
+    """The weights of one attention, one row for each query, with labels.
 
     name     "encoder.layers.N.self", "decoder.layers.N.self", "decoder.layers.N.cross", or
-             "decoder.cross" for a recurrent decoder's
+             "decoder.cross" in a recurrent decoder
     weights  float32 (heads, queries, keys), on the CPU: rows sum to one over what the mask allows,
              and are zero elsewhere
     queries  a label for each row: in self-attention the token at that position, in
              cross-attention the output token that the row predicts
     keys     a label for each column: the token at that position
-    heads    which heads these are
+    heads    the numbers of the heads
     """
 
     name: str
@@ -33,19 +34,22 @@ class AttentionMap:
 
     @property
     def kind(self) -> str:
-        """Whether it is "encoder" or "decoder" self-attention, or "cross"."""
+        """The kind of attention: "encoder" or "decoder" self-attention, or "cross"."""
         return "cross" if self.name.endswith("cross") else self.name.split(".")[0]
+
+    @property
+    def layer(self) -> int | None:
+        """The number of the layer; None if the name has none, as in a recurrent decoder."""
+        return layer_number(self.name)
 
 
 @dataclass(frozen=True)
 class Influence:
-    """How much of each prediction is due to each token of the input.
-
-    See `minitx.inspection.influence`.
+    """How much each prediction depends on each input token: see `minitx.inspection.influence`.
 
     weights  float32 (targets, sources), on the CPU: rows sum to one
     targets  a label for each row: the token or the label that is predicted
-    sources  a label for each column: the token of the input
+    sources  a label for each column: the input token
     """
 
     weights: Tensor
@@ -55,11 +59,11 @@ class Influence:
 
 @dataclass(frozen=True, eq=False)
 class AttentionWeights(Mapping[str, Tensor]):
-    """All that was looked at in one text: a mapping from names to weights, in the model's order.
+    """All attention weights of one text: a mapping from names to weights, in the model's order.
 
-    title      which run: "transformer on cmudict, step 9,000"
+    title      the run: "transformer on cmudict, step 9,000"
     about      plain values: run, checkpoint, step, task, model, text, output, settings, notes
-    influence  where it was asked for
+    influence  None unless it was asked for
     """
 
     maps: tuple[AttentionMap, ...]
@@ -81,5 +85,5 @@ class AttentionWeights(Mapping[str, Tensor]):
 
     @property
     def output_name(self) -> str:
-        """What the model's output is: "label", "next token", or plainly "output"."""
+        """The name of the model's output: "label", "next token", or "output"."""
         return OUTPUTS.get(self.about.get("objective", ""), "output")
