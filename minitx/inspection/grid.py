@@ -25,7 +25,7 @@ from minitx.drawing.figures import (
 from minitx.errors import UserError
 from minitx.inspection.layout import POINT, Labels, Sheet, line_height
 from minitx.inspection.tables import label_of
-from minitx.inspection.weights import AttentionMap, AttentionWeights
+from minitx.inspection.weights import KINDS, AttentionMap, AttentionWeights, words_for
 
 # Lengths are in dots, sizes of type in points.
 PLEASANT, LONGEST = 1600, 3400  # sides of all maps together
@@ -33,19 +33,6 @@ WIDEST_CELL = 48
 GAP, BLOCK_GAP, LABEL_GAP = 12, 56, 6  # between maps, between blocks, next to labels
 NAME_SIZE = TEXT_SIZE - 1  # of layers and heads
 NAME_HEIGHT, HEADING = 28, 62  # of a line in that type; of the title and note of a block
-
-# The title and the note of every kind of attention.
-KINDS = {
-    "encoder": (
-        "Encoder self-attention",
-        "each input token (down) attends to the input (across)",
-    ),
-    "decoder": (
-        "Decoder self-attention",
-        "each token (down) attends to itself and to earlier tokens (across)",
-    ),
-    "cross": ("Cross-attention", "each output token (down) attends to the input (across)"),
-}
 
 WEIGHTS, TICKS = matplotlib.colormaps[SHARES], (0, 0.05, 0.25, 0.5, 1)
 # Blue below zero and red above it can be told apart with any kind of colour blindness.
@@ -78,13 +65,13 @@ def alignment(maps: AttentionWeights) -> Figure:
     """
     last = _of_kind(maps, "cross")[-1]
     mean = replace(last, weights=last.weights.mean(dim=0, keepdim=True), heads=(0,))
-    title, note = KINDS["cross"]
+    title = KINDS["cross"].heading
     if layer := _layer_name(last):
         count = len(last.heads)
         title += f": {layer}, " + (
             f"mean of {count} heads" if count > 1 else f"head {last.heads[0]}"
         )
-    return _draw(maps.title, [[_Block("cross", title, note, (mean,), ("",), {0: ""})]])
+    return _draw(maps.title, [[_Block("cross", title, (mean,), ("",), {0: ""})]])
 
 
 def head_heatmap(
@@ -142,7 +129,6 @@ class _Block:
 
     kind: str
     title: str
-    note: str
     maps: tuple[AttentionMap, ...]
     row_names: tuple[str, ...]
     column_names: dict[int, str]
@@ -169,12 +155,11 @@ def _blocks(maps: Sequence[AttentionMap]) -> list[_Block]:
 
 
 def _block(kind: str, maps: Sequence[AttentionMap]) -> _Block:
-    title, note = KINDS.get(kind, (kind, "each token (down) attends to the tokens across"))
     heads = sorted({head for each in maps for head in each.heads})
     rows = [_layer_name(each) or (each.name if len(maps) > 1 else "") for each in maps]
     single = rows == [""] and len(heads) == 1  # as in a recurrent decoder
     columns = {head: "" if single else f"head {head}" for head in heads}
-    return _Block(kind, title, note, tuple(maps), tuple(rows), columns)
+    return _Block(kind, words_for(kind).heading, tuple(maps), tuple(rows), columns)
 
 
 def _layer_name(each: AttentionMap) -> str:
@@ -257,9 +242,9 @@ def _draw_block(sheet: Sheet, plan: _Plan, x: int, y: int, top: int, names: int)
     Returns the position of its right end.
     """
     block = plan.block
-    note = block.note
+    note = words_for(block.kind).caption
     if plan.pool > 1:
-        note += f"; a dot is the largest of {plan.pool} x {plan.pool} weights"
+        note += f" A dot is the largest of {plan.pool} x {plan.pool} weights."
     sheet.write(x, y, block.title, TEXT_SIZE, va="top", weight="bold")
     sheet.write(x, y + NAME_HEIGHT, note, NAME_SIZE, MUTED, va="top")
 

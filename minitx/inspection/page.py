@@ -14,7 +14,7 @@ import numpy as np
 
 from minitx.drawing.html import render, self_contained, source
 from minitx.inspection.token_labels import visible
-from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence
+from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence, words_for
 
 # In the order in which they are in the page: each uses those before it.
 SCRIPTS = ("elements", "weights", "colours", "overview", "matrix", "lines", "run", "start")
@@ -23,29 +23,6 @@ MOST_WEIGHTS = 24_000_000  # in one page, which then has 64 MB and opens within 
 
 # Codes of weights. web/weights.js has the same two numbers.
 FULL, NOT_A_NUMBER = 65534, 65535
-
-# For every kind of map: its name in the switch, its heading, its caption, and the headings of the
-# two lists of tokens.
-KINDS = {
-    "encoder": (
-        *("Encoder", "Encoder self-attention", "A row for each token: the tokens it attends to."),
-        *("token", "attends to"),
-    ),
-    "decoder": (
-        *("Decoder", "Decoder self-attention", "A row for each token: the tokens it attends to."),
-        *("token", "attends to"),
-    ),
-    "cross": (
-        *("Cross", "Cross-attention"),
-        "A row for each output token: the source tokens it attends to, the strongest ringed.",
-        *("output", "source"),
-    ),
-    "influence": (
-        *("Influence", "Influence (gradient × input)"),
-        "A row for each prediction: the input tokens it depends on.",
-        *("prediction", "depends on"),
-    ),
-}
 
 
 def page(maps: AttentionWeights, other: AttentionWeights | None = None) -> str:
@@ -100,15 +77,10 @@ def _run(maps: AttentionWeights, room: int) -> dict[str, Any]:
         "notes": [visible(str(note), blanks=" ") for note in about.pop("notes", [])],
         "about": list(_flat(about)),
         "leftOut": left_out,
-        "kinds": [_described(kind, kinds[kind]) for kind in order],
+        "kinds": [
+            {"kind": kind, **words_for(kind)._asdict(), "layers": kinds[kind]} for kind in order
+        ],
     }
-
-
-def _described(kind: str, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    name = visible(kind)
-    described = KINDS.get(kind, (name, name, *KINDS["encoder"][2:]))
-    names = ("title", "heading", "caption", "rows", "columns")
-    return {"kind": kind, **dict(zip(names, described, strict=True)), "layers": layers}
 
 
 def _flat(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -2,14 +2,52 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING
 from minitx.inspection.capture import layer_number
+from minitx.inspection.token_labels import visible
 
 OUTPUTS = {CLASSIFICATION: "label", LANGUAGE_MODELING: "next token"}
+
+
+class Kind(NamedTuple):
+    """The words for a kind of map: a title, a heading, a caption, and names of rows and columns."""
+
+    title: str
+    heading: str
+    caption: str
+    rows: str
+    columns: str
+
+
+CAPTION = "A row for each token: the tokens it attends to."
+KINDS = {
+    "encoder": Kind("Encoder", "Encoder self-attention", CAPTION, "token", "attends to"),
+    "decoder": Kind("Decoder", "Decoder self-attention", CAPTION, "token", "attends to"),
+    "cross": Kind(
+        title="Cross",
+        heading="Cross-attention",
+        caption="A row for each output token: the source tokens it attends to.",
+        rows="output",
+        columns="source",
+    ),
+    "influence": Kind(
+        title="Influence",
+        heading="Influence (gradient × input)",
+        caption="A row for each prediction: the input tokens it depends on.",
+        rows="prediction",
+        columns="depends on",
+    ),
+}
+
+
+def words_for(kind: str) -> Kind:
+    """Return the words for a kind of map; other modules than the models of minitx have others."""
+    name = visible(kind)
+    return KINDS.get(kind, Kind(name, name, CAPTION, "token", "attends to"))
 
 
 @dataclass(frozen=True)

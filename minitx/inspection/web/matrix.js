@@ -52,7 +52,8 @@ class Matrix {
     const where = [layer.title && `layer ${layer.title}`,
                    heads.length ? speltHeads(layer, heads) : "no head is selected"];
     this.heading.textContent = [kind.heading, ...where].filter(Boolean).join(", ");
-    this.caption.textContent = kind.caption;
+    const rings = kind.kind === "cross" ? " A ring marks the strongest." : "";
+    this.caption.textContent = kind.caption + rings;
     this.pane.setAttribute("aria-label",
       `${this.heading.textContent}. ${layer.rows} rows, ${layer.columns} columns. ` +
       "Arrow keys read the cells.");
