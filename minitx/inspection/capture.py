@@ -117,6 +117,11 @@ def head_count(attention: Attention) -> int:
     return attention.heads if isinstance(attention, MultiHeadAttention) else 1
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of an attention by its name: "encoder", "decoder" or "cross"."""
+    return "cross" if name.endswith("cross") else name.split(".")[0]
+
+
 def layer_number(name: str) -> int | None:
     """Return the layer in the name of an attention, or None if there is none.
 

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from minitx.errors import UserError
-from minitx.inspection.capture import Attention, choices, find_attention, head_count
+from minitx.inspection.capture import Attention, choices, find_attention, head_count, kind_of
 from minitx.inspection.formulas import formulas_of
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.reading import title_of
@@ -58,7 +58,7 @@ def explain_head(
     notes = [f"The text is {_quoted(text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")
-    if name.endswith("cross"):
+    if kind_of(name) == "cross":
         notes.append("A row is labelled with the output token that it helps to predict.")
     notes += [*formulas_of(attention, head).notes, *_joining_notes(attention, head)]
     section = Section(
@@ -79,8 +79,7 @@ def _chosen(run: Run, part: str | None, layer: int, head: int) -> tuple[str, Att
         )
     parts: dict[str, list[str]] = {}
     for name in found:
-        kind = "cross" if name.endswith("cross") else name.split(".")[0]
-        parts.setdefault(kind, []).append(name)
+        parts.setdefault(kind_of(name), []).append(name)
     self_attention = [kind for kind in parts if kind != "cross"]
     if part == "self" and len(self_attention) == 1:
         part = self_attention[0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from minitx.config.schema import CLASSIFICATION, LANGUAGE_MODELING
-from minitx.inspection.capture import layer_number
+from minitx.inspection.capture import kind_of, layer_number
 from minitx.inspection.token_labels import visible
 
 OUTPUTS = {CLASSIFICATION: "label", LANGUAGE_MODELING: "next token"}
@@ -73,7 +73,7 @@ class AttentionMap:
     @property
     def kind(self) -> str:
         """The kind of attention: "encoder" or "decoder" self-attention, or "cross"."""
-        return "cross" if self.name.endswith("cross") else self.name.split(".")[0]
+        return kind_of(self.name)
 
     @property
     def layer(self) -> int | None:
