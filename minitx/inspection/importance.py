@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric.utilities import move_data_to_device
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -98,7 +97,7 @@ def head_importance(
             by_name.setdefault(name, []).append(number)
         with without_heads(model, by_name):
             for batch in islice(loader, batches):
-                objective.score(move_data_to_device(batch, objective.device))
+                objective.score(objective.transfer_batch_to_device(batch, objective.device, 0))
         return objective.scores()[metric]
 
     whole = measured([])
