@@ -46,7 +46,7 @@ def attention(
         )
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
-    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
+    about = _about(run, text, passage, layers, heads, truncate, output)
     return AttentionMaps(maps, title_of(run), about)
 
 
@@ -80,7 +80,7 @@ def inspect_text(
     more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
     """
     passage = read_passage(run, text, truncate=truncate, output=output)
-    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
+    about = _about(run, text, passage, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
     if find_attention(run.model):
         maps = _maps(run, passage, layers, heads)
@@ -118,7 +118,16 @@ def _influence(run: Run, passage: Passage) -> Influence:
     return Influence(weights, passage.predicted.labels, passage.source.labels)
 
 
-def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
+def _about(
+    run: Run,
+    text: str,
+    passage: Passage,
+    layers: Sequence[int] | None,
+    heads: Sequence[int] | None,
+    truncate: bool,
+    output: str | None,
+) -> dict[str, Any]:
+    searched = passage.target_in is not None and output is None
     return {
         "run": run.folder.resolve().name,
         "checkpoint": run.path.name,
@@ -129,23 +138,11 @@ def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
         "text": text,
         "output": passage.output,
         "notes": list(passage.notes),
+        "settings": {
+            "layers": None if layers is None else list(layers),
+            "heads": None if heads is None else list(heads),
+            "truncate": truncate,
+            "output_given": output is not None,
+            "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
+        },
     }
-
-
-def _settings(
-    run: Run,
-    passage: Passage,
-    layers: Sequence[int] | None,
-    heads: Sequence[int] | None,
-    truncate: bool,
-    output: str | None,
-) -> dict[str, Any]:
-    searched = passage.target_in is not None and output is None
-    settings = {
-        "layers": None if layers is None else list(layers),
-        "heads": None if heads is None else list(heads),
-        "truncate": truncate,
-        "output_given": output is not None,
-        "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
-    }
-    return {"settings": settings}

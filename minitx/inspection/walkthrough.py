@@ -1,7 +1,6 @@
 """The four steps of attention as tables, with formulas and a few numbers calculated in full."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -21,80 +20,58 @@ def four_steps(
 ) -> list[Step]:
     """Return the four steps of some heads, with tokens as the labels of rows and columns."""
     formulas = formulas_of(attention, heads[0])
-    tables = _Tables(steps, heads, queries, keys)
     scores, weights, outputs = _calculations(attention, steps, heads, queries, keys)
-    width = steps.values.size(-1)
+    several, width = len(heads) > 1, steps.values.size(-1)
+    of = {head: f" of head {head}" if several else "" for head in heads}
     split = [
         f"head {head} has features {head * width + 1} to {(head + 1) * width}" for head in heads
     ]
-    split = [", ".join(split)] if len(heads) > 1 else []
     group = 1  # how many heads share keys and values
     if isinstance(attention, MultiHeadAttention):
         group = attention.heads // attention.kv_heads
+
+    def between(name: str, numbers: Tensor, head: int, weights: bool = False) -> Table:
+        allowed = steps.allowed[head]
+        return Table(f"{name}{of[head]}", queries, numbers[head], keys, 1, allowed, weights)
+
     return [
         Step(
-            f"1. Queries, keys, values{', split' if split else ''}",
-            (*formulas.projections, *split),
+            f"1. Queries, keys, values{', split' if several else ''}",
+            (*formulas.projections, *([", ".join(split)] if several else [])),
             [
-                table
+                _features(f"{name}{of[head]}", rows, numbers[head], head // shared_by)
                 for head in heads
-                for table in (
-                    tables.features("q", head, queries, steps.queries),
-                    tables.features("k", head, keys, steps.keys, group),
-                    tables.features("v", head, keys, steps.values, group),
+                for name, rows, numbers, shared_by in (
+                    ("q", queries, steps.queries, 1),
+                    ("k", keys, steps.keys, group),
+                    ("v", keys, steps.values, group),
                 )
             ],
         ),
         Step(
             "2. Scaled scores" if divisor(attention) else "2. Scores",
             [formulas.scores],
-            [tables.between("s", head, steps.scores) for head in heads],
+            [between("s", steps.scores, head) for head in heads],
             scores,
         ),
         Step(
             "3. Weights: every row sums to one",
             ["w = softmax(s) = e^s / (the sum of e^s over the row)"],
-            [tables.between("w", head, steps.weights, weights=True) for head in heads],
+            [between("w", steps.weights, head, weights=True) for head in heads],
             weights,
         ),
         Step(
             "4. Outputs: values in proportion to weights",
             ["y = w v"],
-            [tables.features("y", head, queries, steps.outputs) for head in heads],
+            [_features(f"y{of[head]}", queries, steps.outputs[head], head) for head in heads],
             outputs,
         ),
     ]
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """Makes the tables of single heads."""
-
-    steps: Steps
-    heads: Sequence[int]
-    queries: Sequence[str]
-    keys: Sequence[str]
-
-    def features(
-        self, name: str, head: int, rows: Sequence[str], numbers: Tensor, shared_by: int = 1
-    ) -> Table:
-        """Return a table of features (H, rows, D), which `shared_by` heads have in common."""
-        first = head // shared_by * numbers.size(-1) + 1
-        return Table(self._name(name, head), rows, numbers[head], first=first)
-
-    def between(self, name: str, head: int, numbers: Tensor, weights: bool = False) -> Table:
-        """Return a table of numbers (H, Q, K) between queries and keys."""
-        return Table(
-            self._name(name, head),
-            self.queries,
-            numbers[head],
-            columns=self.keys,
-            allowed=self.steps.allowed[head],
-            weights=weights,
-        )
-
-    def _name(self, name: str, head: int) -> str:
-        return f"{name} of head {head}" if len(self.heads) > 1 else name
+def _features(name: str, rows: Sequence[str], numbers: Tensor, head: int) -> Table:
+    """Return a table of the features of one head, (rows, D), numbered as in the joined heads."""
+    return Table(name, rows, numbers, first=head * numbers.size(-1) + 1)
 
 
 def _calculations(
