@@ -52,7 +52,7 @@ class Matrix {
     const where = [layer.title && `layer ${layer.title}`,
                    heads.length ? speltHeads(layer, heads) : "no head is selected"];
     this.heading.textContent = [kind.heading, ...where].filter(Boolean).join(", ");
-    const rings = kind.kind === "cross" ? " A ring marks the strongest." : "";
+    const rings = kind.kind === "cross" ? " Rings: the strongest." : "";
     this.caption.textContent = kind.caption + rings;
     this.pane.setAttribute("aria-label",
       `${this.heading.textContent}. ${layer.rows} rows, ${layer.columns} columns. ` +
