@@ -16,7 +16,7 @@ PACKAGES = {
     "errors": "",
     "config": "hydra omegaconf yaml",
     "nn": "torch",
-    "drawing": "matplotlib numpy",
+    "drawing": "matplotlib numpy jinja2",
     "models": "torch",
     "data.random_streams": "torch numpy",
     "data.progress": "rich",

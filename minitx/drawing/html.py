@@ -1,18 +1,19 @@
-"""Pages that are one file each: all they need is inside, and no network is asked for anything."""
+"""Pages that are one file each: everything they need is inside, and they make no request."""
 
 import base64
 import hashlib
-import html
-import re
+from functools import cache
 from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def self_contained(title: str, style: str, body: str, script: str = "") -> str:
-    """A whole page, to be written as UTF-8, in which nothing runs but `script`.
+    """Return a page, to be written as UTF-8, in which nothing runs except `script`.
 
-    `title` is text, `body` is markup, in which what comes from anywhere else has to be escaped.
-    `style` follows on what all pages share (web/paper.css). A Content-Security-Policy allows this
-    style and this script by their hashes, and no address at all.
+    `title` is text. `body` is markup, as `render` returns it. `style` is added to the style that
+    all pages share (web/paper.css). A Content-Security-Policy allows this style and this script by
+    their hashes, and no address.
     """
     style = source("minitx.drawing", "paper.css") + style
     policy = [
@@ -23,22 +24,37 @@ def self_contained(title: str, style: str, body: str, script: str = "") -> str:
         "base-uri 'none'",
         "form-action 'none'",
     ]
-    parts = {
-        "policy": "; ".join(policy),
-        "title": html.escape(title),
-        "style": style,
-        "body": body + (f'\n<script type="module">{script}</script>' if script else ""),
-    }
-    # All at once: what stands in a part is not looked at again, whatever it looks like.
-    page = source("minitx.drawing", "page.html")
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
+    parts = {"policy": "; ".join(policy), "style": style, "body": body, "script": script}
+    return render("minitx.drawing", "page.html", title=title, **parts)
+
+
+def render(package: str, template: str, **values: object) -> str:
+    """Return the markup of a Jinja2 template in the folder web/ of a package.
+
+    Values are escaped, except where the template marks them as safe.
+    """
+    return _templates(package).get_template(template).render(values)
 
 
 def source(package: str, name: str) -> str:
-    """What a page is made of: a file in the folder web/ of one of our packages."""
+    """Return the text of a style or a script: a file in the folder web/ of a package."""
     return (files(package) / "web" / name).read_text(encoding="utf-8")
 
 
+@cache
+def _templates(package: str) -> Environment:
+    templates = Environment(
+        loader=PackageLoader(package, "web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return templates
+
+
 def _hash(allowed: str) -> str:
-    """How a Content-Security-Policy names what it allows."""
+    """Return the name under which a Content-Security-Policy allows a style or a script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(allowed.encode()).digest()).decode()}'"

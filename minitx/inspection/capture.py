@@ -1,16 +1,16 @@
-"""What every attention of a model attended to, kept while the model runs.
+"""Capture what every attention of a model attends to while the model runs.
 
     with capture(model) as captured:
         model(tokens)
     captured["decoder.layers.0.self"]  # (batch, heads, queries, keys)
 
-The maps leave a model by the capture switch of its attention alone (`on_weights`), so they are the
-weights that the outputs were made with.
+The weights leave a model only through the capture switch of its attention (`on_attention`), so they
+are the weights that its outputs were computed from.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -20,19 +20,19 @@ from minitx.errors import UserError
 from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
-from minitx.nn.attention import MultiHeadAttention
+from minitx.nn.attention import AttentionRecord, MultiHeadAttention
 from minitx.nn.recurrent_attention import RecurrentAttention
 
 Attention = MultiHeadAttention | RecurrentAttention
 
 
 class Captured(Mapping[str, Tensor]):
-    """The weights of every attention that was called, by its name.
+    """The weights of every attention that was called, by the name of the attention.
 
-    `calls[name]` holds those of each call, (B, heads, Q, K). `captured[name]` is the calls one
-    below the other, (B, heads, all queries, most keys): one forward is one call, but for a decoder
-    with input feeding, and in decoding with a cache every step is a call. Keys that a call did not
-    have yet are zero.
+    `calls[name]` holds the weights of each call, (B, heads, Q, K). `captured[name]` stacks the
+    calls: (B, heads, all queries, most keys). A forward pass is one call, except in a decoder with
+    input feeding and in decoding with a cache, where every step is a call. Keys that a call did
+    not have yet are zero.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -56,37 +56,53 @@ class Captured(Mapping[str, Tensor]):
 def capture(
     model: nn.Module, layers: Sequence[int] | None = None, heads: Sequence[int] | None = None
 ) -> Iterator[Captured]:
-    """Within it, what `model` attends to is kept: float32, on the CPU, without gradients.
+    """Capture the weights of `model` within a `with` block: float32, on the CPU, no gradients.
 
-    Kept are the attention of all `layers` and all `heads`, or of those named, numbered from 0;
-    attention in no numbered layer counts as layer 0. Names are those of `find_attention`. Any
-    module that holds attention of minitx.nn will do. Captures may be nested, and whatever was set
-    as a switch before still gets the weights, and is set again afterwards.
+    `layers` and `heads` select some of them, numbered from 0. Attention outside any numbered layer
+    counts as layer 0. Names are those of `find_attention`. The model may be any module that holds
+    attention of minitx.nn. Captures can be nested. A function that was set as the switch before
+    still gets its records, and is set again afterwards.
 
     Raises UserError for a model without attention, and for layers or heads that it does not have.
     """
     found = _of_layers(find_attention(model), layers)
     captured = Captured(list(found))
-    switches = {
-        name: _keeper(captured.calls[name], _check_heads(name, attention, heads), attention)
-        for name, attention in found.items()
-    }
-    before = {name: attention.on_weights for name, attention in found.items()}
-    try:
+    chosen = {name: _check_heads(name, attention, heads) for name, attention in found.items()}
+    with ExitStack() as switches:
         for name, attention in found.items():
-            attention.on_weights = switches[name]
+            keep = _keeper(captured.calls[name], chosen[name])
+            switches.enter_context(handing_over(attention, keep))
         yield captured
+
+
+@contextmanager
+def handing_over(
+    attention: Attention, receive: Callable[[AttentionRecord], None]
+) -> Iterator[None]:
+    """Call `receive` with the record of every call of `attention` within a `with` block.
+
+    A function that was set before is called first, and is set again afterwards.
+    """
+    before = attention.on_attention
+
+    def both(record: AttentionRecord) -> None:
+        if before is not None:
+            before(record)
+        receive(record)
+
+    attention.on_attention = both
+    try:
+        yield
     finally:
-        for name, attention in found.items():
-            attention.on_weights = before[name]
+        attention.on_attention = before
 
 
 def find_attention(model: nn.Module) -> dict[str, Attention]:
-    """Every attention in a model, in its order, by what is called its name everywhere.
+    """Return every attention in a model by its name, in the order of the model.
 
-    "encoder.layers.N.self", "decoder.layers.N.self" (a language model is all decoder),
-    "decoder.layers.N.cross"; of a recurrent decoder "decoder.cross". In other modules than the
-    models of minitx it is the path of the module.
+    Names are "encoder.layers.N.self", "decoder.layers.N.self" (also in a language model) and
+    "decoder.layers.N.cross". The attention of a recurrent decoder is "decoder.cross". In modules
+    other than the models of minitx, the name is the path of the module.
     """
     ours = isinstance(model, LanguageModel | Seq2Seq | Classifier)
     return {
@@ -97,22 +113,44 @@ def find_attention(model: nn.Module) -> dict[str, Attention]:
 
 
 def head_count(attention: Attention) -> int:
-    """How many heads an attention has; a recurrent decoder's has one."""
+    """Return the number of heads; the attention of a recurrent decoder has one."""
     return attention.heads if isinstance(attention, MultiHeadAttention) else 1
 
 
-def check_numbers(what: str, asked: Sequence[int], known: Sequence[int], where: str) -> list[int]:
-    """The numbers asked for, each once. Raises UserError unless all are known ones."""
+def kind_of(name: str) -> str:
+    """Return the kind of an attention by its name: "encoder", "decoder" or "cross"."""
+    return "cross" if name.endswith("cross") else name.split(".")[0]
+
+
+def layer_number(name: str) -> int | None:
+    """Return the layer in the name of an attention, or None if there is none.
+
+    >>> layer_number("decoder.layers.2.cross")
+    2
+    """
+    number = re.search(r"(?<![^.])\d+(?![^.])", name)
+    return int(number[0]) if number else None
+
+
+def check_numbers(what: str, asked: Sequence[int], known: Sequence[int], owner: str) -> list[int]:
+    """Return the numbers asked for without duplicates. Raises UserError unless all are known."""
     if not asked or not set(asked) <= set(known):
-        first, last = known[0], known[-1]
-        if len(known) == 1:
-            there = f"{what.removesuffix('s')} {first} alone"
-        elif list(known) == list(range(first, last + 1)):
-            there = f"{what} {first} to {last}"
-        else:
-            there = f"{what} {', '.join(map(str, known))}"
-        raise UserError(f"{what}={list(asked)}: {where} has {there}")
+        raise UserError(f"{what}={list(asked)}: {owner} has {choices(what, known)}")
     return list(dict.fromkeys(asked))
+
+
+def choices(what: str, known: Sequence[int]) -> str:
+    """Return what there is to choose from, for an error.
+
+    >>> choices("heads", range(4))
+    'heads 0 to 3'
+    """
+    first, last = known[0], known[-1]
+    if len(known) == 1:
+        return f"only {what.removesuffix('s')} {first}"
+    if list(known) == list(range(first, last + 1)):
+        return f"{what} {first} to {last}"
+    return f"{what} {', '.join(map(str, known))}"
 
 
 def _name(path: str) -> str:
@@ -121,20 +159,14 @@ def _name(path: str) -> str:
     return "decoder.cross" if path == "decoder.attention" else path
 
 
-def layer_of(name: str) -> int:
-    """Return the number of the layer in the name of an attention, or 0 if it has none."""
-    number = re.search(r"(?<![^.])\d+(?![^.])", name)
-    return int(number[0]) if number else 0
-
-
 def _of_layers(found: dict[str, Attention], layers: Sequence[int] | None) -> dict[str, Attention]:
     if not found:
-        raise UserError("the model holds no attention of minitx.nn: there is nothing to capture")
+        raise UserError("the model has no attention of minitx.nn, so there is nothing to capture")
     if layers is None:
         return found
-    known = sorted(set(map(layer_of, found)))
-    chosen = check_numbers("layers", layers, known, "the model")
-    return {name: attention for name, attention in found.items() if layer_of(name) in chosen}
+    numbers = {name: layer_number(name) or 0 for name in found}
+    chosen = check_numbers("layers", layers, sorted(set(numbers.values())), "the model")
+    return {name: attention for name, attention in found.items() if numbers[name] in chosen}
 
 
 def _check_heads(name: str, attention: Attention, heads: Sequence[int] | None) -> list[int] | None:
@@ -143,18 +175,14 @@ def _check_heads(name: str, attention: Attention, heads: Sequence[int] | None) -
     return check_numbers("heads", heads, range(head_count(attention)), name)
 
 
-def _keeper(
-    calls: list[Tensor], heads: list[int] | None, attention: Attention
-) -> Callable[[Tensor], None]:
-    """A switch that keeps the weights of some heads, and hands all on to the switch before it."""
-    before = attention.on_weights
+def _keeper(calls: list[Tensor], heads: list[int] | None) -> Callable[[AttentionRecord], None]:
+    """Return a function that appends the weights of some heads, or of all, to `calls`."""
 
-    def keep(weights: Tensor) -> None:
-        if before is not None:
-            before(weights)
-        # Not as tensors of inference mode, with which little can be done outside of it.
+    def keep(record: AttentionRecord) -> None:
+        # Tensors of inference mode could hardly be used outside of it.
         with torch.inference_mode(False):
-            kept = weights.detach() if heads is None else weights.detach()[:, heads]
+            weights = record.weights.detach()
+            kept = weights if heads is None else weights[:, heads]
             calls.append(kept.to("cpu", torch.float32, copy=True))
 
     return keep

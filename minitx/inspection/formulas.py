@@ -1,11 +1,11 @@
-"""What stands beside the numbers of attention: its formulas, and single numbers worked out.
+"""The formulas of attention for the tables of its numbers, and single numbers calculated in full.
 
-    x, m       what attention reads, and the memory it looks things up in
+    x, m       the input of attention, and the memory that keys and values come from
     W, b       weights and biases
     q, k, v    queries, keys, values
     s, w, y    scores, weights, outputs
 
-They are written in plain letters, for every terminal shows those.
+Formulas are written in plain letters, which every terminal shows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ MOST_TERMS = 4  # of a sum that is written out
 
 @dataclass(frozen=True)
 class Formulas:
-    """How a head comes to its numbers, and what there is to know of it."""
+    """How a head computes its numbers, with notes for readers."""
 
     projections: tuple[str, ...]
     scores: str
@@ -32,7 +32,7 @@ class Formulas:
 
 
 def formulas_of(attention: Attention, head: int) -> Formulas:
-    """The formulas, with what this attention has of biases, norms, positions and masks."""
+    """Return the formulas, with the biases, norms, positions and masks of this attention."""
     if isinstance(attention, RecurrentAttention):
         return _recurrent(attention)
     memory = "x" if isinstance(attention, SelfAttention) else "m"
@@ -51,7 +51,7 @@ def formulas_of(attention: Attention, head: int) -> Formulas:
 
 
 def divisor(attention: Attention) -> str:
-    """What the products of queries and keys are divided by; nothing where they are left as is."""
+    """Return the division of the products of queries and keys; "" if they are not divided."""
     if isinstance(attention, MultiHeadAttention):
         return f" / sqrt({attention.head_dim})" if attention.scaled else ""
     additive = isinstance(attention, AdditiveAttention)  # which multiplies no queries and keys
@@ -59,7 +59,7 @@ def divisor(attention: Attention) -> str:
 
 
 def _recurrent(attention: RecurrentAttention) -> Formulas:
-    states = "h: a state of the decoder's recurrence; m: the encoder's outputs, a row a token."
+    states = "h: a state of the decoder's recurrence; m: the encoder's output, one row per token."
     if isinstance(attention, AdditiveAttention):
         learned = "u: a learned vector (Bahdanau et al. 2015)."
         projections = ("q = h Wq", "k = m Wk + bk", "v = m")
@@ -69,31 +69,34 @@ def _recurrent(attention: RecurrentAttention) -> Formulas:
 
 
 def _prepared(attention: MultiHeadAttention, projected: str) -> str:
-    """A query or a key as it enters the product: normalised, then turned."""
-    norm, turn = _has_norm(attention), _is_rotary(attention)
-    if norm or (turn and "+" in projected):
+    """Return a query or a key as it enters the product: normalised, then rotated."""
+    norm, rotary = _has_norm(attention), _is_rotary(attention)
+    if norm or (rotary and "+" in projected):
         projected = f"({projected})"
-    return f"{'R ' * turn}{'rmsnorm' * norm}{projected}"
+    return f"{'R ' * rotary}{'rmsnorm' * norm}{projected}"
 
 
 def _notes(attention: MultiHeadAttention, head: int) -> Iterator[str]:
     if isinstance(attention, SelfAttention):
-        yield "x: what this attention reads, a row a token."
+        yield "x: the input of this attention, one row per token."
     else:
-        yield "x: what this attention reads, a row a token of the output; m: the encoder's output."
+        yield (
+            "x: the input of this attention, one row per output token; m: the output of the "
+            "encoder."
+        )
     if _has_norm(attention):
-        yield "rmsnorm: queries and keys are normalised before the product, and shown so."
+        yield "rmsnorm: queries and keys are normalised before the product, and shown normalised."
     if not attention.scaled:
         yield "The scores of this model are not scaled: no product is divided by sqrt(D)."
     if _is_rotary(attention):
         yield (
-            "R: rotary positions turn pairs of features by an angle that grows with the position; "
-            "queries and keys are shown turned, as they enter the product."
+            "R: rotary positions rotate pairs of features by an angle that grows with the "
+            "position; queries and keys are shown rotated, as they enter the product."
         )
     if _slope(attention, head) is not None:
         yield "ALiBi: a score falls with the distance |i - j| between its query and its key."
     if isinstance(attention, SelfAttention) and attention.causal:
-        yield "A causal mask hides the tokens that come later."
+        yield "A causal mask hides later tokens."
     if isinstance(attention, SelfAttention) and attention.window is not None:
         yield f"A window hides the tokens that are {attention.window} or more away."
     group = attention.heads // attention.kv_heads
@@ -111,7 +114,7 @@ def _is_rotary(attention: MultiHeadAttention) -> bool:
 
 
 def _slope(attention: Attention, head: int) -> float | None:
-    """How much a score loses for each token of distance, where ALiBi makes it."""
+    """Return how much a score loses per token of distance with ALiBi; None without ALiBi."""
     position = getattr(attention, "position", None)
     return float(position.slopes[head]) if isinstance(position, ALiBi) else None
 
@@ -119,10 +122,10 @@ def _slope(attention: Attention, head: int) -> float | None:
 def worked_out(
     attention: Attention, steps: Steps, head: int, queries: Sequence[str], keys: Sequence[str]
 ) -> tuple[str, str, str]:
-    """A score, a weight and a feature of the output, each with the numbers that it comes from.
+    """Return the calculation of one score, one weight and one feature of the output.
 
-    They are the last query's, with the key that it attends to most. `queries` and `keys` are the
-    labels. Of long sums a few terms are written out, the weightiest where they have weights.
+    They are those of the last query, with the key that it attends to most. `queries` and `keys`
+    are labels. Long sums are cut to a few terms, those with the largest weights if there are any.
     """
     query = len(queries) - 1
     q, scores, weights = (
@@ -132,11 +135,11 @@ def worked_out(
     attended = [int(i) for i in steps.allowed[head, query].nonzero()]
     if len(attended) > MOST_TERMS:
         attended.sort(key=lambda i: -float(weights[i]))
-    row = _told_apart(queries, query)
-    at = f"[{row}, {_told_apart(keys, key)}]"
+    row = _unique_label(queries, query)
+    at = f"[{row}, {_unique_label(keys, key)}]"
 
     score = ""
-    if not isinstance(attention, AdditiveAttention):  # whose score is no product of q and k
+    if not isinstance(attention, AdditiveAttention):  # its score is not a product of q and k
         product = _sum_of_products(q, steps.keys[head, key])
         slope = _slope(attention, head)
         distance = "" if slope is None else f" - {brief(slope)}*{abs(query - key)}"
@@ -149,13 +152,13 @@ def worked_out(
     return score, weight, f"y[{row}, {feature}] = {mixed} = {brief(outputs[0])}"
 
 
-def _told_apart(labels: Sequence[str], index: int) -> str:
-    """A label, with its place where there are others like it."""
+def _unique_label(labels: Sequence[str], index: int) -> str:
+    """Return a label, with its position if the same label occurs again."""
     return labels[index] + (f" ({index + 1})" if labels.count(labels[index]) > 1 else "")
 
 
 def brief(value: float | Tensor) -> str:
-    """A number with four decimals at most: 2, 0.787, -1.4142."""
+    """Return a number with at most four decimals: 2, 0.787, -1.4142."""
     return f"{round(float(value), 4) + 0.0:g}"
 
 

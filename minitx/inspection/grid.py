@@ -1,6 +1,5 @@
-"""Attention as pictures: grids of all maps, one alignment large, and heat maps of heads."""
+"""Attention as pictures: grids of all maps, one large alignment, and heat maps of heads."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor, log10
@@ -26,76 +25,65 @@ from minitx.drawing.figures import (
 from minitx.errors import UserError
 from minitx.inspection.layout import POINT, Labels, Sheet, line_height
 from minitx.inspection.tables import label_of
-from minitx.inspection.weights import AttentionMap, AttentionWeights
+from minitx.inspection.weights import KINDS, AttentionMap, AttentionWeights, words_for
 
 # Lengths are in dots, sizes of type in points.
 PLEASANT, LONGEST = 1600, 3400  # sides of all maps together
 WIDEST_CELL = 48
-GAP, BLOCK_GAP, LABEL_GAP = 12, 56, 6  # between maps, between blocks of them, beside labels
+GAP, BLOCK_GAP, LABEL_GAP = 12, 56, 6  # between maps, between blocks, next to labels
 NAME_SIZE = TEXT_SIZE - 1  # of layers and heads
-NAME_HEIGHT, HEADING = 28, 62  # of a line in that type; of a block's title and note
-
-# What a kind of attention is called, and who looks at what there.
-KINDS = {
-    "encoder": (
-        "Encoder self-attention",
-        "each token of the input (down) looks at the input (across)",
-    ),
-    "decoder": (
-        "Decoder self-attention",
-        "each token (down) looks at itself and those before it (across)",
-    ),
-    "cross": ("Cross-attention", "each token of the output (down) looks at the input (across)"),
-}
+NAME_HEIGHT, HEADING = 28, 62  # of a line in that type; of the title and note of a block
 
 WEIGHTS, TICKS = matplotlib.colormaps[SHARES], (0, 0.05, 0.25, 0.5, 1)
-# Blue below zero and red above it: told apart with any kind of colour blindness.
+# Blue below zero and red above it can be told apart with any kind of colour blindness.
 CHANGES = matplotlib.colormaps["RdBu_r"].with_extremes(bad=NO_DATA)
 
 
 def attention_grid(maps: AttentionWeights, kind: str | None = None) -> Figure:
-    """All maps, or those of one kind: a row a layer, a column a head; queries down, keys across.
+    """Draw all maps, or those of one kind: a row for each layer, a column for each head.
 
-    Self-attention stands side by side, cross-attention below it and larger. Colours are of the root
-    of a weight, from 0 to 1 in every picture: pictures compare, and the small weights of long texts
-    can be seen. Tokens stand at the left and on top: all of them, or every so-many-th where there
-    is no room. If there are more tokens than dots, a dot is the largest of the weights that it
-    stands for. The sides stay below about 4000 dots.
+    Queries go down and keys across. Cross-attention is below self-attention, and larger. Colours
+    show the square root of a weight, from 0 to 1 in every picture: pictures can be compared, and
+    the small weights of long texts are visible. If there is no room for all tokens, every n-th has
+    a label. If there are more tokens than dots, a dot shows the largest of its weights. The sides
+    stay below about 4000 dots.
 
-    Raises UserError where there is nothing of that kind.
+    Raises UserError if there are no maps of that kind.
     """
     blocks = _blocks(_of_kind(maps, kind))
-    beside = [block for block in blocks if block.kind != "cross"]
+    above = [block for block in blocks if block.kind != "cross"]
     below = [[block] for block in blocks if block.kind == "cross"]
-    return _draw(maps.title, [beside, *below] if beside else below)
+    return _draw(maps.title, [above, *below] if above else below)
 
 
 def alignment(maps: AttentionWeights) -> Figure:
-    """What each token of the output looks at in the input, large: output down, input across.
+    """Draw one large map of what each output token (down) attends to in the input (across).
 
-    It is the mean over the heads of the last cross map. Of maps that were captured with one layer
-    and one head alone (`attention(run, text, layers=[1], heads=[2])`) it is that head. Colours are
-    as in `attention_grid`. Raises UserError where there is no cross-attention.
+    It is the mean over the heads of the last cross map. If the maps have one layer and one head
+    (`attention(run, text, layers=[1], heads=[2])`), it is that head. Colours are as in
+    `attention_grid`. Raises UserError if there is no cross-attention.
     """
     last = _of_kind(maps, "cross")[-1]
     mean = replace(last, weights=last.weights.mean(dim=0, keepdim=True), heads=(0,))
-    title, note = KINDS["cross"]
-    if layer := _layer(last):
+    title = KINDS["cross"].heading
+    if layer := _layer_name(last):
         count = len(last.heads)
-        title += f": {layer}, " + (f"mean of {count} heads" if count > 1 else _head(last.heads[0]))
-    return _draw(maps.title, [[_Block("cross", title, note, (mean,), ("",), {0: ""})]])
+        title += f": {layer}, " + (
+            f"mean of {count} heads" if count > 1 else f"head {last.heads[0]}"
+        )
+    return _draw(maps.title, [[_Block("cross", title, (mean,), ("",), {0: ""})]])
 
 
 def head_heatmap(
     values: ArrayLike, row_labels: Sequence[str], column_labels: Sequence[str], title: str
 ) -> Figure:
-    """A number for every head as a colour and in writing: white is 0, red above it and blue below.
+    """Draw a number for every head, as a colour and as text: 0 is white, above is red, below blue.
 
-    `values` is (rows, columns), as (layers, heads): what the model loses without the head, for one.
-    A cell is grey where it is not finite: NaN says that there is no such head. Numbers are written
-    where they fit.
+    `values` is (rows, columns), for example (layers, heads), with what the model loses without the
+    head. A cell that is not finite is grey: NaN means that there is no such head. Numbers are
+    written if they fit into the cells.
 
-    Raises ValueError where `values` is not one row and one column for each of one label or more.
+    Raises ValueError unless `values` has one row and one column for each label, and at least one.
     """
     numbers = np.asarray(values, dtype=float)
     if not numbers.size or numbers.shape != (len(row_labels), len(column_labels)):
@@ -105,7 +93,7 @@ def head_heatmap(
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     most = float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
     sheet = Sheet(Normalize(-most, most), CHANGES)
-    texts = _written(numbers)
+    texts = _cell_texts(numbers)
     wide, high = sheet.measure([*texts.values(), "0"], TEXT_SIZE)
     width = min(max(wide + 20, 2 * WIDEST_CELL), LONGEST // len(column_labels))
     height = min(high + 28, LONGEST // len(row_labels))
@@ -124,8 +112,8 @@ def head_heatmap(
     return sheet.finish(title, (-most, 0, most))
 
 
-def _written(numbers: np.ndarray) -> dict[tuple[int, ...], str]:
-    """What stands in each cell that has a number: with three digits of the largest one."""
+def _cell_texts(numbers: np.ndarray) -> dict[tuple[int, ...], str]:
+    """Return the text of each cell that has a number; the largest gets three digits."""
     most = np.nanmax(np.abs(numbers), initial=0)
     decimals = max(0, 2 - floor(log10(most))) if most else 0
     return {
@@ -137,18 +125,17 @@ def _written(numbers: np.ndarray) -> dict[tuple[int, ...], str]:
 
 @dataclass(frozen=True)
 class _Block:
-    """Maps of one kind between the same tokens: a row for each, a column for each head."""
+    """Maps of one kind between the same tokens: a row for each map, a column for each head."""
 
     kind: str
     title: str
-    note: str
     maps: tuple[AttentionMap, ...]
     row_names: tuple[str, ...]
     column_names: dict[int, str]
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """How many queries and keys."""
+        """The number of queries and of keys."""
         return len(self.maps[0].queries), len(self.maps[0].keys)
 
 
@@ -168,34 +155,27 @@ def _blocks(maps: Sequence[AttentionMap]) -> list[_Block]:
 
 
 def _block(kind: str, maps: Sequence[AttentionMap]) -> _Block:
-    title, note = KINDS.get(kind, (kind, "each token (down) looks at the tokens across"))
     heads = sorted({head for each in maps for head in each.heads})
-    rows = [_layer(each) or (each.name if len(maps) > 1 else "") for each in maps]
-    alone = rows == [""] and len(heads) == 1  # as in a recurrent decoder
-    columns = {head: "" if alone else _head(head) for head in heads}
-    return _Block(kind, title, note, tuple(maps), tuple(rows), columns)
+    rows = [_layer_name(each) or (each.name if len(maps) > 1 else "") for each in maps]
+    single = rows == [""] and len(heads) == 1  # as in a recurrent decoder
+    columns = {head: "" if single else f"head {head}" for head in heads}
+    return _Block(kind, words_for(kind).heading, tuple(maps), tuple(rows), columns)
 
 
-def _layer(each: AttentionMap) -> str:
-    """ "layer 2" for "decoder.layers.2.cross"; nothing for "decoder.cross"."""
-    number = re.search(r"(?<![^.])\d+(?![^.])", each.name)
-    return f"layer {number[0]}" if number else ""
-
-
-def _head(number: int) -> str:
-    return f"head {number}"
+def _layer_name(each: AttentionMap) -> str:
+    return "" if each.layer is None else f"layer {each.layer}"
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """How a block is laid out: `pool` tokens to a cell, and a map every `pitch` dots."""
+    """The layout of a block: `pool` tokens per cell, and one map every `pitch` dots."""
 
     block: _Block
     cell: int
     pool: int
     queries: Labels
     keys: Labels
-    heads: dict[int, str]  # their names, or where those have no room their numbers
+    heads: dict[int, str]  # their names, or their numbers if names have no room
     left: int  # of the maps
     pitch: tuple[int, int]
 
@@ -207,13 +187,13 @@ class _Plan:
 
 
 def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
-    """Blocks side by side in lines, and lines one below the other."""
+    """Draw lines of blocks, one line below the other."""
     sheet = Sheet(PowerNorm(0.5, 0, 1), WEIGHTS)
     y = 0
     for line in lines:
         cell, pool = _cell(line, LONGEST // len(lines))
         plans = [_plan(sheet, block, cell, pool) for block in line]
-        # Maps begin at one height, whatever the height of the labels on top of them.
+        # All maps of a line begin at the same height, whatever the height of their labels.
         named = any(any(block.column_names.values()) for block in line)
         names = y + HEADING + NAME_HEIGHT * named
         top = names + max(plan.keys.height for plan in plans) + 2 * LABEL_GAP
@@ -225,7 +205,7 @@ def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
 
 
 def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:
-    """How wide the cells of a line of blocks are, and how many tokens one stands for."""
+    """Return the width of the cells in a line of blocks, and the number of tokens per cell."""
     columns = sum(len(block.column_names) for block in line)
     across = sum(len(block.column_names) * block.tokens[1] for block in line)
     rows = max(len(block.maps) for block in line)
@@ -233,7 +213,7 @@ def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:
     room = min((LONGEST - columns * GAP) / across, (highest - rows * GAP) / down)
     if room < 1:
         return 1, ceil(1 / room)
-    # As wide as is pleasant, or as a line of labels where they would be closer than that.
+    # As wide as is pleasant, but no narrower than a line of labels.
     wanted = max(PLEASANT // max(across, down), ceil(line_height(SMALLEST_SIZE)))
     return min(wanted, WIDEST_CELL, int(room)), 1
 
@@ -257,14 +237,14 @@ def _plan(sheet: Sheet, block: _Block, cell: int, pool: int) -> _Plan:
 
 
 def _draw_block(sheet: Sheet, plan: _Plan, x: int, y: int, top: int, names: int) -> int:
-    """Draws a block from (x, y) on: maps from `top` on, names of heads down to `names`.
+    """Draw a block from (x, y) on, with its maps below `top` and the names of heads above `names`.
 
-    Gives where it ends at the right.
+    Returns the position of its right end.
     """
     block = plan.block
-    note = block.note
+    note = words_for(block.kind).caption
     if plan.pool > 1:
-        note += f"; a dot is the largest of {plan.pool} x {plan.pool} weights"
+        note += f" A dot is the largest of {plan.pool} x {plan.pool} weights."
     sheet.write(x, y, block.title, TEXT_SIZE, va="top", weight="bold")
     sheet.write(x, y + NAME_HEIGHT, note, NAME_SIZE, MUTED, va="top")
 

@@ -1,7 +1,7 @@
-"""Heads switched off, to see what a model does without them.
+"""Switch heads off, to see what a model does without them.
 
-Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section 2.3: what a head
-adds is multiplied by zero, and all else stays.
+Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", section 2.3: the output
+of a head is multiplied by zero.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +18,11 @@ from minitx.nn.attention import MultiHeadAttention
 
 @contextmanager
 def without_heads(model: nn.Module, heads: Mapping[str, Sequence[int]]) -> Iterator[None]:
-    """Within it, these heads of these attentions add nothing: {"encoder.layers.0.self": [1, 3]}.
+    """Switch heads off within a `with` block: {"encoder.layers.0.self": [1, 3]}.
 
-    Names are those of `find_attention`. What a head mixed is zero before the output projection; of
-    a recurrent decoder's attention, whose one head is 0, the context is. May be nested.
+    Names are those of `find_attention`. The output of such a head is zero before the output
+    projection. The attention of a recurrent decoder has one head, 0, whose output is the context.
+    Blocks can be nested.
 
     Raises UserError for attention or heads that the model does not have.
     """
@@ -40,7 +41,7 @@ def without_heads(model: nn.Module, heads: Mapping[str, Sequence[int]]) -> Itera
 
 
 def _features(attention: Attention, heads: list[int]) -> tuple[nn.Linear, Tensor]:
-    """What reads the heads side by side, and which of its inputs are theirs: bool (inputs,)."""
+    """Return the layer that reads the joined heads, and the mask of its inputs from `heads`."""
     if isinstance(attention, MultiHeadAttention):
         reader, width = attention.output, attention.head_dim
     else:

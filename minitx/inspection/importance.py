@@ -1,4 +1,4 @@
-"""Which heads a model needs: its figures on a split with each one switched off.
+"""Which heads a model needs: its loss or accuracy on a split with each head switched off.
 
 Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", sections 3.2 (one head) and
 4.1 (many, the least important first).
@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,17 +30,17 @@ from minitx.runs.run import load
 from minitx.tasks.base import Task
 from minitx.tasks.evaluation import open_corpus
 
-TOLERATED = 0.01  # share of the metric that pruning may cost
+TOLERATED = 0.01  # fraction of the metric that pruning may cost
 
 Head = tuple[str, int]  # the attention's name, and the head's number in it
 
 
 @dataclass(frozen=True)
 class Importance:
-    """What switching heads off does to `metric`, "loss" or "accuracy".
+    """The values of `metric`, "loss" or "accuracy", with some heads switched off.
 
-    `whole` is the metric with all heads, `without` that without one of them, and `pruned[k]` that
-    without the k + 1 least important ones.
+    `whole` is the value with all heads, `without` the values without one head, and `pruned[k]` the
+    value without the k + 1 least important heads.
     """
 
     metric: str
@@ -50,7 +49,7 @@ class Importance:
     pruned: list[float]
 
     def cost(self, value: float) -> float:
-        """How much worse than the whole a value is, as a share of the whole: above 0 is worse."""
+        """Return how much worse than `whole` a value is, as a fraction: above 0 is worse."""
         change = (value - self.whole) / self.whole
         return change if self.metric == "loss" else -change
 
@@ -61,24 +60,25 @@ class Importance:
 
     @property
     def dispensable(self) -> int:
-        """How many of the least important heads can go before the metric loses 1%."""
+        """How many of the least important heads can be removed before the metric loses 1%."""
         lost = [k for k, value in enumerate(self.pruned) if self.cost(value) > TOLERATED]
         return lost[0] if lost else len(self.pruned)
 
 
 def by_cost(without: Mapping[Head, float], cost: Callable[[float], float]) -> list[Head]:
-    """Heads by what their absence costs, the cheapest first."""
+    """Return heads in the order of what their absence costs, the cheapest first."""
     return sorted(without, key=lambda head: cost(without[head]))
 
 
 def head_importance(
     task: Task, model: nn.Module, split: str, metric: str, prune: int, batches: int | None
 ) -> Importance:
-    """Measures the model on a split (or its first `batches` batches) without each of its heads.
+    """Measure the model on a split (or its first `batches` batches) without each of its heads.
 
-    Then without the least important, the two least important, up to `prune` of them. Given the true
-    target so far, as validation measures. Raises UserError for a model without attention, for more
-    heads to prune than there are, and for a metric that is 0: nothing is a share of that.
+    Then measure it without the least important head, without the two least important, up to
+    `prune` of them. As in validation, decoders read the true target. Raises UserError for a model
+    without attention, for a `prune` above the number of heads, and for a metric that is 0, of which
+    no fraction can be taken.
     """
     found = find_attention(model)
     heads = [(name, n) for name, each in found.items() for n in range(head_count(each))]
@@ -97,12 +97,12 @@ def head_importance(
             by_name.setdefault(name, []).append(number)
         with without_heads(model, by_name):
             for batch in islice(loader, batches):
-                objective.score(_moved(batch, objective.device))
+                objective.score(objective.transfer_batch_to_device(batch, objective.device, 0))
         return objective.scores()[metric]
 
     whole = measured([])
     if whole == 0:
-        raise UserError(f"the {metric} on {split} is 0 with all heads: they have nothing to add to")
+        raise UserError(f"the {metric} on {split} is 0 with all heads: it cannot get worse")
     with progress() as watch:
         alone = watch("switching heads off", heads, len(heads), lambda head: 1)
         without = {head: measured([head]) for head in alone}
@@ -112,16 +112,11 @@ def head_importance(
     return Importance(metric, whole, without, pruned)
 
 
-def _moved(batch: Any, device: Any) -> Any:
-    """A batch's tensors on the model's device; batches are tuples of them."""
-    moved = [tensor.to(device) for tensor in batch]
-    return type(batch)(*moved) if hasattr(batch, "_fields") else moved
-
-
 def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]:
-    """Measures the run's heads; writes head_importance.png and .json into its folder.
+    """Measure the run's heads, and write head_importance.png and .json into its folder.
 
-    Raises UserError without a run, and as `head_importance` and `open_corpus`.
+    Returns the importance and the files. Raises UserError without a run, and as `head_importance`
+    and `open_corpus`.
     """
     run = load(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
@@ -158,9 +153,8 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
 
 
 def show_importance(found: Importance, files: list[Path]) -> None:
-    """The heads from the least important on, and how many of them can go."""
-    console = Console()
-    console.print(f"{found.metric} with all heads: {found.whole:.4f}", highlight=False)
+    """Print the heads, the least important first, and how many of them can be removed."""
+    print(f"{found.metric} with all heads: {found.whole:.4f}")
     table = Table()
     table.add_column("attention", no_wrap=True)
     table.add_column("head")
@@ -171,13 +165,12 @@ def show_importance(found: Importance, files: list[Path]) -> None:
         together = f"{found.pruned[k]:.4f}" if k < len(found.pruned) else ""
         worse = round(found.cost(value), 4) + 0.0  # "+0.00%", never "-0.00%"
         table.add_row(name, str(number), f"{value:.4f}", f"{worse:+.2%}", together)
-    console.print(table)
+    Console().print(table)
     if found.pruned:
-        more = " at least" if found.dispensable == len(found.pruned) else ""
-        console.print(
-            f"{found.dispensable} of the least important heads{more} can go before "
-            f"{found.metric} is {TOLERATED:.0%} worse",
-            highlight=False,
+        least = "at least " if found.dispensable == len(found.pruned) else ""
+        print(
+            f"{least}{found.dispensable} of the least important heads can be removed before "
+            f"{found.metric} is {TOLERATED:.0%} worse"
         )
     for file in files:
-        console.print(f"  {file}", highlight=False, soft_wrap=True, markup=False)
+        print(f"  {file}")

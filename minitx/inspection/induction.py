@@ -1,13 +1,13 @@
 """Which heads of a language model complete a repetition: ... A B ... A -> B.
 
-A text of random tokens, no two alike, is read twice over. It has no meaning and no habits to go
-by; the one way to know what comes next, the second time, is to look where it came the first time.
-With tokens x(0) ... x(L-1) and then the same again, a head's score is
+The model reads a text of distinct random tokens twice in a row. Nothing in the text can be
+predicted, except that the second half repeats the first. With tokens x(0) ... x(L-1), repeated
+once, the score of a head is
 
     mean over i < L of  w(L + i, i + 1)
 
-the weight that the second x(i) gives to what followed the first one. A perfect induction head
-scores 1; one that attends to all alike scores about ln 2 / L.
+the weight that the second x(i) gives to the token that followed the first x(i). A perfect induction
+head scores 1. A head that attends equally to all tokens scores about ln 2 / L.
 
 Source: the prefix matching of Olsson et al. 2022, "In-context Learning and Induction Heads", here
 with a single repetition.
@@ -21,7 +21,7 @@ from minitx.inspection.capture import capture, find_attention
 from minitx.models.language_model import LanguageModel
 from minitx.nn.attention import SelfAttention
 
-LONGEST = 50  # tokens that are repeated, where the model has room for them
+LONGEST = 50  # tokens that are repeated, if the model has room for them
 
 
 @torch.no_grad()
@@ -33,11 +33,11 @@ def induction_score(
     samples: int = 16,
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """The score of every head: float32 (heads,) for each attention, by name.
+    """Return the score of every head: float32 (heads,) for each attention, by name.
 
-    It is the mean over `samples` texts of `length` tokens, read twice; without a length, as many as
-    fit the context, the vocabulary and a window, and `LONGEST` at most. Raises UserError where the
-    length does not fit, or the model has no attention.
+    It is the mean over `samples` texts of `length` tokens, each read twice. Without a length, texts
+    are as long as the context, the vocabulary and the windows allow, and at most `LONGEST`. Raises
+    UserError if the length does not fit, or if the model has no attention.
     """
     room = min(model.context // 2, vocab_size)
     windows = [
@@ -48,7 +48,7 @@ def induction_score(
     length = min(room, LONGEST, *windows) if length is None else length
     if not 2 <= length <= room:
         raise UserError(
-            f"length={length}: induction needs 2 tokens at least, each twice in the context of "
+            f"length={length}: induction needs at least 2 tokens, each twice in the context of "
             f"{model.context}, and all different out of {vocab_size}"
         )
     generator = torch.Generator().manual_seed(seed)
@@ -60,6 +60,6 @@ def induction_score(
 
 
 def repetition_score(weights: Tensor, length: int) -> Tensor:
-    """The formula above: weights (B, H, 2L, 2L) of texts that repeat after L -> (H,)."""
+    """Return the score by the formula above: weights (B, H, 2L, 2L), L = length -> (H,)."""
     second = weights[:, :, length:]  # (B, H, L, 2L), rows i = 0, 1, ...
     return second.diagonal(1, dim1=-2, dim2=-1).mean(dim=(0, 2))

@@ -1,7 +1,8 @@
-"""A figure laid out in dots, for pictures made of cells whose rows and columns have labels.
+"""A figure laid out in dots, for matrices of cells whose rows and columns have labels.
 
-Of its dots `minitx.drawing.figures.DPI` make an inch; x goes to the right and y down. Cells are a
-whole number of dots wide, so that none is drawn wider than another, and thin lines stay whole.
+There are `minitx.drawing.figures.DPI` dots in an inch; x goes to the right and y down. Every cell
+is a whole number of dots wide, so that all cells have the same width. matplotlib's own layouts
+place axes at fractions of a dot.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ from minitx.drawing.figures import (
 
 # Lengths are in dots, sizes of type in points.
 POINT = DPI / 72
-SIDE = 100  # of the sheet until it is cut: what is drawn beyond it counts as well
+SIDE = 100  # of the sheet until it is cut; drawings may lie outside of it
 MARGIN = 16
 TITLE_GAP, SCALE_GAP = 26, 30
 SCALE_WIDTH, SCALE_HEIGHT = 240, 12
@@ -38,10 +39,10 @@ SCALE_WIDTH, SCALE_HEIGHT = 240, 12
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of the cells in a row or a column: every so-many-th, so that they have room.
+    """Labels of the cells in a row or a column: one for every `step` cells, so that they have room.
 
-    A cell takes `unit` dots. `texts` and their `widths` are of the cells 0, `step`, 2 `step`, ...;
-    the last half a step has none, so that those of the next row or column have room.
+    A cell takes `unit` dots. `texts` and their `widths` belong to the cells 0, `step`, 2 `step`,
+    ...; the last half step has no label, so that the labels of the next map have room.
     """
 
     texts: tuple[str, ...]
@@ -52,47 +53,47 @@ class Labels:
 
     @property
     def width(self) -> int:
-        """What they take beside a column of cells."""
+        """The width of the labels next to a column of cells."""
         return ceil(max(self.widths))
 
     @property
     def height(self) -> int:
-        """What they take on top of a row of cells."""
+        """The height of the labels above a row of cells."""
         turned = [width for width, turn in zip(self.widths, self.turned, strict=True) if turn]
         return ceil(max([line_height(self.size), *turned]))
 
     @property
     def turned(self) -> tuple[bool, ...]:
-        """Which are turned upwards on top of a row: the few that are too wide, else all."""
+        """Which labels are rotated above a row: the wide ones if they are few, else all."""
         wide = tuple(width > 0.95 * self.step * self.unit for width in self.widths)
         return wide if 4 * sum(wide) <= len(wide) else (True,) * len(wide)
 
     def places(self) -> list[float]:
-        """How far along the middle of each one's cell is."""
+        """Return the distance of the middle of each label's cell from the first cell."""
         return [(self.step * number + 0.5) * self.unit for number in range(len(self.texts))]
 
 
 class Sheet:
-    """What is drawn, on a page that has no edges until it is finished.
+    """A drawing without edges, which is cut to its contents when it is finished.
 
-    All cells have their colours by one scale: `colours` of `norm` of a value.
+    The colour of a cell is `colours` of `norm` of its value.
     """
 
     def __init__(self, norm: Normalize, colours: Colormap) -> None:
         self.norm, self.colours = norm, colours
         self.figure = new_figure(SIDE / DPI, SIDE / DPI)
-        self.figure.suppressComposite = True  # in SVG all images would become one coarse one
+        self.figure.suppressComposite = True  # else an SVG has one coarse image
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_axis_off()
         self._show(Bbox([[0, 0], [SIDE, SIDE]]))
 
     def measure(self, texts: Iterable[str], size: float) -> tuple[int, int]:
-        """Width and height that hold any of the texts."""
+        """Return the width and height that hold any of the texts."""
         width, height = extent(self.axes, texts, size) * DPI
         return ceil(width), ceil(height)
 
     def labels(self, texts: Sequence[str], unit: float, size: float) -> Labels:
-        """Labels of cells of `unit` dots, of a size of type."""
+        """Return labels of cells of `unit` dots, in type of a size."""
         step = ceil(line_height(size) / unit)
         shown = tuple(texts[: max(1, len(texts) - step // 2) : step])
         widths = {text: float(extent(self.axes, [text], size)[0] * DPI) for text in set(shown)}
@@ -101,26 +102,26 @@ class Sheet:
     def write(
         self, x: float, y: float, text: str, size: float, colour: str = INK, **how: Any
     ) -> None:
-        """A text at a place, as `ha` and `va` in `how` say; an empty one is none."""
+        """Write a text at a place, aligned by `ha` and `va` in `how`, unless it is empty."""
         if text:
             self.axes.text(x, y, text, size=size, **how, **text_style(colour))
 
     def write_beside(self, labels: Labels, x: float, y: float) -> None:
-        """Labels one below the other, that end at x; the cells begin at y."""
+        """Write labels below each other that end at x; the cells begin at y."""
         for text, place in zip(labels.texts, labels.places(), strict=True):
             self.write(x, y + place, text, labels.size, ha="right", va="center")
 
     def write_on_top(self, labels: Labels, x: float, y: float) -> None:
-        """Labels side by side, that stand on y; the cells begin at x."""
+        """Write labels in a row that ends at y; the cells begin at x."""
         for text, place, turn in zip(labels.texts, labels.places(), labels.turned, strict=True):
             how = {"rotation": 90, "va": "bottom"} if turn else {"va": "baseline"}
             self.write(x + place, y, text, labels.size, ha="center", **how)
 
     def cells(self, values: np.ndarray, place: tuple[int, int], cell: tuple[int, int]) -> None:
-        """values (rows, columns) as coloured cells of (width, height) from a place on, framed."""
+        """Draw values (rows, columns) as framed cells of (width, height), from a place on."""
         x, y = place
         width, height = (size * count for size, count in zip(cell, values.shape[::-1], strict=True))
-        # A frame is what is seen of a plate below them: a line could hide the dots at the edge.
+        # The frame is a rectangle below the cells: a line could hide the dots at the edge.
         frame = Rectangle((x - 1, y - 1), width + 2, height + 2, zorder=-1)
         frame.set(facecolor=LINE, edgecolor="none")
         self.axes.add_patch(frame)
@@ -135,8 +136,8 @@ class Sheet:
         )
 
     def finish(self, title: str, ticks: Sequence[float], caption: str = "") -> Picture:
-        """Adds the title, and below all else what the colours mean; then cuts the sheet."""
-        left, top, _, bottom = self._held().extents
+        """Add the title above and the colour scale below, and cut the sheet to its contents."""
+        left, top, _, bottom = self._contents().extents
         x, y = ceil(left), ceil(bottom) + SCALE_GAP
         scale = np.asarray(self.norm.inverse(np.linspace(0, 1, SCALE_WIDTH)))[np.newaxis]
         self.cells(scale, (x, y), (1, SCALE_HEIGHT))
@@ -146,17 +147,17 @@ class Sheet:
             self.write(place, y + 18, text, TEXT_SIZE - 2, MUTED, ha=within, va="top")
         middle = y + SCALE_HEIGHT / 2
         self.write(x + SCALE_WIDTH + 16, middle, caption, TEXT_SIZE - 1, MUTED, va="center")
-        lines = wrapped(title, max(self._held().width / DPI, 4))
+        lines = wrapped(title, max(self._contents().width / DPI, 4))
         self.write(x, top - TITLE_GAP, lines, TITLE_SIZE, va="bottom")
 
-        held = self._held().padded(MARGIN)
+        held = self._contents().padded(MARGIN)
         cut = Bbox([[floor(held.x0), floor(held.y0)], [ceil(held.x1), ceil(held.y1)]])
         self.figure.set_size_inches(cut.width / DPI, cut.height / DPI)
         self._show(cut)
         return self.figure
 
-    def _held(self) -> Bbox:
-        """Where all that is drawn lies."""
+    def _contents(self) -> Bbox:
+        """Return the box around everything that is drawn."""
         drawn = [*self.axes.texts, *self.axes.images]
         box = Bbox.union([each.get_window_extent() for each in drawn])
         return Bbox([[box.x0, SIDE - box.y1], [box.x1, SIDE - box.y0]])
@@ -166,5 +167,5 @@ class Sheet:
 
 
 def line_height(size: float) -> float:
-    """What a line of type of a size takes."""
+    """Return the height in dots of a line in type of a size."""
     return 1.2 * size * POINT

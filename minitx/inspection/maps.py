@@ -1,4 +1,4 @@
-"""What a model attended to in one text: `AttentionMaps`, to be drawn, shown and saved."""
+"""What a model attends to in one text: `AttentionMaps`, which can be drawn, shown and saved."""
 
 from html import escape
 from pathlib import Path
@@ -19,7 +19,7 @@ INFLUENCE = "influence"  # its name among the saved tensors
 
 
 class AttentionMaps(AttentionWeights):
-    """The weights of one text, with pictures, a page and files of them."""
+    """The attention weights of one text, with methods that draw, show and save them."""
 
     def __repr__(self) -> str:
         return f"AttentionMaps({self.title}, {len(self)} {'map' if len(self) == 1 else 'maps'})"
@@ -35,28 +35,28 @@ class AttentionMaps(AttentionWeights):
         return f"<table><caption>{escape(self.title)}</caption>{head}{rows}</table>"
 
     def plot(self, kind: str | None = None) -> "Figure":
-        """A matplotlib figure of all maps, or of those of one kind: see `grid.attention_grid`."""
+        """Return a figure of all maps, or of those of one kind: see `grid.attention_grid`."""
         from minitx.inspection.grid import attention_grid  # matplotlib takes its time
 
         return attention_grid(self, kind)
 
     def show(self) -> None:
-        """Shows the page in a notebook, where heads are enlarged by a click: see `page.page`.
+        """Show the page in a notebook; a click on a head enlarges it: see `page.page`.
 
-        Raises UserError where there is no Jupyter.
+        Raises UserError if Jupyter is not installed.
         """
         try:
             from IPython.display import display
         except ImportError:
-            raise UserError("maps.show() shows them in Jupyter, which is not installed") from None
+            raise UserError("maps.show() needs Jupyter, which is not installed") from None
         from minitx.inspection.page import frame, page
 
         display({"text/html": frame(page(self)), "text/plain": self.title}, raw=True)
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
-        """Writes the weights by name, and what they are of as JSON; gives the paths of both files.
+        """Write the weights by name, and a description of them as JSON; return both paths.
 
-        The folder is made where it is missing. Files of the same name are replaced, each at once.
+        The folder is created if it is missing. Files of the same name are replaced atomically.
         """
         tensors = dict(self)
         description: dict[str, Any] = {

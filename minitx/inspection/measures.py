@@ -1,16 +1,16 @@
-"""What a head does, in a few numbers.
+"""Numbers that describe what a head does.
 
 With w(q, k) the weight that query q gives to key k, a measure is the mean over the queries q of
 
-    entropy    - sum over k of w(q, k) ln w(q, k), in nats: 0 for one key, ln n for n keys alike
+    entropy    - sum over k of w(q, k) ln w(q, k), in nats: 0 for one key, ln n for n equal keys
     distance   sum over k of w(q, k) |q - k|, in tokens
     first      w(q, 0)
     previous   w(q, q - 1)
     same       w(q, q)
 
-In a causal map the first query has no choice but itself, so it is left out of every mean. The
-queries and keys of a cross map are positions of two texts, so it has entropy and first alone.
-Queries that may attend to nothing are left out as well.
+In a causal map the first query can only attend to itself, so it is left out of every mean. Queries
+that may attend to nothing are left out as well. The queries and keys of a cross map are positions
+in two texts, so it has only entropy and first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ from minitx.inspection.weights import AttentionMap
 
 @dataclass(frozen=True)
 class HeadMeasures:
-    """One row of the table; None where a measure makes no sense, or there was nothing to measure.
+    """The measures of one head; None if a measure is not defined or there are no queries.
 
-    `induction` is the head's score in `minitx.inspection.induction`.
+    `induction` is the score of the head in `minitx.inspection.induction`.
     """
 
     name: str
@@ -42,9 +42,9 @@ class HeadMeasures:
 def measure_heads(
     maps: Sequence[AttentionMap], induction: Mapping[str, Tensor] | None = None
 ) -> list[HeadMeasures]:
-    """A row for every head of every map, in their order.
+    """Return the measures of every head of every map, in their order.
 
-    `induction` holds the scores (heads,) of `induction_score` by the maps' names.
+    `induction` holds the scores (heads,) of `induction_score` by the names of the maps.
     """
     rows = []
     for each in maps:
@@ -58,7 +58,7 @@ def measure_heads(
 
 
 def _of_self(weights: Tensor) -> dict[str, Tensor]:
-    """weights (H, T, T) -> each measure (H,), NaN where there is no query to measure."""
+    """weights (H, T, T) -> each measure (H,), NaN if there is no query to measure."""
     position = torch.arange(weights.size(-1))
     distance = (position[:, None] - position).abs().to(weights.dtype)  # (T, T)
     causal = not weights.triu(1).any()
@@ -74,7 +74,7 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
 
 
 def _of_cross(weights: Tensor) -> dict[str, Tensor]:
-    """weights (H, Q, K) -> as `_of_self`."""
+    """weights (H, Q, K) -> the same measures as `_of_self`, NaN if they are not defined."""
     measured = _attending(weights)
     none = torch.full_like(weights[:, 0, 0], torch.nan)
     return {
@@ -91,12 +91,12 @@ def _entropy(weights: Tensor) -> Tensor:
 
 
 def _attending(weights: Tensor) -> Tensor:
-    """Which queries attend to anything: bool (H, Q)."""
+    """Return which queries attend to anything: bool (H, Q)."""
     return weights.any(dim=-1)
 
 
 def _mean(values: Tensor, measured: Tensor) -> Tensor:
-    """The mean over the queries that are measured: (H, Q) and bool (H, Q) -> (H,)."""
+    """Return the mean over the queries that are measured: (H, Q) and bool (H, Q) -> (H,)."""
     return values.where(measured, torch.nan).nanmean(dim=-1)
 
 

@@ -1,26 +1,23 @@
-"""What a trained model reads of one text, and what it says to it: ids and their labels."""
+"""What a trained model reads for one text, and what it predicts: token ids and their labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import singledispatch
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minitx.config.schema import DecodingConfig
 from minitx.data.tokenizers.sequence import BOS, EOS, SPECIALS, UNK, SequenceTokenizer
-from minitx.data.tokenizers.text import Tokenizer
 from minitx.decoding.search import beam_search
 from minitx.errors import UserError
-from minitx.models.classifier import Classifier
-from minitx.models.language_model import LanguageModel
-from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.run import Run
-from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary
+from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary, Vocabulary
 
 
 class Tokens(NamedTuple):
-    """A sequence of tokens: ids int64 (1, T) on the model's device, and each of them as text."""
+    """A sequence of tokens: ids int64 (1, T) on the model's device, and a label for each."""
 
     ids: Tensor
     labels: tuple[str, ...]
@@ -28,15 +25,16 @@ class Tokens(NamedTuple):
 
 @dataclass(frozen=True)
 class Passage:
-    """One text, as a model reads it, and what it makes of it.
+    """One text as a model reads it, and the model's prediction.
 
-    source     what a language model reads, a classifier with <bos>, an encoder with <eos>
-    target_in  what a decoder reads: <bos> and the output; None for other models
-    predicted  what the model is asked for: after each token of a language model the next one, the
-               last being its own guess; a classifier's label; the output and <eos>, a token for
-               each of target_in
-    output     predicted, as far as the model (or the caller) added it to the text
-    notes      what one should know who looks at it
+    source     the input of a language model, of a classifier (with <bos>) or of an encoder (with
+               <eos>)
+    target_in  the input of a decoder: <bos> and the output; None for other models
+    predicted  the tokens to predict: in a language model the next token at each position, the
+               last of them the model's own guess; in a classifier the label; else the output and
+               <eos>, one token for each of target_in
+    output     the prediction as text, or the output that the caller gave
+    notes      what readers should know
     """
 
     source: Tokens
@@ -46,126 +44,49 @@ class Passage:
     notes: tuple[str, ...]
 
     def labels(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What the rows and columns of the attention of this name are called.
+        """Return the labels of the rows and the columns of the attention of this name.
 
-        Self-attention is between the positions of one text, and both are called by the token there.
-        A row of cross-attention is called by the token that it helps to predict: the row of the
-        self-attention before it, one token on.
+        In self-attention both are the tokens of one text. In cross-attention a row is labelled
+        with the output token that it helps to predict: in the self-attention before it, that
+        token's row is the next one.
         """
         if name.endswith("cross"):
             return self.predicted.labels, self.source.labels
         side = self.target_in if name.startswith("decoder") and self.target_in else self.source
         return side.labels, side.labels
 
+    @torch.no_grad()
+    def read_by(self, model: nn.Module) -> None:
+        """Run the model on the passage. A decoder reads its whole output at once."""
+        if self.target_in is None:
+            model(self.source.ids)
+        else:
+            model(self.source.ids, None, self.target_in.ids, logits=False)
+
 
 def read_passage(
     run: Run, text: str, *, truncate: bool = False, output: str | None = None
 ) -> Passage:
-    """What the run's model reads of a text, and its answer, or in place of that `output`.
+    """Return what the run's model reads for a text, with its own prediction or with `output`.
 
-    That is what a sequence-to-sequence model should have written, or the label of a class.
-    `truncate` cuts what is longer than the context. Raises UserError for a text that is empty or
-    longer than that, or has characters that a language model does not know; for a language model
-    that is given an output; and for a label that does not exist.
+    `output` is the output of a sequence-to-sequence model, or the name of a label. `truncate` cuts
+    what is longer than the context. Raises UserError for a text that is empty, longer than the
+    context, or has characters that a language model does not know; for an output given to a
+    language model; and for an unknown label.
     """
-    vocabulary, room = run.vocabulary, _Room(run.config.model.context, truncate)
-    _check_text("text", text, blanks_count=isinstance(vocabulary, TextVocabulary))
-    if output is not None:
-        _check_text("output", output)
-    if isinstance(vocabulary, TextVocabulary):
-        if output is not None:
-            raise UserError(
-                "a language model is given the text alone: an output can be asked for of "
-                "sequence-to-sequence models, and a label of classifiers"
-            )
-        return _of_language_model(run, vocabulary.tokenizer, text, room)
-    if isinstance(vocabulary, LabelVocabulary):
-        return _of_classifier(run, vocabulary, text, output, room)
-    return _of_pair(run, vocabulary, text, output, room)
-
-
-def _of_language_model(run: Run, tokenizer: Tokenizer, text: str, room: "_Room") -> Passage:
-    model = run.model
-    assert isinstance(model, LanguageModel)
-    ids, notes = room.fit("text", tokenizer.encode(text))
-    source = _tokens(run, ids, tokenizer)
-    with torch.no_grad():
-        logits, _ = model(source.ids)
-    guess = int(logits[0, -1].argmax())
-    predicted = _tokens(run, [*ids[1:], guess], tokenizer)
-    return Passage(source, None, predicted, predicted.labels[-1], tuple(notes))
-
-
-def _of_classifier(
-    run: Run, vocabulary: LabelVocabulary, text: str, label: str | None, room: "_Room"
-) -> Passage:
-    model, tokenizer, names = run.model, vocabulary.tokenizer, vocabulary.labels
-    assert isinstance(model, Classifier)
-    if label is not None and label not in names:
-        raise UserError(f"{label!r} is no label of this run: it has {', '.join(names)}")
-    ids, notes = room.fit("text", tokenizer.encode(text), special=1)
-    source = _tokens(run, [BOS, *ids], tokenizer)
-    if label is None:
-        with torch.no_grad():
-            label = names[int(model(source.ids)[0].argmax())]
-    number = torch.tensor([[names.index(label)]], device=run.device)
-    notes += _notes_of_unknown("text", ids, tokenizer)
-    return Passage(source, None, Tokens(number, (label,)), label, tuple(notes))
-
-
-def _of_pair(
-    run: Run, vocabulary: PairVocabulary, text: str, output: str | None, room: "_Room"
-) -> Passage:
-    model = run.model
-    assert isinstance(model, Seq2Seq)
-    ids, notes = room.fit("text", vocabulary.source.encode(text), special=1)
-    notes += _notes_of_unknown("text", ids, vocabulary.source)
-    source = [*ids, EOS]
-    if output is None:
-        written = _written(model, source, run.config.decoding)
-        output, cut = vocabulary.target.decode(written), written
-    else:
-        written = vocabulary.target.encode(output)
-        cut, more = room.fit("output", written, special=1)
-        notes += more + _notes_of_unknown("output", cut, vocabulary.target)
-    predicted = [*written, EOS][: len(cut) + 1]  # of an output that was cut, what came next
-    return Passage(
-        _tokens(run, source, vocabulary.source),
-        _tokens(run, [BOS, *cut], vocabulary.target),
-        _tokens(run, predicted, vocabulary.target),
-        output,
-        tuple(notes),
-    )
-
-
-def _written(model: Seq2Seq, source: Sequence[int], decoding: DecodingConfig) -> list[int]:
-    """The run's own output, as scripts/translate.py finds it."""
-    try:
-        ((best,),) = beam_search(
-            model,
-            [source],
-            BOS,
-            EOS,
-            beam=decoding.beam,
-            length_penalty=decoding.length_penalty,
-            min_length=decoding.min_length,
-            max_length=decoding.max_length,
-        )
-    except ValueError as error:
-        raise UserError(f"decoding: {error}") from error
-    return best.tokens
+    return _read(run.vocabulary, run, text, output, _Room(run.config.model.context, truncate))
 
 
 class _Room(NamedTuple):
-    """How many tokens a model reads, and whether what is longer may be cut."""
+    """How many tokens a model can read, and whether longer inputs may be cut."""
 
     context: int
     truncate: bool
 
     def fit(self, what: str, ids: list[int], special: int = 0) -> tuple[list[int], list[str]]:
-        """The ids that fit beside `special` symbols, and a note if those are not all.
+        """Return the ids that fit next to `special` symbols, and a note if some were cut.
 
-        Raises UserError where they do not fit and may not be cut.
+        Raises UserError if they do not fit and may not be cut.
         """
         length = len(ids) + special
         if length <= self.context:
@@ -182,9 +103,100 @@ class _Room(NamedTuple):
         ]
 
 
-def _check_text(what: str, text: str, *, blanks_count: bool = False) -> None:
-    """Raises UserError for what no tokenizer can read, or would make nothing of."""
-    if not (text if blanks_count else text.strip()):
+@singledispatch
+def _read(vocabulary: Vocabulary, run: Run, text: str, output: str | None, room: _Room) -> Passage:
+    raise TypeError(f"unknown vocabulary: {type(vocabulary).__name__}")
+
+
+@_read.register
+def _of_language_model(
+    vocabulary: TextVocabulary, run: Run, text: str, output: str | None, room: _Room
+) -> Passage:
+    _check_text("text", text, allow_blank=True)
+    if output is not None:
+        raise UserError(
+            "a language model takes only a text: an output can be given to sequence-to-sequence "
+            "models, and a label to classifiers"
+        )
+    tokenizer = vocabulary.tokenizer
+
+    def spell(ids: Sequence[int]) -> list[str]:
+        return [tokenizer.decode([i]) for i in ids]
+
+    ids, notes = room.fit("text", tokenizer.encode(text))
+    source = _tokens(run, ids, spell)
+    with torch.no_grad():
+        logits, _ = run.model(source.ids)
+    guess = int(logits[0, -1].argmax())
+    predicted = _tokens(run, [*ids[1:], guess], spell)
+    return Passage(source, None, predicted, predicted.labels[-1], tuple(notes))
+
+
+@_read.register
+def _of_classifier(
+    vocabulary: LabelVocabulary, run: Run, text: str, label: str | None, room: _Room
+) -> Passage:
+    _check_text("text", text)
+    tokenizer, names = vocabulary.tokenizer, vocabulary.labels
+    if label is not None and label not in names:
+        raise UserError(f"{label!r} is not a label of this run: it has {', '.join(names)}")
+    ids, notes = room.fit("text", tokenizer.encode(text), special=1)
+    source = _tokens(run, [BOS, *ids], tokenizer.spell)
+    if label is None:
+        with torch.no_grad():
+            label = names[int(run.model(source.ids)[0].argmax())]
+    number = torch.tensor([[names.index(label)]], device=run.device)
+    notes += _notes_of_unknown("text", ids, tokenizer)
+    return Passage(source, None, Tokens(number, (label,)), label, tuple(notes))
+
+
+@_read.register
+def _of_pair(
+    vocabulary: PairVocabulary, run: Run, text: str, output: str | None, room: _Room
+) -> Passage:
+    _check_text("text", text)
+    ids, notes = room.fit("text", vocabulary.source.encode(text), special=1)
+    notes += _notes_of_unknown("text", ids, vocabulary.source)
+    source = [*ids, EOS]
+    if output is None:
+        written = _search(run.model, source, run.config.decoding)
+        output, cut = vocabulary.target.decode(written), written
+    else:
+        _check_text("output", output)
+        written = vocabulary.target.encode(output)
+        cut, more = room.fit("output", written, special=1)
+        notes += more + _notes_of_unknown("output", cut, vocabulary.target)
+    predicted = [*written, EOS][: len(cut) + 1]  # an output that was cut goes on after the cut
+    return Passage(
+        _tokens(run, source, vocabulary.source.spell),
+        _tokens(run, [BOS, *cut], vocabulary.target.spell),
+        _tokens(run, predicted, vocabulary.target.spell),
+        output,
+        tuple(notes),
+    )
+
+
+def _search(model: Any, source: Sequence[int], decoding: DecodingConfig) -> list[int]:
+    """Return the model's own output, as scripts/translate.py finds it."""
+    try:
+        ((best,),) = beam_search(
+            model,
+            [source],
+            BOS,
+            EOS,
+            beam=decoding.beam,
+            length_penalty=decoding.length_penalty,
+            min_length=decoding.min_length,
+            max_length=decoding.max_length,
+        )
+    except ValueError as error:
+        raise UserError(f"decoding: {error}") from error
+    return best.tokens
+
+
+def _check_text(what: str, text: str, *, allow_blank: bool = False) -> None:
+    """Raise UserError for a text that is empty, or that no tokenizer can read."""
+    if not (text if allow_blank else text.strip()):
         raise UserError(f"the {what} is empty")
     try:
         text.encode()
@@ -199,9 +211,5 @@ def _notes_of_unknown(what: str, ids: Sequence[int], tokenizer: SequenceTokenize
     return [f"{SPECIALS[UNK]} in the {what} stands for {unit} that the model never saw"]
 
 
-def _tokens(run: Run, ids: Sequence[int], tokenizer: Tokenizer | SequenceTokenizer) -> Tokens:
-    if isinstance(tokenizer, SequenceTokenizer):
-        labels = tokenizer.spell(ids)
-    else:
-        labels = [tokenizer.decode([i]) for i in ids]
-    return Tokens(torch.tensor([list(ids)], device=run.device), tuple(labels))
+def _tokens(run: Run, ids: Sequence[int], spell: Callable[[Sequence[int]], list[str]]) -> Tokens:
+    return Tokens(torch.tensor([list(ids)], device=run.device), tuple(spell(ids)))

@@ -1,72 +1,48 @@
-"""Attention maps as one self-contained page: it works from disk, and asks no network for anything.
+"""Attention maps as one self-contained page, which works from disk and makes no request.
 
-Its style, its scripts and the maps are written into it. What comes from a text or a checkpoint
-enters it as JSON in a block that is never executed, and the scripts put it in place as text, never
-as markup.
+The page contains its style, its scripts and the maps. Everything from a text or a checkpoint is in
+a block of JSON, which is never executed. The scripts insert it as text, never as markup.
 """
 
 import base64
 import html
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minitx.drawing.html import self_contained, source
+from minitx.drawing.html import render, self_contained, source
 from minitx.inspection.token_labels import visible
-from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence
+from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence, words_for
 
-# In the order in which they stand in the page: each uses those before it.
+# In the order in which they are in the page: each uses those before it.
 SCRIPTS = ("elements", "weights", "colours", "overview", "matrix", "lines", "run", "start")
 
-MOST_WEIGHTS = 24_000_000  # in one page, which has 64 MB then and opens within some seconds
+MOST_WEIGHTS = 24_000_000  # in one page, which then has 64 MB and opens within some seconds
 
-# The codes of weights: web/weights.js knows the same two numbers.
+# Codes of weights. web/weights.js has the same two numbers.
 FULL, NOT_A_NUMBER = 65534, 65535
-
-# What the kinds of maps are called, in a switch and above a map; what a map shows; and what stands
-# above the rows, and above the columns, where they are two columns of tokens.
-KINDS = {
-    "encoder": (
-        *("Encoder", "Encoder self-attention", "A row for each token: the tokens it attends to."),
-        *("token", "attends to"),
-    ),
-    "decoder": (
-        *("Decoder", "Decoder self-attention", "A row for each token: the tokens it attends to."),
-        *("token", "attends to"),
-    ),
-    "cross": (
-        *("Cross", "Cross-attention"),
-        "A row for each output token: the source tokens it attends to, the strongest ringed.",
-        *("output", "source"),
-    ),
-    "influence": (
-        *("Influence", "Influence (gradient × input)"),
-        "A row for each prediction: the input tokens it is due to.",
-        *("prediction", "is due to"),
-    ),
-}
 
 
 def page(maps: AttentionWeights, other: AttentionWeights | None = None) -> str:
-    """The whole page, to be written as UTF-8: what a run attended to, or two runs side by side.
+    """Return a page, to be written as UTF-8: the maps of a run, or of two runs next to each other.
 
-    Weights are within 2e-5 of those of `maps`, and zero where those are. Beyond `MOST_WEIGHTS` the
-    page holds the first maps and says which it leaves out. Raises ValueError where labels do not
-    fit weights.
+    Weights are within 2e-5 of those of `maps`; zeros stay zeros. If there are more than
+    `MOST_WEIGHTS`, the page has the first maps and says which it leaves out. Raises ValueError if
+    labels do not fit weights.
     """
     shown = [maps] if other is None else [maps, other]
     # One script, so that one hash allows it.
     script = "\n".join(source("minitx.inspection", f"{name}.js") for name in SCRIPTS)
-    data = _json([_run(each, MOST_WEIGHTS // len(shown)) for each in shown])
+    runs = [_run(each, MOST_WEIGHTS // len(shown)) for each in shown]
+    body = render("minitx.inspection", "attention.html", runs=runs)
     title = " and ".join(visible(each.title, blanks=" ") for each in shown)
-    return self_contained(title, source("minitx.inspection", "page.css"), _body(data), script)
+    return self_contained(title, source("minitx.inspection", "attention.css"), body, script)
 
 
 def frame(page: str) -> str:
-    """A page within another one, as in a notebook: apart from its styles, scripts and cookies."""
+    """Return a page as a frame within another one, isolated from its scripts and cookies."""
     return (
         '<iframe title="attention maps" width="100%" height="760" style="border: 0" '
         f'sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>'
@@ -74,7 +50,7 @@ def frame(page: str) -> str:
 
 
 def _run(maps: AttentionWeights, room: int) -> dict[str, Any]:
-    """All that the scripts show of one run, with at most `room` weights."""
+    """Return the data of one run for the scripts, with at most `room` weights."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     left_out = []
     if maps.influence is not None:
@@ -88,7 +64,7 @@ def _run(maps: AttentionWeights, room: int) -> dict[str, Any]:
             left_out.append(each.name)
         else:
             kinds.setdefault(each.kind, []).append(layer)
-    # Influence last: it is what a model without attention has instead of it.
+    # Influence comes last: it is what models without attention have instead of attention.
     order = sorted(kinds, key=lambda kind: kind == "influence")
     about = dict(maps.about)
     return {
@@ -99,31 +75,25 @@ def _run(maps: AttentionWeights, room: int) -> dict[str, Any]:
             if (passage := str(about.pop(name, "")))
         ],
         "notes": [visible(str(note), blanks=" ") for note in about.pop("notes", [])],
-        "about": list(_facts(about)),
+        "about": list(_flat(about)),
         "leftOut": left_out,
-        "kinds": [_described(kind, kinds[kind]) for kind in order],
+        "kinds": [
+            {"kind": kind, **words_for(kind)._asdict(), "layers": kinds[kind]} for kind in order
+        ],
     }
 
 
-def _described(kind: str, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    name = visible(kind)
-    described = KINDS.get(kind, (name, name, *KINDS["encoder"][2:]))
-    names = ("title", "heading", "caption", "rows", "columns")
-    return {"kind": kind, **dict(zip(names, described, strict=True)), "layers": layers}
-
-
-def _facts(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _flat(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in about.items():
         if isinstance(value, Mapping):
-            yield from _facts(value)
+            yield from _flat(value)
         elif value is not None:
             spelt = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield visible(str(name), blanks=" "), visible(spelt, blanks=" ")
 
 
 def _layer(each: AttentionMap) -> dict[str, Any]:
-    number = re.search(r"(?<![^.])\d+(?![^.])", each.name)
-    title = number[0] if number else ""
+    title = "" if each.layer is None else str(each.layer)
     return _matrix(each.name, title, each.weights.numpy(), each.heads, each.queries, each.keys)
 
 
@@ -140,13 +110,13 @@ def _matrix(
     queries: Sequence[str],
     keys: Sequence[str],
 ) -> dict[str, Any]:
-    """One layer's weights, float32 (heads, queries, keys), packed, with labels."""
+    """Return the weights of one layer, float32 (heads, queries, keys), packed, with labels."""
     if weights.shape != (len(heads), len(queries), len(keys)):
         raise ValueError(
             f"{name}: weights {weights.shape} do not fit {len(heads)} heads, "
             f"{len(queries)} queries and {len(keys)} keys"
         )
-    # Where nothing is attended to that comes later, half of the matrix is not worth its room.
+    # If no token attends to a later one, half of the matrix is left out.
     triangular = len(queries) == len(keys) and not np.any(np.triu(weights, 1) != 0)
     if triangular:
         weights = weights[:, *np.tril_indices(len(queries))]
@@ -163,26 +133,11 @@ def _matrix(
 
 
 def encode(weights: np.ndarray) -> np.ndarray:
-    """Weights 0 to 1, float32, as codes of the same shape, little-endian uint16.
+    """Return weights from 0 to 1, float32, as codes of the same shape, little-endian uint16.
 
-    code = FULL * sqrt(weight): where weights are small the codes lie closer together, so that the
-    thousandths of a long text keep three digits. Only what is zero gets the code of zero.
+    code = FULL * sqrt(weight): codes of small weights are closer together, so that the thousandths
+    of a long text keep three digits. Only a weight of zero gets the code of zero.
     """
     codes = np.rint(np.sqrt(np.clip(weights, 0, 1)) * FULL)
     codes = np.where(weights > 0, np.maximum(codes, 1), codes)
     return np.where(np.isnan(weights), NOT_A_NUMBER, codes).astype("<u2")
-
-
-def _body(data: str) -> str:
-    """What the scripts fill, and what they fill it with."""
-    return (
-        "<main></main>\n<noscript>The maps in this page are drawn by a script inside it, and "
-        "scripts are switched off.</noscript>\n"
-        f'<script type="application/json" id="data">{data}</script>'
-    )
-
-
-def _json(values: object) -> str:
-    """JSON in ASCII that holds no character with a meaning in HTML."""
-    text = json.dumps(values, separators=(",", ":"))
-    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")

@@ -1,11 +1,9 @@
-"""From a run and a text to what its model attends to, and to what its predictions are due."""
+"""From a run and a text to attention maps, and to the influence of every token."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
@@ -13,7 +11,6 @@ from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.inspection.weights import AttentionMap, Influence
-from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.run import Run, load
 
 MOST_INFLUENCED = 128
@@ -28,38 +25,40 @@ def attention(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """What every head attends to while the run's model reads a text.
+    """Return what every head attends to while the run's model reads a text.
 
-    `run` is an opened run, or what `load` opens: a run's folder, or a .ckpt file.
+    `run` is an opened run, or what `load` opens: a run's folder, or a .ckpt file. `layers` and
+    `heads` select some of them, numbered from 0. `truncate` cuts a text that is longer than the
+    context.
 
-    A sequence-to-sequence model reads its own output after the text, as scripts/translate.py would
-    find it, or `output`, all at once: row t of a cross map belongs to output token t. `layers` and
-    `heads` keep those alone, numbered from 0; `truncate` cuts a text that is longer than the
-    context. For classifiers `output` may name a label (see `influence`).
+    After the text, a sequence-to-sequence model reads `output`, or the output that
+    scripts/translate.py would find. It reads all of it at once: row t of a cross map belongs to
+    output token t. For classifiers `output` may name a label (see `influence`).
 
-    Raises UserError for a model without attention, layers or heads that it does not have, a text as
-    in `read_passage` (empty, too long, or with unknown characters), and as `load`.
+    Raises UserError for a model without attention, for layers or heads that it does not have, and
+    as `read_passage` and `load`.
     """
     run = load(run) if isinstance(run, str | Path) else run
     if not find_attention(run.model):
         raise UserError(
-            f"{run.title} has no attention to show; what it has is the influence of every token "
-            "on its predictions: minitx.inspection.reading.influence(run, text)"
+            f"{run.title} has no attention to show. It has the influence of every token on its "
+            "predictions: minitx.inspection.reading.influence(run, text)"
         )
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
-    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
+    about = _about(run, text, passage, layers, heads, truncate, output)
     return AttentionMaps(maps, run.title, about)
 
 
 def influence(
     run: Run, text: str, *, truncate: bool = False, output: str | None = None
 ) -> Influence:
-    """How much of every prediction is due to every token, by gradient x input, for any model.
+    """Return how much every prediction depends on every token, by gradient x input, for any model.
 
-    A row for each next token of a language model (the last is its own guess) or for each token of a
-    sequence-to-sequence model's output, which is as in `attention`; for a classifier one row, for
-    the label it gives, or for the label that `output` names. A column for each token of the text.
+    There is a column for each token of the text. For a language model there is a row for each next
+    token (the last is its own guess); for a sequence-to-sequence model a row for each token of its
+    output, which is as in `attention`; for a classifier one row, for the label that it predicts or
+    for the label that `output` names.
 
     Raises UserError as `read_passage`.
     """
@@ -75,18 +74,18 @@ def inspect_text(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """All there is to see of any model: `attention`, if it has any, and `influence`, together.
+    """Return the maps of `attention`, if the model has any, together with `influence`.
 
-    Where there is attention to see, the influence on more than `MOST_INFLUENCED` predictions is
-    left out, with a note: each takes a backward pass of its own.
+    Influence takes one backward pass for each prediction. If the model has attention and there are
+    more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
     """
     passage = read_passage(run, text, truncate=truncate, output=output)
-    about = _about(run, text, passage) | _settings(run, passage, layers, heads, truncate, output)
+    about = _about(run, text, passage, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
     if find_attention(run.model):
         maps = _maps(run, passage, layers, heads)
     else:
-        instead = "what is shown is the influence of every token on its predictions"
+        instead = "the page shows the influence of every token on its predictions"
         about["notes"] += [f"this {run.config.model.name} has no attention: {instead}"]
     predictions = len(passage.predicted.labels)
     if maps and predictions > MOST_INFLUENCED:
@@ -95,16 +94,11 @@ def inspect_text(
     return AttentionMaps(maps, run.title, about, _influence(run, passage))
 
 
-@torch.no_grad()
 def _maps(
     run: Run, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
 ) -> tuple[AttentionMap, ...]:
     with capture(run.model, layers, heads) as captured:
-        if isinstance(run.model, Seq2Seq):
-            assert passage.target_in is not None
-            run.model(passage.source.ids, None, passage.target_in.ids, logits=False)
-        else:
-            run.model(passage.source.ids)
+        passage.read_by(run.model)
     found = find_attention(run.model)
     maps = []
     for name, weights in captured.items():
@@ -119,7 +113,16 @@ def _influence(run: Run, passage: Passage) -> Influence:
     return Influence(weights, passage.predicted.labels, passage.source.labels)
 
 
-def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
+def _about(
+    run: Run,
+    text: str,
+    passage: Passage,
+    layers: Sequence[int] | None,
+    heads: Sequence[int] | None,
+    truncate: bool,
+    output: str | None,
+) -> dict[str, Any]:
+    searched = passage.target_in is not None and output is None
     return {
         "run": run.folder.resolve().name,
         "checkpoint": run.path.name,
@@ -130,23 +133,11 @@ def _about(run: Run, text: str, passage: Passage) -> dict[str, Any]:
         "text": text,
         "output": passage.output,
         "notes": list(passage.notes),
+        "settings": {
+            "layers": None if layers is None else list(layers),
+            "heads": None if heads is None else list(heads),
+            "truncate": truncate,
+            "output_given": output is not None,
+            "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
+        },
     }
-
-
-def _settings(
-    run: Run,
-    passage: Passage,
-    layers: Sequence[int] | None,
-    heads: Sequence[int] | None,
-    truncate: bool,
-    output: str | None,
-) -> dict[str, Any]:
-    searched = passage.target_in is not None and output is None
-    settings = {
-        "layers": None if layers is None else list(layers),
-        "heads": None if heads is None else list(heads),
-        "truncate": truncate,
-        "output_given": output is not None,
-        "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
-    }
-    return {"settings": settings}

@@ -1,4 +1,4 @@
-"""All there is to see of a model and a text, written into its run's folder and told."""
+"""Inspect a model and a text: write everything into the run's folder, and print a summary."""
 
 import dataclasses
 from dataclasses import asdict
@@ -33,17 +33,17 @@ COLUMNS = {
 
 
 def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures], list[Path]]:
-    """Reads a text with the run's model, and writes what it attended to.
+    """Read a text with the run's model, and write what the model attended to.
 
-    attention.html is the page, attention.png and .svg the pictures, attention.safetensors and
-    .json the maps as data; of a model without attention there is no picture. Gives the maps, the
-    measures of every head, and the files. Raises UserError where the folder cannot be written, and
-    as `inspect_text`.
+    attention.html is the page, attention.png and .svg are the pictures (if the model has
+    attention), attention.safetensors and .json hold the maps as data. Returns the maps, the
+    measures of every head, and the files. Raises UserError if the folder cannot be written, and as
+    `inspect_text`.
     """
     assert config.run is not None
     run = load(config.run, config.device)
     maps = _read(run, config)
-    # The layers and heads asked for are the first run's: the other may have none of those numbers.
+    # `layers` and `heads` are those of the first run: the other may not have these numbers.
     whole = dataclasses.replace(config, layers=None, heads=None)
     other = None if config.other is None else _read(load(config.other, config.device), whole)
     folder = run.folder if config.dir is None else Path(config.dir)
@@ -58,7 +58,7 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
             write_atomically(files[-1], svg(figure))
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written ({error.strerror}): say where: dir="
+            f"{folder} cannot be written ({error.strerror}): choose another folder with dir="
         ) from error
     return maps, measure_heads(maps.maps, _induction(run)), files
 
@@ -76,7 +76,7 @@ def _read(run: Run, config: InspectConfig) -> AttentionMaps:
 
 
 def _induction(run: Run) -> dict[str, Tensor] | None:
-    """The heads' scores, where the model is one that could have such heads."""
+    """Return the induction scores of the heads of a language model; None for other models."""
     if not run.config.task.objective.windows:
         return None
     try:
@@ -86,14 +86,12 @@ def _induction(run: Run) -> dict[str, Tensor] | None:
 
 
 def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:
-    """The table of heads, and where everything lies."""
-    console = Console()
-    lines = [visible(maps.title, blanks=" ")]
+    """Print the title, the notes, the table of heads, and the files."""
+    print(visible(maps.title, blanks=" "))
     if output := maps.about.get("output"):
-        lines.append(f"{maps.output_name}: {visible(output, blanks=' ' if output.strip() else '')}")
-    lines += [f"note: {note}" for note in maps.about.get("notes", [])]
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        print(f"{maps.output_name}: {visible(output, blanks=' ' if output.strip() else '')}")
+    for note in maps.about.get("notes", []):
+        print(f"note: {note}")
     rows = [asdict(head) for head in heads]
     shown = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
     if rows:
@@ -107,6 +105,6 @@ def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[
             values = [row[name] for name in shown]
             numbers = ["" if value is None else f"{value:.3f}" for value in values]
             table.add_row(row["name"], str(row["head"]), *numbers)
-        console.print(table)
+        Console().print(table)
     for file in files:
-        console.print(f"  {file}", highlight=False, soft_wrap=True, markup=False)
+        print(f"  {file}")

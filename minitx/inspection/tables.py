@@ -1,4 +1,4 @@
-"""Tables of labelled numbers beside their formulas, and what of them is shown.
+"""Tables of labelled numbers with their formulas, and which parts of them are shown.
 
 `tables_text`, `tables_markdown` and `tables_html` write them.
 """
@@ -10,19 +10,19 @@ from torch import Tensor
 
 from minitx.inspection.token_labels import visible
 
-MOST_TOKENS, MOST_FEATURES = 12, 8  # that a table shows; the first and last ones, the first ones
-FEW_COLUMNS = 4  # leave room for more decimals
+MOST_TOKENS, MOST_FEATURES = 12, 8  # in a table: the first and last tokens, the first features
+FEW_COLUMNS = 4  # at most this many columns have room for more decimals
 LONGEST_LABEL = 12  # characters
 GAP, MASKED = "…", "–"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers (rows, columns), a label a row.
+    """Numbers (rows, columns), with a label for each row.
 
-    Columns are tokens where `columns` holds their labels, else features, counted from `first`.
-    `allowed` is False for what a mask hides. `weights` are drawn as such, with each row's sum,
-    which includes what is not shown.
+    Columns are tokens if `columns` holds their labels, else features numbered from `first`.
+    `allowed` is False for what a mask hides. A table of `weights` is coloured and shows the sum of
+    each row, which includes the columns that are not shown.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Table:
 
     @property
     def decimals(self) -> int:
-        """Places behind the point: none where all numbers are whole, fewer in wide tables."""
-        counted = self.values if self.allowed is None else self.values[self.allowed]
-        if bool((counted == counted.round()).all()):
+        """The number of decimals: 0 if all numbers are whole, fewer in wide tables."""
+        shown = self.values if self.allowed is None else self.values[self.allowed]
+        if bool((shown == shown.round()).all()):
             return 0
         width = self.values.size(1)
         if width <= FEW_COLUMNS:
@@ -47,7 +47,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Step:
-    """What is done, by which formulas, what came of it, and numbers worked out in full."""
+    """One step: its formulas, its results, and a few numbers calculated in full."""
 
     title: str
     formulas: Sequence[str]
@@ -57,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Section:
-    """Steps that follow from one another, and what is to be said of them first."""
+    """Steps that follow from each other, and notes on them."""
 
     title: str
     notes: Sequence[str]
@@ -66,14 +66,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """All that is shown."""
+    """A title and sections."""
 
     title: str
     sections: Sequence[Section]
 
 
 def shown(count: int, most: int, *, ends: bool) -> list[int | None]:
-    """Which of `count` things are shown, None for a gap: the first ones, or as many from each end.
+    """Return which of `count` items are shown, with None for a gap.
+
+    They are the first `most` items, or half of them from each end.
 
     >>> shown(9, 4, ends=True)
     [0, 1, None, 7, 8]
@@ -85,34 +87,38 @@ def shown(count: int, most: int, *, ends: bool) -> list[int | None]:
 
 
 def label_of(token: str) -> str:
-    """A token as the label of a row or a column: all of it can be seen, and a long one is cut."""
+    """Return a token as the label of a row or a column: visible, and cut if it is long."""
     return cut(visible(token), LONGEST_LABEL)
 
 
 def cut(label: str, length: int) -> str:
+    """Return a label of at most `length` characters."""
     return label if len(label) <= length else label[: length - 1] + GAP
 
 
 def number(value: float, decimals: int) -> str:
-    """A number with so many decimals, and no sign before a zero."""
+    """Return a number with this many decimals, and no sign before a zero."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 @dataclass(frozen=True)
 class Cell:
+    """The text of a cell, and its value if it is a weight."""
+
     text: str
-    share: float | None = None  # of the row, where it is a weight
+    share: float | None = None
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is shown of a table: labels of columns, and rows of a label and cells."""
+    """The visible part of a table: labels of columns, and rows of a label and cells."""
 
     columns: list[str]
     rows: list[tuple[str, list[Cell]]]
 
 
 def grid_of(table: Table) -> Grid:
+    """Return the visible part of a table."""
     tokens = table.columns is not None
     across = shown(table.values.size(1), MOST_TOKENS if tokens else MOST_FEATURES, ends=tokens)
     labels = table.columns or [str(table.first + i) for i in range(table.values.size(1))]

@@ -7,7 +7,7 @@ from minitx.inspection.tables import Page, Table, grid_of
 
 
 def to_markdown(page: Page) -> str:
-    """The page in Markdown, with tables as GitHub draws them."""
+    """Return the page in GitHub's Markdown."""
     blocks = [f"# {_plain(page.title)}"]
     for section in page.sections:
         blocks += [f"## {_plain(section.title)}", *map(_plain, section.notes)]
@@ -30,10 +30,10 @@ def _markdown_table(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """A line's text that Markdown takes as it is: a backslash before what could mean more."""
+    """Return text with a backslash before every character that has a meaning in Markdown."""
     return re.sub(r"([\\`*_\[\]<>&|~$])", r"\\\1", text)
 
 
 def _fenced(lines: Sequence[str]) -> list[str]:
-    """The lines as they are, in a block, or no block where there are none."""
+    """Return the lines in a code block, or no block if there are none."""
     return ["\n".join(["```text", *lines, "```"])] if lines else []

@@ -13,22 +13,22 @@ from rich.text import Text
 
 from minitx.inspection.tables import Page, Table, cut, grid_of
 
-PAGE_WIDTH = 100  # characters, which all but the widest scripts keep to
-INDENT, GUTTER = 2, 3  # blanks before a step's tables, and between them
-MANY = 8  # columns; beyond that they stand closer
+PAGE_WIDTH = 100  # characters; only the widest scripts need more
+INDENT, GUTTER = 2, 3  # spaces before the tables of a step, and between them
+MANY = 8  # columns; if there are more, they are closer together
 
 
 def to_text(page: Page) -> str:
-    """The page without colours, and without blanks at the ends of lines."""
+    """Return the page without colours, and without spaces at the ends of lines."""
     file = io.StringIO()
     write_text(page, Console(file=file, width=PAGE_WIDTH))
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
 def write_text(page: Page, console: Console) -> None:
-    """Prints the page with colours, on lines that are filled with blanks up to the console's width.
+    """Print the page with colours, and lines filled with spaces up to the width of the console.
 
-    A console narrower than a table is taken to be as wide as that.
+    If a table is wider than the console, the width of the console is set to that of the table.
     """
     tables = [t for section in page.sections for step in section.steps for t in step.tables]
     console.width = max(console.width, INDENT + max(map(_width, map(_rich_table, tables))))
@@ -46,7 +46,7 @@ def write_text(page: Page, console: Console) -> None:
 
 
 def _side_by_side(tables: Sequence[RichTable], room: int) -> Iterator[RenderableType]:
-    """As many tables in a line as fit, with an empty line before each."""
+    """Yield lines of as many tables as fit, with an empty line before each."""
     lines: list[list[RichTable]] = []
     left = 0
     for table in tables:
@@ -70,7 +70,7 @@ def _width(table: RichTable) -> int:
 def _rich_table(table: Table) -> RichTable:
     grid = grid_of(table)
     many_tokens = table.columns is not None and len(grid.columns) > MANY
-    longest, gap = (5, 0) if many_tokens else (7, 1)  # characters of a label, blanks beside it
+    longest, gap = (5, 0) if many_tokens else (7, 1)  # characters of a label, spaces after it
     drawn = RichTable(
         title=Text(table.name, "italic"),
         title_justify="left",

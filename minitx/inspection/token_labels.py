@@ -1,15 +1,15 @@
-"""Text with stand-ins for what cannot be seen."""
+"""Text in which invisible characters are replaced by visible ones."""
 
 import unicodedata
 
 
 def visible(text: str, blanks: str = "") -> str:
-    """The text with stand-ins for what cannot be seen, or would change how other text is seen.
+    """Return the text with every invisible character replaced by a visible one.
 
-    Blanks become ␣, ends of lines ⏎, tabs ⇥, except for those in `blanks`; control characters get
-    the pictures that Unicode has of them (␛); what else has no shape, such as the marks that turn
-    the direction of writing around, is named (‹U+202E›). An accent without a letter gets a dotted
-    circle for one, and nothing at all becomes ∅.
+    Spaces become ␣, line ends ⏎ and tabs ⇥, except for the characters in `blanks`. Control
+    characters become their Unicode pictures (␛). Other characters without a shape are named
+    (‹U+202E›), among them those that change the writing direction. An accent without a letter gets
+    a dotted circle, and the empty text becomes ∅.
 
     >>> visible(" the\\n")
     '␣the⏎'
@@ -23,7 +23,7 @@ def visible(text: str, blanks: str = "") -> str:
 
 
 def _joins(text: str, place: int) -> bool:
-    """Whether this is a joiner between characters of one token, as in some emoji and scripts."""
+    """Return whether a joiner stands between characters, as in some emoji and scripts."""
     return text[place] in "\u200c\u200d" and 0 < place < len(text) - 1
 
 
@@ -32,6 +32,6 @@ def _stand_in(character: str) -> str:
         return {" ": "␣", "\n": "⏎", "\t": "⇥", "\x7f": "␡"}[character]
     if character < " ":
         return chr(0x2400 + ord(character))
-    if unicodedata.category(character)[0] in "CZ":  # no shape, or a blank of some width
+    if unicodedata.category(character)[0] in "CZ":  # no shape, or a space of some width
         return f"‹U+{ord(character):04X}›"
     return character

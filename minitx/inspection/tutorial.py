@@ -1,6 +1,6 @@
-"""The example that every tutorial uses: "The cat sat", in four features.
+"""The example of many tutorials: "The cat sat", in four features.
 
-The words and the matrices are small whole numbers, so that all can be checked by hand.
+The words and the matrices are small whole numbers, so that every result can be checked by hand.
 """
 
 import torch
@@ -18,16 +18,16 @@ W_VALUE = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 2], [0, 0, 2, 0]
 
 
 def worked_example(heads: int) -> SelfAttention:
-    """The tutorial's attention: no biases, and an output projection that changes nothing."""
+    """Return the attention of the tutorial: no biases, and the identity as output projection."""
     module = SelfAttention(len(W_QUERY), heads, bias=False)
     matrices = {"query": W_QUERY, "key": W_KEY, "value": W_VALUE, "output": torch.eye(len(W_QUERY))}
-    # x W, where a Linear holds the transpose of W.
+    # A Linear holds the transpose of W.
     module.load_state_dict({f"{name}.weight": matrix.T for name, matrix in matrices.items()})
     return module.eval()
 
 
 def tutorial() -> Page:
-    """The whole example, once with one head and once with two."""
+    """Return the whole example, once with one head and once with two."""
     features = [str(i + 1) for i in range(len(W_QUERY))]
     given = [
         Table("x", TOKENS, X),
@@ -39,22 +39,18 @@ def tutorial() -> Page:
     sections = [
         Section(
             "What is given",
-            ["Three words of four features each, and three matrices: all else follows from them."],
+            ["Three words of four features each, and three matrices. The rest follows from them."],
             [Step("The words x, and the matrices", (), given)],
         )
     ]
     sections += [
-        _by_heads(
-            1, "One head", "Every word asks all words, itself too, and takes in what answers."
-        ),
-        _by_heads(
-            2, "Two heads", "The same, but each head has two of the four features to itself."
-        ),
+        _section(1, "One head", "Every word attends to all words, including itself."),
+        _section(2, "Two heads", "The same, but each head has two of the four features."),
     ]
     return Page('Self-attention, step by step: "The cat sat"', sections)
 
 
-def _by_heads(count: int, title: str, note: str) -> Section:
+def _section(count: int, title: str, note: str) -> Section:
     module = worked_example(count)
     steps = steps_of(module, lambda: module(X[None]))
     shown = four_steps(module, steps, range(count), TOKENS, TOKENS)
@@ -66,6 +62,6 @@ def _joined(module: SelfAttention) -> Step:
     sides = ", ".join(f"y of head {head}" for head in range(module.heads))
     return Step(
         "5. Joined",
-        (f"output = [{sides}] Wo", "Wo is one on its diagonal here, and changes nothing"),
+        (f"output = [{sides}] Wo", "Here Wo is the identity"),
         [Table("output", TOKENS, y[0].detach())],
     )

@@ -1,4 +1,4 @@
-"""The four steps of attention as tables, with their formulas and a few numbers worked out."""
+"""The four steps of attention as tables, with formulas and a few numbers calculated in full."""
 
 from collections.abc import Sequence
 
@@ -18,55 +18,35 @@ def four_steps(
     queries: Sequence[str],
     keys: Sequence[str],
 ) -> list[Step]:
-    """The four steps of some heads side by side, rows and columns labelled with tokens."""
+    """Return the four steps of some heads, with tokens as the labels of rows and columns."""
     formulas = formulas_of(attention, heads[0])
-    worked = [worked_out(attention, steps, head, queries, keys) for head in heads]
-    whose = {head: f"head {head}: " if len(heads) > 1 else "" for head in heads}
-    scores, weights, outputs = (
-        [whose[head] + line for head, line in zip(heads, lines, strict=True) if line]
-        for lines in zip(*worked, strict=True)
-    )
-    width = steps.values.size(-1)
-    of_head = {head: f" of head {head}" if len(heads) > 1 else "" for head in heads}
-
-    group = 1  # so many heads share keys and values
-    if isinstance(attention, MultiHeadAttention):
-        group = attention.heads // attention.kv_heads
-    parts = [
+    scores, weights, outputs = _calculations(attention, steps, heads, queries, keys)
+    several, width = len(heads) > 1, steps.values.size(-1)
+    of = {head: f" of head {head}" if several else "" for head in heads}
+    split = [
         f"head {head} has features {head * width + 1} to {(head + 1) * width}" for head in heads
     ]
-    split = [", ".join(parts)] if len(heads) > 1 else []
+    group = 1  # how many heads share keys and values
+    if isinstance(attention, MultiHeadAttention):
+        group = attention.heads // attention.kv_heads
 
-    def features(
-        name: str, rows: Sequence[str], numbers: Tensor, head: int, shared_by: int = 1
-    ) -> Table:
-        first = head // shared_by * width + 1
-        return Table(name + of_head[head], rows, numbers[head], first=first)
+    def between(name: str, numbers: Tensor, head: int, weights: bool = False) -> Table:
+        allowed = steps.allowed[head]
+        return Table(f"{name}{of[head]}", queries, numbers[head], keys, 1, allowed, weights)
 
-    def between(name: str, numbers: Tensor, head: int) -> Table:
-        return Table(
-            name + of_head[head],
-            queries,
-            numbers[head],
-            columns=keys,
-            allowed=steps.allowed[head],
-            weights=numbers is steps.weights,
-        )
-
-    projected = [
-        table
-        for head in heads
-        for table in (
-            features("q", queries, steps.queries, head),
-            features("k", keys, steps.keys, head, group),
-            features("v", keys, steps.values, head, group),
-        )
-    ]
     return [
         Step(
-            f"1. Queries, keys, values{', split' if split else ''}",
-            (*formulas.projections, *split),
-            projected,
+            f"1. Queries, keys, values{', split' if several else ''}",
+            (*formulas.projections, *([", ".join(split)] if several else [])),
+            [
+                _features(f"{name}{of[head]}", rows, numbers[head], head // shared_by)
+                for head in heads
+                for name, rows, numbers, shared_by in (
+                    ("q", queries, steps.queries, 1),
+                    ("k", keys, steps.keys, group),
+                    ("v", keys, steps.values, group),
+                )
+            ],
         ),
         Step(
             "2. Scaled scores" if divisor(attention) else "2. Scores",
@@ -77,13 +57,34 @@ def four_steps(
         Step(
             "3. Weights: every row sums to one",
             ["w = softmax(s) = e^s / (the sum of e^s over the row)"],
-            [between("w", steps.weights, head) for head in heads],
+            [between("w", steps.weights, head, weights=True) for head in heads],
             weights,
         ),
         Step(
             "4. Outputs: values in proportion to weights",
             ["y = w v"],
-            [features("y", queries, steps.outputs, head) for head in heads],
+            [_features(f"y{of[head]}", queries, steps.outputs[head], head) for head in heads],
             outputs,
         ),
+    ]
+
+
+def _features(name: str, rows: Sequence[str], numbers: Tensor, head: int) -> Table:
+    """Return a table of the features of one head, (rows, D), numbered as in the joined heads."""
+    return Table(name, rows, numbers, first=head * numbers.size(-1) + 1)
+
+
+def _calculations(
+    attention: Attention,
+    steps: Steps,
+    heads: Sequence[int],
+    queries: Sequence[str],
+    keys: Sequence[str],
+) -> list[list[str]]:
+    """Return the lines below the scores, below the weights and below the outputs."""
+    worked = [worked_out(attention, steps, head, queries, keys) for head in heads]
+    prefixes = [f"head {head}: " if len(heads) > 1 else "" for head in heads]
+    return [
+        [prefix + line for prefix, line in zip(prefixes, lines, strict=True) if line]
+        for lines in zip(*worked, strict=True)
     ]

@@ -1,26 +1,65 @@
-"""The weights of attention in one text, with its tokens: what is drawn, measured and saved."""
+"""The attention weights of one text, with its tokens: what is drawn, measured and saved."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from minitx.config.tasks import OBJECTIVES
+from minitx.inspection.capture import kind_of, layer_number
+from minitx.inspection.token_labels import visible
+
+
+class Kind(NamedTuple):
+    """The words for a kind of map: a title, a heading, a caption, and names of rows and columns."""
+
+    title: str
+    heading: str
+    caption: str
+    rows: str
+    columns: str
+
+
+CAPTION = "A row for each token: the tokens it attends to."
+KINDS = {
+    "encoder": Kind("Encoder", "Encoder self-attention", CAPTION, "token", "attends to"),
+    "decoder": Kind("Decoder", "Decoder self-attention", CAPTION, "token", "attends to"),
+    "cross": Kind(
+        title="Cross",
+        heading="Cross-attention",
+        caption="A row for each output token: the source tokens it attends to.",
+        rows="output",
+        columns="source",
+    ),
+    "influence": Kind(
+        title="Influence",
+        heading="Influence (gradient × input)",
+        caption="A row for each prediction: the input tokens it depends on.",
+        rows="prediction",
+        columns="depends on",
+    ),
+}
+
+
+def words_for(kind: str) -> Kind:
+    """Return the words for a kind of map; other modules than the models of minitx have others."""
+    name = visible(kind)
+    return KINDS.get(kind, Kind(name, name, CAPTION, "token", "attends to"))
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """The weights of one attention, a row a query, and whose they are.
+    """The weights of one attention, one row for each query, with labels.
 
     name     "encoder.layers.N.self", "decoder.layers.N.self", "decoder.layers.N.cross", or
-             "decoder.cross" for a recurrent decoder's
+             "decoder.cross" in a recurrent decoder
     weights  float32 (heads, queries, keys), on the CPU: rows sum to one over what the mask allows,
              and are zero elsewhere
     queries  a label for each row: in self-attention the token at that position, in
              cross-attention the output token that the row predicts
     keys     a label for each column: the token at that position
-    heads    which heads these are
+    heads    the numbers of the heads
     """
 
     name: str
@@ -31,19 +70,22 @@ class AttentionMap:
 
     @property
     def kind(self) -> str:
-        """Whether it is "encoder" or "decoder" self-attention, or "cross"."""
-        return "cross" if self.name.endswith("cross") else self.name.split(".")[0]
+        """The kind of attention: "encoder" or "decoder" self-attention, or "cross"."""
+        return kind_of(self.name)
+
+    @property
+    def layer(self) -> int | None:
+        """The number of the layer; None if the name has none, as in a recurrent decoder."""
+        return layer_number(self.name)
 
 
 @dataclass(frozen=True)
 class Influence:
-    """How much of each prediction is due to each token of the input.
-
-    See `minitx.inspection.influence`.
+    """How much each prediction depends on each input token: see `minitx.inspection.influence`.
 
     weights  float32 (targets, sources), on the CPU: rows sum to one
     targets  a label for each row: the token or the label that is predicted
-    sources  a label for each column: the token of the input
+    sources  a label for each column: the input token
     """
 
     weights: Tensor
@@ -53,11 +95,11 @@ class Influence:
 
 @dataclass(frozen=True, eq=False)
 class AttentionWeights(Mapping[str, Tensor]):
-    """All that was looked at in one text: a mapping from names to weights, in the model's order.
+    """All attention weights of one text: a mapping from names to weights, in the model's order.
 
-    title      which run: "transformer on cmudict, step 9,000"
+    title      the run: "transformer on cmudict, step 9,000"
     about      plain values: run, checkpoint, step, task, model, text, output, settings, notes
-    influence  where it was asked for
+    influence  None unless it was asked for
     """
 
     maps: tuple[AttentionMap, ...]
@@ -79,6 +121,6 @@ class AttentionWeights(Mapping[str, Tensor]):
 
     @property
     def output_name(self) -> str:
-        """What the model's output is: "label", "next token", or plainly "output"."""
+        """The name of the model's output: "label", "next token", or "output"."""
         objective = OBJECTIVES.get(self.about.get("objective", ""))
         return objective.output if objective else "output"

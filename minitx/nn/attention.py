@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from functools import partial, reduce
 from operator import and_
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,22 @@ from minitx.nn.cache import KeyValues
 from minitx.nn.mixers import Mixer, Shape, check_divides, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
+
+
+class AttentionRecord(NamedTuple):
+    """Every step of one call of attention.
+
+    q (B, H, Q, D); k, v (B, H, K, D); scores before the mask and weights before dropout
+    (B, H, Q, K); outputs (B, H, Q, D). `allowed` is the mask, or None if nothing is hidden.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    scores: Tensor
+    allowed: Tensor | None
+    weights: Tensor
+    outputs: Tensor
 
 
 def masked_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
@@ -50,13 +66,13 @@ def attend(
     bias: Tensor | None = None,
     dropout: float = 0.0,
     scaled: bool = True,
-) -> tuple[Tensor, Tensor]:
+) -> AttentionRecord:
     """Compute scaled dot-product attention step by step.
 
     q is (B, H, Q, D); k and v are (B, H, K, D); `allowed` (bool) and `bias` (float) broadcast to
-    (B, H, Q, K). Returns the outputs (B, H, Q, D) and the weights (B, H, Q, K). A query that may
-    attend to nothing gets a zero vector. With `scaled=False`, scores are the plain dot products,
-    whose variance grows with D.
+    (B, H, Q, K). Returns every step. The rows of the weights sum to one over the allowed keys. A
+    query that may attend to nothing gets a zero vector. With `scaled=False`, scores are the plain
+    dot products, whose variance grows with D.
     Source: Vaswani et al. 2017, equation 1 and footnote 4.
     """
     scores = q @ k.mT  # (B, H, Q, K)
@@ -65,7 +81,8 @@ def attend(
     if bias is not None:
         scores = scores + bias
     weights = masked_softmax(scores, allowed)
-    return F.dropout(weights, dropout) @ v, weights
+    outputs = F.dropout(weights, dropout) @ v
+    return AttentionRecord(q, k, v, scores, allowed, weights, outputs)
 
 
 def attend_fused(
@@ -104,8 +121,8 @@ class MultiHeadAttention(nn.Module):
     `qk_norm` normalises the queries and keys of each head, which bounds the scores (Henry et al.
     2020; here with RMSNorm). `scaled=False` omits the division by sqrt(D).
 
-    `on_weights` is the capture switch. If it is None, the fused kernel runs. If it is a function,
-    the explicit path runs instead and calls it with the weights (B, H, Q, K).
+    `on_attention` is the capture switch. If it is None, the fused kernel runs. If it is a function,
+    the explicit path runs instead and calls it with an `AttentionRecord`.
 
     Raises ValueError if heads do not divide dim, or kv_heads do not divide heads.
     """
@@ -133,7 +150,7 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(dim, dim, bias)
         self.query_norm = RMSNorm(self.head_dim) if qk_norm else nn.Identity()
         self.key_norm = RMSNorm(self.head_dim) if qk_norm else nn.Identity()
-        self.on_weights: Callable[[Tensor], None] | None = None
+        self.on_attention: Callable[[AttentionRecord], None] | None = None
 
     def queries(self, x: Tensor) -> Tensor:
         """x (B, T, C) -> (B, H, T, D)."""
@@ -159,13 +176,14 @@ class MultiHeadAttention(nn.Module):
             k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)  # (B, H, K, D)
             v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
         dropout = self.dropout if self.training else 0.0
-        if self.on_weights is None:
+        if self.on_attention is None:
             y = attend_fused(q, k, v, allowed, bias, dropout, self.scaled, causal)
         else:
             if causal:
                 allowed = masks.causal(q.size(-2), k.size(-2), q.device)
-            y, weights = attend(q, k, v, allowed, bias, dropout, self.scaled)
-            self.on_weights(weights)
+            record = attend(q, k, v, allowed, bias, dropout, self.scaled)
+            self.on_attention(record)
+            y = record.outputs
         return self.output(y.transpose(1, 2).flatten(-2))  # (B, H, Q, D) -> (B, Q, H * D)
 
     def flops_per_token(self, length: int) -> float:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from minitx.nn import masks
-from minitx.nn.attention import masked_softmax
+from minitx.nn.attention import AttentionRecord, masked_softmax
 from minitx.nn.cache import KeyValues
 from minitx.nn.mixers import matrix_flops
 
@@ -28,23 +28,27 @@ from minitx.nn.mixers import matrix_flops
 class RecurrentAttention(nn.Module):
     """The part that both scores share: the weights, the context and the attentional state.
 
-    `on_weights` is the capture switch, as in `MultiHeadAttention`. A function set there is called
-    with the weights (B, 1, Q, K).
+    `on_attention` is the capture switch, as in `MultiHeadAttention`. A function set there is called
+    with an `AttentionRecord`, with H = 1 and D = C.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.key = nn.Linear(dim, dim)
         self.combine = nn.Linear(2 * dim, dim)
-        self.on_weights: Callable[[Tensor], None] | None = None
+        self.on_attention: Callable[[AttentionRecord], None] | None = None
 
     def reset_parameters(self) -> None:
         """Start every weight as torch starts the weights of a linear map."""
         self.key.reset_parameters()
         self.combine.reset_parameters()
 
-    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
-        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+    def queries(self, x: Tensor) -> Tensor:
+        """x (B, Q, C) -> (B, Q, C): the decoder states themselves."""
+        return x
+
+    def scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """q (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
         raise NotImplementedError
 
     def keys_and_values(self, encoded: Tensor, padding: Tensor | None = None) -> KeyValues:
@@ -60,14 +64,17 @@ class RecurrentAttention(nn.Module):
         If no source position is real, the context is a zero vector. If there are fewer sources than
         rows of x, consecutive rows of x share one source.
         """
-        shared = x.reshape(source.keys.size(0), -1, x.size(-1))  # rows that share become one row
-        allowed = None if source.padding is None else masks.not_padding(source.padding)
-        scores = self.scores(shared, source.keys[:, 0])[:, None]  # (B, 1, Q, K)
+        k, v, padding = source
+        shared = x.reshape(k.size(0), -1, x.size(-1))  # rows that share become one row
+        allowed = None if padding is None else masks.not_padding(padding)
+        q = self.queries(shared)
+        scores = self.scores(q, k[:, 0])[:, None]  # (B, 1, Q, K)
         weights = masked_softmax(scores, allowed)
-        if self.on_weights is not None:
-            self.on_weights(weights)
-        context = (weights @ source.values)[:, 0].view_as(x)
-        return self.combine(torch.cat([context, x], dim=-1)).tanh()
+        context = weights @ v  # (B, 1, Q, C)
+        if self.on_attention is not None:
+            record = AttentionRecord(q[:, None], k, v, scores, allowed, weights, context)
+            self.on_attention(record)
+        return self.combine(torch.cat([context[:, 0].view_as(x), x], dim=-1)).tanh()
 
     def flops_per_token(self, length: int) -> float:
         """Return the floating-point operations per target token, for `length` source tokens."""
@@ -98,9 +105,13 @@ class AdditiveAttention(RecurrentAttention):
         bound = 1 / math.sqrt(len(self.energy))
         nn.init.uniform_(self.energy, -bound, bound)
 
-    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
-        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
-        hidden = self.query(x)[:, :, None] + keys[:, None]  # (B, Q, K, C)
+    def queries(self, x: Tensor) -> Tensor:
+        """x (B, Q, C) -> (B, Q, C)."""
+        return self.query(x)
+
+    def scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """q (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        hidden = q[:, :, None] + keys[:, None]  # (B, Q, K, C)
         return hidden.tanh() @ self.energy
 
 
@@ -110,9 +121,9 @@ class DotAttention(RecurrentAttention):
     The score is divided by sqrt(C), as in a Transformer.
     """
 
-    def scores(self, x: Tensor, keys: Tensor) -> Tensor:
-        """x (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
-        return x @ keys.mT / math.sqrt(x.size(-1))
+    def scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """q (B, Q, C), keys (B, K, C) -> (B, Q, K)."""
+        return q @ keys.mT / math.sqrt(q.size(-1))
 
 
 ATTENTIONS: dict[str, type[RecurrentAttention]] = {

@@ -220,7 +220,7 @@ def test_two_runs_in_one_page(inspect, folder):
 def test_a_model_without_attention_has_its_influence_shown(inspect, folder):
     where, out = inspect(folder("text, lstm"), f"text={TEXT}")
     assert {file.name for file in where.iterdir()} == FILES - {"attention.png", "attention.svg"}
-    note = "this lstm has no attention: what is shown is the influence of every token"
+    note = "this lstm has no attention: the page shows the influence of every token"
     assert f"note: {note}" in " ".join(out.split())
     (shown,) = page_in(where).runs
     assert note in " ".join(shown["notes"])

@@ -72,7 +72,7 @@ def test_outputs_with_capture_are_those_of_the_fused_path(name):
     expected = forward(name, model)
     with capture(model):
         torch.testing.assert_close(forward(name, model), expected, atol=1e-5, rtol=1e-5)
-    assert all(attention.on_weights is None for attention in find_attention(model).values())
+    assert all(attention.on_attention is None for attention in find_attention(model).values())
     assert torch.equal(forward(name, model), expected)
 
 
@@ -165,7 +165,7 @@ def test_only_the_layers_and_heads_asked_for_are_kept(name):
     with capture(model) as everything:
         forward(name, model)
     with capture(model, layers=[1], heads=[3, 0]) as part:
-        switched = {n for n, a in find_attention(model).items() if a.on_weights is not None}
+        switched = {n for n, a in find_attention(model).items() if a.on_attention is not None}
         forward(name, model)
     assert set(part) == switched == {n for n in everything if ".1." in n}
     for attention, weights in part.items():
@@ -177,7 +177,7 @@ def test_the_one_attention_of_a_recurrent_decoder_is_layer_0_head_0():
     with capture(model, layers=[0], heads=[0]) as captured:
         forward("pairs, additive", model)
     assert captured["decoder.cross"].shape == (3, 1, 4, 5)
-    with pytest.raises(UserError, match=r"^layers=\[1\]: the model has layer 0 alone$"):  # noqa: SIM117
+    with pytest.raises(UserError, match=r"^layers=\[1\]: the model has only layer 0$"):  # noqa: SIM117
         with capture(model, layers=[1]):
             pass
 
@@ -195,7 +195,7 @@ def test_layers_and_heads_that_do_not_exist(asked, message):
     model = make("pairs, plain")
     with pytest.raises(UserError, match=message), capture(model, **asked):
         pass
-    assert all(attention.on_weights is None for attention in find_attention(model).values())
+    assert all(attention.on_attention is None for attention in find_attention(model).values())
 
 
 def test_a_model_without_attention_has_nothing_to_capture():
@@ -207,10 +207,10 @@ def test_a_model_without_attention_has_nothing_to_capture():
 def test_switches_are_restored_after_an_error():
     model = make("pairs, plain")
     mine = [].append
-    find_attention(model)["decoder.layers.1.cross"].on_weights = mine
+    find_attention(model)["decoder.layers.1.cross"].on_attention = mine
     with pytest.raises(ZeroDivisionError), capture(model):
         raise ZeroDivisionError
-    switches = {name: a.on_weights for name, a in find_attention(model).items()}
+    switches = {name: a.on_attention for name, a in find_attention(model).items()}
     assert switches.pop("decoder.layers.1.cross") is mine
     assert set(switches.values()) == {None}
 
@@ -218,7 +218,7 @@ def test_switches_are_restored_after_an_error():
 def test_captures_nest_and_leave_a_users_switch_at_work():
     name = "language model, plain"
     model, mine = make(name), []
-    find_attention(model)["decoder.layers.0.self"].on_weights = mine.append
+    find_attention(model)["decoder.layers.0.self"].on_attention = mine.append
     with capture(model) as outer:
         with capture(model, layers=[0]) as inner:
             forward(name, model)
@@ -226,24 +226,24 @@ def test_captures_nest_and_leave_a_users_switch_at_work():
     assert len(mine) == 2
     assert {n: len(calls) for n, calls in inner.calls.items()} == {"decoder.layers.0.self": 1}
     assert {len(calls) for calls in outer.calls.values()} == {2}
-    assert torch.equal(inner.calls["decoder.layers.0.self"][0], mine[0])
+    assert torch.equal(inner.calls["decoder.layers.0.self"][0], mine[0].weights)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_kept_are_plain_tensors_of_their_own(dtype):
     attention = randomise(SelfAttention(8, 2)).to(dtype)
     seen = []
-    attention.on_weights = seen.append
+    attention.on_attention = seen.append
     with capture(attention) as captured:
         attention(torch.randn(1, 3, 8, dtype=dtype))
         with torch.inference_mode():
             attention(torch.randn(1, 3, 8, dtype=dtype))
-    assert seen[0].requires_grad
+    assert seen[0].weights.requires_grad
     for weights in captured.calls["attention"]:
         assert weights.dtype == torch.float32
         assert not weights.requires_grad
         assert not weights.is_inference()
-    seen[0].data.zero_()
+    seen[0].weights.data.zero_()
     assert (captured.calls["attention"][0] > 0).all()
 
 

@@ -192,12 +192,16 @@ REFUSED = {
     "layer below zero": ("language model", {"layer": -1}, "layer=-1: .* layers 0 to 1"),
     "head too high": ("language model", {"head": 4}, "head=4: .*self has heads 0 to 3"),
     "head below zero": ("language model", {"head": -1}, "head=-1: .* heads 0 to 3"),
-    "the one head": ("pairs, additive", {"head": 1}, "head=1: decoder.cross has head 0 alone"),
-    "the one layer": ("pairs, additive", {"layer": 1}, "layer=1: .* layer 0 alone"),
-    "no encoder": ("language model", {"part": "encoder"}, "part=encoder: .* decoder in this"),
-    "no cross": ("classifier", {"part": "cross"}, "part=cross: .* encoder in this"),
-    "two of self": ("pairs", {"part": "self"}, "part=self: .* encoder or decoder or cross in"),
-    "no self": ("pairs, additive", {"part": "self"}, "part=self: .* cross in this"),
+    "the one head": ("pairs, additive", {"head": 1}, "head=1: decoder.cross has only head 0"),
+    "the one layer": ("pairs, additive", {"layer": 1}, "layer=1: .* only layer 0"),
+    "no encoder": ("language model", {"part": "encoder"}, "part=encoder: this model has decoder"),
+    "no cross": ("classifier", {"part": "cross"}, "part=cross: this model has encoder"),
+    "two of self": (
+        "pairs",
+        {"part": "self"},
+        "part=self: this model has encoder or decoder or cross",
+    ),
+    "no self": ("pairs, additive", {"part": "self"}, "part=self: this model has cross"),
 }
 
 

@@ -276,7 +276,7 @@ def test_more_tokens_than_dots():
     for image, weights in zip(drawn_maps(figure), maps["decoder.layers.0.self"], strict=True):
         largest = weights.unflatten(1, (-1, 2)).unflatten(0, (-1, 2)).amax(dim=(1, 3))
         np.testing.assert_array_equal(image.get_array(), largest.numpy())
-    assert any("a dot is the largest of 2 x 2 weights" in text for text in texts(figure))
+    assert any("A dot is the largest of 2 x 2 weights." in text for text in texts(figure))
 
 
 def test_tokens_are_taken_literally_and_can_be_seen(monkeypatch):

@@ -183,9 +183,11 @@ def test_what_the_tokenizers_do_not_know():
 
 
 def test_outputs_that_make_no_sense():
-    with pytest.raises(UserError, match="a language model is given the text alone"):
+    with pytest.raises(UserError, match="a language model takes only a text"):
         attention(make_run(TEXTS, transformer()), "abc", output="d")
-    with pytest.raises(UserError, match=r"^'stone' is no label of this run: it has fruit, animal"):
+    with pytest.raises(
+        UserError, match=r"^'stone' is not a label of this run: it has fruit, animal"
+    ):
         attention(make_run(LABELLED, transformer()), "one", output="stone")
     with pytest.raises(UserError, match=r"^the output is empty$"):
         attention(make_run(PAIRS, transformer()), "abc", output=" ")

@@ -246,7 +246,13 @@ def test_every_source_is_used_and_installed():
     settings = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["setuptools"]
     for package, used in {
         "minitx.drawing": {"page.html", "paper.css"},
-        "minitx.inspection": {"page.css", *scripts},
+        "minitx.inspection": {
+            "attention.html",
+            "attention.css",
+            "explain.html",
+            "explain.css",
+            *scripts,
+        },
         "minitx.study.report": {"report.css"},
     }.items():
         names = {source.name for source in WEBS[package].iterdir()}

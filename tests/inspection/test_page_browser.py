@@ -174,8 +174,8 @@ def test_heads_are_switched_on_and_off(show):
     assert opened.locator(".small-map[aria-pressed=true]").count() == 3
     for box in opened.get_by_role("checkbox").all():
         box.uncheck(force=True)
-    assert heading(opened) == "Decoder self-attention, layer 0, no head is on"
-    assert value_at(opened, 0, 0) == "no head is on"
+    assert heading(opened) == "Decoder self-attention, layer 0, no head is selected"
+    assert value_at(opened, 0, 0) == "no head is selected"
     assert pixels(opened, ".matrix canvas").max() == 0
     assert line_ends(opened, "query") == []
 

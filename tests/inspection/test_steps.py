@@ -198,13 +198,13 @@ def test_nothing_is_left_behind():
     attention, x = attention_of("causal"), torch.randn(1, T, DIM)
     expected, _ = attention(x)
     kept = []
-    attention.on_weights = kept.append  # somebody's own
+    attention.on_attention = kept.append  # somebody's own
     before = dict(vars(attention))
     steps_of(attention, lambda: attention(x))
     assert len(kept) == 1
     assert vars(attention) == before
     assert not attention.output._forward_pre_hooks
-    attention.on_weights = None
+    attention.on_attention = None
     assert torch.equal(attention(x)[0], expected)
 
 

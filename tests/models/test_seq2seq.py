@@ -246,7 +246,7 @@ def test_capturing_changes_nothing_and_gives_weights_per_head(name):
     captured = []
     for part in model.modules():
         if isinstance(part, CrossAttention | RecurrentAttention):
-            part.on_weights = captured.append
+            part.on_attention = lambda record: captured.append(record.weights)
     assert_close(model(source, padding, target), expected)
     if not isinstance(CONFIGS[name], RecurrentConfig):
         assert [weights.shape for weights in captured] == LAYERS * [(2, 4, 4, 5)]

@@ -32,7 +32,7 @@ def randomise(module: nn.Module) -> nn.Module:
 def capture(attention: nn.Module) -> list[Tensor]:
     """Switches to the explicit path; the list fills up with the weights of every call."""
     captured: list[Tensor] = []
-    attention.on_weights = captured.append
+    attention.on_attention = lambda record: captured.append(record.weights)
     return captured
 
 

@@ -113,11 +113,11 @@ def test_attend_is_torchs_scaled_dot_product_attention(size, queries, masked, bi
     longer = q if scaled else q * head_dim**0.5
     expected = F.scaled_dot_product_attention(longer, k, v, attn_mask=mask)
 
-    y, weights = attend(q, k, v, allowed, bias, scaled=scaled)
-    torch.testing.assert_close(y, expected)  # float64: to 1e-7
+    record = attend(q, k, v, allowed, bias, scaled=scaled)
+    torch.testing.assert_close(record.outputs, expected)  # float64: to 1e-7
     torch.testing.assert_close(attend_fused(q, k, v, allowed, bias, scaled=scaled), expected)
     has_key = (mask > -torch.inf).any(dim=-1)
-    torch.testing.assert_close(weights.sum(dim=-1), has_key.double())
+    torch.testing.assert_close(record.weights.sum(dim=-1), has_key.double())
 
 
 @fused_and_explicit
@@ -216,11 +216,11 @@ def test_heads_that_do_not_divide_are_refused_with_those_that_do(heads, kv_heads
 
 
 def test_nothing_is_captured_unless_asked_for():
-    """The weights are handed over while `on_weights` is set, and the outputs stay what they are."""
+    """Records are handed over while `on_attention` is set, and the outputs stay what they are."""
     attention, x = randomise(SelfAttention(8, 2)), torch.randn(2, 6, 8)
     captured = capture(attention)
     explicit, _ = attention(x)
-    attention.on_weights = None
+    attention.on_attention = None
     fused, _ = attention(x)
     assert [weights.shape for weights in captured] == [(2, 2, 6, 6)]
     assert_close(fused, explicit)

@@ -1,18 +1,18 @@
-// The colour scale of weights, and the colours of heads. The colours themselves are in page.css,
-// which has them twice, for light and for dark.
+// The colour scale of weights, and the colours of heads. attention.css defines the colours, for
+// light and for dark.
 
 const SHADES = 1024;
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 
-// A custom property of page.css that holds colours: "#rrggbb #rrggbb ..." -> [[r, g, b], ...].
+// The colours in a custom property of attention.css: "#rrggbb #rrggbb ..." -> [[r, g, b], ...].
 function coloursOf(property) {
   const text = getComputedStyle(document.documentElement).getPropertyValue(property);
   return text.trim().split(/\s+/).map((hex) =>
     [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16)));
 }
 
-// Where a weight lies on the scale, 0 to 1. With the root, one scale serves all lengths: in a text
-// of 200 tokens most weights are hundredths.
+// The position of a weight on the scale, 0 to 1. With the square root, one scale suits all lengths:
+// in a text of 200 tokens most weights are hundredths.
 function position(weight) {
   return Math.sqrt(Math.min(weight, 1));
 }
@@ -33,8 +33,8 @@ function shades() {
   return bytes;
 }
 
-// Paints a matrix, a pixel a weight; the page stretches the canvas. What is zero stays clear, so
-// that a mask is seen, and is no small weight.
+// Paint a matrix with one pixel per weight; the page stretches the canvas. Zeros stay transparent, so
+// that a mask looks different from small weights.
 function paint(canvas, values, rows, columns) {
   canvas.width = columns;
   canvas.height = rows;
@@ -53,7 +53,7 @@ function paint(canvas, values, rows, columns) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// What the colours mean.
+// The colour scale.
 function legendOfColours() {
   const bar = element("canvas", { class: "scale-bar" });
   const steps = 256;
@@ -73,7 +73,7 @@ function legendOfColours() {
     element("span", { class: "scale-name" }, "blank: exactly 0"));
 }
 
-// The colour of the head at a place among the heads of its layer; after the last they repeat.
+// The colour of the n-th head of a layer. After the last colour they repeat.
 function headColour(place) {
   const colours = coloursOf("--heads");
   return colours[place % colours.length];

@@ -1,9 +1,9 @@
 "use strict";
 
-// Makes elements. Every text becomes a text node or the value of an attribute: nothing is ever
-// parsed as markup, so a token may look like anything.
+// Make elements. Every text becomes a text node or the value of an attribute. Nothing is parsed as
+// markup, so a token may contain anything.
 
-// An attribute that is false or null is left out; one named on... is a listener.
+// An attribute that is false or null is left out. One named on... is a listener.
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,7 +15,7 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-// One of several, as the browser's own radio buttons: the keyboard works as people know it.
+// A choice of one option, with the browser's own radio buttons and their keys.
 // options: [{value, label}]; onChoose(value).
 function choice(legend, name, options, chosen, onChoose) {
   const buttons = options.map(({ value, label }) =>
@@ -27,7 +27,7 @@ function choice(legend, name, options, chosen, onChoose) {
     element("legend", {}, legend), element("div", { class: "chips" }, ...buttons));
 }
 
-// A key of the keyboard as a step down and to the right, or null.
+// An arrow key as a step [down, right]; null for other keys.
 function stepOf(key) {
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   return steps[key] ?? null;

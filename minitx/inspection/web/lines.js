@@ -1,7 +1,7 @@
-// The head view: two columns of tokens, and lines from those that attend to those attended to.
+// The head view: two columns of tokens, and lines from each token to the tokens it attends to.
 
-const MOST_LINES = 5000; // more is grey, and slow
-const FAINTEST = 0.01; // a line with less opacity is not seen
+const MOST_LINES = 5000; // more would be a grey haze, and slow
+const FAINTEST = 0.01; // a line with less opacity is invisible
 
 class Lines {
   constructor() {
@@ -63,7 +63,7 @@ class Lines {
     this.pane.scrollTop = 0;
   }
 
-  // The lines that are drawn while no token is pointed at.
+  // The lines that are drawn while no token is active.
   collect() {
     const { rows, columns } = this.layer;
     const found = [];
@@ -77,7 +77,7 @@ class Lines {
     this.strongest = found.sort((a, b) => a[0] - b[0]).slice(-MOST_LINES);
   }
 
-  // The token that is pointed at, else the one with the focus.
+  // The token under the pointer, else the one with the focus.
   get active() {
     return this.pointed ?? this.focused ?? null;
   }
@@ -110,7 +110,7 @@ class Lines {
     to?.focus();
   }
 
-  // The weights between the active token and those of the other column.
+  // The weights between the active token and the tokens of the other column.
   weightsOfActive() {
     const { rows, columns } = this.layer;
     const place = Number(this.active.dataset.place);
@@ -119,7 +119,7 @@ class Lines {
       : Float32Array.from({ length: rows }, (_, row) => this.mean[row * columns + place]);
   }
 
-  // Values beside the tokens that the active one is connected with.
+  // Show values next to the tokens that the active one is connected to.
   showActive() {
     const active = this.active;
     for (const value of this.pane.querySelectorAll(".value")) value.textContent = "";
@@ -142,7 +142,7 @@ class Lines {
     this.drawSoon();
   }
 
-  // What the lines say, in words.
+  // The strongest lines as text.
   sayStrongest(active, across, weights) {
     const order = [...weights.keys()].sort((a, b) => weights[b] - weights[a]).slice(0, 3);
     const said = order.filter((i) => weights[i] > 0)
@@ -151,14 +151,14 @@ class Lines {
   }
 
   noteOf(active) {
-    if (!this.heads.length) return "No head is on.";
+    if (!this.heads.length) return "No head is selected.";
     if (active && this.heads.length > 1) return `Values: ${speltHeads(this.layer, this.heads)}.`;
-    if (active) return "Lines: as strong as the weight.";
+    if (active) return "The opacity of a line is its weight.";
     if (this.found > MOST_LINES) {
       const counts = [MOST_LINES, this.found].map((count) => count.toLocaleString("en"));
-      return `The ${counts[0]} strongest of ${counts[1]} lines. Point at a token for all of its own.`;
+      return `The ${counts[0]} strongest of ${counts[1]} lines. Point at a token to see all of its lines.`;
     }
-    return `Lines: as strong as the weight, from ${FAINTEST} on. Point at a token for its values.`;
+    return `The opacity of a line is its weight, from ${FAINTEST} on. Point at a token to see values.`;
   }
 
   drawSoon() {
@@ -166,8 +166,8 @@ class Lines {
     this.frame = requestAnimationFrame(() => this.draw());
   }
 
-  // The canvas is as large as what is seen of the pane, and is drawn again when that scrolls:
-  // one as high as 512 tokens would be larger than browsers allow.
+  // The canvas is as large as the visible part of the pane, and is drawn again when that scrolls.
+  // With the height of 512 tokens it would be larger than browsers allow.
   draw() {
     if (!this.layer) return;
     const width = this.canvas.parentElement.clientWidth;

@@ -1,8 +1,8 @@
-// One map, enlarged: a row a query, a column a key, each named by its token.
+// One map, enlarged: a row for each query, a column for each key, labelled with their tokens.
 
 const LARGEST_CELL = 44; // pixels of the page
-const READABLE_CELL = 16; // as high as a label
-const SMALLEST_CELL = 0.5; // 512 tokens fit a telephone then
+const READABLE_CELL = 16; // the height of a label
+const SMALLEST_CELL = 0.5; // 512 tokens fit on a phone
 
 class Matrix {
   constructor() {
@@ -15,7 +15,7 @@ class Matrix {
       this.canvas, this.rings, this.rowBand, this.columnBand);
     this.rowLabels = element("div", { class: "row-labels", "aria-hidden": "true" });
     this.columnLabels = element("div", { class: "column-labels", "aria-hidden": "true" });
-    // Arrow keys read one cell after the other, which no role of tables or images provides for.
+    // Arrow keys read one cell after the other. No role of tables or images allows that.
     this.pane = element("div", { class: "matrix-pane", tabindex: 0, role: "application",
                                  "aria-roledescription": "attention map",
                                  onkeydown: (event) => this.move(event),
@@ -45,14 +45,15 @@ class Matrix {
       button("Fit", "Fit the whole map", () => this.fittingSize()));
   }
 
-  // kind: what it is called and shows; heads: whose mean is shown, none for a blank map.
+  // kind: its name and captions; heads: the heads to average, none for a blank map.
   show(kind, layer, heads) {
     const same = this.layer && sameTokens(this.layer, layer);
     Object.assign(this, { kind, layer, heads, values: layer.mean(heads) });
     const where = [layer.title && `layer ${layer.title}`,
-                   heads.length ? speltHeads(layer, heads) : "no head is on"];
+                   heads.length ? speltHeads(layer, heads) : "no head is selected"];
     this.heading.textContent = [kind.heading, ...where].filter(Boolean).join(", ");
-    this.caption.textContent = kind.caption;
+    const rings = kind.kind === "cross" ? " Rings: the strongest." : "";
+    this.caption.textContent = kind.caption + rings;
     this.pane.setAttribute("aria-label",
       `${this.heading.textContent}. ${layer.rows} rows, ${layer.columns} columns. ` +
       "Arrow keys read the cells.");
@@ -67,13 +68,13 @@ class Matrix {
     if (this.layer) paint(this.canvas, this.values, this.layer.rows, this.layer.columns);
   }
 
-  // As large as there is room for, but so that labels can be read.
+  // As large as the room allows, but large enough for readable labels.
   fitReadably() {
-    this.resize(READABLE_CELL); // so that the labels are as wide as they will be
+    this.resize(READABLE_CELL); // gives the labels their final width
     this.resize(clamp(this.room() / this.layer.columns, READABLE_CELL, LARGEST_CELL));
   }
 
-  // Pixels for the cells beside the labels.
+  // Pixels for the cells next to the labels.
   room() {
     return this.frame.clientWidth - this.rowLabels.offsetWidth - 4;
   }
@@ -93,7 +94,7 @@ class Matrix {
     this.leave();
   }
 
-  // Where cells are lower than a label is, every so-many-th has one, and none overlaps another.
+  // If cells are smaller than a label, only every n-th has one, so that labels do not overlap.
   drawLabels() {
     const { queries, keys } = this.layer;
     const step = Math.ceil(READABLE_CELL / this.size);
@@ -113,7 +114,7 @@ class Matrix {
     this.layFlat();
   }
 
-  // Column labels lie flat where all of them fit their cells.
+  // Column labels are horizontal if all of them fit their cells.
   layFlat() {
     this.columnLabels.classList.add("flat");
     const fits = [...this.columnLabels.children].every(
@@ -121,7 +122,7 @@ class Matrix {
     this.columnLabels.classList.toggle("flat", fits);
   }
 
-  // In cross-attention the strongest source of each output token is ringed: the alignment.
+  // In cross-attention a ring marks the strongest source token of each output token.
   drawRings() {
     const ringed = this.kind.kind === "cross" && this.heads.length && this.size >= 8;
     this.rings.replaceChildren(...(ringed ? this.strongest().map(([row, column]) => {
@@ -136,11 +137,11 @@ class Matrix {
     return Array.from({ length: rows }, (_, row) => {
       const weights = this.values.subarray(row * columns, (row + 1) * columns);
       const most = Math.max(...weights);
-      return [row, most > 0 ? weights.indexOf(most) : -1]; // none in a row of nothing
+      return [row, most > 0 ? weights.indexOf(most) : -1]; // none if all weights are zero
     }).filter(([, column]) => column >= 0);
   }
 
-  // Puts a box over some cells.
+  // Place a box over some cells.
   place(box, row, column, height, width) {
     Object.assign(box.style, {
       top: `${row * this.size}px`, left: `${column * this.size}px`,
@@ -170,11 +171,11 @@ class Matrix {
   }
 
   readAgain() {
-    // A click focuses the pane too, but then the pointer says which cell is meant.
+    // A click focuses the pane too, but then the pointer chooses the cell.
     if (this.pane.matches(":focus-visible")) this.read(...this.cursor);
   }
 
-  // Says what a cell holds, and marks its row and column.
+  // Show the value of a cell, and mark its row and column.
   read(row, column) {
     const { queries, keys, columns } = this.layer;
     this.cursor = [row, column];
@@ -182,7 +183,7 @@ class Matrix {
     this.place(this.rowBand, row, 0, 1, columns);
     this.place(this.columnBand, 0, column, this.layer.rows, 1);
     this.element.classList.add("reading");
-    const weight = this.heads.length ? spelt(this.values[row * columns + column]) : "no head is on";
+    const weight = this.heads.length ? spelt(this.values[row * columns + column]) : "no head is selected";
     this.tip.replaceChildren(
       element("strong", {}, weight),
       element("span", {}, element("bdi", {}, queries[row]), " → ", element("bdi", {}, keys[column])),
@@ -197,7 +198,7 @@ class Matrix {
     if (place % this.step === 0) labels.children[place / this.step].classList.add("lit");
   }
 
-  // Beside the cell, on the side where there is room.
+  // Next to the cell, on the side that has room.
   placeTip() {
     if (!this.reading) return;
     const [row, column] = this.cursor;
@@ -215,7 +216,7 @@ class Matrix {
     this.tip.style.top = `${y}px`;
   }
 
-  // Keeps the cell in sight, beside the labels that stay.
+  // Keep the cell visible next to the sticky labels.
   scrollTo() {
     const [row, column] = this.cursor;
     const labels = { x: this.rowLabels.offsetWidth, y: this.columnLabels.offsetHeight };

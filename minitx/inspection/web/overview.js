@@ -1,7 +1,7 @@
-// Layers x heads as small maps, one of which is chosen by a click, or with arrow keys and Enter.
+// Layers x heads as small maps. A click, or arrow keys and Enter, choose one.
 
 class Overview {
-  // onChoose(layer, head): the place of the layer, and the number of the head.
+  // onChoose(layer, head): the index of the layer, and the number of the head.
   constructor(onChoose) {
     this.onChoose = onChoose;
     this.table = element("table", { role: "grid", onkeydown: (event) => this.move(event) });
@@ -46,13 +46,13 @@ class Overview {
                                onclick: () => this.onChoose(row, head) }, canvas);
   }
 
-  // The longer side is as long as the others', the shorter one as the text is, within reason.
+  // The longer side has a fixed size; the shorter one is in proportion, but not too short.
   sizeOf({ rows, columns }) {
     const longest = Math.max(rows, columns);
     return [columns, rows].map((count) => Math.max(this.size * (count / longest), 0.3 * this.size));
   }
 
-  // One layer a frame: the page answers while a large model is drawn.
+  // One layer per frame: the page responds while a large model is drawn.
   drawAll() {
     if (!this.layers) return;
     const drawing = (this.drawing = {});
@@ -74,7 +74,7 @@ class Overview {
     }
   }
 
-  // Marks what the other views show.
+  // Mark the heads that the other views show.
   mark(chosen, heads) {
     this.buttons.forEach((row, i) => row.forEach((button) => {
       if (!button) return;
@@ -86,7 +86,7 @@ class Overview {
     (pressed ?? this.table.querySelector("button")).tabIndex = 0;
   }
 
-  // The whole table is one stop of the Tab key, and arrows move within it.
+  // The whole table is one Tab stop. Arrow keys move within it.
   move(event) {
     const step = stepOf(event.key);
     const from = event.target.closest("button");
@@ -102,7 +102,7 @@ class Overview {
   }
 }
 
-// A smaller matrix of the largest weights in each patch, so that a thin diagonal is not lost.
+// A smaller matrix with the largest weight of each patch, so that a thin diagonal stays visible.
 function pooled(values, { rows, columns }, most) {
   const patch = Math.ceil(Math.max(rows, columns) / most);
   if (patch === 1) return { values, rows, columns };

@@ -1,7 +1,7 @@
-// One run: its title and texts, the switches, and three views of what they choose.
+// One run: its title and texts, the switches, and three views of the selected heads.
 
 class Run {
-  // described: title, passages, notes, about, leftOut, kinds; place: among the runs of the page.
+  // described: title, passages, notes, about, leftOut, kinds; place: the index of the run.
   constructor(described, place) {
     this.place = place;
     this.kinds = described.kinds.map((kind) => ({
@@ -37,7 +37,7 @@ class Run {
       (layer) => this.choose(Number(layer), this.heads));
   }
 
-  // Heads on and off, and all of them on.
+  // A checkbox for every head, and a button that selects all.
   headSwitch(all) {
     const boxes = all.map((head, i) =>
       element("label", { class: "chip" },
@@ -59,7 +59,7 @@ class Run {
     const { layers } = this.kind;
     const buttons = [...this.element.querySelectorAll(`[name=kind-${this.place}]`)];
     buttons.find(({ value }) => value === name).checked = true;
-    // The alignment of a translation is the mean over the heads of the decoder's last layer.
+    // The alignment of a translation is the mean over the heads of the last layer.
     [this.layer, this.heads] = name === "cross"
       ? [layers.length - 1, layers.at(-1).heads]
       : [0, layers[0].heads.slice(0, 1)];
@@ -68,7 +68,7 @@ class Run {
     this.choose(this.layer, this.heads);
   }
 
-  // layer: its place; heads: the numbers of those that are on, as far as the layer has them.
+  // layer: its index; heads: the numbers of the selected heads, which the layer may not have.
   choose(layer, heads) {
     const shown = this.kind.layers[layer];
     this.layer = layer;
@@ -80,7 +80,7 @@ class Run {
     this.lines.show(this.kind, shown, this.heads);
   }
 
-  // Made anew only where the heads are others: a switch that is used keeps the focus.
+  // Switches are replaced only if the heads differ, so that the one in use keeps the focus.
   showSwitches(shown) {
     const layer = this.layerSlot.querySelector(`[value="${this.layer}"]`);
     if (layer) layer.checked = true;
@@ -105,12 +105,12 @@ function headerOf({ title, passages, notes, about, leftOut }) {
   const pairs = (entries) => entries.flatMap(([name, value]) =>
     [element("dt", {}, name), element("dd", {}, element("bdi", {}, value))]);
   const missing = leftOut.length
-    ? [`Left out, as the page would be too large: ${leftOut.join(", ")}. ` +
-       "They are shown where fewer layers or heads are asked for."]
+    ? [`Left out, because the page would be too large: ${leftOut.join(", ")}. ` +
+       "Select fewer layers or heads to see them."]
     : [];
   const origin = about.length
     ? [element("details", {},
-        element("summary", {}, "Where this comes from"),
+        element("summary", {}, "About this run"),
         element("dl", { class: "about" }, ...pairs(about)))]
     : [];
   return element("header", {},

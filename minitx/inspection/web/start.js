@@ -1,9 +1,9 @@
-// Builds the page out of the maps that are written into it.
+// Build the page from the maps in it.
 
 const described = JSON.parse(document.getElementById("data").textContent);
 const runs = described.map((run, place) => new Run(run, place));
 
-// Cross-attention says most about a translation. Two runs begin with a kind that both have.
+// Cross-attention is the most interesting kind. Two runs begin with a kind that both have.
 function firstKind(run) {
   const names = run.kinds.map(({ kind }) => kind);
   const shared = names.filter((name) =>
@@ -15,5 +15,5 @@ function firstKind(run) {
 const main = document.querySelector("main");
 main.classList.toggle("two", runs.length > 1);
 main.append(...runs.map((run) => run.element));
-// Once they are in the page: sizes follow from the room there is.
+// Only now, since sizes depend on the room in the page.
 for (const run of runs) if (run.kinds.length) run.chooseKind(firstKind(run));

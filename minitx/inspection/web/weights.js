@@ -1,4 +1,4 @@
-// The weights of the layers, out of the codes that minitx/inspection/page.py wrote.
+// The weights of the layers, decoded from the codes of minitx/inspection/page.py.
 
 const FULL = 65534;
 const NOT_A_NUMBER = 65535;
@@ -16,13 +16,13 @@ class Layer {
     this.packed = described.codes;
   }
 
-  // Decoded when they are first looked at, so that a page with many layers opens at once.
+  // Codes are decoded when they are first needed, so that a page with many layers opens at once.
   get decoded() {
     if (typeof this.packed === "string") this.packed = decodeCodes(this.packed);
     return this.packed;
   }
 
-  // The mean over some heads, numbered as in the model: a row of the matrix after the other.
+  // The mean over some heads, numbered as in the model, row by row.
   mean(heads) {
     const values = new Float32Array(this.rows * this.columns);
     const codes = this.decoded;
@@ -44,25 +44,25 @@ function decodeCodes(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return new Uint16Array(bytes.buffer); // little-endian, as is every machine with a browser
+  return new Uint16Array(bytes.buffer); // little-endian, like every machine with a browser
 }
 
-// Whether two layers are of the same tokens.
+// Whether two layers have the same tokens.
 function sameTokens(one, other) {
   const same = (a, b) => a.length === b.length && a.every((label, i) => label === b[i]);
   return same(one.queries, other.queries) && same(one.keys, other.keys);
 }
 
-const LEAST_SPELT = 0.00005; // what is less has no four decimals
+const LEAST_SPELT = 0.00005; // smaller weights have no four decimals
 
-// A weight as it is read: four decimals, and only what is zero is called 0.
+// A weight as text, with four decimals. Only zero is written 0.
 function spelt(weight) {
   if (Number.isNaN(weight)) return "not a number";
   if (weight === 0) return "0";
   return weight < LEAST_SPELT ? "< 0.0001" : weight.toFixed(4);
 }
 
-// "head 3", "mean of heads 0, 2", "mean of all 8 heads"; nothing where there is but one.
+// "head 3", "mean of heads 0, 2", "mean of all 8 heads"; "" if there is only one head.
 function speltHeads(layer, heads) {
   if (layer.heads.length === 1) return "";
   if (heads.length === 1) return `head ${heads[0]}`;

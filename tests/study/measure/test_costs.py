@@ -37,7 +37,7 @@ def counted(model, *inputs):
     """Operations per token as torch counts them, attention in the open so that it sees all."""
     for part in model.modules():
         if isinstance(part, MultiHeadAttention):
-            part.on_weights = lambda weights: None
+            part.on_attention = lambda record: None
     with FlopCounterMode(display=False) as counter:
         model(*inputs)
     return counter.get_total_flops() / TIME
