@@ -1,7 +1,7 @@
-"""Studies: a question as a grid of runs, its statistics, its report.
+"""Studies: a question, the grid of runs that answers it, its statistics and its report.
 
-`minitx.study.open_study("studies/heads_shakespeare_full").runs` is a table (a pandas DataFrame) of
-a study's runs, for questions of one's own.
+`minitx.study.open_study("studies/heads_shakespeare_full").runs` is a pandas DataFrame of a study's
+runs, for further questions.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ __all__ = ["Results", "open_study"]
 
 
 def __getattr__(name: str) -> Any:
-    # Found on first use, as everything that scripts do not need for --help.
+    # Imported on first use, so that --help does not import pandas.
     if name == "open_study":
         from minitx.study.results.collecting import open_study
 

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from minitx.config.compose import CONF, compose, options, register_schemas, to_typed
 from minitx.config.schema import OBJECTIVES, SEQUENCE_TO_SEQUENCE, CompareConfig
 from minitx.errors import UserError
-from minitx.study.measure.measuring import DETAILS, NEEDED_BY
+from minitx.study.measure.measuring import DETAILS
 from minitx.study.plan.definition import (
     combinations,
     common_words,
@@ -20,7 +20,7 @@ from minitx.study.plan.definition import (
 )
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import run_key
-from minitx.study.report.sections import SECTIONS
+from minitx.study.report.sections import SECTIONS, details_of
 
 
 def asked(*words):
@@ -41,7 +41,7 @@ def test_every_study_can_be_had_and_its_words_compose(name, preset):
     assert study.dir == f"studies/{name}_{task}_{preset}"
     assert study.question.endswith("?")
     assert set(study.sections) <= set(SECTIONS)
-    assert {detail for s in study.sections for detail in NEEDED_BY.get(s, [])} <= set(DETAILS)
+    assert set(details_of(study.sections)) <= set(DETAILS)
     for arm in study.arms:
         values = combinations(study.grid)[-1] | combinations(study.sweep)[-1]
         words = [f"{key}={value}" for key, value in values.items()]
@@ -125,8 +125,8 @@ def test_a_corpus_without_a_test_split_compares_nothing():
 @pytest.mark.parametrize(
     ("where", "value", "said"),
     [
-        ("grid", {"budget.parameters": [1000, 2000]}, r"has budget\.parameters: say study\.para"),
-        ("grid", {"seed": [1, 2]}, "grid has seed: the study's preset has several"),
+        ("grid", {"budget.parameters": [1000, 2000]}, r"has budget\.parameters: use study\.para"),
+        ("grid", {"seed": [1, 2]}, "grid has seed: the preset sets several"),
         ("sweep", {"task": ["genre"]}, "sweep has task: a study has one task"),
         ("settings", ["run.dir=here"], r"settings has run\.dir=here"),
         ("arms", {"one": ["model=lstm", "seed=3"]}, r"arms\.one has seed=3"),
