@@ -32,10 +32,10 @@ def table(figures: pd.DataFrame) -> Markdown:
     """Return a table, with numbers aligned to the right."""
     columns = [list(figures[name]) for name in figures.columns]
     numeric = [bool(values) and all(map(is_number, values)) for values in columns]
-    lines = [
+    lines: list[list[str]] = [
         [_escape(name) for name in figures.columns],
         ["---:" if right else "---" for right in numeric],
-        *(map(_escape, row) for row in zip(*map(column, columns), strict=True)),
+        *(list(map(_escape, row)) for row in zip(*map(column, columns), strict=True)),
     ]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 

@@ -165,7 +165,7 @@ def draw_line(
 
 def draw_point(axes: Axes, style: Style, x: float, y: float, **errors: Interval) -> None:
     """Draw a marker at (x, y) and a bar over an interval, which is `xerr` or `yerr`."""
-    bars = {
+    bars: dict[str, Any] = {
         name: [[each.value - each.low], [each.high - each.value]] for name, each in errors.items()
     }
     look = style.drawing | {"linestyle": "", "markersize": 8}

@@ -275,5 +275,5 @@ def _draw_seeds(axes: Axes, style: Style, queries: dict[float, pd.DataFrame]) ->
     draw_line(axes, style, queries, [_accuracy(answers).value for answers in queries.values()])
     for place, answers in queries.items():
         seeds = _by_seed(answers)
-        ring = {"color": style.colour, "fillstyle": "none", "markersize": 5}
+        ring: dict[str, Any] = {"color": style.colour, "fillstyle": "none", "markersize": 5}
         axes.plot([place] * len(seeds), seeds, "o", **ring)

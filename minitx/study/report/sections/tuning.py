@@ -1,5 +1,7 @@
 """What the sweep found, by the loss on val."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -69,7 +71,11 @@ def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
         line = sweep.tried[sweep.known]
         draw_line(axes, own[sweep.condition.name], line[key], line["loss"])
         best = line[line["chosen"]]
-        ring = {"markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.1}
+        ring: dict[str, Any] = {
+            "markerfacecolor": "none",
+            "markeredgecolor": INK,
+            "markeredgewidth": 1.1,
+        }
         axes.plot(best[key], best["loss"], "o", markersize=12, **ring)
     scale_steps(axes.xaxis, [value for sweep in sweeps for value in sweep.tried[key]])
     name_axes(axes, key, "loss on val (nats/token)")
