@@ -98,7 +98,7 @@ def _how(results: Results) -> dict[str, str]:
         "seeds": listed(map(str, sorted(set(runs["seed"])))),
         "headline": f"{results.measure.words} on test" if trained else "",
         "intervals": _intervals(results) if results.items else "",
-        "runs": f"{count(int((runs['status'] == FINISHED).sum()), 'run')} of {len(runs)} finished",
+        "runs": f"{(runs['status'] == FINISHED).sum()} of {count(len(runs), 'run')} finished",
         "time taken": _time(runs),
         **results.facts,
     }

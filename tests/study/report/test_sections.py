@@ -108,7 +108,7 @@ def test_what_failed_was_not_chosen():
 def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
     inside, edge = (one(made(ARMS, best_rate=rate), "tuning") for rate in (0.01, 0.02))
     assert (
-        "lstm: matrix_lr 0.01 was chosen from matrix_lr 0.005, 0.01 and 0.02"
+        "lstm: the sweep chose matrix_lr 0.01 from matrix_lr 0.005, 0.01 and 0.02"
         in (inside.sentences[1])
     )
     assert all("too narrow" not in sentence for sentence in inside.sentences)
@@ -249,11 +249,11 @@ def test_recall_tells_where_an_arm_falls_off():
     section = one(results, "recall")
     best, worse, learned, _, above, *_ = section.sentences
     assert learned.startswith(
-        "An accuracy of 0.9 is reached for transformer by 3 of 3 seeds with 4 pairs (1, 1 and 1)"
+        "Seeds of transformer that reach an accuracy of 0.9: 3 of 3 with 4 pairs (1, 1 and 1)"
     )
     assert above == (
-        "Guessing a value from the sequence has an accuracy of 0.250, 0.125 and 0.062: "
-        "transformer is better than that with 4, 8 and 16 pairs."
+        "transformer is better than guessing a value from the sequence (accuracy 0.250, 0.125 and "
+        "0.062) with 4, 8 and 16 pairs."
     )
     assert best.endswith("stays at or above 0.99 up to 16 pairs.")
     assert worse.endswith("is below 0.99 and 0.9 with 16 pairs (0.550) but not yet with 8 pairs.")
@@ -286,8 +286,8 @@ def test_recall_is_told_from_guessing():
 
     results = made({"lstm": lambda c: 1 / 16}, grid={"model.context": [64, 128]}, details=guesses)
     assert (
-        "Guessing a value from the sequence has an accuracy of 0.062: lstm is not shown to be "
-        "better than that with 64 and 128 tokens of context."
+        "lstm is not shown to be better than guessing a value from the sequence (accuracy 0.062) "
+        "with 64 and 128 tokens of context."
     ) in one(results, "recall").sentences
 
 

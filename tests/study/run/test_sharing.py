@@ -141,8 +141,8 @@ def test_values_may_be_null_or_true_or_words(compare):
     assert set(results.runs["status"]) == {"finished"}
     assert len(results.chosen) == 2
     report = Path("study/report.md").read_text(encoding="utf-8").replace("\\", "")
-    assert "transformer with qk_norm=true, window=null: schedule" in report
-    assert "was chosen from schedule" in report
+    assert "transformer with qk_norm=true, window=null: the sweep chose schedule" in report
+    assert " from schedule" in report
     assert "this is the edge" not in report  # words have none
     assert "- kept: the same sweep for all, chosen on val" in report
 

@@ -180,10 +180,10 @@ def _learners(name: str, line: list[Condition], answers: Answers) -> str:
         accuracies = sorted(_by_seed(answers[condition.name]), reverse=True)
         learned = sum(accuracy >= min(LEVELS) for accuracy in accuracies)
         parts.append(
-            f"{learned} of {count(len(accuracies), 'seed')} with {condition.place} "
+            f"{learned} of {len(accuracies)} with {condition.place} "
             f"({listed(number(round(value, 3)) for value in accuracies)})"
         )
-    return f"An accuracy of {number(min(LEVELS))} is reached for {name} by {'; '.join(parts)}."
+    return f"Seeds of {name} that reach an accuracy of {number(min(LEVELS))}: {'; '.join(parts)}."
 
 
 def _against_chance(name: str, line: list[Condition], answers: Answers) -> str:
@@ -199,18 +199,11 @@ def _against_chance(name: str, line: list[Condition], answers: Answers) -> str:
         accuracy = accuracy if accuracy.known else _over_queries(found)
         (above if accuracy.low > _chance(found) else others).append(condition)
     levels = dict.fromkeys(f"{_chance(answers[condition.name]):.3f}" for condition in line)
-    parts = [
-        f"{name} is {how} with {places(conditions)}"
-        for how, conditions in (
-            ("better than that", above),
-            ("not shown to be better than that", others),
-        )
-        if conditions
-    ]
-    return (
-        f"Guessing a value from the sequence has an accuracy of {listed(levels)}: "
-        f"{'; '.join(parts)}."
-    )
+    guessing = f"guessing a value from the sequence (accuracy {listed(levels)})"
+    if not above:
+        return f"{name} is not shown to be better than {guessing} with {places(others)}."
+    rest = f"; this is not shown with {places(others)}" if others else ""
+    return f"{name} is better than {guessing} with {places(above)}{rest}."
 
 
 def _by_number(condition: Condition, asked: pd.DataFrame) -> str:

@@ -59,7 +59,7 @@ def _sentence(sweep: Sweep) -> str:
         else ""
     )
     return (
-        f"{name}: {spelt(sweep.chosen)} was chosen from {'; '.join(values)} (loss on val "
+        f"{name}: the sweep chose {spelt(sweep.chosen)} from {'; '.join(values)} (loss on val "
         f"{loss:.3f} nats/token).{edge}{lost}"
     )
 
