@@ -41,6 +41,11 @@ def decimals(value: float, places: int) -> str:
     return UNKNOWN if isnan(value) else signed(f"{value:,.{places}f}")
 
 
+def metric(value: float) -> str:
+    """Format a metric for the terminal: with four decimals below 10, with two from there on."""
+    return f"{value:.4f}" if value < 10 else f"{value:.2f}"
+
+
 def percent(fraction: float, digits: int = 3) -> str:
     """Format a fraction as a percentage with so many significant digits."""
     return f"{100 * fraction:.{digits}g}%"
