@@ -4,6 +4,7 @@
 runs, for further questions.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,15 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Results", "open_study"]
 
+MODULES = {"Results": "results", "open_study": "collecting"}
+
 
 def __getattr__(name: str) -> Any:
     # Imported on first use, so that --help does not import pandas.
-    if name == "open_study":
-        from minitx.study.results.collecting import open_study
-
-        return open_study
-    if name == "Results":
-        from minitx.study.results.results import Results
-
-        return Results
-    raise AttributeError(f"module 'minitx.study' has no attribute {name!r}")
+    if name not in MODULES:
+        raise AttributeError(f"module 'minitx.study' has no attribute {name!r}")
+    return getattr(import_module(f"minitx.study.results.{MODULES[name]}"), name)

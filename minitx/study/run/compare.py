@@ -84,10 +84,10 @@ def compare(asked: CompareConfig, definition: StudyConfig, command: str, launch:
     else:
         results = study(asked, definition, command, counted)
     from minitx.study.report.files import write_report  # imports matplotlib, which is slow
-    from minitx.study.run.progress_text import publish, tell
+    from minitx.study.run.progress_text import publish, show
 
     report = write_report(results, folder)
-    tell(results, report, folder)
+    show(results, report, folder)
     if launched:
         publish(results, folder, asked.logger)
 

@@ -11,7 +11,7 @@ from minitx.study.results.conditions import plain
 from minitx.study.results.results import FAILED, FINISHED, Results
 
 
-def tell(results: Results, report: Report, folder: Path) -> None:
+def show(results: Results, report: Report, folder: Path) -> None:
     """Print the answer, the runs that are missing, and the files of the report."""
     console = Console()
     console.print(results.study.question, style="bold", highlight=False, markup=False)
