@@ -5,6 +5,7 @@ message is taken for markup.
 """
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
@@ -32,7 +33,7 @@ def table(figures: pd.DataFrame) -> Markdown:
     """Return a table, with numbers aligned to the right."""
     columns = [list(figures[name]) for name in figures.columns]
     numeric = [bool(values) and all(map(is_number, values)) for values in columns]
-    lines: list[list[str]] = [
+    lines: list[Sequence[str]] = [
         [_escape(name) for name in figures.columns],
         ["---:" if right else "---" for right in numeric],
         *(list(map(_escape, row)) for row in zip(*map(column, columns), strict=True)),

@@ -5,6 +5,7 @@ Without a Chromium the last tests skip, but never where CI is set in the environ
 
 import re
 from dataclasses import replace
+from html import escape
 
 import pandas as pd
 import pytest
@@ -122,6 +123,13 @@ def test_what_comes_from_outside_is_no_markup():
     table = next(line for line in in_markdown.splitlines() if "failed" in line and "gru" in line)
     assert re.sub(r"\\.", "", table).count("|") == len(re.findall(r"(?<!\\)\|", table))
     assert r"\<script\>" in in_markdown
+
+
+@pytest.mark.parametrize("words", ["1. first", "- a", "+ a", "===", "12) b", "# c", "> d", "~~~"])
+def test_no_words_begin_a_list_a_heading_or_a_quote(words):
+    study = replace(made(ARMS).study, question=words)
+    text = markdown(compose(replace(made(ARMS, sections=()), study=replace(study, sections=[]))))
+    assert f"<p>{escape(words)}</p>" in page("title", text, {})
 
 
 def test_tables_are_written_with_as_many_digits_as_say_something():

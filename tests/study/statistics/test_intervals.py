@@ -137,6 +137,12 @@ def test_many_draws_are_made_a_part_at_a_time(monkeypatch):
     np.testing.assert_allclose(resampled_scores(items, RATIO, 100), whole, rtol=40 * EPS)
 
 
+def test_a_single_item_is_drawn_every_time():
+    np.testing.assert_array_equal(
+        resampled_scores(np.array([[[3.0, 2.0]], [[1.0, 2.0]]]), RATIO, 3), [[1.5] * 3, [0.5] * 3]
+    )
+
+
 def test_percentiles_leave_out_what_is_not_known():
     values = np.concatenate([np.arange(1001.0), [np.nan, np.inf]])
     assert ends(percentile_interval(500, values)) == pytest.approx((25, 975))
