@@ -13,17 +13,16 @@ def compare(config: CompareConfig, overrides: list[str]) -> None:
     """
     from minitx.study.run.checks import check_comparison
 
-    if config.only is None:
-        check_comparison(config, overrides)
+    definition = check_comparison(config, overrides) if config.only is None else None
     with loading(f"torch and the study {config.study.name}"):
         from minitx.study.run.compare import compare as compare_models
         from minitx.study.run.launching import command, do_asked_run, launch
 
     quiet_libraries()
-    if config.only is not None:
+    if definition is None:
         do_asked_run(config)
     else:
-        compare_models(config, overrides, command(overrides), launch)
+        compare_models(config, definition, command(overrides), launch)
 
 
 COMMAND = Command(

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
+from minitx.drawing.formatting import metric
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
 
 if TYPE_CHECKING:  # both import torch
@@ -85,12 +86,8 @@ def metrics_table(metrics: dict[str, float]) -> Table:
     for name, label in SHOWN_METRICS.items():
         values = [metrics.get(f"{split}/{name}") for split in splits]
         if any(value is not None for value in values):
-            table.add_row(label, *["" if value is None else _number(value) for value in values])
+            table.add_row(label, *["" if value is None else metric(value) for value in values])
     return table
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}" if value < 10 else f"{value:.2f}"
 
 
 def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: list[str]) -> None:
@@ -103,8 +100,8 @@ def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: lis
     for name, label in SHOWN_METRICS.items():
         if name in evaluation.metrics:
             ends = evaluation.intervals.get(name)
-            interval = "" if ends is None else f"{_number(ends[0])} to {_number(ends[1])}"
-            table.add_row(label, _number(evaluation.metrics[name]), interval)
+            interval = "" if ends is None else f"{metric(ends[0])} to {metric(ends[1])}"
+            table.add_row(label, metric(evaluation.metrics[name]), interval)
     console.print(table)
     for signature in evaluation.signatures:
         console.print(signature, highlight=False, soft_wrap=True)
@@ -146,7 +143,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
         table.add_row(
             own or f"model={summary['model']} seed={summary['seed']}",
             f"{summary['parameters']:,}",
-            *[_number(metrics[name]) if name in metrics else "" for name in compared],
+            *[metric(metrics[name]) if name in metrics else "" for name in compared],
             f"{summary['tokens_per_second']:,.0f}",
         )
     console = Console()

@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.image import AxesImage
 
+from minitx.drawing.formatting import whole_percent
+
 # The look of every figure. Lengths are in inches, font sizes in points.
 DPI, PADDING = 150, 0.16  # which is 24 dots: whole ones keep a figure's dots where they are
 TITLE_SIZE, TEXT_SIZE, SMALLEST_SIZE = 12.0, 10.0, 6.0
@@ -181,17 +183,6 @@ def _ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
     return parts / np.where(wholes == 0, np.nan, wholes)
 
 
-def _percent(share: float) -> str:
-    """Whole percents; what is not quite nothing or not quite all is not rounded to it."""
-    if np.isnan(share):
-        return "–"
-    if 0 < share < 0.01:
-        return "<1%"
-    if 0.99 < share < 1:
-        return ">99%"
-    return f"{share:.0%}"
-
-
 def extent(axes: Axes, texts: Iterable[str], size: float) -> np.ndarray:
     """Width and height in inches that hold any of the texts."""
     boxes = []
@@ -209,7 +200,7 @@ def _write_cells(
     """Counts with shares, or counts alone, or nothing: what is readable in cells of this size."""
     numbers = [f"{count:,}" for count in counts.flat]
     both = [
-        f"{number}\n{_percent(share)}" if count else number
+        f"{number}\n{whole_percent(share)}" if count else number
         for number, count, share in zip(numbers, counts.flat, shares.flat, strict=True)
     ]
     for texts in (both, numbers):
@@ -264,8 +255,8 @@ def _write_margins(
 ) -> None:
     """Recall at the right of the rows, precision below the columns."""
     right = counts.diagonal()
-    recalls = [_percent(share) for share in _ratios(right, counts.sum(axis=1))]
-    precisions = [_percent(share) for share in _ratios(right, counts.sum(axis=0))]
+    recalls = [whole_percent(share) for share in _ratios(right, counts.sum(axis=1))]
+    precisions = [whole_percent(share) for share in _ratios(right, counts.sum(axis=0))]
     turned = 90 if extent(axes, precisions, size)[0] > 0.85 * cell else 0
     end = len(counts) - 0.5
 
@@ -290,7 +281,7 @@ def _add_scale(figure: Figure, image: AxesImage, side: float) -> None:
     scale = figure.colorbar(image, bar)
     scale.outline.set_visible(False)
     bar.grid(False)
-    labels = [_percent(tick) for tick in ticks]
+    labels = [whole_percent(tick) for tick in ticks]
     bar.set_yticks(ticks, labels, size=TEXT_SIZE - 1, **text_style(MUTED))
     bar.tick_params(length=0)
     bar.set_ylabel("share of the true class", size=TEXT_SIZE - 1, **text_style(MUTED))

@@ -6,36 +6,68 @@ bootstrap draws items, adds up their rows, and scores the sums.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
+from minitx.drawing.formatting import decimals
+
 
 @dataclass(frozen=True)
 class Measure:
-    """What a table shows of a model: `name` in metrics, `words` for people, and what is better.
+    """A measure of quality: its `name` among the metrics, its `words` in a report, and its score.
 
-    `score` takes sums (..., k) float64 and gives (...), float64.
+    `score` maps sums (..., k) float64 to scores (...) float64. Reports show a fraction as percent,
+    and other values with so many `decimals`.
     """
 
     name: str
     words: str
     lower_is_better: bool
     score: Callable[[np.ndarray], np.ndarray]
+    is_fraction: bool = False
+    decimals: int = 3
 
     def of(self, items: np.ndarray) -> float:
-        """The score of a whole split; items (n, k)."""
+        """Return the score of a whole split; items (n, k)."""
         return float(self.score(items.sum(axis=0)))
 
+    @property
+    def on_test(self) -> str:
+        """The name of an axis: "bits per byte on test (lower is better)"."""
+        return f"{self.words} on test ({'lower' if self.lower_is_better else 'higher'} is better)"
 
-def _ratio(sums: np.ndarray) -> np.ndarray:
+    def number(self, value: float) -> str:
+        """Format a value: "2.145", "24.3%"."""
+        if self.is_fraction and not isnan(value):
+            return f"{decimals(100 * value, 1)}%"
+        return decimals(value, self.decimals)
+
+    def amount(self, value: float) -> str:
+        """Format a value with its unit: "2.145 bits per byte", "word error rate 24.3%"."""
+        words = self.number(value), self.words
+        return " ".join(words[::-1] if self.is_fraction else words)
+
+    def pair(self, one: float, other: float) -> str:
+        """Format two values: "2.145 against 2.219 bits per byte"."""
+        if self.is_fraction:
+            return f"{self.amount(one)} against {self.number(other)}"
+        return f"{self.number(one)} against {self.amount(other)}"
+
+    def difference(self, value: float) -> str:
+        """Format a difference, with one decimal more than the values: "0.0123", "1.39"."""
+        return decimals(100 * value, 2) if self.is_fraction else decimals(value, self.decimals + 1)
+
+
+def sum_ratio(sums: np.ndarray) -> np.ndarray:
     """Sums (..., 2): parts and wholes."""
     return sums[..., 0] / sums[..., 1]
 
 
 def _bits(sums: np.ndarray) -> np.ndarray:
     """Sums (..., 2): nats and bytes."""
-    return _ratio(sums) / np.log(2)
+    return sum_ratio(sums) / np.log(2)
 
 
 def _bleu(sums: np.ndarray) -> np.ndarray:
@@ -55,10 +87,10 @@ MEASURES = {
     measure.name: measure
     for measure in (
         Measure("bits_per_byte", "bits per byte", True, _bits),
-        Measure("wer", "word error rate", True, _ratio),
-        Measure("bleu", "BLEU", False, _bleu),
-        Measure("accuracy", "accuracy", False, _ratio),
-        Measure("per", "phoneme error rate", True, _ratio),
-        Measure("loss", "loss (nats/token)", True, _ratio),
+        Measure("wer", "word error rate", True, sum_ratio, is_fraction=True),
+        Measure("bleu", "BLEU", False, _bleu, decimals=1),
+        Measure("accuracy", "accuracy", False, sum_ratio, is_fraction=True),
+        Measure("per", "phoneme error rate", True, sum_ratio, is_fraction=True),
+        Measure("loss", "loss (nats/token)", True, sum_ratio),
     )
 }

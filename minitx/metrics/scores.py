@@ -14,6 +14,9 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from torchmetrics.functional.text import edit_distance
 
+from minitx.metrics.bootstrap import percentile_interval, resampled_scores
+from minitx.metrics.decomposable import sum_ratio
+
 RESAMPLES = 1000
 Outputs = Sequence[str]
 References = Sequence[Sequence[str]]
@@ -93,7 +96,8 @@ def macro_f1(predicted: np.ndarray, true: np.ndarray, labels: int) -> Score:
     generator = np.random.default_rng(0)
     n = len(true)
     means = [mean_f1(generator.integers(n, size=n)) for _ in range(RESAMPLES)]
-    return Score(mean_f1(np.arange(n)), *_interval(means))
+    interval = percentile_interval(mean_f1(np.arange(n)), np.array(means))
+    return Score(interval.value, interval.low, interval.high)
 
 
 def confusion(predicted: np.ndarray, true: np.ndarray, labels: int) -> np.ndarray:
@@ -129,15 +133,7 @@ def ratio(parts: np.ndarray, wholes: np.ndarray) -> Score:
 
     float64 (n,) each: of accuracy right or wrong and 1, of a loss nats and tokens.
     """
-    generator = np.random.default_rng(0)
-    ratios = []
-    for _ in range(RESAMPLES):
-        drawn = generator.integers(len(parts), size=len(parts))
-        ratios.append(parts[drawn].sum() / wholes[drawn].sum())
     items = np.stack([parts, wholes], axis=1)
-    return Score(float(parts.sum() / wholes.sum()), *_interval(ratios), items=items)
-
-
-def _interval(resampled: Sequence[float]) -> tuple[float, float]:
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return float(low), float(high)
+    [resampled] = resampled_scores(items[None], sum_ratio, RESAMPLES)
+    interval = percentile_interval(float(sum_ratio(items.sum(axis=0))), resampled)
+    return Score(interval.value, interval.low, interval.high, items=items)

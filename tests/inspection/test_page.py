@@ -253,7 +253,7 @@ def test_every_source_is_used_and_installed():
             "explain.css",
             *scripts,
         },
-        "minitx.study.report": {"report.css"},
+        "minitx.study.report": {"report.css", "report.md"},
     }.items():
         names = {source.name for source in WEBS[package].iterdir()}
         assert names == used

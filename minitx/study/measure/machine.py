@@ -1,4 +1,4 @@
-"""What a run was done on and with: without it, no figure of speed says anything."""
+"""The machine and the software of a run, which any speed depends on."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import torch
 
 
 def machine() -> dict[str, str]:
-    """The processor, its cores as the process has them, torch's threads and version."""
+    """Return the processor, the cores of this process, and torch's threads and version."""
     return {
         "processor": _processor(),
         "cores": str(_cores()),
@@ -24,7 +24,7 @@ def _cores() -> int | None:
 
 
 def multiplies_bfloat16() -> bool | None:
-    """Whether the processor has instructions for products in bfloat16; None where nobody says."""
+    """Return whether the processor multiplies in bfloat16, or None if that is not known."""
     features = _of_processor("flags") or _of_processor("Features")  # of x86, of ARM
     if features is None:
         return None
@@ -36,7 +36,7 @@ def _processor() -> str:
 
 
 def _of_processor(field: str) -> str | None:
-    """What Linux tells of the first core."""
+    """Return a field of the first core in /proc/cpuinfo, or None."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -1,4 +1,4 @@
-"""What a study measures of a trained run, beside what the run's own folder tells."""
+"""Measure a trained run for a study, in addition to the metrics in the run's folder."""
 
 import csv
 import io
@@ -25,16 +25,16 @@ from minitx.tasks.evaluation import located, open_corpus
 from minitx.tasks.recall import RecallTask
 
 ITEMS = Path("measured", "items.npz")
-TEXTS = 16  # of val, in which it is looked at what heads do
-PRUNED_ON = 2  # batches of val, of 8,192 tokens, on which heads are switched off
+TEXTS = 16  # of val, to measure heads on
+PRUNED_ON = 2  # batches of val, of 8,192 tokens, to switch heads off on
 
 Rows = list[dict[str, Any]]
 
 
 def measure(folder: Path, details: list[str], data: DataConfig) -> None:
-    """Measures the run in `folder` on test, with `details` (see DETAILS), into measured/.
+    """Measure the run in `folder` on test, with `details` (see DETAILS), and write measured/.
 
-    `data` says where the corpus lies now. test.json, which says that all is there, is written last.
+    `data` has the paths of the corpus. test.json is written last and marks the run as measured.
     """
     run = load(folder)
     task = open_corpus(run, located(data), "test")
@@ -56,10 +56,10 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
 
 
 def head_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
-    """For each head, what it does in some texts of val: mean measures over the texts.
+    """Return the mean measures of each head over some texts of val.
 
-    `diversity` is the mean distance to the other heads of its layer: the total variation between
-    their weights, 0 to 1, over queries and pairs; empty where a layer has one head.
+    `diversity` is the mean distance to the other heads of the layer: the total variation between
+    their weights, 0 to 1, over queries and pairs. It is empty if the layer has one head.
     """
     if not find_attention(run.model):
         return []
@@ -82,7 +82,7 @@ HEAD_MEASURES = ("entropy", "distance", "first", "previous", "same")
 
 
 def _distances(maps: AttentionMaps) -> dict[tuple[str, int], float]:
-    """Of each head, the mean total variation to the others of its layer."""
+    """The mean total variation between each head and the others of its layer."""
     distances: dict[tuple[str, int], list[float]] = {}
     for each in maps.maps:
         for one, other in combinations(range(len(each.heads)), 2):
@@ -98,9 +98,9 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def pruning_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
-    """The loss on val without the k least important heads, for every k (Michel et al. 2019).
+    """Return the loss on val without the k least important heads, for all k (Michel et al. 2019).
 
-    `cost` is how much worse that is, as a share of the loss with all of them.
+    `cost` is the relative increase over the loss with all heads.
     """
     heads = sum(head_count(each) for each in find_attention(run.model).values())
     if not heads:
@@ -113,7 +113,7 @@ def pruning_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
 
 
 def position_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
-    """The mean loss on test at each position of the context, which sees as many tokens."""
+    """Return the mean loss on test at each position of the context."""
     assert evaluation.by_position is not None
     nats, counts = evaluation.by_position.T
     return [
@@ -123,7 +123,7 @@ def position_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
 
 
 def recall_rows(run: Run, task: RecallTask, evaluation: Evaluation) -> Rows:
-    """For every query of test, with all pairs and with fewer: where its key stood, and if right."""
+    """Return the distance to the key of each query of test, and whether the answer was right."""
     return [
         {"pairs": pairs, "distance": int(distance), "right": int(right)}
         for pairs in task.store.numbers
@@ -131,16 +131,13 @@ def recall_rows(run: Run, task: RecallTask, evaluation: Evaluation) -> Rows:
     ]
 
 
-# What may be asked for beside the figures on test, a table each.
+# Measurements besides the metrics on test, by the names that sections ask for. Each is a table.
 DETAILS: dict[str, Callable[[Run, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,
     "recall": recall_rows,
 }
-
-# Which of them a section of the report is drawn from.
-NEEDED_BY = {"heads": ["heads", "pruning"], "recall": ["recall"], "positions": ["positions"]}
 
 
 def _write_rows(path: Path, rows: Rows) -> None:

@@ -1,7 +1,7 @@
-"""One measurement of speed, in the process that `minitx.study.measure.speed` starts for it.
+"""The process that `minitx.study.measure.speed` starts for each measurement.
 
-It reads the arguments of `measure` from standard input, and writes what that gives to standard
-output, both JSON. It imports little, so that the memory of the training stands out.
+It reads the arguments of `measure` from standard input and writes the result to standard output,
+both as JSON. It imports little, so that its own memory is small against that of training.
 """
 
 import json
@@ -27,7 +27,7 @@ from minitx.training.environment import peak_memory
 
 
 def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
-    """What `minitx.study.measure.speed.measure_speed` gives, found in this process.
+    """Measure in this process what `minitx.study.measure.speed.measure_speed` returns.
 
     Raises ValueError for a model that cannot be built.
     """
@@ -36,7 +36,7 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
     build, budget = partial(language_model, vocab_size=vocab_size), config.budget.parameters
     model = build(config.model if budget is None else fit_width(config.model, build, budget))
     length, batch_size = config.model.context, config.data.batch_size
-    assert batch_size is not None  # no language modelling is set up without
+    assert batch_size is not None  # language modelling always has one
     draw = partial(torch.randint, vocab_size, (batch_size, length + 1))
     steps, passes = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
     peak = peak_memory()
@@ -62,9 +62,9 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
 def train(
     model: LanguageModel, config: Config, draw: Callable[[], Tensor], seconds: float
 ) -> list[tuple[float, float]]:
-    """Seconds of every step, and of its forward and backward pass alone.
+    """Return the seconds of each step, and of its forward and backward pass.
 
-    `draw()` gives the windows of a step, int64 (B, T + 1).
+    `draw()` returns the windows of a step, int64 (B, T + 1).
     """
     optimizer = make_optimizer(model, config.optimizer)
     smoothing = config.task.label_smoothing

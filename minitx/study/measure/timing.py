@@ -1,4 +1,4 @@
-"""How long something takes: measured often, as long as there is time."""
+"""Measure repeatedly how long something takes."""
 
 import time
 from collections.abc import Callable
@@ -8,16 +8,16 @@ Measured = TypeVar("Measured")
 
 
 def timed(action: Callable[[], Any]) -> float:
-    """Seconds that the action takes."""
+    """Return the seconds that the action takes."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
 
 
 def repeated(measure: Callable[[], Measured], seconds: float, least: int = 2) -> list[Measured]:
-    """What `measure` finds, called again and again for so many seconds, but `least` times.
+    """Call `measure` for so many seconds, at least `least` times, and return its results.
 
-    A tenth of the time goes to calls, one or more, that do not count: the first ones are slower.
+    A tenth of the time goes to warm-up calls, at least one, whose results are dropped.
     """
     _called(measure, seconds / 10, 1)
     return _called(measure, 0.9 * seconds, least)

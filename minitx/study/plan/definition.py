@@ -1,4 +1,4 @@
-"""A study as it was asked for: its question, its arms, its grid, with the preset put on it."""
+"""The definition of a study: its question, arms and grid, with the values of the preset."""
 
 import dataclasses
 import re
@@ -14,33 +14,32 @@ from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
-Values = dict[str, Any]  # key of a config: its value
+Values = dict[str, Any]  # by config key
 
 
 @dataclass(frozen=True)
 class Point:
-    """One arm at one point of the grid: what a mean over seeds is taken of."""
+    """An arm at a point of the grid. Means are taken over its seeds."""
 
     arm: str
     at: Values
 
     @property
     def label(self) -> str:
-        """For people: "lstm, model.heads=8"."""
+        """The point in words: "lstm, model.heads=8"."""
         return ", ".join([self.arm, *(f"{name}={value}" for name, value in self.at.items())])
 
 
 def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
-    """The study with its preset's values in place of its own, and `common` words for every run.
+    """Return the study with the values of its preset, and with `common` overrides for every run.
 
-    Raises UserError for a study without arms or values, or a task that it does not suit.
+    Raises UserError for a study without arms or values, and for a task that it does not suit.
     """
     study, task = config.study, config.task.name
     preset: PresetConfig = getattr(study, config.preset)
     if study.tasks and task not in study.tasks:
         raise UserError(
-            f"study={study.name} does not suit task={task}: it may be one of "
-            f"{', '.join(study.tasks)}"
+            f"study={study.name} does not suit task={task}; it suits {', '.join(study.tasks)}"
         )
     sweep = sweep_of(config)
     arms = getattr(study, TASKS[task].objective.arms) or study.arms
@@ -48,7 +47,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         if name not in TASKS:
             hint = nearest(name, list(TASKS))
             raise UserError(
-                f"study.{config.preset}.task_settings has settings for {name}, which is no task"
+                f"study.{config.preset}.task_settings: there is no task {name}"
                 + (f": did you mean {hint}?" if hint else "")
             )
     merged = dataclasses.replace(
@@ -65,14 +64,14 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
         dir=study.dir or f"studies/{study.name}_{task}_{config.preset}",
     )
     if not merged.arms:
-        raise UserError(f"study={study.name} compares nothing: study.arms is empty")
+        raise UserError(f"study={study.name} has nothing to compare: study.arms is empty")
     if not preset.seeds:
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
-        raise UserError("study.sweep: nothing is chosen where speed is measured, leave it out")
+        raise UserError("study.sweep: a study of speed chooses nothing, so leave it out")
     _check_keys(merged)
     if len(set(preset.seeds)) < len(preset.seeds):
-        raise UserError(f"study.{config.preset}.seeds={preset.seeds}: each seed once")
+        raise UserError(f"study.{config.preset}.seeds={preset.seeds}: list each seed once")
     return merged
 
 
@@ -83,19 +82,19 @@ def sweep_of(config: CompareConfig) -> str:
     return "adamw_sweep" if config.optimizer.name == "adamw" and has_own else "sweep"
 
 
-# What the study itself decides, or what is not for the runs: not to be said of all of them.
+# Keys of the study itself, and keys that it sets for each run.
 OF_THE_STUDY = ("study", "preset", "report_only", "only")
 NOT_FOR_ALL = {
-    "model": "the arms of the study choose it",
-    "seed": "the study's preset has several: study.quick.seeds=[1,2,3]",
-    "resume": "a study goes on by itself",
+    "model": "the arms of the study set it",
+    "seed": "the preset sets several: study.quick.seeds=[1,2,3]",
+    "resume": "a study resumes by itself",
     "run": "the study names the folders of its runs",
-    "budget": "say study.parameters, for all arms",
+    "budget": "use study.parameters, which holds for all arms",
 }
 
 
 def _check_keys(study: StudyConfig) -> None:
-    """Raises UserError for what the study is to say of its runs, and decides by itself."""
+    """Raises UserError if the definition sets keys that the study sets by itself."""
     said = {
         "grid": list(study.grid),
         "sweep": list(study.sweep),
@@ -112,13 +111,13 @@ def _check_keys(study: StudyConfig) -> None:
                 raise UserError(f"study.{where} has {word}: a study has one task, task=NAME")
             if name == "data.batch_size" and study.measures == "speed":
                 raise UserError(
-                    f"study.{where} has {word}: a step has as many tokens at all lengths, so the "
-                    "study decides how many windows it has"
+                    f"study.{where} has {word}: a step has the same number of tokens at all "
+                    "lengths, so the study decides how many windows it has"
                 )
 
 
 def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
-    """Raises UserError for a grid or a sweep that is asked for and that the preset would hide."""
+    """Raises UserError if the user sets a grid or a sweep that the preset replaces."""
     preset: PresetConfig = getattr(config.study, config.preset)
     sweep = sweep_of(config)
     for word in overrides:
@@ -131,15 +130,15 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
         for name, own in (("grid", preset.grid), (sweep, getattr(preset, sweep))):
             if own and key.startswith(f"study.{name}"):
                 raise UserError(
-                    f"{word}: preset={config.preset} has a {name} of its own, and that counts: "
+                    f"{word}: preset={config.preset} has a {name} of its own, which counts: "
                     f"++study.{config.preset}.{name}={values}"
                 )
 
 
 def common_words(overrides: list[str]) -> list[str]:
-    """What the command line says of every run, as words for scripts/train.py.
+    """Return the overrides on the command line that hold for every run.
 
-    Raises UserError for what cannot be said of all of them.
+    Raises UserError for keys that the study sets by itself.
     """
     words = []
     for word in overrides:
@@ -151,46 +150,46 @@ def common_words(overrides: list[str]) -> list[str]:
 
 
 def _check_for_all(name: str, said: str) -> None:
-    """Raises UserError, with what was `said`, for a key that the study decides by itself."""
+    """Raises UserError, beginning with `said`, for a key that the study sets by itself."""
     if name in NOT_FOR_ALL or _group(name) in ("run", "budget"):
         raise UserError(f"{said}: {NOT_FOR_ALL[_group(name)]}")
 
 
 def _key(word: str) -> str:
-    """Of "+model.heads=8" the "model.heads"."""
+    """Return the "model.heads" of "+model.heads=8"."""
     return word.lstrip("+").partition("=")[0]
 
 
 def _group(name: str) -> str:
-    """Of "model.heads" the "model"."""
+    """Return the "model" of "model.heads"."""
     return name.partition(".")[0]
 
 
 def seeds(config: CompareConfig) -> list[int]:
-    """The seeds of every point; the sweep is done with the first."""
+    """Return the seeds of every point. The sweep uses the first one."""
     preset: PresetConfig = getattr(config.study, config.preset)
     return preset.seeds
 
 
 def points(study: StudyConfig) -> list[Point]:
-    """Every arm at every point of the grid, the arm that comes first first."""
+    """Return every arm at every point of the grid, by arm."""
     return [Point(arm, at) for arm in study.arms for at in combinations(study.grid)]
 
 
 def combinations(axes: Values) -> list[Values]:
-    """All choices of one value for each key; of no keys there is one, the empty one."""
+    """Return all combinations of one value per key. Without keys there is one, which is empty."""
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
 def study_folder(study: StudyConfig) -> Path:
-    """Where the study's report is."""
+    """Return the folder of the study's plan and report."""
     assert study.dir is not None
     return Path(study.dir)
 
 
 def _words(where: str, words: Any) -> list[str]:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise UserError(f"{where}={words}: write a list of words, as [model=lstm, model.layers=2]")
+        raise UserError(f"{where}={words}: write a list, such as [model=lstm, model.layers=2]")
     return renamed(words)
 
 
@@ -198,13 +197,15 @@ def _axes(name: str, axes: Values) -> Values:
     axes = renamed(axes)
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
-            raise UserError(f"study.{name}: {key} has no values: write a list, as {key}: [1, 2]")
+            raise UserError(
+                f"study.{name}: {key} has no values: write a list, such as {key}: [1, 2]"
+            )
         for value in values:
             if isinstance(value, dict | list):
                 raise UserError(
-                    f"study.{name}: {key} has the value {value}: it may be a number, a text, true, "
-                    "false or null"
+                    f"study.{name}: {key} has the value {value}: use a number, a text, true, false "
+                    "or null"
                 )
         if len(set(map(str, values))) < len(values):
-            raise UserError(f"study.{name}: {key}={values}: each value once")
+            raise UserError(f"study.{name}: {key}={values}: list each value once")
     return axes

@@ -1,4 +1,4 @@
-"""study.json: what a study is and which runs it consists of, for its jobs and its report."""
+"""study.json: the definition of a study and its runs, for its jobs and its report."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
 from minitx.study.plan.definition import Point, Values
 
-FORMAT = 1  # raise it when an older study.json could not be read
+FORMAT = 1  # increase it if an older study.json cannot be read
 MANIFEST = "study.json"
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run: `words` are what scripts/train.py would be told, `rate` what it has of the sweep.
+    """A run: `words` are its overrides for scripts/train.py, `rate` its values of the sweep.
 
-    Runs that would give the same figures have one `key`. `swept` runs take part in the choice of a
-    rate; those with the rate that was `chosen` are tested and count, with `details` measured
-    beside.
+    Runs with the same results have the same `key`. `swept` runs take part in the sweep. `chosen`
+    runs have the values that the sweep chose; they are tested, `details` of them are measured, and
+    they count.
     """
 
     key: str
@@ -40,17 +40,17 @@ class PlannedRun:
 
     @property
     def label(self) -> str:
-        """For people: "lstm, optimizer.muon_lr=0.02, seed 1"."""
+        """The run in words: "lstm, optimizer.muon_lr=0.02, seed 1"."""
         rate = [f"{name}={value}" for name, value in self.rate.items()]
         return ", ".join([self.point.label, *rate, f"seed {self.seed}"])
 
 
 @dataclass
 class Manifest:
-    """A study on its way: what it is, and the runs that were planned so far.
+    """A study and the runs planned so far.
 
-    `measure` is the name in `minitx.metrics.decomposable` of what its models are compared by, and
-    `command` what was typed.
+    `measure` is the name of its headline measure in `minitx.metrics.decomposable`, and `command`
+    the command line.
     """
 
     study: StudyConfig
@@ -61,23 +61,23 @@ class Manifest:
     runs: list[PlannedRun] = field(default_factory=list)
 
     def run(self, key: str) -> PlannedRun:
-        """The run of that name, of several one that counts. Raises UserError without any."""
+        """Return a run with this key, if possible a chosen one. Raises UserError if none exists."""
         runs = [run for run in self.runs if run.key == key]
         if not runs:
-            raise UserError(f"only={key}: the study has no such run; its runs are in {MANIFEST}")
+            raise UserError(f"only={key}: the study has no such run; {MANIFEST} lists its runs")
         return max(runs, key=lambda run: run.chosen)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes study.json, whole."""
+    """Write study.json atomically."""
     head = {"format": FORMAT, "minitx": version("minitx")}
     write_json(folder / MANIFEST, head | to_plain(manifest))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What `write_manifest` left.
+    """Return what `write_manifest` wrote.
 
-    Raises UserError where there is no study, or it is from another version.
+    Raises UserError if there is no study, or if another version wrote it.
     """
     path = folder / MANIFEST
     try:
@@ -102,10 +102,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _check_version(path: Path, values: Any) -> None:
-    """Raises UserError where study.json was written by another version."""
+    """Raises UserError if another version wrote study.json."""
     found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:
         raise UserError(
-            f"{path} is from another version of minitx (format {found}, this is {FORMAT}): say "
+            f"{path} is from another version of minitx (format {found}, this is {FORMAT}): set "
             "another study.dir, or delete it"
         )

@@ -1,4 +1,4 @@
-"""Which runs a study is made of, and what each of them is called."""
+"""Plan the runs of a study, and give each its key."""
 
 import json
 from typing import Any
@@ -15,27 +15,27 @@ from minitx.tasks.open import open_task
 from minitx.training.checks import check_limits
 from minitx.training.hardware import check_hardware
 
-SPEED_TOKENS = 4096  # in a step whose speed is measured, whatever the length
+SPEED_TOKENS = 4096  # in a step whose speed is measured, at every length
 
 
 class Planner:
-    """Makes the runs of a study, all with the same corpus and, where arms match, the same size."""
+    """Plans the runs of a study, with the same corpus and, if arms match, the same size."""
 
     def __init__(self, task: TaskConfig, study: StudyConfig) -> None:
         self.task, self.study = task, study
         self.points = points(study)
-        self.rates = combinations(study.sweep)  # one empty choice where nothing is swept
+        self.rates = combinations(study.sweep)  # one empty combination without a sweep
         self._tasks: dict[str, Task] = {}
         self._sizes: dict[str, int] = {}
 
     def check(self) -> None:
-        """Raises UserError where one of the models cannot be built, or no width meets its size."""
+        """Raises UserError if a model cannot be built, or if no width gives it the right size."""
         for point in self.points:
             config = compose(*self._words(point, self.rates[0], 1))
             if config.trainer.devices > 1:
                 raise UserError(
                     f"trainer.devices={config.trainer.devices}: a study's run is one process; for "
-                    "several runs at once say hydra/launcher=joblib"
+                    "several runs at once use hydra/launcher=joblib"
                 )
             check_hardware(config.trainer)
             if "optimizer.muon_lr" in self.study.sweep and config.optimizer.name == "adamw":
@@ -44,12 +44,12 @@ class Planner:
                     "AdamW add ++study.adamw_sweep={optimizer.lr: [0.001, 0.003, 0.01]}"
                 )
             if self.study.measures == "speed" and not config.task.objective.windows:
-                raise UserError("the speed of language models is measured: task=shakespeare")
+                raise UserError("speed is measured on language models only: use task=shakespeare")
             tested = self.study.measures == "training"
             if tested and "test" not in self._opened(config).store.splits:
                 raise UserError(
-                    f"task={config.task.name} has no test split, and on val the rates are chosen: "
-                    "compare models on another task"
+                    f"task={config.task.name} has no test split, and val is used to choose the "
+                    "values of the sweep: compare models on another task"
                 )
             try:
                 self._fit(config)
@@ -60,7 +60,7 @@ class Planner:
                 raise UserError(f"{point.label}: {error}") from error
 
     def run(self, point: Point, rate: Values, seed: int) -> PlannedRun:
-        """The run of one seed, as yet neither swept nor chosen."""
+        """Return the run of one seed, marked as neither swept nor chosen."""
         words = self._words(point, rate, seed)
         config = compose(*words)
         fingerprint = self._opened(config).store.fingerprint
@@ -77,7 +77,7 @@ class Planner:
         return words
 
     def _own_words(self, point: Point, rate: Values, seed: int) -> list[str]:
-        """Without what depends on the other arms."""
+        """The overrides that do not depend on the other arms."""
         return [
             f"task={self.task.name}",
             *self.study.arms[point.arm],
@@ -87,7 +87,7 @@ class Planner:
         ]
 
     def _size(self, point: Point) -> int:
-        """The number of parameters that all arms have at this point of the grid."""
+        """The number of parameters of all arms at this point of the grid."""
         if self.study.parameters is not None:
             return self.study.parameters
         at = json.dumps(point.at)
@@ -108,7 +108,7 @@ class Planner:
             fit_width(config.model, build, size)
 
     def _opened(self, config: Config) -> Task:
-        """The corpus, opened once for all runs that share it."""
+        """The task, opened once for all runs with the same corpus."""
         parts: list[Any] = [to_plain(config.task), to_plain(config.data), config.model.context]
         name = json.dumps(parts)
         if name not in self._tasks:
@@ -117,5 +117,5 @@ class Planner:
 
 
 def _word(value: Any) -> str:
-    """A value as Hydra reads it: text in quotes, so that commas and blanks are no grammar."""
+    """Format a value for Hydra. Text is quoted, because it may have commas and blanks."""
     return json.dumps(value, ensure_ascii=False)

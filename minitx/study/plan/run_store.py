@@ -1,14 +1,14 @@
-"""The runs of all studies, each kept once, under a name that its config and its corpus give it.
+"""The run store: the runs of all studies, each stored once under a hash of its config and corpus.
 
-    <key>/                a run's folder, as scripts/train.py leaves it
-    <key>/measured/       what was measured of it; test.json is written last
-    <key>.log             what it printed
-    <key>.seconds.json    how long it took, all in all
-    <key>.failed.json     why it failed, and how often it was tried
-    <key>.lock            held by the process that is at it
+    <key>/                the run's folder, as scripts/train.py writes it
+    <key>/measured/       its measurements; test.json is written last
+    <key>.log             its output
+    <key>.seconds.json    the time it took in total
+    <key>.failed.json     why it failed, and the number of attempts
+    <key>.lock            held by the process that does the run
 
-A run counts as trained once its summary.json says that it finished, and as measured once test.json
-is there. Both are written whole, so a process that is killed leaves nothing that counts.
+A run is trained if its summary.json says that it finished, and measured if test.json exists. Both
+are written atomically, so a killed process leaves no run that looks finished.
 """
 
 import hashlib
@@ -28,23 +28,23 @@ from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import SUMMARY
 from minitx.study.plan.manifest import PlannedRun
 
-FORMAT = 1  # raise it when the same config would be trained or measured in another way
+FORMAT = 1  # increase it if the same config gives other results
 MEASURED = Path("measured", "test.json")
-ATTEMPTS = 2  # a run that failed is tried once more
+ATTEMPTS = 2  # a failed run is tried once more
 
-# What does not change a run's figures: where things lie, and who watches.
+# Keys that do not change a run's results: paths, workers and logging.
 PLACES = {
     "data": ("dir", "path", "target_path", "cache_dir", "workers"),
     "trainer": ("watch_attention", "log_every"),
 }
 
 
-# Keys that came later, which change nothing while they are null.
+# Keys of later versions. While they are null, the results are those of earlier versions.
 LATER = {"trainer": ("val_tokens",)}
 
 
 class RunStore:
-    """The runs in a folder."""
+    """The run store in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -62,18 +62,18 @@ class RunStore:
         return self.summary(key).get("status") == "finished"
 
     def measured(self, key: str, details: list[str]) -> bool:
-        """Whether its test figures are there, and those details."""
+        """Return whether the run has its test metrics and these details."""
         folder = self.folder(key)
         return (folder / MEASURED).is_file() and all(
             detail_file(folder, name).is_file() for name in details
         )
 
     def done(self, run: PlannedRun) -> bool:
-        """Whether there is nothing left to do for a run of a plan."""
+        """Return whether a planned run needs no more work."""
         return self.measured(run.key, run.details) if run.chosen else self.trained(run.key)
 
     def busy(self, key: str) -> bool:
-        """Whether a process is at it."""
+        """Return whether a process is doing the run."""
         try:
             with FileLock(self.lock(key), timeout=0):
                 return False
@@ -81,15 +81,15 @@ class RunStore:
             return True
 
     def summary(self, key: str) -> dict[str, Any]:
-        """summary.json, or an empty dict without one."""
+        """Return summary.json, or an empty dict if there is none."""
         return _read(self.folder(key) / SUMMARY)
 
     def figures(self, key: str) -> dict[str, Any]:
-        """What was measured, or an empty dict."""
+        """Return the measurements in test.json, or an empty dict."""
         return _read(self.folder(key) / MEASURED)
 
     def failure(self, key: str) -> dict[str, Any]:
-        """`reason` and `attempts` of a run that failed, or an empty dict."""
+        """Return the `reason` and `attempts` of a failed run, or an empty dict."""
         return _read(self.root / f"{key}.failed.json")
 
     def given_up(self, key: str) -> bool:
@@ -100,12 +100,12 @@ class RunStore:
         write_json(self.root / f"{key}.failed.json", {"reason": reason, "attempts": attempts})
 
     def add_seconds(self, key: str, seconds: float) -> None:
-        """Adds to the time that was spent on a run."""
+        """Add to the time spent on a run."""
         spent = self.seconds(key) + seconds
         write_json(self.root / f"{key}.seconds.json", {"seconds": round(spent, 1)})
 
     def seconds(self, key: str) -> float:
-        """The time that was spent on a run: training, validation, measurements."""
+        """Return the time spent on a run: training, validation, measurements."""
         return float(_read(self.root / f"{key}.seconds.json").get("seconds", 0.0))
 
     def forget_failure(self, key: str) -> None:
@@ -113,10 +113,9 @@ class RunStore:
 
 
 def run_key(config: Config, fingerprint: str, kind: str) -> str:
-    """The name of a run, by all that makes its figures what they are.
+    """Return the key of a run, a hash of everything that affects its results.
 
-    `fingerprint` is that of its corpus and tokenizers, `kind` what is done with the config
-    ("training", "speed").
+    `fingerprint` is that of its corpus and tokenizers. `kind` is "training" or "speed".
     """
     values = renamed(to_plain(config), OLD_NAMES)  # a renamed key leaves a run its name
     for group in ("run", "resume", "logger"):
@@ -136,7 +135,7 @@ def run_key(config: Config, fingerprint: str, kind: str) -> str:
 
 
 def detail_file(folder: Path, name: str) -> Path:
-    """Where a table of `measuring.DETAILS` is kept."""
+    """Return the file of a table of `measuring.DETAILS`."""
     return folder / MEASURED.parent / f"{name}.csv"
 
 
@@ -147,8 +146,8 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be read ({error}): delete it, and it is made anew"
+            f"{path} cannot be read ({error}): delete it, and it will be made again"
         ) from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds something else than it should: delete it")
+        raise UserError(f"{path} is not a JSON object: delete it, and it will be made again")
     return values

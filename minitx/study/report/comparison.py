@@ -1,8 +1,8 @@
-"""Which of two is better: the rule by which a report uses that word.
+"""Which of two models is better: when a report uses that word.
 
-One is called better than the other only if both 95% intervals of their difference leave out zero:
-that of a paired bootstrap over the test items, and that over the seeds. With one seed, or seeds
-that are all alike, there is no second interval: what is said is said of these runs alone.
+One model is called better than another only if both 95% intervals of their difference exclude
+zero: that of a paired bootstrap over test items, and that over seeds. With one seed, or if all
+seeds are equal, there is no interval over seeds, and the report speaks of these runs only.
 """
 
 from collections.abc import Iterable
@@ -13,37 +13,32 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from minitx.drawing.formatting import count, listed
+from minitx.metrics.bootstrap import Interval, percentile_interval, resampled_scores
 from minitx.metrics.decomposable import Measure
-from minitx.study.formatting import against, between, count, listed, size_of_change
-from minitx.study.results.conditions import Condition
+from minitx.study.results.conditions import Condition, places
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import (
-    FEW_RESAMPLES,
-    RESAMPLES,
-    Interval,
-    difference_interval,
-    percentile_interval,
-    resampled_scores,
-)
+from minitx.study.statistics.intervals import difference_interval
 
-MOST_ARMS = 5  # of which every two are compared
+MOST_ARMS = 5  # of which all pairs are compared
+RESAMPLES, FEW_RESAMPLES = 10_000, 1_000
 
 
 class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     NOT_SHOWN = "not shown"
-    # A difference over test items, and nothing known over seeds: there is one, or all are alike.
+    # The test items show a difference, and no interval over seeds is known.
     ONE_SEED = "these runs only"
     NOT_COMPARED = "not compared"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two conditions of the grid and the difference of their scores, the first less the second.
+    """Two conditions and the difference of their scores, first minus second.
 
-    The value of `items` is of the runs pooled, that of `seeds` of the means over seeds, which is
-    what tables show.
+    `items` is the difference of the pooled runs, `seeds` that of the means over seeds, which are
+    what the tables show.
     """
 
     first: Condition
@@ -57,11 +52,11 @@ class Comparison:
         if np.isnan(self.seeds.value) or np.isnan(self.items.value):
             return Verdict.NOT_COMPARED
         same_side = self.items.value * self.seeds.value > 0
-        if not (self.items.leaves_out_zero and same_side):
+        if not (self.items.excludes_zero and same_side):
             return Verdict.NOT_SHOWN
         if not self.seeds.known:
             return Verdict.ONE_SEED
-        if not self.seeds.leaves_out_zero:
+        if not self.seeds.excludes_zero:
             return Verdict.NOT_SHOWN
         return Verdict.BETTER if self._first_leads else Verdict.WORSE
 
@@ -70,54 +65,53 @@ class Comparison:
         return (self.seeds.value < 0) == self.measure.lower_is_better
 
     def sentence(self, first: str = "", second: str = "") -> str:
-        """The verdict with its figures; the two have their conditions' names, or these."""
+        """Return the verdict with its figures. The names are those of the conditions, or these."""
         names = first or self.first.name, second or self.second.name
         if self.verdict is Verdict.NOT_COMPARED:
             return self._not_compared(names)
-        ahead, behind = (names, (self.first, self.second)), (names[::-1], (self.second, self.first))
-        sides, conditions = ahead if self._first_leads else behind
-        better, worse = sides
-        claim, effect = self._claim(better, worse), self._effect(conditions)
-        return f"{claim}: {effect} ({self._intervals()}){self._left_out()}."
-
-    def _claim(self, better: str, worse: str) -> str:
-        if self.verdict is Verdict.ONE_SEED:
-            return f"{better} did better than {worse} in these runs, not shown for other seeds"
-        if self.verdict is Verdict.NOT_SHOWN:
-            return f"No difference is shown between {better} and {worse}"
-        return f"{better} is better than {worse}"
+        conditions = self.first, self.second
+        if not self._first_leads:
+            names, conditions = names[::-1], conditions[::-1]
+        better, worse = names
+        claim = {
+            Verdict.ONE_SEED: f"{better} did better than {worse} in these runs; other seeds may "
+            "differ",
+            Verdict.NOT_SHOWN: f"No difference is shown between {better} and {worse}",
+        }.get(self.verdict, f"{better} is better than {worse}")
+        return f"{claim}: {self._effect(conditions)} ({self._intervals()}){self._left_out()}."
 
     def _effect(self, conditions: tuple[Condition, Condition]) -> str:
-        """Both figures, and how far the first of the two is from the second, also as a share."""
-        one, other = (condition.mean(f"test/{self.measure.name}") for condition in conditions)
+        """Both scores and their difference, absolute and relative."""
+        measure = self.measure
+        one, other = (condition.mean(f"test/{measure.name}") for condition in conditions)
         size = abs(one - other)
-        figures = against(self.measure, one, other)
+        figures = measure.pair(one, other)
         if not size:
-            return f"{figures}, exactly alike"
-        share = f" or {size / abs(other):.1%}" if other and self._as_a_share else ""
-        way = "lower" if one < other else "higher"
-        return f"{figures}, {way} by {size_of_change(self.measure, size)}{share}"
-
-    @property
-    def _as_a_share(self) -> bool:
-        """An accuracy that is ten times another says little that the two have not said."""
-        return self.measure.name != "accuracy"
+            return f"{figures}, exactly equal"
+        # A ratio of accuracies says little that the accuracies do not.
+        relative = other and measure.name != "accuracy"
+        ratio = f" or {size / abs(other):.1%}" if relative else ""
+        unit = " percentage points" if measure.is_fraction else ""
+        direction = "lower" if one < other else "higher"
+        return f"{figures}, {direction} by {measure.difference(size)}{unit}{ratio}"
 
     def _intervals(self) -> str:
-        """Both, of the difference as a size: as `_effect` has it, above zero."""
+        """Both intervals, with the sign of a positive difference."""
         items, seeds = self.items, self.seeds
-        if self.seeds.value < 0:
+        if seeds.value < 0:
             items, seeds = -items, -seeds
         one, other = (len(condition.finished) for condition in (self.first, self.second))
         over = f"{count(one, 'seed')} each" if one == other else f"{one} and {count(other, 'seed')}"
-        return (
-            "95% interval "
-            + (f"over test items {between(self.measure, items)}, " if items.known else "")
-            + (f"over {over} {between(self.measure, seeds)}" if seeds.known else f"{over}")
-        )
+        parts = [f"over test items {self._ends(items)}"] if items.known else []
+        parts.append(f"over {over} {self._ends(seeds)}" if seeds.known else over)
+        return f"95% interval {', '.join(parts)}"
+
+    def _ends(self, interval: Interval) -> str:
+        low, high = map(self.measure.difference, (interval.low, interval.high))
+        return f"{low} to {high}"
 
     def _left_out(self) -> str:
-        """Which seeds are not in it."""
+        """The seeds without figures, in words."""
         parts = []
         for condition in (self.first, self.second):
             planned, finished = len(condition.runs), len(condition.finished)
@@ -125,7 +119,7 @@ class Comparison:
                 parts.append(
                     f"{planned - finished} of {count(planned, 'seed')} of {condition.name}"
                 )
-        return f"; left out, as they failed or are missing: {listed(parts)}" if parts else ""
+        return f"; left out, because they failed or are missing: {listed(parts)}" if parts else ""
 
     def _not_compared(self, names: tuple[str, str]) -> str:
         lacking = [
@@ -136,20 +130,21 @@ class Comparison:
         reason = (
             f"no run of {listed(lacking)} finished"
             if lacking
-            else "they were not given the same corpus and test items"
+            else "their corpora or test items differ"
         )
         return f"{names[0]} and {names[1]} cannot be compared: {reason}."
 
 
 def resamples_of(measure: Measure) -> int:
-    """How often a test set is drawn: BLEU is computed row by row, so fewer times."""
+    """Return the number of resamples. BLEU gets fewer, because it is computed row by row."""
     return FEW_RESAMPLES if measure.name == "bleu" else RESAMPLES
 
 
 def compare(results: Results, pairs: Iterable[tuple[Condition, Condition]]) -> list[Comparison]:
-    """Each pair by the headline measure. The items of one test set are drawn once for all models.
+    """Compare each pair by the headline measure.
 
-    Runs on the same corpus, cut into as many items, have the same test set.
+    All models on a test set are scored on the same resamples. Conditions have the same test set if
+    they have the same corpus and the same number of items.
     """
     pairs = list(pairs)
     conditions = {id(condition): condition for pair in pairs for condition in pair}
@@ -159,28 +154,26 @@ def compare(results: Results, pairs: Iterable[tuple[Condition, Condition]]) -> l
         if (items := condition.items(results)) is not None
     }
     tests = {name: (items.shape, conditions[name].corpus) for name, items in pooled.items()}
-    score = results.measure.score
-    drawn: dict[int, np.ndarray] = {}
+    measure = results.measure
+    resampled: dict[int, np.ndarray] = {}
     for test in set(tests.values()):
         names = [name for name in pooled if tests[name] == test]
         stack = np.stack([pooled[name] for name in names])
-        scores = resampled_scores(stack, score, resamples_of(results.measure))
-        drawn |= dict(zip(names, scores, strict=True))
+        scores = resampled_scores(stack, measure.score, resamples_of(measure))
+        resampled |= dict(zip(names, scores, strict=True))
 
     def over_items(first: int, second: int) -> Interval:
-        # Of test sets that differ no items are the same, so they cannot be drawn in pairs.
-        if not (first in pooled and second in pooled):
+        paired = first in pooled and second in pooled and tests[first] == tests[second]
+        if not paired:
             return Interval(np.nan)
-        if tests[first] != tests[second]:
-            return Interval(np.nan)
-        value = results.measure.of(pooled[first]) - results.measure.of(pooled[second])
-        return percentile_interval(value, drawn[first] - drawn[second])
+        value = measure.of(pooled[first]) - measure.of(pooled[second])
+        return percentile_interval(value, resampled[first] - resampled[second])
 
     return [
         Comparison(
             first,
             second,
-            results.measure,
+            measure,
             over_items(id(first), id(second)),
             difference_interval(first.values(results.metric), second.values(results.metric)),
         )
@@ -189,9 +182,9 @@ def compare(results: Results, pairs: Iterable[tuple[Condition, Condition]]) -> l
 
 
 def pairs_of(conditions: list[Condition]) -> list[tuple[Condition, Condition]]:
-    """The conditions to compare: all arms at the same point, those with the first arm first.
+    """Return the pairs to compare: all arms at the same point, pairs with the first arm first.
 
-    Of many arms each is compared with the study's first one alone.
+    If there are many arms, each is compared with the study's first one only.
     """
     arms = list(dict.fromkeys(condition.arm for condition in conditions))
     pairs = [
@@ -204,8 +197,21 @@ def pairs_of(conditions: list[Condition]) -> list[tuple[Condition, Condition]]:
     return sorted(pairs, key=lambda pair: pair[0].arm != arms[0])
 
 
+def places_by_verdict(comparisons: list[Comparison], forms: dict[Verdict, str]) -> str:
+    """Return the points with each verdict in words: "worse with 1 head; not compared with 2 heads".
+
+    `forms` has the words for each verdict, with {} for the points of the first conditions.
+    """
+    found: dict[Verdict, list[Condition]] = {}
+    for each in comparisons:
+        found.setdefault(each.verdict, []).append(each.first)
+    return "; ".join(
+        form.format(places(found[kind])) for kind, form in forms.items() if kind in found
+    )
+
+
 def table(comparisons: list[Comparison]) -> pd.DataFrame:
-    """A row for each comparison, with both intervals of the difference."""
+    """Return a row for each comparison, with both intervals of the difference."""
     return pd.DataFrame(
         [
             {

@@ -1,7 +1,7 @@
 """The files of a study's report.
 
-report.md, report.html   the same, to be read where code is read, and in a browser
-runs.csv                 every run of the plan, with all its figures
+report.md, report.html   the same report, for code viewers and for browsers
+runs.csv                 all runs of the plan with all of their figures
 figures/                 <section>.png and .svg, the figure's data as .csv, and further tables
 """
 
@@ -11,27 +11,28 @@ from minitx.drawing.figures import png, svg
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.study.report.markdown import markdown
 from minitx.study.report.page import page
-from minitx.study.report.report import Report, compose, tables_of
+from minitx.study.report.report import Report, compose
 from minitx.study.results.results import Results
 
 
 def write_report(results: Results, folder: Path) -> Report:
-    """Writes the report of what there is into the study's folder, and gives it.
+    """Write the report of the results so far into the study's folder, and return it.
 
     Raises UserError as `compose`.
     """
     report = compose(results)
-    pictures = {each.name: svg(each.figure) for each in report.sections if each.figure}
-    figures = folder / "figures"
-    for drawn in figures.glob("*.*"):  # by an earlier report, maybe with other sections
+    pictures = {each.picture: svg(each.figure) for each in report.sections if each.figure}
+    for drawn in (folder / "figures").glob("*.*"):  # by an earlier report with other sections
         drawn.unlink()
     for section in report.sections:
-        for name, table in tables_of(section).items():
-            write_atomically(folder / name, table.to_csv(index=False))
+        for file, _, table in section.tables:
+            write_atomically(folder / file, table.to_csv(index=False))
         if section.figure:
-            write_bytes_atomically(figures / f"{section.name}.png", png(section.figure))
-            write_atomically(figures / f"{section.name}.svg", pictures[section.name])
+            picture = folder / section.picture
+            write_bytes_atomically(picture, png(section.figure))
+            write_atomically(picture.with_suffix(".svg"), pictures[section.picture])
+    text = markdown(report)
     write_atomically(folder / "runs.csv", results.runs.to_csv(index=False))
-    write_atomically(folder / "report.html", page(report, pictures))
-    write_atomically(folder / "report.md", markdown(report))
+    write_atomically(folder / "report.html", page(report.title, text, pictures))
+    write_atomically(folder / "report.md", text)
     return report

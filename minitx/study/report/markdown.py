@@ -1,93 +1,61 @@
-"""A study's report as Markdown, with its pictures beside it."""
+"""A study's report in Markdown, from the template web/report.md.
+
+All words are escaped as they enter the template, so that nothing from a config, a text or an error
+message is taken for markup.
+"""
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
+from jinja2 import Environment, StrictUndefined
 
-from minitx.study.report.report import MOST_ROWS, Report, tables_of
-from minitx.study.report.sections import Section
-from minitx.study.report.tables import shown
+from minitx.drawing.formatting import column, is_number
+from minitx.drawing.html import source
+from minitx.study.report.report import MOST_ROWS, Report
 
-QUICK = "This is the quick preset: made to be seen within minutes, and not to be quoted."
-NO_ANSWER = "Not enough runs have finished to say anything."
+
+class Markdown(str):
+    """Text that is Markdown already, so that it is not escaped again."""
 
 
 def markdown(report: Report) -> str:
-    """The whole report; what comes from configs and failures is escaped."""
-    parts = [f"# {_text(report.title)}"]
-    if report.quick:
-        parts.append(f"> **{QUICK}**")
-    parts += ["## The question", _text(report.question), "## The answer"]
-    parts += [_lines([_claim(sentence) for sentence in report.answer or [NO_ANSWER]])]
-    if report.picture:
-        parts.append(_picture(report.picture))
-    for section in report.sections:
-        parts += _section(section, pictured=section is not report.picture)
-    parts += ["## How it was done", _facts(report.how)]
-    parts += ["## Rules of a fair comparison", _lines(_rules(report))]
-    parts += ["## All runs", table(report.runs)]
-    if report.command:
-        parts += ["## To repeat it", f"```sh\n{report.command}\n```"]
-    return "\n\n".join(parts) + "\n"
+    """Return the whole report."""
+    environment = Environment(
+        finalize=_escape, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"claim": _claim, "code": _code, "table": table, "unescaped": Markdown}
+    template = environment.from_string(source("minitx.study.report", "report.md"))
+    return template.render(report=report, most_rows=MOST_ROWS) + "\n"
 
 
-def _section(section: Section, pictured: bool) -> list[str]:
-    """A part of the report; without the picture and the answers that stand at its top already."""
-    parts = [f"## {_text(section.title)}"]
-    if pictured and section.figure:
-        parts.append(_picture(section))
-    if sentences := section.sentences[0 if pictured else section.answers :]:
-        parts.append(_items(sentences))
-    parts += [_data(figures, file) for file, figures in tables_of(section).items()]
-    if section.note:
-        parts.append(f"*{_text(section.note)}*")
-    return parts
-
-
-def _picture(section: Section) -> str:
-    return f"![{_text(section.title)}](figures/{section.name}.png)"
-
-
-def _data(figures: pd.DataFrame, file: str) -> str:
-    if len(figures) > MOST_ROWS:
-        return f"Its figures: [{file}]({file}), {len(figures):,} rows."
-    return table(figures)
-
-
-def table(figures: pd.DataFrame) -> str:
-    """Figures as a table of Markdown."""
-    written = shown(figures)
-    lines = [written.heads, ["---:" if right else "---" for right in written.numeric]]
-    head, rule = (list(map(_text, lines[0])), lines[1])
-    rows = [list(map(_text, row)) for row in written.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
-
-
-def _facts(facts: dict[str, str]) -> str:
-    return _lines([f"**{_text(name)}**: {_text(words)}" for name, words in facts.items()])
-
-
-def _rules(report: Report) -> list[str]:
-    return [
-        f"{'kept' if rule.kept else '**not kept**'}: {_text(rule.name)}. {_text(rule.words)}"
-        for rule in report.rules
+def table(figures: pd.DataFrame) -> Markdown:
+    """Return a table, with numbers aligned to the right."""
+    columns = [list(figures[name]) for name in figures.columns]
+    numeric = [bool(values) and all(map(is_number, values)) for values in columns]
+    lines: list[Sequence[str]] = [
+        [_escape(name) for name in figures.columns],
+        ["---:" if right else "---" for right in numeric],
+        *(list(map(_escape, row)) for row in zip(*map(column, columns), strict=True)),
     ]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
-def _claim(sentence: str) -> str:
-    """A sentence of the answer; what it claims stands out from the figures behind the colon."""
-    claim, colon, figures = map(_text, sentence.partition(":"))
-    return f"**{claim}**: {figures}" if colon else claim
+def _escape(words: object) -> Markdown:
+    """Put words into one line, with a backslash before all that Markdown would interpret."""
+    if isinstance(words, Markdown):
+        return words
+    line = re.sub(r"([\\`*_\[\]<>|#$~&])", r"\\\1", " ".join(str(words).split()))
+    # No list and no rule begins with the line.
+    return Markdown(re.sub(r"^(\d+(?=[.)](?: |$))|(?=[-+=]))", r"\1\\", line))
 
 
-def _items(sentences: list[str]) -> str:
-    return _lines(list(map(_text, sentences)))
+def _claim(sentence: str) -> Markdown:
+    """Emphasize the claim of a sentence, which stands before the colon, over its figures."""
+    claim, colon, figures = map(_escape, sentence.partition(":"))
+    return Markdown(f"**{claim}**: {figures.strip()}") if colon else claim
 
 
-def _lines(written: list[str]) -> str:
-    return "\n".join(f"- {each}" for each in written)
-
-
-def _text(words: str) -> str:
-    """Words in one line, of which nothing is taken for markup."""
-    return re.sub(r"([\\`*_\[\]<>|#$~&])", r"\\\1", " ".join(words.split()))
+def _code(words: str) -> Markdown:
+    """Indent text, so that it is shown as code."""
+    return Markdown("\n".join(f"    {line}" for line in words.splitlines()))

@@ -1,7 +1,7 @@
-"""The rules of a fair comparison, checked on what a study found: each kept, or not, in a sentence.
+"""The rules of a fair comparison: whether a study kept each of them, in a sentence.
 
-A rule that was not kept weakens what the study says, and its report shows so. Only figures of
-different test sets are no table at all, and are refused.
+A rule that was not kept weakens the study's answer, and its report says so. Runs on different
+corpora cannot be compared at all, so they are an error.
 """
 
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from minitx.drawing.formatting import count, listed, setting
 from minitx.errors import UserError
-from minitx.study.formatting import count, listed, setting
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import FINISHED, Results
 from minitx.study.results.settings import differing_settings
 from minitx.study.results.sweep import sweeps_of
 
-TOLERANCE = 0.02  # share by which numbers of parameters may differ from what was asked for
+TOLERANCE = 0.02  # relative difference in the number of parameters
 LEAST_SEEDS = 3
-VARY_DATA = ("data.", "task.", "model.context")  # what is made as long as the context, that too
+VARY_DATA = ("data.", "task.", "model.context")  # keys that change the examples
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule and how the study stands to it, in words that stand alone."""
+    """A rule, whether the study kept it, and why."""
 
     name: str
     kept: bool
@@ -31,7 +31,7 @@ class Rule:
 
 
 def check_rules(results: Results) -> list[Rule]:
-    """Every rule that such a study has to keep. Raises UserError as `check_corpus`."""
+    """Return all rules that apply to the study. Raises UserError as `check_corpus`."""
     check_corpus(results)
     checks: list[Callable[[Results], Rule]] = [_size]
     if results.study.measures == "training":
@@ -40,9 +40,9 @@ def check_rules(results: Results) -> list[Rule]:
 
 
 def check_corpus(results: Results) -> None:
-    """Raises UserError for runs of different tasks, corpora or tokenizers, which no table compares.
+    """Raises UserError if runs have different corpora or tokenizers.
 
-    Only where the grid varies the data may they differ, from one of its points to the next.
+    If the grid varies the data, they may differ between its points.
     """
     if "data_fingerprint" not in results.runs:
         return
@@ -52,14 +52,14 @@ def check_corpus(results: Results) -> None:
         if len(prints) > 1:
             one, other = prints.iloc[0], prints.iloc[1]
             raise UserError(
-                f"{one['folder']} ({one['arm']}) and {other['folder']} ({other['arm']}) are of "
-                "different corpora or tokenizers (data_fingerprint), so their figures cannot stand "
-                "in one table: train one of them anew"
+                f"{one['folder']} ({one['arm']}) and {other['folder']} ({other['arm']}) have "
+                "different corpora or tokenizers (data_fingerprint) and cannot be compared: train "
+                "one of them again"
             )
 
 
 def _by_data(results: Results, runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Runs that learn from the same data, whatever else the grid varies."""
+    """Group runs by the points of the grid that change the data."""
     axes = [axis for axis in results.axes if axis.startswith(VARY_DATA)]
     if not axes:
         return [("", runs)]
@@ -67,14 +67,14 @@ def _by_data(results: Results, runs: pd.DataFrame) -> list[tuple[str, pd.DataFra
 
 
 def _size(results: Results) -> Rule:
-    name = "as many parameters, within 2%"
+    name = "equal numbers of parameters, within 2%"
     conditions = [
         condition for condition in conditions_of(results) if len(condition.values("parameters"))
     ]
     if not conditions:
         return Rule(name, False, "The numbers of parameters are not known.")
-    # Without a number of its own, a study gives all arms at a point what the first one has there,
-    # or leaves them as they are, which then have to be alike over all points.
+    # Unless the study sets a number, the first arm at each point sets it for the others. With
+    # match=false, nothing sets it, and it has to be equal over all points.
     asked: dict[object, float] = {}
     apart = []
     for condition in conditions:
@@ -87,19 +87,19 @@ def _size(results: Results) -> Rule:
         _sizes(arm, [condition for condition in conditions if condition.arm == arm]) for arm in arms
     ]
     whose = (
-        f"the {results.study.parameters:,} asked for"
+        f"the {results.study.parameters:,} that were asked for"
         if results.study.parameters
-        else (f"those of {conditions[0].arm}")
+        else f"those of {conditions[0].arm}"
     )
     return Rule(
         name,
         max(apart) <= TOLERANCE,
-        f"Parameters lie within {max(apart):.1%} of {whose}: {listed(counts)}.",
+        f"Numbers of parameters are within {max(apart):.1%} of {whose}: {listed(counts)}.",
     )
 
 
 def _sizes(arm: str, conditions: list[Condition]) -> str:
-    """An arm's numbers of parameters, all and those outside of embeddings, over the grid."""
+    """An arm's numbers of parameters over the grid, with and without embeddings."""
 
     def reach(column: str) -> str:
         values = [condition.mean(column) for condition in conditions]
@@ -112,22 +112,22 @@ def _sizes(arm: str, conditions: list[Condition]) -> str:
 
 
 def _corpus(results: Results) -> Rule:
-    """`check_corpus` has refused what would not keep it."""
+    """This rule is always kept, because `check_corpus` raises an error otherwise."""
     several = any(axis.startswith(VARY_DATA) for axis in results.axes)
     where = ", at each point of the grid" if several else ""
     return Rule(
         "the same corpus and tokenizer",
         True,
-        f"All runs read the same corpus through the same tokenizer{where} (equal fingerprints); "
-        "runs with the same seed get the same batches in the same order.",
+        f"All runs have the same corpus and tokenizer{where} (equal fingerprints). Runs with the "
+        "same seed get the same batches in the same order.",
     )
 
 
 def _tokens(results: Results) -> Rule:
-    name = "as many tokens"
+    name = "equal numbers of tokens"
     known = results.finished
     if "tokens_seen" not in known or known["tokens_seen"].isna().all():
-        return Rule(name, False, "The tokens that each run has seen are not known.")
+        return Rule(name, False, "The numbers of tokens seen are not known.")
     for _, runs in _by_data(results, known):
         for seed, same in runs.groupby("seed"):
             low, high = same["tokens_seen"].min(), same["tokens_seen"].max()
@@ -136,17 +136,17 @@ def _tokens(results: Results) -> Rule:
                 return Rule(
                     name,
                     False,
-                    f"With seed {seed} the tokens seen lie between {low:,.0f} ({least}) and "
+                    f"With seed {seed}, the tokens seen range from {low:,.0f} ({least}) to "
                     f"{high:,.0f}.",
                 )
     low, high = known["tokens_seen"].min(), known["tokens_seen"].max()
     reach = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
     where = " at each point of the grid" if low < high and results.axes else ""
-    return Rule(name, True, f"Runs with the same seed have seen as many tokens{where}: {reach}.")
+    return Rule(name, True, f"Runs with the same seed have seen equal numbers{where}: {reach}.")
 
 
 def _training(results: Results) -> Rule:
-    """A model's recipe may say more than what it is made of: what it was found to need."""
+    """A model's recipe may also change how it is trained."""
     name = "the same training for all"
     parts = []
     for key, values in differing_settings(results).items():
@@ -159,21 +159,21 @@ def _training(results: Results) -> Rule:
     return Rule(
         name,
         not parts,
-        f"Beside the model and what was swept, the recipes differ: {'; '.join(parts)}."
+        f"Apart from the model and the sweep, the recipes differ: {'; '.join(parts)}."
         if parts
-        else "Beside the model and what was swept, all arms were trained with the same settings.",
+        else "Apart from the model and the sweep, all arms were trained with the same settings.",
     )
 
 
 def _sweep(results: Results) -> Rule:
-    name = "the same sweep for all, by val alone"
+    name = "the same sweep for all, chosen on val"
     sweeps = sweeps_of(results)
     if not sweeps or max(len(sweep.tried) for sweep in sweeps) < 2:
         return Rule(
             name,
             False,
-            "No rate was searched: every arm was trained with the study's own, which may suit one "
-            "better than another.",
+            "There was no sweep: all arms were trained with the study's own settings, which may "
+            "suit one arm better than another.",
         )
     first = sweeps[0]
     others = [sweep for sweep in sweeps if not _same_values(sweep.tried, first.tried, first.keys)]
@@ -181,23 +181,21 @@ def _sweep(results: Results) -> Rule:
         return Rule(
             name,
             False,
-            f"Other values were tried for {listed([each.condition.name for each in others])} "
-            f"than for {first.condition.name}.",
+            f"The sweep of {listed(each.condition.name for each in others)} has other values than "
+            f"that of {first.condition.name}.",
         )
     blind = [sweep.condition.name for sweep in sweeps if not sweep.chosen]
     if blind:
         return Rule(name, False, f"No run of the sweep of {listed(blind)} finished.")
     unlike = [sweep.condition.name for sweep in sweeps if not sweep.best]
     if unlike:
-        return Rule(
-            name, False, f"What was chosen for {listed(unlike)} is not what was best on val."
-        )
+        return Rule(name, False, f"The choice for {listed(unlike)} is not the best one on val.")
     values = [f"{key} {listed(list(map(setting, first.values(key))))}" for key in first.keys]
     return Rule(
         name,
         True,
-        f"Every arm was trained with {' and '.join(values)}, with one seed, and got what had the "
-        "lowest loss on val; only then was it tested. That run counts as one of its seeds.",
+        f"Every arm was trained with {' and '.join(values)}, with one seed, and got the value with "
+        "the lowest loss on val before it was tested. That run counts as one of its seeds.",
     )
 
 
@@ -207,21 +205,21 @@ def _same_values(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> boo
 
 
 def _edges(results: Results) -> Rule:
-    name = "the best rate inside the sweep"
+    name = "the best value inside the sweep"
     edges = [sweep for sweep in sweeps_of(results) if sweep.at_edge]
     if not edges:
         searched = any(len(sweep.tried) > 1 for sweep in sweeps_of(results))
         words = (
-            "The rates that were chosen lie within what was tried."
+            "No chosen value is at the edge of the sweep."
             if searched
-            else "No rate was searched, so nothing says whether others are better."
+            else "There was no sweep, so other values may be better."
         )
         return Rule(name, searched, words)
     return Rule(
         name,
         False,
-        "The best rate lies at the edge of what was tried for "
-        f"{listed([sweep.condition.name for sweep in edges])}: one beyond it may be better.",
+        "The best value is at the edge of the sweep for "
+        f"{listed(sweep.condition.name for sweep in edges)}: a value beyond it may be better.",
     )
 
 
@@ -234,7 +232,7 @@ def _seeds(results: Results) -> Rule:
     return Rule(
         f"{LEAST_SEEDS} seeds or more",
         least >= LEAST_SEEDS,
-        f"{count(least, 'seed')} of {whose} finished{'' if every else ', more of the others'}.",
+        f"{count(least, 'seed')} of {whose} finished{'' if every else ', more of the other arms'}.",
     )
 
 
@@ -242,32 +240,31 @@ def _finished(results: Results) -> Rule:
     runs = results.runs
     lacking = runs[runs["status"] != FINISHED]
     if lacking.empty:
-        return Rule("no run left out", True, f"All {count(len(runs), 'run')} of the plan finished.")
+        return Rule("no missing runs", True, f"All {count(len(runs), 'planned run')} finished.")
     parts = []
     for (status, arm), group in lacking.groupby(["status", "arm"], sort=False):
         reasons = list(dict.fromkeys(reason for reason in group["reason"] if reason))
         why = f" ({'; '.join(reasons)})" if reasons else ""
         parts.append(f"{count(len(group), 'run')} of {arm} {status}{why}")
     return Rule(
-        "no run left out",
+        "no missing runs",
         False,
-        f"Of {count(len(runs), 'run')} that were planned, {len(lacking)} "
-        f"{'has' if len(lacking) == 1 else 'have'} no figures: {listed(parts)}.",
+        f"{len(lacking)} of {count(len(runs), 'planned run')} did not finish: {listed(parts)}.",
     )
 
 
 def _code(results: Results) -> Rule:
-    """Runs are kept from study to study, so that some may be older than others."""
+    """Studies share their runs, so some may be older than others."""
     several = [f"{name} {words}" for name, words in results.facts.items() if ", " in words]
     name = "the same code and machine"
     if "commit" not in results.facts:
-        return Rule(name, False, "Of which commit the code was is not known.")
+        return Rule(name, False, "The commit of the code is not known.")
     return Rule(
         name,
         not several,
-        f"Runs differ in what they were done with: {'; '.join(several)}."
+        f"The runs differ in: {'; '.join(several)}."
         if several
-        else "All runs were done with the same code, those that count on the same machine.",
+        else "All runs used the same code, and those that count the same machine.",
     )
 
 
@@ -276,7 +273,7 @@ def _preset(results: Results) -> Rule:
     return Rule(
         "the full preset",
         not quick,
-        "This is the quick preset, made to be seen within minutes: it is not to be quoted."
+        "This is the quick preset, which takes minutes: its figures are not to be quoted."
         if quick
         else f"The preset is {results.preset}.",
     )

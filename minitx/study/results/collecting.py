@@ -1,6 +1,5 @@
-"""From a study's folder to its results: what its runs have come to."""
+"""Read the results of a study from its folder and its runs."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,17 @@ SUMMARISED = (
 
 
 def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
-    """The results of a study, as far as it has come; `results.runs` is a table of its runs.
+    """Return the results of a study so far. `results.runs` is a table of its runs.
 
-    `runs` is the folder in which all studies keep their runs: without it, that which the study was
-    told. Raises UserError where there is no study in `folder`, or it is from another version.
+    `runs` is the run store, by default the one that the study was started with. Raises UserError if
+    there is no study in `folder`, or if another version wrote it.
     """
     manifest = read_manifest(Path(folder))
     return collect(manifest, RunStore(Path(runs or manifest.study.runs)))
 
 
 def collect(manifest: Manifest, store: RunStore) -> Results:
-    """The results of a study whose manifest was read."""
+    """Return the results of the study with this manifest."""
     rows, curves = [], []
     items: dict[str, np.ndarray] = {}
     details: dict[str, dict[str, pd.DataFrame]] = {}
@@ -69,7 +68,7 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
 
 
 def _facts(manifest: Manifest, store: RunStore, runs: pd.DataFrame) -> dict[str, str]:
-    """What the runs were done on and with; where they differ, all that occurs."""
+    """The machines and the code of the runs; if they differ, all of them."""
     figures = [store.figures(run.key) for run in manifest.runs]
     machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
     found = {name: list(machines[name].astype(str)) for name in machines}
@@ -107,19 +106,14 @@ def _row(run: PlannedRun, store: RunStore, kind: str) -> dict[str, Any]:
 
 
 def _curve(key: str, folder: Path) -> pd.DataFrame:
-    """What was measured at every validation."""
-    rows = [row for row in _rows(folder / METRICS) if row.get("val/loss")]
+    """The metrics at every validation."""
+    path = folder / METRICS
+    table = _table(path) if path.is_file() else pd.DataFrame()
+    if "val/loss" not in table:
+        return pd.DataFrame({"key": []})
     kept = ("step", "tokens_seen", "train_seconds")
-    names = [name for name in (rows[0] if rows else {}) if name in kept or name[:4] == "val/"]
-    values = [{name: float(row[name]) for name in names if row[name]} for row in rows]
-    return pd.DataFrame(values).assign(key=key)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    names = [name for name in table if name in kept or name.startswith("val/")]
+    return table.loc[table["val/loss"].notna(), names].astype(float).assign(key=key)
 
 
 def _table(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The conditions of a study's grid: an arm at a point of the grid, with the seeds that count."""
+"""The conditions of a study: an arm at a point of the grid, with one run per seed."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -6,15 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from minitx.study.formatting import at, at_each, listed
+from minitx.drawing.formatting import listed
+from minitx.metrics.bootstrap import Interval
+from minitx.study.results.axes import at
 from minitx.study.results.results import FINISHED, Results
+from minitx.study.statistics.intervals import mean_interval
+
+Lines = dict[str, list["Condition"]]  # conditions along an axis, by what they have in common
 
 
 @dataclass(frozen=True)
 class Condition:
     """An arm at a point of the grid, which has a value for each of the study's `axes`.
 
-    `runs` are those that count, finished or not: a row for each seed.
+    `runs` has a row for each seed that counts, finished or not.
     """
 
     arm: str
@@ -24,7 +29,7 @@ class Condition:
 
     @property
     def place(self) -> str:
-        """The point in words: "8 heads"; nothing where there is no grid."""
+        """The point in words: "8 heads"; empty without a grid."""
         return ", ".join(map(at, self.axes, self.point))
 
     @property
@@ -36,52 +41,75 @@ class Condition:
         return self.runs[self.runs["status"] == FINISHED]
 
     def values(self, column: str) -> np.ndarray:
-        """A column of the finished runs, what is known of it: float64 (seeds,)."""
+        """Return the known values of a column over the finished runs: float64 (seeds,)."""
         if column not in self.runs:
             return np.empty(0)
         return self.finished[column].dropna().to_numpy(float)
 
+    def interval(self, column: str) -> Interval:
+        """Return the mean over seeds with Student's t interval."""
+        return mean_interval(self.values(column))
+
     def mean(self, column: str) -> float:
-        """NaN where nothing is known."""
+        """Return the mean over seeds, NaN if no value is known."""
         values = self.values(column)
         return float(values.mean()) if len(values) else np.nan
 
     def median(self, column: str) -> float:
-        """Of a time, which anything else on the machine makes longer; NaN if nothing is known."""
+        """Return the median over seeds, for times, which only ever get longer by disturbances.
+
+        It is NaN if no value is known.
+        """
         values = self.values(column)
         return float(np.median(values)) if len(values) else np.nan
 
     @property
     def corpus(self) -> str | None:
-        """The fingerprint of what the finished runs were trained and tested on."""
+        """The fingerprint of the corpus that the finished runs were trained and tested on."""
         known = self.finished.get("data_fingerprint", pd.Series(dtype=str)).dropna()
         return str(known.iloc[0]) if len(known) else None
 
     def items(self, results: Results) -> np.ndarray | None:
-        """What the test items add, (seeds, n, k), of the seeds for which it is known."""
+        """Return the terms of the score for each test item (seeds, n, k), or None."""
         found = [results.items[key] for key in self.finished["key"] if key in results.items]
         return np.stack(found) if found else None
 
-    def without(self, axis: str) -> tuple[str, tuple[Any, ...]]:
-        """The arm and the point without one axis: conditions that share them lie along it."""
-        rest = (value for name, value in zip(self.axes, self.point, strict=True) if name != axis)
-        return self.arm, tuple(rest)
+    def details(self, results: Results, name: str) -> list[pd.DataFrame]:
+        """Return a detail's table for each seed that has one, with the run's `key` as a column."""
+        tables = {key: results.details.get(key, {}).get(name) for key in self.finished["key"]}
+        return [
+            table.assign(key=key)
+            for key, table in tables.items()
+            if table is not None and len(table)
+        ]
+
+    def without(self, axis: str) -> "Condition":
+        """Return the condition without one of its axes, which names the line along that axis."""
+        rest = {
+            name: value for name, value in zip(self.axes, self.point, strict=True) if name != axis
+        }
+        return replace(self, axes=tuple(rest), point=tuple(rest.values()))
 
     def on(self, axis: str) -> Any:
-        """Where it lies on an axis."""
+        """Return the value on an axis."""
         return self.point[self.axes.index(axis)]
 
 
 def conditions_of(results: Results) -> list[Condition]:
-    """All conditions of the plan, in its order: also those of which nothing is known."""
+    """Return all conditions in the plan's order, including those without finished runs."""
     return [
         replace(condition, runs=condition.runs[condition.runs["chosen"]])
         for condition in planned(results)
     ]
 
 
+def scored_conditions(results: Results) -> list[Condition]:
+    """Return the conditions that have at least one test score."""
+    return [each for each in conditions_of(results) if len(each.values(results.metric))]
+
+
 def planned(results: Results) -> list[Condition]:
-    """The same with all of their runs, also those of the sweep that do not count."""
+    """Return all conditions with all of their runs, including those of the sweep only."""
     axes = tuple(results.axes)
     return [
         Condition(arm, axes, tuple(map(plain, point)), runs)
@@ -90,33 +118,21 @@ def planned(results: Results) -> list[Condition]:
 
 
 def plain(value: Any) -> Any:
-    """A value of a table as the study's file has it: pandas keeps null as NaN."""
+    """Return a table's value as study.json has it: a Python type, and None instead of NaN."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if value != value else value
 
 
 def places(conditions: list[Condition]) -> str:
-    """Where conditions lie, in words: "2, 4 and 8 heads"."""
+    """Return the points of conditions in words: "2, 4 and 8 heads"."""
     if conditions and len(conditions[0].axes) == 1:
-        return at_each(conditions[0].axes[0], [condition.point[0] for condition in conditions])
-    return listed(
-        [
-            f"({condition.place})" if conditions[0].axes else condition.place
-            for condition in conditions
-        ]
-    )
+        return at(conditions[0].axes[0], *(condition.point[0] for condition in conditions))
+    return listed(f"({condition.place})" for condition in conditions)
 
 
-def lines_along(axis: str, conditions: list[Condition]) -> dict[str, list[Condition]]:
-    """Cells that differ on one axis only, in its order, under the name of what they share."""
-    lines: dict[str, list[Condition]] = {}
+def lines_along(axis: str, conditions: list[Condition]) -> Lines:
+    """Group conditions that differ on one axis only, in its order, by the rest of their name."""
+    lines: Lines = {}
     for condition in conditions:
-        others = replace(
-            condition,
-            axes=tuple(name for name in condition.axes if name != axis),
-            point=condition.without(axis)[1],
-        )
-        lines.setdefault(others.name, []).append(condition)
-    return {
-        name: sorted(line, key=lambda condition: condition.on(axis)) for name, line in lines.items()
-    }
+        lines.setdefault(condition.without(axis).name, []).append(condition)
+    return {name: sorted(line, key=lambda each: each.on(axis)) for name, line in lines.items()}

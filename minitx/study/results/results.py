@@ -1,4 +1,4 @@
-"""What a study has found so far: all that its report is drawn from."""
+"""What a study has found so far: all that its report is made from."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,39 +14,39 @@ FINISHED, FAILED, MISSING = "finished", "failed", "missing"
 
 @dataclass(frozen=True)
 class Results:
-    """A study's runs and what was measured of them.
+    """A study's runs and their measurements.
 
     `runs` has a row for every run of the plan, in the plan's order:
 
-    - `key` (its name among all runs), `folder`, `status` (finished, failed or missing), `reason`
-      (why it failed, else "")
-    - `arm`, the model as the study calls it; a column for each key of the grid, under its own name
-      ("model.heads"); a column for each key of the sweep ("optimizer.muon_lr"); `seed`
-    - `swept`: whether it took part in the choice of the rate; `chosen`: whether it has the rate
-      that its arm and point of the grid were given, so that it counts as one of their seeds
-    - what summary.json holds: `parameters`, `parameters_non_embedding`, `steps`, `tokens_seen`,
+    - `key` (the run's name in the run store), `folder`, `status` (finished, failed or missing),
+      `reason` (why it failed, else "")
+    - `arm`; a column for each key of the grid, under its own name ("model.heads"); a column for
+      each key of the sweep ("optimizer.muon_lr"); `seed`
+    - `swept`: whether the run took part in the sweep; `chosen`: whether it has the values that were
+      chosen for its arm and point of the grid, so that it counts as one of their seeds
+    - from summary.json: `parameters`, `parameters_non_embedding`, `steps`, `tokens_seen`,
       `train_seconds`, `tokens_per_second`, `peak_memory_mb`, `data_fingerprint`
-    - metrics: "val/loss", ..., and of the chosen ones "test/...": see `measure`
+    - metrics: "val/loss", ..., and for chosen runs "test/..."; see `measure`
     - `operations_per_token` (floating-point operations of a forward pass), `state_size` (numbers
-      that the model keeps of a text as long as its context), `latency_ms` (one token generated,
-      batch of one)
+      that the model keeps of a text as long as its context), `latency_ms` (of generating one token,
+      batch size 1)
 
-    Numbers that are not known are NaN.
+    Unknown numbers are NaN.
 
     `curves` has a row for every validation of every run: `key`, `step`, `tokens_seen`,
-    `train_seconds`, and the metrics of val ("val/loss", ...).
+    `train_seconds`, and the metrics on val ("val/loss", ...).
 
-    `items` holds, for the key of each finished run that was chosen, what each item of test adds to
-    the headline measure: (items, k), float64, the same items in the same order for all runs.
+    `items` has, for the key of each finished chosen run, the terms of the headline measure for each
+    test item: (items, k), float64, the same items in the same order for all runs.
 
-    `details` holds what else was measured of a run, by key and by what: a table each
-    (`minitx.study.measure.measuring`).
+    `details` has further measurements as tables, by the run's key and the name of the measurement
+    (see `minitx.study.measure.measuring`).
 
-    `settings` holds, for each arm, what its first run that counts was set to in the end, by the
-    keys of its config (`minitx.study.results.settings`).
+    `settings` has, for each arm, the full config of its first run that counts, as values by key
+    (see `minitx.study.results.settings`).
 
-    `command` draws the report again and trains what is missing; `facts` says where all this was
-    done, in words and in the order of the report: "processor", "cores", "threads", "torch", ...
+    `command` trains what is missing and draws the report again. `facts` describes the machine and
+    the code in words, in the order of the report: "processor", "cores", "threads", "torch", ...
     """
 
     study: StudyConfig
@@ -62,8 +62,12 @@ class Results:
     facts: dict[str, str] = field(default_factory=dict)
 
     @property
+    def title(self) -> str:
+        return f"{self.study.name} on {self.task}"
+
+    @property
     def metric(self) -> str:
-        """The headline's column in `runs`."""
+        """The column of the headline measure in `runs`."""
         return f"test/{self.measure.name}"
 
     @property
@@ -73,16 +77,11 @@ class Results:
 
     @property
     def chosen(self) -> pd.DataFrame:
-        """The runs that count: of each arm and point of the grid, all seeds at its best rate."""
+        """The runs that count: all seeds of each arm and point, with the values chosen for it."""
         return self.runs[self.runs["chosen"]]
 
     @property
     def finished(self) -> pd.DataFrame:
-        """Those of `chosen` that have figures."""
+        """The runs of `chosen` that have finished."""
         chosen = self.chosen
         return chosen[chosen["status"] == FINISHED]
-
-    @property
-    def arms(self) -> list[str]:
-        """In the order of the study, which is that of tables and colours."""
-        return list(dict.fromkeys(self.runs["arm"]))

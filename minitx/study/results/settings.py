@@ -1,4 +1,4 @@
-"""What the runs of a study were set to in the end: recipes, defaults and solved widths together."""
+"""The settings of a study's runs: recipes, defaults and solved widths together."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ from minitx.config.keys import as_typed
 from minitx.config.schema import Config
 from minitx.study.results.results import Results
 
-# What decides how a model comes out; the rest says where things lie, what is shown, and how a
-# trained model is used.
+# Keys that affect a trained model. The others are paths, outputs, and uses of a trained model.
 SHOWN = {
     "task": ("pairs", "label_smoothing"),
     "data": (
@@ -34,7 +33,7 @@ Settings = dict[str, Any]  # values by the keys of a config: "model.heads"
 
 
 def settings_of(config: Config) -> Settings:
-    """The settings of a run, by its config; null ones are left out."""
+    """Return the settings in a run's config, without those that are null."""
     values = to_plain(config)
     return {
         f"{group}.{name}": value
@@ -45,9 +44,10 @@ def settings_of(config: Config) -> Settings:
 
 
 def describe_settings(results: Results) -> dict[str, str]:
-    """What was set for all arms, and what for each, without what the study varies: words by whom.
+    """Return in words the settings that all arms share, and those of each arm.
 
-    Of an arm at several points of a grid these are the settings at the first one.
+    Keys that the study varies are left out. If there is a grid, the settings are those at its first
+    point.
     """
     varied = {*results.axes, *results.study.sweep}
     arms = {
@@ -71,10 +71,10 @@ def describe_settings(results: Results) -> dict[str, str]:
 
 
 def differing_settings(results: Results) -> dict[str, dict[str, Any]]:
-    """What arms were trained differently by, beside the model: by key, the value of each arm.
+    """Return the training settings in which arms differ: by key, the value of each arm.
 
-    What the study varies or swept is left out, and so is what its arms themselves say: a key, or
-    a group with all of its keys.
+    Keys of the grid, of the sweep and of the arms' own definitions are left out. An arm may define
+    a key or a group with all of its keys.
     """
     varied = {*results.axes, *results.study.sweep}
     for words in results.study.arms.values():

@@ -1,11 +1,12 @@
-"""What the sweep of a study tried for each condition of the grid, and what was chosen."""
+"""What a study's sweep tried for each condition of the grid, and what was chosen."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from minitx.study.formatting import are_numbers, listed, setting
+from minitx.drawing.formatting import is_number, listed, setting
+from minitx.study.results.axes import last_part
 from minitx.study.results.conditions import Condition, plain, planned
 from minitx.study.results.results import FINISHED, Results
 
@@ -14,10 +15,10 @@ CHOSEN_BY = "val/loss"
 
 @dataclass(frozen=True)
 class Sweep:
-    """The rates of a condition: `tried` has a row for each, with its mean loss on val.
+    """The sweep of a condition. `tried` has a row for each combination of values.
 
-    The columns of `tried` are the study's swept keys (`keys`), `loss` (NaN where no run finished),
-    `runs` and `finished`, and `chosen`.
+    The columns of `tried` are the swept keys (`keys`), the mean `loss` on val (NaN if no run
+    finished), `runs`, `finished` and `chosen`.
     """
 
     condition: Condition
@@ -26,46 +27,47 @@ class Sweep:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The value of each key; empty where nothing was chosen, as no run has finished."""
+        """The chosen value of each key; empty if no run has finished."""
         rows = self.tried[self.tried["chosen"] & self.known]
         return {key: plain(rows[key].iloc[0]) for key in self.keys} if len(rows) else {}
 
     @property
     def known(self) -> pd.Series:
-        """Of each rate whether a run has finished with it."""
+        """For each combination, whether a run has finished with it."""
         return self.tried["loss"].notna()
 
     @property
     def best(self) -> bool:
-        """Whether the one that was chosen has the lowest loss of all."""
+        """Whether the chosen combination has the lowest loss."""
         losses = self.tried.set_index("chosen")["loss"]
         return bool(self.chosen) and float(losses[True]) == losses.min()
 
     @property
     def at_edge(self) -> list[str]:
-        """Keys whose chosen value is the smallest or the largest of the numbers that were tried."""
+        """The keys whose chosen value is the smallest or the largest number that was tried."""
         edges = []
         for key, value in self.chosen.items():
             values = self.values(key)
-            if len(values) > 1 and are_numbers(values) and value in (min(values), max(values)):
+            numbers = len(values) > 1 and all(map(is_number, values))
+            if numbers and value in (min(values), max(values)):
                 edges.append(key)
         return edges
 
     def values(self, key: str) -> list[Any]:
-        """What was tried for a key, each value once: numbers ascending, others as they came."""
+        """Return the distinct values of a key: numbers ascending, other values in their order."""
         values = list(dict.fromkeys(map(plain, self.tried[key])))
-        return sorted(values) if are_numbers(values) else values
+        return sorted(values) if all(map(is_number, values)) else values
 
 
 def sweeps_of(results: Results) -> list[Sweep]:
-    """For each condition what was tried for it; none where the study sweeps nothing."""
+    """Return the sweep of each condition; empty if the study has no sweep."""
     keys = list(results.study.sweep)
     return [_sweep(condition, keys) for condition in planned(results)] if keys else []
 
 
 def spelt(rate: dict[str, Any]) -> str:
-    """A choice in words: "muon_lr 0.02"."""
-    return listed([f"{key.rpartition('.')[2]} {setting(value)}" for key, value in rate.items()])
+    """Return a choice in words: "muon_lr 0.02"."""
+    return listed(f"{last_part(key)} {setting(value)}" for key, value in rate.items())
 
 
 def _sweep(condition: Condition, keys: list[str]) -> Sweep:
@@ -85,5 +87,5 @@ def _sweep(condition: Condition, keys: list[str]) -> Sweep:
         )
     columns = [*keys, "loss", "runs", "finished", "chosen"]
     tried = pd.DataFrame(rows, columns=columns)
-    ordered = [key for key in keys if are_numbers(map(plain, tried[key]))]
+    ordered = [key for key in keys if all(is_number(plain(value)) for value in tried[key])]
     return Sweep(condition, keys, tried.sort_values(ordered) if ordered else tried)

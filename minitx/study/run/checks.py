@@ -1,4 +1,4 @@
-"""What scripts/compare.py refuses at once: what can be told before torch is imported."""
+"""What `minitx compare` refuses before it imports torch."""
 
 from pathlib import Path
 
@@ -7,39 +7,32 @@ from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
 from minitx.study.plan.definition import common_words, defined, refuse_hidden, study_folder
 from minitx.study.plan.manifest import MANIFEST, read_manifest
-from minitx.study.report.sections import check_names, check_task
+from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
 from minitx.training.checks import check_tracker
 
 
 def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
-    """The study that was asked for, made out; `overrides` are the words of the command line.
+    """Return the definition of the study that was asked for with the words of the command line.
 
-    Raises UserError as `check_study`, for a corpus that is missing, and for the report of a study
-    that is not there.
+    Raises UserError for a study that cannot be done, for an unknown section or one that does not
+    suit the task, for a missing corpus, for a folder of another version, for a tracker that does
+    not work, and for the report of a study that does not exist.
     """
     refuse_hidden(asked, overrides)
     definition = defined(asked, common_words(overrides))
+    folder = study_folder(definition)
     if asked.report_only:
-        read_manifest(study_folder(definition))
+        read_manifest(folder)
         return definition
-    check_study(asked, definition)
+    for name, place in {"dir": folder, "runs": Path(definition.runs)}.items():
+        check_creatable(place, f"study.{name}={place}")
+    check_sections(definition.sections, asked.task.name)
+    if (folder / MANIFEST).exists():
+        read_manifest(folder)
+    check_tracker(asked.logger)
     arm = next(iter(definition.arms.values()))
     first = compose(f"task={asked.task.name}", *arm, *definition.settings)
     check_keys(first)
     check_corpus(first)
     return definition
-
-
-def check_study(asked: CompareConfig, definition: StudyConfig) -> None:
-    """Refuses sections that do not exist or do not suit the task, a folder of another version, and
-    a tracker that does not work. Raises UserError.
-    """
-    for name, place in {"dir": study_folder(definition), "runs": Path(definition.runs)}.items():
-        check_creatable(place, f"study.{name}={place}")
-    check_names(definition.sections)
-    check_task(definition.sections, asked.task.name)
-    folder = study_folder(definition)
-    if (folder / MANIFEST).exists():
-        read_manifest(folder)
-    check_tracker(asked.logger)

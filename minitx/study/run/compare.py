@@ -1,4 +1,4 @@
-"""A study from its question to its report: what is missing is trained, what is there is not."""
+"""Run a study: train and measure the runs that are missing, and write the report."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,35 +15,32 @@ from minitx.study.plan.definition import seeds, study_folder
 from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import RunStore
+from minitx.study.report.sections import details_of
+from minitx.study.results.collecting import collect, open_study
 from minitx.study.results.results import Results
-from minitx.study.run.checks import check_comparison, check_study
 from minitx.study.run.watching import watching
 
 Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
 
-LOCK = "study.lock"  # beside study.json, held by the process that plans
-WAIT = 2.0  # seconds, where another study is at a run that is in this one too
+LOCK = "study.lock"  # next to study.json, held by the process that plans
+WAIT = 2.0  # seconds between looks at a run that another study is doing
 
 
 def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> Results:
-    """Trains and measures what the study is made of, and gives what was found.
+    """Train and measure the runs of the study that the run store lacks, and return the results.
 
-    `definition` is what was asked for, made out; `command` is what its report says to type again.
+    `command` is the command line that repeats the study.
 
     Every arm, at every point of the grid, is first trained with each value of the sweep and the
-    first seed. It gets the value with the lowest loss on val, and is trained with it from the other
-    seeds. Only then is it tested. What the store holds already is not done again.
+    first seed. It gets the value with the lowest loss on val, and is trained with this value and
+    the other seeds. Only then is it tested.
 
     Raises UserError for a study that cannot be done, before anything is trained.
     """
-    from minitx.study.measure.measuring import NEEDED_BY
-    from minitx.study.results.collecting import collect
-
-    check_study(asked, definition)
     folder, store = study_folder(definition), RunStore(Path(definition.runs))
     planner = Planner(asked.task, definition)
     planner.check()
-    details = [name for section in definition.sections for name in NEEDED_BY.get(section, [])]
+    details = details_of(definition.sections)
     first, *others = seeds(asked)
     points, rates = planner.points, planner.rates
     total = len(points) * (len(rates) + len(others))
@@ -56,7 +53,7 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
         check_writable(store.root, f"study.runs={store.root}")
         if len(rates) > 1:
             manifest.runs = [run for runs in sweep for run in runs]
-            if _missing(manifest.runs, store):  # else study.json may hold the whole plan
+            if _missing(manifest.runs, store):  # else study.json may have the whole plan
                 write_manifest(folder, manifest)
                 _do(manifest.runs, store, launch, total)
         manifest.runs = []
@@ -70,14 +67,11 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     return collect(manifest, store)
 
 
-def compare(asked: CompareConfig, overrides: list[str], command: str, launch: Launch) -> None:
-    """What scripts/compare.py does: the study, or what there is of it, and its report.
+def compare(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> None:
+    """Run the study, or with `report_only` read its results, and write its report.
 
-    `overrides` are the words of the command line, `command` is the whole of it.
+    `definition` is what `check_comparison` returned, `command` the command line.
     """
-    from minitx.study.results.collecting import open_study
-
-    definition = check_comparison(asked, overrides)
     folder = study_folder(definition)
     launched: list[str] = []
 
@@ -89,26 +83,26 @@ def compare(asked: CompareConfig, overrides: list[str], command: str, launch: La
         results = open_study(folder, definition.runs)
     else:
         results = study(asked, definition, command, counted)
-    from minitx.study.report.files import write_report  # matplotlib takes its time
-    from minitx.study.run.progress_text import publish, tell
+    from minitx.study.report.files import write_report  # imports matplotlib, which is slow
+    from minitx.study.run.progress_text import publish, show
 
     report = write_report(results, folder)
-    tell(results, report, folder)
+    show(results, report, folder)
     if launched:
         publish(results, folder, asked.logger)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps the folder to this process. Raises UserError where another one has it."""
+    """Lock the folder. Raises UserError if another process has locked it."""
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another process is at the study in {folder}: with report_only=true you see how far "
-            "it is"
+            f"another process is at the study in {folder}: report_only=true shows what it has so "
+            "far"
         ) from None
     except OSError as error:
         raise UserError(f"study.dir={folder} cannot be written: {error.strerror}") from error
@@ -119,10 +113,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def choose(runs: list[PlannedRun], store: RunStore) -> PlannedRun:
-    """The run with the lowest loss on val; the first where none has finished.
-
-    A run that failed is not chosen while another has finished.
-    """
+    """Return the finished run with the lowest loss on val, or the first run if none finished."""
     losses = [store.summary(run.key).get("metrics", {}).get("val/loss") for run in runs]
     finished = [
         (loss, number)
@@ -133,12 +124,11 @@ def choose(runs: list[PlannedRun], store: RunStore) -> PlannedRun:
 
 
 def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> None:
-    """Has those done that are missing; those that fail, once more.
+    """Launch the missing runs, and those that fail once more.
 
-    Raises UserError where some are left that neither ran nor failed: no choice is made without
-    them.
+    Raises UserError if the launcher leaves runs that neither finished nor failed, because nothing
+    is chosen without them.
     """
-
     if not _missing(runs, store):
         return
     with watching(runs, store, total):
@@ -150,10 +140,10 @@ def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> 
                 continue
             if not any(map(store.busy, keys)):
                 raise UserError(
-                    f"the launcher left {len(keys)} of {total} runs undone: start this again when "
-                    "its jobs are through"
+                    f"the launcher left {len(keys)} of {total} runs undone: run this command again "
+                    "when its jobs have ended"
                 )
-            time.sleep(WAIT)  # another study is at them
+            time.sleep(WAIT)  # another study is doing them
 
 
 def _missing(runs: list[PlannedRun], store: RunStore) -> list[PlannedRun]:

@@ -1,4 +1,4 @@
-"""One run of a study: trained if it is not, measured if it is not, and its failure recorded."""
+"""Do one run of a study: train it, measure it, and record a failure."""
 
 import shutil
 import sys
@@ -23,15 +23,14 @@ from minitx.study.results.results import FAILED
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
 
-LOOK = 0.5  # seconds: others hold a lock for a moment to see whether someone is at a run
+LOOK = 0.5  # seconds; others hold the lock briefly to see whether the run is busy
 
 
 def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
-    """Trains and measures the run of that name in the plan of the study in `folder`.
+    """Train and measure the run with this key in the plan of the study in `folder`.
 
-    What is done already is not done again. A failure goes into the store, for others to see, and
-    ends nothing else. Raises StoppedByUser where the user stops it, and UserError for a name that
-    the plan does not have.
+    Nothing is done twice. A failure is recorded in the run store and does not stop other runs.
+    Raises StoppedByUser if the user stops the run, and UserError for an unknown key.
     """
     run = read_manifest(folder).run(key)
     store = RunStore(Path(asked.study.runs))
@@ -43,7 +42,7 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
             redirect_stderr(log),
         ):
             _do(asked, folder.name, run, store)
-    except Timeout:  # another process is at it
+    except Timeout:  # another process does it
         return
     except StoppedByUser:
         raise
@@ -78,11 +77,11 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
 
 
 def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
-    """Trains the run, or goes on with it where it was stopped."""
+    """Train the run, or resume it if it was stopped."""
     if store.trained(key):
         return
     config.run.dir = str(folder)
-    # A run that failed would fail again where it goes on.
+    # A failed run would fail again if it were resumed.
     if (folder / LAST).is_file() and not _failed(store, key):
         config.resume = str(folder)
         try:
@@ -92,8 +91,8 @@ def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
         except UserError as error:
             if _failed(store, key):
                 raise
-            # The checkpoint is damaged, or at its end.
-            print(f"begun anew: {error}", file=sys.stderr)
+            # The checkpoint is damaged, or training was complete.
+            print(f"starting again: {error}", file=sys.stderr)
             config.resume = None
         else:
             return
@@ -103,5 +102,5 @@ def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
 
 
 def _failed(store: RunStore, key: str) -> bool:
-    """Whether the training itself failed, as by a loss that is not finite."""
+    """Return whether training failed, for example because the loss was not finite."""
     return store.summary(key).get("status") == FAILED

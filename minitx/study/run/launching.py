@@ -1,7 +1,7 @@
-"""Gives the runs of a study to Hydra's launcher: this process, several, or a cluster.
+"""Run a study's jobs with Hydra's launcher: in this process, in several, or on a cluster.
 
-`hydra/launcher=joblib` or `submitit_slurm` on the command line of scripts/compare.py decides which.
-A job is that same command line with `only=<key>` added.
+`hydra/launcher=joblib` or `submitit_slurm` on the command line of scripts/compare.py selects the
+launcher. A job has the same command line with `only=<key>` added.
 """
 
 import sys
@@ -25,7 +25,7 @@ from minitx.study.run.job import do_run
 
 
 def command(overrides: Sequence[str]) -> str:
-    """Return what was typed, for a shell: the command, the user's config folder, the overrides."""
+    """Return the command line, quoted for a shell: command, the user's config folder, overrides."""
     here = Path.cwd()
     folders = [
         Path(source.path).resolve()
@@ -38,7 +38,7 @@ def command(overrides: Sequence[str]) -> str:
 
 
 def launch(keys: Sequence[str]) -> None:
-    """Does the runs with these keys, and returns when all are done or have failed."""
+    """Do the runs with these keys, and return when all have finished or failed."""
     hydra, here = GlobalHydra.instance().hydra, HydraConfig.get()
     assert hydra is not None
     asked = list(here.overrides.task)
@@ -47,23 +47,23 @@ def launch(keys: Sequence[str]) -> None:
     )
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     launcher = Plugins.instance().instantiate_launcher(context, _job, whole)
-    jobs = [[*asked, f'only="{key}"'] for key in keys]  # quoted: 12e45678 is a number to Hydra
+    jobs = [[*asked, f'only="{key}"'] for key in keys]  # unquoted, 12e45678 would be a number
     for ended in launcher.launch(jobs, initial_job_idx=0):
-        if ended.status is JobStatus.FAILED:  # before the run began, or else it is in the store
+        if ended.status is JobStatus.FAILED:  # before the run began; later ones are in the store
             raise ended._return_value
 
 
 def _job(composed: DictConfig) -> None:
-    """What a launcher calls, maybe in another process."""
+    """The function that the launcher calls, possibly in another process."""
     register_schemas()
     try:
         do_asked_run(to_typed(composed, CompareConfig))
     except StoppedByUser as error:
-        # No ordinary exception: a launcher would go on with the next job.
+        # The launcher would continue with the next job after an ordinary exception.
         sys.exit(f"error: {error}")
 
 
 def do_asked_run(config: CompareConfig) -> None:
-    """The run that `only=` names, of a study that was planned before."""
+    """Do the run that `only=` names, of a study that is already planned."""
     assert config.only is not None
     do_run(config, study_folder(defined(config)), config.only)

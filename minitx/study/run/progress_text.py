@@ -1,18 +1,18 @@
-"""What a person reads when a study is done: in the terminal, and in W&B."""
+"""Tell the user about a finished study, in the terminal and in W&B."""
 
 from pathlib import Path
 
 from rich.console import Console
 
 from minitx.config.schema import LoggerConfig
-from minitx.study.formatting import at
 from minitx.study.report.report import Report
+from minitx.study.results.axes import at
 from minitx.study.results.conditions import plain
 from minitx.study.results.results import FAILED, FINISHED, Results
 
 
-def tell(results: Results, report: Report, folder: Path) -> None:
-    """The answer in a few sentences, what is missing, and where the report lies."""
+def show(results: Results, report: Report, folder: Path) -> None:
+    """Print the answer, the runs that are missing, and the files of the report."""
     console = Console()
     console.print(results.study.question, style="bold", highlight=False, markup=False)
     for sentence in report.answer:
@@ -25,19 +25,19 @@ def tell(results: Results, report: Report, folder: Path) -> None:
         console.print(f"  {run['status']}: {name}{why}", highlight=False, markup=False)
     if failed := list(dict.fromkeys(lacking.loc[lacking["status"] == FAILED, "folder"])):
         files = " ".join(f"{folder}.failed.json" for folder in failed)
-        again = f"  What failed is tried again once this is deleted: {files}"
+        again = f"  To try failed runs again, delete: {files}"
         console.print(again, highlight=False, soft_wrap=True, markup=False)
     if results.preset == "quick":
-        console.print("This is the quick preset: preset=full is the one to quote.")
+        console.print("This is the quick preset; for figures to quote, use preset=full.")
     console.print("The report:")
     for name in ("report.html", "report.md", "runs.csv"):
         console.print(f"  {folder / name}", highlight=False, soft_wrap=True, markup=False)
 
 
 def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
-    """Puts the report beside the study's runs in W&B: the table of runs, and the figures.
+    """Log the table of runs and the figures to W&B, as a run in the group of the study's runs.
 
-    It is a run of its own in their group; nothing is done where another tracker was asked for.
+    Nothing happens with another logger.
     """
     if logger.name != "wandb":
         return

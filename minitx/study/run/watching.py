@@ -1,4 +1,4 @@
-"""Shows how far a study is while its runs are done, by whatever process does them."""
+"""Show the progress of a study, whichever processes do its runs."""
 
 import sys
 import threading
@@ -14,14 +14,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import RunStore
 
-EVERY, EVERY_LINE = 1.0, 30.0  # seconds from one look to the next; from one line to the next
+EVERY, EVERY_LINE = 1.0, 30.0  # seconds between updates of the bar; between lines
 
 
 @contextmanager
 def watching(runs: Sequence[PlannedRun], store: RunStore, total: int) -> Iterator[None]:
-    """While it lasts, a bar in a terminal, elsewhere a line at times: runs done, running, left.
+    """Show the runs done, running and left: as a bar in a terminal, else as a line now and then.
 
-    `total` is how many runs the study has in all: those that are planned later count as left.
+    `total` is the number of runs of the whole study, including those that are planned later.
     """
     stop = threading.Event()
     thread = threading.Thread(target=_watch, args=(runs, store, total, sys.stderr, stop))
@@ -48,7 +48,7 @@ def _watch(
         console=console,
         transient=True,
         auto_refresh=False,
-        redirect_stdout=False,  # jobs in this process send theirs to their logs
+        redirect_stdout=False,  # jobs in this process redirect it to their logs
         redirect_stderr=False,
         disable=not console.is_terminal,
     )
@@ -69,7 +69,7 @@ def _watch(
 
 
 def _finished(runs: Sequence[PlannedRun], store: RunStore) -> list[PlannedRun]:
-    """What is trained, be it tested or not."""
+    """The trained runs, tested or not."""
     return [run for run in runs if store.trained(run.key) or store.done(run)]
 
 
@@ -94,7 +94,7 @@ def _status(
     parts.append(f"{left} left")
     new = len(finished) - before
     if new and left + len(running):
-        # Half of what runs is done, on average.
+        # On average, half of a running run is done.
         seconds = (time.time() - began) / (new + len(running) / 2) * (left + len(running) / 2)
         parts.append(f"about {timedelta(seconds=round(seconds))} to go")
     return ", ".join(parts)

@@ -1,8 +1,8 @@
-"""How a cost grows with the length: the exponents of power laws, and where two costs meet.
+"""How a cost grows with the length: exponents of power laws, and where two costs cross.
 
-A cost that is a * length^b is a straight line with the slope b where both axes are logarithmic.
-Real costs are sums of several such terms, so that the slope changes along the way: the one of all
-lengths is a summary, the one at the end shows where it goes.
+A cost a * length^b is a straight line of slope b on logarithmic axes. Measured costs are sums of
+such terms, so the slope changes with the length. The slope over all lengths is a summary; the slope
+over the last two lengths shows the trend.
 """
 
 from collections.abc import Sequence
@@ -11,41 +11,41 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import linregress, t
 
-from minitx.study.statistics.intervals import LEVEL, Interval
+from minitx.metrics.bootstrap import LEVEL, Interval
 
 
 def exponent(lengths: Sequence[float], costs: Sequence[float]) -> Interval:
-    """The slope b of log cost = log a + b log length by least squares, with Student's t interval.
+    """Return the slope b of log cost = log a + b log length by least squares, with its t interval.
 
-    Both (n,), above zero, n >= 2 different lengths; without ends where n < 3. The interval tells
-    how well a power law describes the costs, and not how well each of them is known.
+    Both are (n,) and positive, with n >= 2 different lengths. The interval is unknown if n = 2. It
+    tells how well a power law fits the costs, not how precisely each cost was measured.
     """
     fit = linregress(np.log(lengths), np.log(costs))
     slope, freedom = float(fit.slope), len(lengths) - 2
     if freedom < 1:
         return Interval(slope)
-    error = np.nan_to_num(fit.stderr)  # of equal costs it is not a number, and should be 0
+    error = np.nan_to_num(fit.stderr)  # NaN if all costs are equal; it should be 0
     half = float(t.ppf((1 + LEVEL) / 2, freedom) * error)
     return Interval(slope, slope - half, slope + half)
 
 
 def last_exponent(lengths: Sequence[float], costs: Sequence[float]) -> float:
-    """The slope between the last two of two lengths or more, in ascending order."""
+    """Return the slope between the last two lengths. Lengths ascend."""
     return exponent(lengths[-2:], costs[-2:]).value
 
 
 def crossings(
     lengths: Sequence[float], first: Sequence[float], second: Sequence[float], factor: float
 ) -> list[tuple[float, float]]:
-    """Between which lengths the lower cost becomes the higher one.
+    """Return the pairs of lengths between which the lower cost becomes the higher one.
 
-    All (n,), above zero, lengths in ascending order. Costs within the factor of each other count
-    as equal: a change lies between neighbours among the lengths at which they differ by more.
+    All are (n,) and positive; lengths ascend. Costs within the factor of each other count as equal,
+    so the pairs are neighbours among the lengths at which the costs differ by more.
     """
     gaps = np.log(first) - np.log(second)
-    told = [
+    different = [
         (length, gap > 0)
         for length, gap in zip(lengths, gaps, strict=True)
         if abs(gap) >= np.log(factor)
     ]
-    return [(start, end) for (start, was), (end, now) in pairwise(told) if was != now]
+    return [(start, end) for (start, was), (end, now) in pairwise(different) if was != now]

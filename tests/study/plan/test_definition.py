@@ -11,7 +11,7 @@ from minitx.config.compose import CONF, compose, options, register_schemas, to_t
 from minitx.config.schema import MIXERS, CompareConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE, TASKS
 from minitx.errors import UserError
-from minitx.study.measure.measuring import DETAILS, NEEDED_BY
+from minitx.study.measure.measuring import DETAILS
 from minitx.study.plan.definition import (
     combinations,
     common_words,
@@ -23,7 +23,7 @@ from minitx.study.plan.definition import (
 from minitx.study.plan.manifest import read_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import run_key
-from minitx.study.report.sections import SECTIONS
+from minitx.study.report.sections import SECTIONS, details_of
 
 
 def asked(*words):
@@ -44,7 +44,7 @@ def test_every_study_can_be_had_and_its_words_compose(name, preset):
     assert study.dir == f"studies/{name}_{task}_{preset}"
     assert study.question.endswith("?")
     assert set(study.sections) <= set(SECTIONS)
-    assert {detail for s in study.sections for detail in NEEDED_BY.get(s, [])} <= set(DETAILS)
+    assert set(details_of(study.sections)) <= set(DETAILS)
     for arm in study.arms:
         values = combinations(study.grid)[-1] | combinations(study.sweep)[-1]
         words = [f"{key}={value}" for key, value in values.items()]
@@ -127,8 +127,8 @@ def test_a_renamed_key_leaves_a_run_its_name():
 
 def test_old_names_in_a_study_become_the_new_ones():
     config = asked("study=mixer")
-    config.study.quick.sweep = {"optimizer.matrix_lr": [0.1]}
-    config.study.grid = {"data.share": [0.5, 1.0]}
+    config.study.quick.sweep = {"optimizer.muon_lr": [0.1]}
+    config.study.grid = {"data.train_fraction": [0.5, 1.0]}
     config.study.settings = ["optimizer.final_lr=0"]
     study = defined(config)
     assert study.sweep == {"optimizer.muon_lr": [0.1]}
@@ -149,8 +149,8 @@ def test_a_corpus_without_a_test_split_compares_nothing():
 @pytest.mark.parametrize(
     ("where", "value", "said"),
     [
-        ("grid", {"budget.parameters": [1000, 2000]}, r"has budget\.parameters: say study\.para"),
-        ("grid", {"seed": [1, 2]}, "grid has seed: the study's preset has several"),
+        ("grid", {"budget.parameters": [1000, 2000]}, r"has budget\.parameters: use study\.para"),
+        ("grid", {"seed": [1, 2]}, "grid has seed: the preset sets several"),
         ("sweep", {"task": ["genre"]}, "sweep has task: a study has one task"),
         ("settings", ["run.dir=here"], r"settings has run\.dir=here"),
         ("arms", {"one": ["model=lstm", "seed=3"]}, r"arms\.one has seed=3"),
@@ -206,7 +206,7 @@ def test_a_study_sweeps_the_rate_of_the_selected_optimizer(name, preset):
         )
         for optimizer in ("muon", "adamw")
     )
-    assert "optimizer.matrix_lr" in muon.sweep
+    assert "optimizer.muon_lr" in muon.sweep
     assert set(adamw.sweep) == {"optimizer.lr"}
     assert len(combinations(adamw.sweep)) >= (2 if preset == "full" else 1)
 

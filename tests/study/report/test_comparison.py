@@ -40,8 +40,8 @@ def test_higher_is_better_where_the_measure_says_so():
 
 def test_seeds_that_scatter_take_the_word_away():
     scattered = compared(made({"transformer": 2.17, "lstm": 2.2}, spread=0.08))
-    assert scattered.items.leaves_out_zero  # of these runs there is no doubt
-    assert not scattered.seeds.leaves_out_zero
+    assert scattered.items.excludes_zero  # of these runs there is no doubt
+    assert not scattered.seeds.excludes_zero
     assert scattered.verdict is Verdict.NOT_SHOWN
     assert "is better than" not in scattered.sentence()
     assert scattered.sentence().startswith("No difference is shown")
@@ -49,22 +49,22 @@ def test_seeds_that_scatter_take_the_word_away():
 
 def test_items_that_scatter_take_the_word_away():
     close = compared(made({"transformer": 2.198, "lstm": 2.2}, spread=0.0001))
-    assert close.seeds.leaves_out_zero
-    assert not close.items.leaves_out_zero
+    assert close.seeds.excludes_zero
+    assert not close.items.excludes_zero
     assert close.verdict is Verdict.NOT_SHOWN
 
 
 def test_one_seed_speaks_of_these_runs_alone():
     single = compared(made({"transformer": 2.0, "lstm": 2.2}, seeds=(1,)))
     assert single.verdict is Verdict.ONE_SEED
-    assert "in these runs, not shown for other seeds" in single.sentence()
+    assert "in these runs; other seeds may differ" in single.sentence()
     assert "is better than" not in single.sentence()
 
 
 def test_what_is_alike_is_neither_higher_nor_lower():
     results = made({"transformer": 2.0, "lstm": 2.2})
     results.runs["test/bits_per_byte"] = 2.0
-    assert "exactly alike" in compared(results).sentence()
+    assert "exactly equal" in compared(results).sentence()
 
 
 def test_items_and_seeds_that_disagree_show_nothing():
@@ -75,7 +75,7 @@ def test_items_and_seeds_that_disagree_show_nothing():
 
 def test_failed_seeds_are_named():
     results = failing(made({"transformer": 2.0, "lstm": 2.2}), "lstm", [3])
-    assert "left out, as they failed or are missing: 1 of 3 seeds of lstm" in (
+    assert "left out, because they failed or are missing: 1 of 3 seeds of lstm" in (
         compared(results).sentence()
     )
     results = failing(results, "lstm", [2], status="missing")
@@ -94,8 +94,7 @@ def test_test_sets_that_differ_are_not_paired():
             results.items[key] = results.items[key][:-1]
     assert compared(results).verdict is Verdict.NOT_COMPARED
     assert compared(results).sentence() == (
-        "transformer and lstm cannot be compared: they were not given the same corpus and test "
-        "items."
+        "transformer and lstm cannot be compared: their corpora or test items differ."
     )
 
 

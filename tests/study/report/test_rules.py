@@ -32,14 +32,16 @@ def test_a_fair_study_keeps_them_all():
 
 
 def test_both_numbers_of_parameters_are_given():
-    words = rules(made(ARMS))["as many parameters, within 2%"].words
+    words = rules(made(ARMS))["equal numbers of parameters, within 2%"].words
     assert "transformer 809,080 (780,000 without embeddings)" in words
     assert "lstm 802,080" in words
 
 
 @pytest.mark.parametrize(("size", "kept"), [(825_000, True), (826_000, False)])
 def test_sizes_differ_by_two_percent_at_most(size, kept):
-    found = rules(changed(made(ARMS), "lstm", parameters=size))["as many parameters, within 2%"]
+    found = rules(changed(made(ARMS), "lstm", parameters=size))[
+        "equal numbers of parameters, within 2%"
+    ]
     assert found.kept is kept
 
 
@@ -71,29 +73,29 @@ def test_tokens_are_as_many_for_the_same_seed():
     results.runs["tokens_seen"] += results.runs["seed"]  # from seed to seed they may differ
     assert broken(results) == []
     fewer = changed(made(ARMS), "lstm", tokens_seen=1000)
-    assert broken(fewer) == ["as many tokens"]
-    assert "1,000 (lstm)" in rules(fewer)["as many tokens"].words
+    assert broken(fewer) == ["equal numbers of tokens"]
+    assert "1,000 (lstm)" in rules(fewer)["equal numbers of tokens"].words
 
 
 def test_a_sweep_is_the_same_for_all_and_chosen_on_val():
     results = made(ARMS)
     largest = results.runs["optimizer.muon_lr"] == 0.02
     runs = results.runs[~(largest & (results.runs["arm"] == "lstm"))]
-    found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
+    found = rules(replace(results, runs=runs))["the same sweep for all, chosen on val"]
     assert not found.kept
-    assert "Other values were tried for lstm than for transformer" in found.words
+    assert "The sweep of lstm has other values than that of transformer" in found.words
     runs = results.runs.copy()
     runs.loc[(runs["arm"] == "lstm") & ~runs["chosen"], "val/loss"] = 0.1
-    found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
+    found = rules(replace(results, runs=runs))["the same sweep for all, chosen on val"]
     assert not found.kept
-    assert "chosen for lstm is not what was best on val" in found.words
+    assert "The choice for lstm is not the best one on val" in found.words
 
 
 def test_a_rate_at_the_edge_and_no_sweep_are_said():
-    assert broken(made(ARMS, best_rate=0.02)) == ["the best rate inside the sweep"]
+    assert broken(made(ARMS, best_rate=0.02)) == ["the best value inside the sweep"]
     assert broken(made(ARMS, rates=(0.01,))) == [
-        "the same sweep for all, by val alone",
-        "the best rate inside the sweep",
+        "the same sweep for all, chosen on val",
+        "the best value inside the sweep",
     ]
 
 
@@ -101,10 +103,10 @@ def test_seeds_failures_and_the_quick_preset_are_said():
     results = failing(made(ARMS, preset="quick"), "lstm", [2], "the loss is not a number")
     assert broken(results) == [
         "3 seeds or more",
-        "no run left out",
+        "no missing runs",
         "the full preset",
     ]
-    words = rules(results)["no run left out"].words
+    words = rules(results)["no missing runs"].words
     assert "1 run of lstm failed (the loss is not a number)" in words
 
 
@@ -113,7 +115,7 @@ def test_a_sweep_that_failed_altogether_was_no_choice():
     runs = results.runs.copy()
     lost = (runs["arm"] == "lstm") & runs["swept"]
     runs.loc[lost, ["status", "reason", "val/loss"]] = "failed", "the loss is not a number", None
-    found = rules(replace(results, runs=runs))["the same sweep for all, by val alone"]
+    found = rules(replace(results, runs=runs))["the same sweep for all, chosen on val"]
     assert not found.kept
     assert "No run of the sweep of lstm finished" in found.words
 
@@ -127,7 +129,7 @@ def test_recipes_that_differ_beside_the_model_are_said():
     found = rules(results)["the same training for all"]
     assert not found.kept
     assert found.words == (
-        "Beside the model and what was swept, the recipes differ: optimizer.ema is 0.99 for "
+        "Apart from the model and the sweep, the recipes differ: optimizer.ema is 0.99 for "
         "transformer and null for lstm."
     )
     assert describe_settings(results) == {
@@ -155,13 +157,13 @@ def test_sizes_that_are_not_matched_are_compared_over_the_grid():
     results.study.match = False
     assert broken(results) == []
     results.runs.loc[results.runs["model.heads"] == 2, "parameters"] = 823_000
-    assert broken(results) == ["as many parameters, within 2%"]
+    assert broken(results) == ["equal numbers of parameters, within 2%"]
 
 
 def test_null_is_a_value_like_others():
     results = made(ARMS)
     results.runs["optimizer.muon_lr"] = results.runs["optimizer.muon_lr"].replace(0.005, None)
-    found = rules(results)["the same sweep for all, by val alone"]
+    found = rules(results)["the same sweep for all, chosen on val"]
     assert found.kept
     assert "0.01, 0.02" not in found.words  # three values, of which one is null
     assert "null" in found.words

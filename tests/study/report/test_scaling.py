@@ -88,22 +88,21 @@ def test_sentences_say_what_the_figures_are():
     assert section.answers == 3
     assert training == (
         "Training: at 32 tokens transformer takes 50 µs/token, lstm 2 times that; at 1,024 tokens "
-        "lstm takes 100 µs/token, transformer 2.83 times that. The order changes of transformer "
+        "lstm takes 100 µs/token, transformer 2.83 times that. The order changes for transformer "
         "and lstm between 64 and 256 tokens."
     )
-    assert "The order changes of transformer and lstm between 32 and 64 tokens." in generation
+    assert "The order changes for transformer and lstm between 32 and 64 tokens." in generation
     assert memory == (
         "Memory of training: at 32 tokens lstm and transformer take about 300 MB; at 1,024 tokens "
         "lstm and transformer take about 300 MB."
     )
     assert growth[0] == (
-        "Training, growth with the length: transformer to the power of 0.50, from "
-        "512 to 1,024 tokens 0.50; lstm to the power of 0.00, from 512 to 1,024 "
-        "tokens 0.00."
+        "Training, growth with the length: transformer has the exponent 0.50, from 512 to 1,024 "
+        "tokens 0.50; lstm has the exponent 0.00, from 512 to 1,024 tokens 0.00."
     )
     assert where == (
-        "Measured with 1 thread of torch on a processor: steps of 4,096 tokens, in 4 to 128 "
-        "windows, models of 802,080 to 809,080 parameters."
+        "Measured with 1 thread of torch on a processor: steps of 4,096 tokens in 4 to 128 "
+        "windows, models with 802,080 to 809,080 parameters."
     )
 
 
@@ -127,7 +126,7 @@ def test_a_length_that_failed_is_left_out_of_every_comparison():
     runs.loc[lost, "status"] = "failed"
     section = SECTIONS["scaling"](replace(results, runs=runs))
     assert "at 512 tokens lstm takes 100 µs/token, transformer 2 times that" in section.sentences[0]
-    assert "lstm to the power of 0.00, from 512 to 1,024" in section.sentences[3]
+    assert "lstm has the exponent 0.00, from 512 to 1,024" in section.sentences[3]
 
 
 def test_nothing_is_shown_where_nothing_was_measured():

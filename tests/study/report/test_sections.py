@@ -108,7 +108,8 @@ def test_what_failed_was_not_chosen():
 def test_tuning_names_the_rate_and_says_where_the_sweep_was_too_narrow():
     inside, edge = (one(made(ARMS, best_rate=rate), "tuning") for rate in (0.01, 0.02))
     assert (
-        "lstm: muon_lr 0.01 was chosen out of muon_lr 0.005, 0.01 and 0.02" in (inside.sentences[1])
+        "lstm: the sweep chose muon_lr 0.01 from muon_lr 0.005, 0.01 and 0.02"
+        in (inside.sentences[1])
     )
     assert all("too narrow" not in sentence for sentence in inside.sentences)
     assert all("too narrow" in sentence for sentence in edge.sentences)
@@ -120,7 +121,7 @@ def test_nothing_is_chosen_before_a_run_has_finished():
     results = made(ARMS)
     runs = results.runs.assign(status="missing")
     section = one(replace(results, runs=runs), "tuning")
-    assert section.sentences[0].startswith("transformer: no rate was chosen")
+    assert section.sentences[0].startswith("transformer: nothing was chosen")
     assert not any("nan" in sentence for sentence in section.sentences)
 
 
@@ -169,7 +170,7 @@ def test_where_two_arms_cross():
     [row] = section.more["crossings"].to_dict("records")
     # They meet where log10(share) is -0.5.
     assert row["low"] < 10**-0.5 < row["high"]
-    assert row["last crossing at a share of"] == pytest.approx(10**-0.5, rel=0.15)
+    assert row["last crossing at a fraction of"] == pytest.approx(10**-0.5, rel=0.15)
     assert row["resamples that cross"] == 1
     assert "transformer overtakes lstm" in section.sentences[0]
     assert png(section.figure)
@@ -178,7 +179,7 @@ def test_where_two_arms_cross():
 def test_where_they_do_not_cross_in_this_range():
     arms = {"transformer": lambda s: 0.5, "lstm": lambda s: 0.4}
     section = one(made(arms, grid={"data.train_fraction": [0.01, 0.1, 1.0]}), "crossover")
-    assert "no crossing in this range: lstm has the better mean" in section.sentences[0]
+    assert "The curves do not cross: lstm has a better mean" in section.sentences[0]
     assert np.isnan(section.more["crossings"]["low"][0])
 
 
@@ -229,81 +230,6 @@ def test_heads_go_until_the_loss_is_worse(costs, share):
     assert prunable(pd.DataFrame(rows).sample(frac=1, random_state=1)) == share
 
 
-def answers_of(arm, point, seed):
-    """All pairs, and half of them, which everyone answers."""
-    distance = np.tile(np.arange(16, 96), 20)
-    right = (distance < 60) | (arm == "transformer") | (point[0] < 16)
-    whole = pd.DataFrame({"pairs": point[0], "distance": distance, "right": right.astype(int)})
-    half = whole.assign(pairs=point[0] // 2, right=1)
-    return {"recall": pd.concat([whole, half])}
-
-
-def test_recall_tells_where_an_arm_falls_off():
-    results = made(
-        {"transformer": lambda p: 1.0, "lstm": lambda p: 0.5},
-        grid={"task.pairs": [4, 8, 16]},
-        measure="accuracy",
-        details=answers_of,
-    )
-    section = one(results, "recall")
-    best, worse, learned, _, above, *_ = section.sentences
-    assert learned.startswith(
-        "Of transformer an accuracy of 0.9 is reached by 3 of 3 seeds with 4 pairs (1, 1 and 1)"
-    )
-    assert above == (
-        "Naming any value of the sequence, without a look at the keys, gives an accuracy of 0.250, "
-        "0.125 and 0.062: transformer is shown to be above that with 4, 8 and 16 pairs."
-    )
-    assert best.endswith("does not fall below 0.99 with up to 16 pairs.")
-    assert worse.endswith("is below 0.99 and 0.9 with 16 pairs (0.550) and not yet with 8 pairs.")
-    rows = section.table[(section.table["arm"] == "lstm") & (section.table["pairs"] == 16)]
-    assert rows["accuracy"].iloc[0] == 1
-    assert rows["accuracy"].iloc[-1] == 0
-    assert rows["queries"].sum() == 3 * 80 * 20
-    assert (rows["low"] <= rows["accuracy"]).all()
-    assert any(
-        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 with 8 pairs "
-        "(any value: 0.125) and 0.550 with 16 pairs (any value: 0.062)." in sentence
-        for sentence in section.sentences
-    )
-    by_pairs = section.more["by pairs"]
-    found = by_pairs[(by_pairs["arm"] == "lstm") & (by_pairs["pairs"] == 16)]
-    assert dict(zip(found["pairs in a sequence"], found["accuracy, mean"], strict=True)) == {
-        8: 1.0,
-        16: pytest.approx(0.55),
-    }
-    assert png(section.figure)
-
-
-def test_recall_is_told_from_guessing():
-    """Of 16 pairs one answer in 16 is right by naming any value, and so are these."""
-
-    def guesses(arm, point, seed):
-        right = (np.arange(1600) + seed) % 16 == 0
-        distance = np.tile(np.arange(16, 96), 20)
-        return {"recall": pd.DataFrame({"pairs": 16, "distance": distance, "right": right * 1})}
-
-    results = made({"lstm": lambda c: 1 / 16}, grid={"model.context": [64, 128]}, details=guesses)
-    assert (
-        "Naming any value of the sequence, without a look at the keys, gives an accuracy of 0.062: "
-        "lstm is not shown to be above that with 64 and 128 tokens of context."
-    ) in one(results, "recall").sentences
-
-
-def test_recall_tells_lines_apart_that_differ_in_more_than_the_arm():
-    results = made(
-        {"lstm": lambda p, layers: 0.5},
-        grid={"task.pairs": [4, 16], "model.layers": [1, 2]},
-        measure="accuracy",
-        details=lambda arm, point, seed: answers_of("lstm", point[:1], seed),
-    )
-    section = one(results, "recall")
-    assert set(section.table["arm"]) == {"lstm with 1 layer", "lstm with 2 layers"}
-    rows = section.table[section.table["pairs"] == 16].groupby("arm")["queries"].sum()
-    assert list(rows) == [3 * 80 * 20] * 2
-    assert png(section.figure)
-
-
 def test_octaves_end_with_the_context():
     positions = pd.DataFrame({"position": range(1, 13), "nats": range(12, 0, -1), "count": 5})
     found = octaves(positions)
@@ -321,12 +247,14 @@ def positions_of(arm, point, seed):
 def test_positions_tell_what_the_last_doubling_gains():
     section = one(made({"transformer": 2.2, "lstm": 2.1}, details=positions_of), "positions")
     attention, recurrence, difference = section.sentences
-    assert "transformer gains 0.2020 nats/token (positions 33 to 64 over 17 to 32" in attention
+    assert "transformer gains 0.2020 nats/token (positions 33 to 64 against 17 to 32" in attention
     assert "lstm gains 0.1020" in recurrence
-    assert difference.startswith("That gain is larger for transformer than for lstm: 0.1000")
+    assert difference.startswith(
+        "That gain is larger for transformer than for lstm: it differs by 0.1000"
+    )
     single = one(
         made({"transformer": 2.2, "lstm": 2.1}, seeds=(1,), details=positions_of), "positions"
     )
-    assert "1 seed, so there is no interval" in single.sentences[0]
+    assert "1 seed, so no interval is known" in single.sentences[0]
     assert len(single.sentences) == 2
     assert png(section.figure)

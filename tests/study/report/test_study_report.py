@@ -5,20 +5,21 @@ Without a Chromium the last tests skip, but never where CI is set in the environ
 
 import re
 from dataclasses import replace
+from html import escape
 
 import pandas as pd
 import pytest
 from browsers import needs_browser
 from made_results import failing, made
 
+from minitx.drawing.formatting import column, listed, number, seconds, settings
 from minitx.errors import UserError
-from minitx.study.formatting import amount, as_said, at, at_each, listed, number, seconds
 from minitx.study.report.files import write_report
-from minitx.study.report.markdown import markdown
+from minitx.study.report.markdown import markdown, table
 from minitx.study.report.page import page
 from minitx.study.report.report import compose
 from minitx.study.report.style import ALL, KNOWN, styles
-from minitx.study.report.tables import shown
+from minitx.study.results.axes import at
 
 ARMS = {"transformer": 2.19, "lstm": 2.13, "gru": 2.2}
 HOSTILE = "</p><script>alert(1)</script> | *a* `b` [c](d) {{style}} & \u202e"
@@ -27,7 +28,8 @@ HOSTILE = "</p><script>alert(1)</script> | *a* `b` [c](d) {{style}} & \u202e"
 def texts(results):
     """The report in Markdown and as a page, with pictures that take no time to draw."""
     report = compose(results)
-    return markdown(report), page(report, {each.name: "<svg/>" for each in report.sections})
+    text = markdown(report)
+    return text, page(report.title, text, {each.picture: "<svg/>" for each in report.sections})
 
 
 def hostile():
@@ -123,8 +125,15 @@ def test_what_comes_from_outside_is_no_markup():
     assert r"\<script\>" in in_markdown
 
 
+@pytest.mark.parametrize("words", ["1. first", "- a", "+ a", "===", "12) b", "# c", "> d", "~~~"])
+def test_no_words_begin_a_list_a_heading_or_a_quote(words):
+    study = replace(made(ARMS).study, question=words)
+    text = markdown(compose(replace(made(ARMS, sections=()), study=replace(study, sections=[]))))
+    assert f"<p>{escape(words)}</p>" in page("title", text, {})
+
+
 def test_tables_are_written_with_as_many_digits_as_say_something():
-    table = pd.DataFrame(
+    figures = pd.DataFrame(
         {
             "arm": ["a", "b"],
             "rate": [0.005, 0.02],
@@ -134,17 +143,18 @@ def test_tables_are_written_with_as_many_digits_as_say_something():
             "down": [-0.12, 0.0],
         }
     )
-    written = shown(table)
-    assert written.rows == [
-        ["a", "0.005", "2.19", "798,080", "–", "−0.12"],
-        ["b", "0.020", "13.50", "1,000,000", "1.5", "0.00"],
+    assert table(figures).splitlines() == [
+        "| arm | rate | loss | size | unknown | down |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| a | 0.005 | 2.19 | 798,080 | – | −0.12 |",
+        "| b | 0.020 | 13.50 | 1,000,000 | 1.5 | 0.00 |",
     ]
-    assert written.numeric == [False, True, True, True, True, True]
+    assert column([None, "x"]) == ["", "x"]
 
 
 def test_numbers_and_lists_as_people_write_them():
     measures = made(ARMS).measure, made(ARMS, measure="wer").measure
-    assert [amount(measure, 0.2434) for measure in measures] == [
+    assert [measure.amount(0.2434) for measure in measures] == [
         "0.243 bits per byte",
         "word error rate 24.3%",
     ]
@@ -154,15 +164,15 @@ def test_numbers_and_lists_as_people_write_them():
     assert [seconds(value) for value in (48.2, 725, 6840)] == ["48 s", "12 min", "1.9 h"]
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert at("model.heads", 1) == "1 head"
-    assert at_each("data.train_fraction", [0.01, 0.1]) == "1% and 10% of the data"
+    assert at("data.train_fraction", 0.01, 0.1) == "1% and 10% of the data"
     assert at("model.position", "none") == "position=none"
 
 
 def test_values_of_a_config_as_one_writes_them():
     assert at("model.window", None) == "window=null"
-    assert at_each("model.qk_norm", [True, False]) == "qk_norm=true and false"
-    assert as_said([8, 0.5]) == [8, 0.5]
-    assert as_said([None, 4]) == as_said([float("nan"), 4.0]) == ["null", "4"]
+    assert at("model.qk_norm", True, False) == "qk_norm=true and false"
+    assert settings([8, 0.5]) == [8, 0.5]
+    assert settings([None, 4]) == settings([float("nan"), 4.0]) == ["null", "4"]
 
 
 def test_time_is_taken_once_for_a_run_that_arms_share():

@@ -208,13 +208,13 @@ def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
 
 
 BAD = {
-    "no arms": ({"arms": {}}, [], ["compares nothing", "study.arms"]),
+    "no arms": ({"arms": {}}, [], ["nothing to compare", "study.arms"]),
     "no values": ({"grid": {"model.heads": []}}, [], ["model.heads", "no values"]),
     "no seeds": ({"quick": {"seeds": []}}, [], ["study.quick.seeds"]),
     "a seed twice": ({"quick": {"seeds": [1, 1]}}, [], ["each seed once"]),
     "an unknown model": ({"arms": {"a": ["model=transfomer"]}}, [], ["did you mean transformer"]),
     "an unknown key": ({"grid": {"model.haeds": [1]}}, [], ["model.haeds"]),
-    "words that are none": ({"arms": {"a": "model"}}, [], ["study.arms.a", "list of words"]),
+    "words that are none": ({"arms": {"a": "model"}}, [], ["study.arms.a", "write a list"]),
     "no width": ({"parameters": 10}, [], ["budget.parameters=10", "2%"]),
     "heads": (
         {"arms": {"a": ["model=transformer"]}, "grid": {"model.heads": [5]}, "match": False},

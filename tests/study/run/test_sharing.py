@@ -102,7 +102,7 @@ def test_arms_that_are_the_same_share_their_run_and_are_alike(compare, monkeypat
     assert answer.status == 0, answer.err
     assert len(calls) == 1
     assert set(open_study("study").runs["status"]) == {"finished"}
-    assert "exactly alike" in answer.out.replace("\n", " ")
+    assert "exactly equal" in answer.out.replace("\n", " ")
 
 
 def test_a_run_that_counts_is_found_before_one_of_the_same_name_that_does_not(compare):
@@ -141,10 +141,10 @@ def test_values_may_be_null_or_true_or_words(compare):
     assert set(results.runs["status"]) == {"finished"}
     assert len(results.chosen) == 2
     report = Path("study/report.md").read_text(encoding="utf-8").replace("\\", "")
-    assert "transformer with qk_norm=true, window=null: schedule" in report
-    assert "was chosen out of schedule" in report
-    assert "That is the edge" not in report  # words have none
-    assert "- kept: the same sweep for all, by val alone" in report
+    assert "transformer with qk_norm=true, window=null: the sweep chose schedule" in report
+    assert " from schedule" in report
+    assert "this is the edge" not in report  # words have none
+    assert "- kept: the same sweep for all, chosen on val" in report
 
 
 def test_a_run_that_failed_is_trained_anew_and_only_once_more(compare, monkeypatch):
@@ -187,7 +187,7 @@ def test_a_run_that_cannot_be_measured_has_failed_and_may_be_tried_again(compare
     runs = open_study("study").runs.set_index("arm")
     assert runs.loc["lstm", "reason"] == "ValueError: no memory"
     failure = f"{runs.loc['lstm', 'folder']}.failed.json"
-    assert f"tried again once this is deleted: {failure}" in answer.out
+    assert f"To try failed runs again, delete: {failure}" in answer.out
     monkeypatch.setattr(job, "measure", measure)
     Path(failure).unlink()
     monkeypatch.setattr(job, "train", None)  # it is trained already

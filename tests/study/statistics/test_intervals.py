@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from minitx.metrics import bootstrap
+from minitx.metrics.bootstrap import percentile_interval, resampled_scores
 from minitx.metrics.decomposable import MEASURES
+from minitx.study.report.comparison import RESAMPLES
 from minitx.study.statistics.intervals import (
-    RESAMPLES,
     difference_interval,
+    fraction_interval,
     mean_interval,
-    percentile_interval,
-    resampled_scores,
-    share_interval,
 )
 
 RATIO = MEASURES["loss"].score
@@ -34,7 +34,7 @@ def test_one_value_has_no_interval_and_none_no_mean():
     assert mean_interval([2.5]).value == 2.5
     assert not mean_interval([2.5]).known
     assert np.isnan(mean_interval([]).value)
-    assert not mean_interval([2.5]).leaves_out_zero  # nothing is known of it
+    assert not mean_interval([2.5]).excludes_zero  # nothing is known of it
 
 
 def test_the_interval_of_a_difference_is_welchs():
@@ -57,10 +57,10 @@ def test_a_difference_with_one_seed_has_no_interval(first, second):
 
 
 def test_shares_stay_within_zero_and_one():
-    assert share_interval(100, 100).high == 1
-    assert share_interval(0, 100).low == 0
+    assert fraction_interval(100, 100).high == 1
+    assert fraction_interval(0, 100).low == 0
     # Wilson's interval for 8 of 10, as Newcombe 1998 computes it.
-    assert ends(share_interval(8, 10)) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert ends(fraction_interval(8, 10)) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
 def items_of(draw, seeds, n, level):
@@ -133,8 +133,14 @@ def test_bleu_is_resampled_row_by_row():
 def test_many_draws_are_made_a_part_at_a_time(monkeypatch):
     items = items_of(np.random.default_rng(8), 2, 40, 1.5)
     whole = resampled_scores(items, RATIO, 100)
-    monkeypatch.setattr("minitx.study.statistics.intervals.DRAWS", 7 * 40)
+    monkeypatch.setattr(bootstrap, "BATCH", 7 * 40)
     np.testing.assert_allclose(resampled_scores(items, RATIO, 100), whole, rtol=40 * EPS)
+
+
+def test_a_single_item_is_drawn_every_time():
+    np.testing.assert_array_equal(
+        resampled_scores(np.array([[[3.0, 2.0]], [[1.0, 2.0]]]), RATIO, 3), [[1.5] * 3, [0.5] * 3]
+    )
 
 
 def test_percentiles_leave_out_what_is_not_known():

@@ -1,12 +1,13 @@
-"""The parts of a study's report, by name: each a table, a figure of it, and what it says in words.
+"""The sections of a study's report: each has a table, a figure of it, and sentences about it.
 
-A section is made from `Results` alone, so that a report can be drawn again at any time. It is None
-where the study has nothing for it to show.
+To add a section, write a module here with a function `section(results)`, and add a line with its
+name to SECTIONS. The function makes the section from `Results` alone, so that a report can be drawn
+again at any time. It returns None if the study has nothing for the section to show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from minitx.config.keys import nearest
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
-if TYPE_CHECKING:  # the names of the sections are checked before these are imported
+if TYPE_CHECKING:  # the names of sections are checked before these are imported
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:  # the names of the sections are checked before these are impo
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report.
+    """A section of a report.
 
-    `name` is that of its files, `table` the figure's data, under column names that people can read.
-    Every sentence follows from the tables; the first `answers` of them stand at the top of the
-    report as well. `more` holds further tables by their names, as "comparisons". `note` says how to
-    read the figure, and what it does not show.
+    `name` is the name of its files. `table` is the data of the figure, with readable column names;
+    `more` has further tables by name, such as "comparisons". All sentences follow from the tables.
+    The first `answers` of them also stand at the top of the report. `note` explains the figure and
+    its limits.
     """
 
     name: str
@@ -41,61 +42,84 @@ class Section:
     more: dict[str, pd.DataFrame] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def picture(self) -> str:
+        """The file of the figure."""
+        return f"figures/{self.name}.png"
 
-def _in(module: str) -> Callable[[Results], Section | None]:
-    """The function `section` of a module here, which is imported when it is needed."""
+    @property
+    def tables(self) -> list[tuple[str, str, pd.DataFrame]]:
+        """The tables with their files and names, the figure's data first."""
+        more = [
+            (f"figures/{self.name}_{name}.csv".replace(" ", "_"), name, table)
+            for name, table in self.more.items()
+        ]
+        return [(f"figures/{self.name}.csv", "figures", self.table), *more]
 
-    def section(results: Results) -> Section | None:
-        made: Section | None = import_module(f"{__name__}.{module}").section(results)
+
+@dataclass(frozen=True)
+class SectionKind:
+    """A section that reports may have, without its code.
+
+    `tasks` are the tasks that it suits. `details` are the measurements that it needs besides the
+    metrics, by their names in `minitx.study.measure.measuring.DETAILS`.
+    """
+
+    name: str
+    details: Sequence[str] = ()
+    tasks: Sequence[str] = tuple(TASKS)
+
+    def __call__(self, results: Results) -> Section | None:
+        made: Section | None = import_module(f"{__name__}.{self.name}").section(results)
         return made
 
-    return section
 
+TEXT_TASKS = [name for name, task in TASKS.items() if task.objective.windows]
 
-SECTIONS: dict[str, Callable[[Results], Section | None]] = {
-    name: _in(name)
-    for name in (
-        *("quality", "axis", "crossover", "curves", "cost", "heads", "recall", "positions"),
-        *("scaling", "tuning"),
+SECTIONS = {
+    kind.name: kind
+    for kind in (
+        SectionKind("quality"),
+        SectionKind("axis"),
+        SectionKind("crossover"),
+        SectionKind("curves"),
+        SectionKind("cost"),
+        SectionKind("heads", details=["heads", "pruning"]),
+        SectionKind("recall", details=["recall"], tasks=["recall"]),
+        SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
+        SectionKind("scaling"),
+        SectionKind("tuning"),
     )
 }
 
 
-# The tasks that a section is made for, where it is not made for all.
-ONLY_OF = {
-    "recall": ["recall"],
-    "positions": [name for name, task in TASKS.items() if task.objective.windows],
-}
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Raises UserError for a name that no section has."""
+def check_sections(names: Sequence[str], task: str | None = None) -> None:
+    """Raises UserError for an unknown section, and for one that does not suit the task."""
     for name in names:
         if name not in SECTIONS:
             hint = nearest(name, list(SECTIONS))
             raise UserError(
-                f"study.sections names {name}, which there is not; there are "
+                f"study.sections: there is no section {name}; the sections are "
                 + ", ".join(SECTIONS)
                 + (f": did you mean {hint}?" if hint else "")
             )
-
-
-def check_task(names: Sequence[str], task: str) -> None:
-    """Raises UserError for a section that is drawn from what runs of the task do not have."""
-    for name in names:
-        suited = ONLY_OF.get(name, [task])
-        if task not in suited:
+        if task and task not in SECTIONS[name].tasks:
             raise UserError(
-                f"study.sections names {name}, which does not suit task={task}: it may be one of "
-                + ", ".join(suited)
+                f"study.sections: {name} does not suit task={task}; it suits "
+                + ", ".join(SECTIONS[name].tasks)
             )
 
 
-def sections_of(results: Results) -> list[Section]:
-    """The sections that the study names, in its order, without those that have nothing to show.
+def details_of(names: Sequence[str]) -> list[str]:
+    """Return the details that the sections need."""
+    return [detail for name in names for detail in SECTIONS[name].details]
 
-    Raises UserError for a name that no section has.
+
+def sections_of(results: Results) -> list[Section]:
+    """Return the study's sections in its order, without those that have nothing to show.
+
+    Raises UserError for an unknown section.
     """
-    check_names(results.study.sections)
+    check_sections(results.study.sections)
     made = (SECTIONS[name](results) for name in results.study.sections)
     return [section for section in made if section is not None]

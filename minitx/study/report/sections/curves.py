@@ -1,11 +1,12 @@
-"""How quality on val grows with the tokens that were seen, and with the time it took."""
+"""How quality on val improves with the tokens seen and with the training time."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from minitx.drawing.formatting import listed, seconds
+from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES, Measure
-from minitx.study.formatting import listed, plain, seconds
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
@@ -18,31 +19,30 @@ from minitx.study.report.style import (
 )
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import Interval, mean_interval
+from minitx.study.statistics.intervals import mean_interval
 
 MOST_LINES = 8
-LEAST_POINTS = 4  # of a curve, between which a straight line says something
+LEAST_POINTS = 4  # of a curve, for interpolation between its points to make sense
 
 TOKENS, SECONDS = "tokens seen", "training seconds"
 
 
 def section(results: Results) -> Section | None:
     every = [condition for condition in conditions_of(results) if len(condition.finished)]
-    conditions = [condition for condition in every if condition.point == every[-1].point]
-    if len(every) <= MOST_LINES:
-        conditions = every
-    # Where outputs are scored there is no such curve, as nothing is generated at a validation.
+    last = [condition for condition in every if condition.point == every[-1].point]
+    conditions = every if len(every) <= MOST_LINES else last
+    # Scores of generated outputs have no curve, because validation generates nothing.
     measure = results.measure
     if f"val/{measure.name}" not in results.curves:
         measure = MEASURES["loss"]
     metric = f"val/{measure.name}"
-    tables = [_of_cell(results, condition, metric) for condition in conditions]
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    if table.empty:
+    tables = {condition.name: _curve(results, condition, metric) for condition in conditions}
+    drawn = [condition for condition in conditions if len(tables[condition.name])]
+    if not drawn:
         return None
-    drawn = [condition for condition, rows in zip(conditions, tables, strict=True) if len(rows)]
+    table = pd.concat(tables.values(), ignore_index=True)
     left_out = (
-        f" Shown are the runs with {conditions[0].place}; the others are in runs.csv."
+        f" The figure shows the runs with {conditions[0].place}; runs.csv has the others."
         if len(conditions) < len(every)
         else ""
     )
@@ -53,55 +53,52 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, drawn, table, measure),
         sentences=_sentences(table, measure),
         note=(
-            "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t), "
-            "where there are two seeds or more. Seconds are those of training alone, on the "
-            f"machine below, with whatever else it did at the time.{left_out}"
+            "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t) if "
+            "there are two seeds or more. Seconds are training time only, on the machine below, "
+            f"whatever else it did at the time.{left_out}"
         ),
     )
 
 
-def _of_cell(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
-    """A row for each validation, over the seeds that had it."""
+def _curve(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
+    """A row for each validation, over the seeds that reached it."""
     curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
-    rows = []
-    for step, at_step in curves.dropna(subset=[metric]).groupby("step"):
-        interval = mean_interval(at_step[metric].to_numpy())
-        rows.append(
+    return pd.DataFrame(
+        [
             {
                 "arm": condition.name,
                 "step": step,
                 TOKENS: at_step["tokens_seen"].mean(),
                 SECONDS: at_step["train_seconds"].mean(),
-                metric: interval.value,
-                "low": interval.low,
-                "high": interval.high,
+                **mean_interval(at_step[metric].to_numpy()).columns(metric),
                 "seeds": len(at_step),
             }
-        )
-    return pd.DataFrame(rows)
+            for step, at_step in curves.dropna(subset=[metric]).groupby("step")
+        ]
+    )
 
 
 def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
-    """Where the arms are after as many tokens as all have seen, and after as many seconds."""
+    """The values of all arms after equally many tokens, and after the same time."""
     lines = dict(iter(table.groupby("arm", sort=False)))
     if len(lines) < 2 or min(map(len, lines.values())) < LEAST_POINTS:
         return []
     sentences = []
-    for column, spell in ((TOKENS, lambda n: f"{n:,.0f} tokens"), (SECONDS, seconds)):
+    for column, spell, reached in (
+        (TOKENS, lambda n: f"{n:,.0f} tokens", "which all arms have seen"),
+        (SECONDS, seconds, "which the fastest arm took"),
+    ):
         shared = min(line[column].max() for line in lines.values())
         first = max(line[column].min() for line in lines.values())
-        if shared < first:  # one was through before another was looked at for the first time
+        if shared < first:  # one arm finished before the first validation of another
             continue
         values = [
-            f"{name} {plain(measure, np.interp(shared, line[column], line[f'val/{measure.name}']))}"
+            f"{name} {measure.number(np.interp(shared, line[column], line[f'val/{measure.name}']))}"
             for name, line in lines.items()
         ]
-        reached = (
-            "that all of them have seen" if column == TOKENS else "that the fastest of them took"
-        )
         sentences.append(
             f"After {spell(shared)}, {reached}, {measure.words} on val was: {listed(values)} "
-            "(means over seeds, between validations along a straight line)."
+            "(means over seeds, interpolated linearly between validations)."
         )
     return sentences
 
@@ -114,13 +111,13 @@ def _figure(
     metric = f"val/{measure.name}"
     for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
         for name, line in table.groupby("arm", sort=False):
-            values = list(map(Interval, line[metric], line["low"], line["high"]))
+            values = map(Interval, line[metric], line["low"], line["high"])
             draw_line(axes, own[str(name)], line[column], values, markersize=4.5)
-        # The means decide what is shown, so that one wide band does not press them flat.
+        # The range follows the means, so that one wide band does not flatten all curves.
         low, high = table[metric].min(), table[metric].max()
         axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         axes.set_xlim(left=0)
         plain_numbers(axes.xaxis)
         scale_values(axes.yaxis, measure)
         name_axes(axes, column, f"{measure.words} on val")
-    return finish(figure, f"{results.study.name} on {results.task}: learning", own)
+    return finish(figure, f"{results.title}: learning", own)

@@ -1,64 +1,66 @@
-"""What the heads of attention do: how wide they look, how they differ, how many could go."""
+"""What attention heads do: how widely they attend, how they differ, how many could be removed."""
 
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from minitx.inspection.importance import TOLERATED
-from minitx.study.formatting import axis_name
+from minitx.metrics.bootstrap import Interval
 from minitx.study.report.sections import Section
-from minitx.study.report.sections.axis import numeric_axis, spell
-from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.results.conditions import Condition, conditions_of, lines_along
+from minitx.study.report.style import (
+    draw_line,
+    finish,
+    name_axes,
+    panels,
+    percent_axis,
+    scale_steps,
+    styles,
+)
+from minitx.study.results.axes import axis_name, numeric_axis, spell
+from minitx.study.results.conditions import Condition, Lines, conditions_of, lines_along
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import Interval, mean_interval
+from minitx.study.statistics.intervals import mean_interval
 
 ENTROPY, DIVERSITY = "mean entropy, nats", "mean distance between heads"
 PRUNABLE = f"heads that can go for {TOLERATED:.0%} of the loss"
 MEASURES = (ENTROPY, DIVERSITY, PRUNABLE)
 
-Found = dict[str, dict[str, Interval]]  # by the name of a condition, what is known of its heads
+Found = dict[str, dict[str, Interval]]  # the measures of heads, by the name of a condition
 
 
 def section(results: Results) -> Section | None:
-    conditions = conditions_of(results)
-    found = {condition.name: _measures(results, condition) for condition in conditions}
-    conditions = [condition for condition in conditions if found[condition.name]]
+    found = {condition.name: _measures(results, condition) for condition in conditions_of(results)}
+    conditions = [condition for condition in conditions_of(results) if found[condition.name]]
     if not conditions:
         return None
     axis = numeric_axis(results)
+    lines = lines_along(axis, conditions) if axis else {}
     return Section(
         name="heads",
         title="What the heads do",
         table=_table(conditions, found),
-        figure=_figure(results, axis, lines_along(axis, conditions), found) if axis else None,
-        sentences=(
-            [_changes(name, line, found) for name, line in lines_along(axis, conditions).items()]
-            if axis
-            else [
-                f"{condition.name}: {_listed(found[condition.name])}." for condition in conditions
-            ]
-        ),
+        figure=_figure(results, axis, lines, found) if axis else None,
+        sentences=[_changes(name, line, found) for name, line in lines.items()]
+        or [_summary(name, measures) for name, measures in found.items() if measures],
         note=(
             "Means over all heads of a model, then over seeds; bands: 95% intervals over seeds "
-            "(t). Entropy: of the weights of a query, 0 where it looks at one token alone. "
-            "Distance: the total variation between the weights of two heads of a layer, 0 for "
-            "the same and 1 for heads that never look at the same token. Heads that can go: the "
-            "least important ones, switched off one after the other until the loss on a part of "
-            f"val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4); of few heads "
-            "only large shares can go."
+            "(t). Entropy: of the weights of a query; 0 if it attends to one token only. "
+            "Distance: the total variation between the weights of two heads of a layer; 0 for "
+            "equal weights, 1 for heads that never attend to the same token. Heads that can go: "
+            "the least important heads, switched off one after the other until the loss on a part "
+            f"of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4). A model "
+            "with few heads can only lose large fractions of them."
         ),
     )
 
 
 def prunable(pruning: pd.DataFrame) -> float:
-    """The share of heads that can be switched off before the loss is 1% worse, 0 to 1.
+    """Return the fraction of heads that can be switched off before the loss is 1% worse.
 
-    `pruning` has a row for every number of heads that were switched off, with their `share` of all
-    and the `cost` as a share of the loss.
+    `pruning` has a row for every number of switched-off heads, with their `share` of all heads and
+    the `cost`, the relative increase of the loss.
     """
     ordered = pruning.sort_values("heads_switched_off")
     lost = (ordered["cost"] > TOLERATED).to_numpy()
@@ -67,19 +69,19 @@ def prunable(pruning: pd.DataFrame) -> float:
 
 
 def _measures(results: Results, condition: Condition) -> dict[str, Interval]:
-    """Over the seeds of a condition; empty if its model has no heads, or none was measured."""
-    values: dict[str, list[float]] = {}
-    for key in condition.finished["key"]:
-        tables = results.details.get(key, {})
-        heads, pruning = tables.get("heads"), tables.get("pruning")
-        if heads is not None and len(heads):
-            values.setdefault(ENTROPY, []).append(heads["entropy"].mean())
-            # A layer with one head has nothing that it differs from.
-            if "diversity" in heads and heads["diversity"].notna().any():
-                values.setdefault(DIVERSITY, []).append(heads["diversity"].mean())
-        if pruning is not None and len(pruning):
-            values.setdefault(PRUNABLE, []).append(prunable(pruning))
-    return {name: mean_interval(np.array(each, float)) for name, each in values.items()}
+    """The measures over seeds; empty if the model has no heads or none was measured."""
+    heads = condition.details(results, "heads")
+    values = {
+        ENTROPY: [table["entropy"].mean() for table in heads],
+        # A layer with one head has no distance.
+        DIVERSITY: [
+            table["diversity"].mean()
+            for table in heads
+            if "diversity" in table and table["diversity"].notna().any()
+        ],
+        PRUNABLE: [prunable(table) for table in condition.details(results, "pruning")],
+    }
+    return {name: mean_interval(np.array(each, float)) for name, each in values.items() if each}
 
 
 def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:
@@ -88,11 +90,7 @@ def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:
         row: dict[str, object] = {"arm": condition.name}
         for name in MEASURES:
             interval = found[condition.name].get(name, Interval(np.nan))
-            row |= {
-                name: interval.value,
-                f"{name}: low": interval.low,
-                f"{name}: high": interval.high,
-            }
+            row |= interval.columns(name, f"{name}: low", f"{name}: high")
         rows.append(row | {"seeds": len(condition.finished)})
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
@@ -103,26 +101,24 @@ def _changes(arm: str, line: list[Condition], found: Found) -> str:
     for name in MEASURES:
         known = [condition for condition in line if name in found[condition.name]]
         if known:
-            values = [
-                _spelt(name, found[condition.name][name].value)
-                for condition in (known[0], known[-1])
-            ]
+            start, end = (
+                _spelt(name, found[condition.name][name]) for condition in (known[0], known[-1])
+            )
             since = f" ({known[0].place})" if known[0] is not line[0] else ""
-            changes.append(f"{name} {values[0]}{since} to {values[1]}")
+            changes.append(f"{name} {start}{since} to {end}")
     return f"{arm}, {line[0].place} to {line[-1].place}: {'; '.join(changes)}."
 
 
-def _listed(measures: dict[str, Interval]) -> str:
-    return "; ".join(
-        f"{name} {_spelt(name, interval.value)}" for name, interval in measures.items()
-    )
+def _summary(name: str, measures: dict[str, Interval]) -> str:
+    parts = [f"{measure} {_spelt(measure, interval)}" for measure, interval in measures.items()]
+    return f"{name}: {'; '.join(parts)}."
 
 
-def _spelt(measure: str, value: float) -> str:
-    return f"{value:.0%}" if measure == PRUNABLE else f"{value:.2f}"
+def _spelt(measure: str, interval: Interval) -> str:
+    return f"{interval.value:.0%}" if measure == PRUNABLE else f"{interval.value:.2f}"
 
 
-def _figure(results: Results, axis: str, lines: dict[str, list[Condition]], found: Found) -> Figure:
+def _figure(results: Results, axis: str, lines: Lines, found: Found) -> Figure:
     figure, each = panels(len(MEASURES), width=3.1, height=2.7)
     own = styles(lines)
     for axes, name in zip(each, MEASURES, strict=True):
@@ -133,8 +129,8 @@ def _figure(results: Results, axis: str, lines: dict[str, list[Condition]], foun
         tried = [condition.on(axis) for line in lines.values() for condition in line]
         scale_steps(axes.xaxis, tried, partial(spell, axis))
         if name != ENTROPY:
-            axes.set_ylim(-0.02, 1.04)  # so that points at the ends are seen whole
+            axes.set_ylim(-0.02, 1.04)  # markers at 0 and 1 are not cut
         if name == PRUNABLE:
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+            percent_axis(axes.yaxis)
         name_axes(axes, axis_name(axis), name)
-    return finish(figure, f"{results.study.name} on {results.task}: what the heads do", own)
+    return finish(figure, f"{results.title}: what the heads do", own)

@@ -1,4 +1,4 @@
-"""What training, generation and memory cost at every length, and how that grows."""
+"""What training, generation and memory cost at each length, and how these costs grow."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from minitx.study.formatting import count, listed, number, signed
+from minitx.drawing.formatting import count, decimals, listed, number, three_digits
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
-    draw_figures,
+    draw_line,
     finish,
     name_axes,
     panels,
@@ -19,18 +19,18 @@ from minitx.study.report.style import (
     scale_steps,
     styles,
 )
-from minitx.study.results.conditions import Condition, conditions_of, lines_along
+from minitx.study.results.conditions import Lines, conditions_of, lines_along
 from minitx.study.results.results import Results
 from minitx.study.statistics.growth import crossings, exponent, last_exponent
 
 LENGTH = "model.context"
-ALIKE = 1.1  # costs within such a factor are not told apart: a machine's speed varies as much
-ROOM = 2.5  # an axis goes at least from the middle divided by this to the middle times this
+EQUAL = 1.1  # costs within this factor count as equal; the speed of a machine varies as much
+ROOM = 2.5  # an axis spans at least this factor to both sides of its middle
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A column of the runs, what people call it, and its unit."""
+    """A column of the runs, its name in words, and its unit."""
 
     column: str
     words: str
@@ -47,8 +47,8 @@ COSTS = (
     Cost("peak_memory_mb", "Memory of training", "MB"),
 )
 
-# What else stands in the table, behind the costs.
-BESIDE = {
+# Further columns of the table.
+MORE = {
     "tokens_per_second": "tokens/s in training",
     "step_seconds": "seconds/step",
     "step_seconds_low": "lower quartile",
@@ -64,7 +64,7 @@ BESIDE = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One cost of one arm: lengths in tokens, ascending, and what it comes to at each."""
+    """A cost of an arm at each length in tokens. Lengths ascend."""
 
     arm: str
     lengths: tuple[int, ...]
@@ -72,6 +72,9 @@ class Curve:
 
     def at(self, length: int) -> float:
         return self.costs[self.lengths.index(length)]
+
+
+Curves = dict[Cost, list[Curve]]
 
 
 def section(results: Results) -> Section | None:
@@ -83,8 +86,7 @@ def section(results: Results) -> Section | None:
     columns = {"training_us": 1e6 / speed, "tokens_a_step": tokens, "windows": windows}
     results = replace(results, runs=results.runs.assign(**columns))
     lines = lines_along(LENGTH, conditions_of(results))
-    curves = {cost: _curves(cost, lines) for cost in COSTS}
-    curves = {cost: found for cost, found in curves.items() if found}
+    curves = {cost: found for cost in COSTS if (found := _curves(cost, lines))}
     if not curves:
         return None
     return Section(
@@ -100,32 +102,33 @@ def section(results: Results) -> Section | None:
         answers=len(curves),
         more={"exponents": _exponents(curves)},
         note=(
-            "Untrained models on random tokens, each point in a process of its own, once for "
-            "every seed: the median is given. A step has as many tokens at all lengths, so that "
-            "long windows come in small batches; a recurrence then has little to do at once. "
+            "Untrained models on random tokens. Each point is measured in a process of its own, "
+            "once per seed, and the median is shown. All steps have the same number of tokens, so "
+            "batches of long windows are small, and a recurrence then computes little in parallel. "
             "Training: the median of whole steps (forward, loss, backward, clipping, optimizer), "
-            "with quartiles in the table. Generation: the last token of the context, the others "
-            "read, batch of one. Memory: what training adds to what Python and its libraries take. "
-            f"Costs within a factor of {ALIKE:g} are not told apart. Exponents: least squares on "
-            "logarithms over all lengths, with the 95% interval (t) of the fit, which tells how "
-            "well a power law describes them; and the slope between the last two lengths."
+            "with quartiles in the table. Generation: the last token of the context after the "
+            "others were read, batch size 1. Memory: what training adds to Python and its "
+            f"libraries. Costs within a factor of {EQUAL:g} count as equal. Exponents: least "
+            "squares on logarithms over all lengths, with the 95% interval (t) of the fit, which "
+            "tells how well a power law describes the costs; and the slope between the last two "
+            "lengths."
         ),
     )
 
 
-def _curves(cost: Cost, lines: dict[str, list[Condition]]) -> list[Curve]:
-    """Of the arms for which two lengths or more are known."""
+def _curves(cost: Cost, lines: Lines) -> list[Curve]:
+    """The curves of the arms with at least two known lengths."""
     curves = []
     for arm, line in lines.items():
         known = [(condition.on(LENGTH), condition.median(cost.column)) for condition in line]
-        known = [(length, value) for length, value in known if value > 0]  # NaN is not
+        known = [(length, value) for length, value in known if value > 0]  # and not NaN
         if len(known) > 1:
             curves.append(Curve(arm, *zip(*known, strict=True)))
     return curves
 
 
-def _table(lines: dict[str, list[Condition]]) -> pd.DataFrame:
-    columns = {cost.column: cost.name for cost in COSTS} | BESIDE
+def _table(lines: Lines) -> pd.DataFrame:
+    columns = {cost.column: cost.name for cost in COSTS} | MORE
     rows = [
         {"arm": arm, "tokens of context": condition.on(LENGTH)}
         | {name: condition.median(column) for column, name in columns.items()}
@@ -136,52 +139,47 @@ def _table(lines: dict[str, list[Condition]]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _exponents(curves: dict[Cost, list[Curve]]) -> pd.DataFrame:
-    rows = []
-    for cost, found in curves.items():
-        for curve in found:
-            interval = exponent(curve.lengths, curve.costs)
-            rows.append(
-                {
-                    "cost": cost.name,
-                    "arm": curve.arm,
-                    "exponent": interval.value,
-                    "low": interval.low,
-                    "high": interval.high,
-                    "at the end": last_exponent(curve.lengths, curve.costs),
-                    "lengths": len(curve.lengths),
-                }
-            )
-    return pd.DataFrame(rows)
+def _exponents(curves: Curves) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cost": cost.name,
+            "arm": curve.arm,
+            **exponent(curve.lengths, curve.costs).columns("exponent"),
+            "at the end": last_exponent(curve.lengths, curve.costs),
+            "lengths": len(curve.lengths),
+        }
+        for cost, found in curves.items()
+        for curve in found
+    )
 
 
 def _comparison(cost: Cost, curves: list[Curve]) -> str:
-    """Who has the advantage at the shortest and at the longest length, and where that changes."""
+    """The order of the arms at the shortest and the longest length, and where it changes."""
     shared = sorted(set.intersection(*(set(curve.lengths) for curve in curves)))
     if not shared:
         return f"{cost.words}: no length was measured for all arms."
-    ends = dict.fromkeys([shared[0], shared[-1]])  # once, where there is but one
+    ends = dict.fromkeys([shared[0], shared[-1]])  # they may be the same
     rankings = [f"at {number(length)} tokens {_ranking(cost, curves, length)}" for length in ends]
     costs = {curve.arm: [curve.at(length) for length in shared] for curve in curves}
     changes = [
-        f"of {one} and {other} between {number(start)} and {number(end)} tokens"
+        f"for {one} and {other} between {number(start)} and {number(end)} tokens"
         for one, other in combinations(costs, 2)
-        for start, end in crossings(shared, costs[one], costs[other], ALIKE)
+        for start, end in crossings(shared, costs[one], costs[other], EQUAL)
     ]
     order = f" The order changes {listed(changes)}." if changes else ""
     return f"{cost.words}: {'; '.join(rankings)}.{order}"
 
 
 def _ranking(cost: Cost, curves: list[Curve], length: int) -> str:
-    """The arms in the order of what they cost, as multiples of the least."""
+    """The arms in the order of their costs, as multiples of the lowest."""
     ordered = sorted(curves, key=lambda curve: curve.at(length))
     least = ordered[0].at(length)
-    alike = [curve.arm for curve in ordered if curve.at(length) < ALIKE * least]
+    equal = [curve.arm for curve in ordered if curve.at(length) < EQUAL * least]
     more = [
-        f"{curve.arm} {curve.at(length) / least:.3g} times that" for curve in ordered[len(alike) :]
+        f"{curve.arm} {curve.at(length) / least:.3g} times that" for curve in ordered[len(equal) :]
     ]
-    verb = "takes" if len(alike) == 1 else "take about"
-    return ", ".join([f"{listed(alike)} {verb} {_three(least)} {cost.unit}", *more])
+    verb = "takes" if len(equal) == 1 else "take about"
+    return ", ".join([f"{listed(equal)} {verb} {three_digits(least)} {cost.unit}", *more])
 
 
 def _growth(cost: Cost, curves: list[Curve]) -> str:
@@ -191,27 +189,23 @@ def _growth(cost: Cost, curves: list[Curve]) -> str:
         whole = exponent(curve.lengths, curve.costs).value
         start, end = curve.lengths[-2:]
         parts.append(
-            f"{curve.arm} to the power of {_power(whole)}, from {number(start)} to "
-            f"{number(end)} tokens {_power(last_exponent(curve.lengths, curve.costs))}"
+            f"{curve.arm} has the exponent {decimals(whole, 2)}, from {number(start)} to "
+            f"{number(end)} tokens {decimals(last_exponent(curve.lengths, curve.costs), 2)}"
         )
     return f"{cost.words}, growth with the length: {'; '.join(parts)}."
 
 
-def _power(value: float) -> str:
-    return signed(f"{value:.2f}")
-
-
 def _conditions(results: Results) -> str:
-    """What was measured where."""
+    """The sizes of steps and models, and the machine."""
     runs = results.finished
-    threads = [count(int(each), "thread") for each in sorted(set(runs["threads"].dropna()))]
+    threads = listed(count(int(each), "thread") for each in sorted(set(runs["threads"].dropna())))
     tokens, windows, sizes = (
         runs[name].dropna() for name in ("tokens_a_step", "windows", "parameters")
     )
     where = results.facts.get("processor", "the machine below")
     return (
-        f"Measured with {listed(threads)} of torch on {where}: steps of {_span(tokens)} tokens, "
-        f"in {_span(windows)} windows, models of {_span(sizes)} parameters."
+        f"Measured with {threads} of torch on {where}: steps of {_span(tokens)} tokens in "
+        f"{_span(windows)} windows, models with {_span(sizes)} parameters."
     )
 
 
@@ -220,25 +214,20 @@ def _span(values: pd.Series) -> str:
     return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
-def _three(value: float) -> str:
-    """To three digits: costs are not known better."""
-    return number(float(f"{value:.3g}"))
-
-
-def _figure(results: Results, curves: dict[Cost, list[Curve]]) -> Figure:
+def _figure(results: Results, curves: Curves) -> Figure:
     figure, each = panels(len(curves), width=3.9)
     names = list(dict.fromkeys(curve.arm for found in curves.values() for curve in found))
     own = styles(names)
     for axes, (cost, found) in zip(each, curves.items(), strict=True):
         for curve in found:
-            draw_figures(axes, own[curve.arm], curve.lengths, curve.costs)
+            draw_line(axes, own[curve.arm], curve.lengths, curve.costs)
         scale_steps(axes.xaxis, [length for curve in found for length in curve.lengths])
         axes.set_yscale("log")
         costs = [value for curve in found for value in curve.costs]
-        middle = sqrt(min(costs) * max(costs))  # costs that hardly differ are not to look as if
+        middle = sqrt(min(costs) * max(costs))  # small differences do not fill the axis
         axes.set_ylim(min(min(costs) / 1.2, middle / ROOM), max(max(costs) * 1.2, middle * ROOM))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
         plain_numbers(axes.yaxis)
         name_axes(axes, "tokens of context", cost.name)
-    return finish(figure, f"{results.study.name} on {results.task}", own)
+    return finish(figure, results.title, own)

@@ -1,19 +1,15 @@
-"""What the sweep of rates found, by the loss on val."""
+"""What the sweep found, by the loss on val."""
+
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import INK
-from minitx.study.formatting import are_numbers, as_said, count, listed, setting
+from minitx.drawing.formatting import count, is_number, listed, setting, settings
 from minitx.study.report.sections import Section
-from minitx.study.report.style import (
-    draw_figures,
-    finish,
-    name_axes,
-    panels,
-    scale_steps,
-    styles_of,
-)
+from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles_of
+from minitx.study.results.axes import last_part
 from minitx.study.results.results import Results
 from minitx.study.results.sweep import Sweep, spelt, sweeps_of
 
@@ -22,33 +18,30 @@ def section(results: Results) -> Section | None:
     sweeps = [sweep for sweep in sweeps_of(results) if len(sweep.tried) > 1]
     if not sweeps:
         return None
+    known = [sweep for sweep in sweeps if sweep.known.any()]
     keys = sweeps[0].keys
-    drawn = len(keys) == 1 and are_numbers(sweeps[0].values(keys[0]))
+    drawn = known and len(keys) == 1 and all(map(is_number, sweeps[0].values(keys[0])))
     return Section(
         name="tuning",
         title="What tuning found",
-        table=_table(sweeps),
-        figure=_figure(results, sweeps, keys[0]) if drawn else None,
+        table=pd.concat(map(_table, sweeps), ignore_index=True),
+        figure=_figure(results, known, keys[0]) if drawn else None,
         sentences=[_sentence(sweep) for sweep in sweeps],
         note=(
-            "Each arm gets the rate with the lowest loss on val, ringed; test is not looked at. A "
-            "best rate at the edge of what was tried leaves open that one beyond it is better."
+            "Each arm gets the value with the lowest loss on val (ringed), without looking at "
+            "test. If the best value is at the edge of the sweep, a value beyond it may be better."
         ),
     )
 
 
-def _table(sweeps: list[Sweep]) -> pd.DataFrame:
-    tables = []
-    for sweep in sweeps:
-        tried = sweep.tried.rename(
-            columns={"loss": "loss on val (nats/token)", "finished": "runs finished"}
-        )
-        for key in sweep.keys:
-            tried[key] = as_said(tried[key])
-        tried.insert(0, "arm", sweep.condition.name)
-        tried["chosen"] = ["chosen" if each else "" for each in tried["chosen"] & sweep.known]
-        tables.append(tried)
-    return pd.concat(tables, ignore_index=True)
+def _table(sweep: Sweep) -> pd.DataFrame:
+    names = {"loss": "loss on val (nats/token)", "finished": "runs finished"}
+    table = sweep.tried.rename(columns=names)
+    for key in sweep.keys:
+        table[key] = settings(table[key])
+    table.insert(0, "arm", sweep.condition.name)
+    table["chosen"] = ["chosen" if each else "" for each in table["chosen"] & sweep.known]
+    return table
 
 
 def _sentence(sweep: Sweep) -> str:
@@ -56,45 +49,34 @@ def _sentence(sweep: Sweep) -> str:
     failed = int((sweep.tried["runs"] - sweep.tried["finished"]).sum())
     lost = f" {count(failed, 'run')} of its sweep did not finish." if failed else ""
     if not sweep.chosen:
-        return f"{name}: no rate was chosen, as no run of its sweep finished."
-    values = [
-        f"{key.rpartition('.')[2]} {listed(list(map(setting, sweep.values(key))))}"
-        for key in sweep.keys
-    ]
+        return f"{name}: nothing was chosen, because no run of its sweep finished."
+    values = [f"{last_part(key)} {listed(map(setting, sweep.values(key)))}" for key in sweep.keys]
     loss = float(sweep.tried.loc[sweep.tried["chosen"], "loss"].iloc[0])
     edge = (
-        f" That is the edge of what was tried for {listed(_short(sweep.at_edge))}: the sweep was "
-        "too narrow for it."
+        f" For {listed(map(last_part, sweep.at_edge))} this is the edge of the sweep, which was "
+        "too narrow."
         if sweep.at_edge
         else ""
     )
     return (
-        f"{name}: {spelt(sweep.chosen)} was chosen out of {'; '.join(values)} (loss on val "
+        f"{name}: the sweep chose {spelt(sweep.chosen)} from {'; '.join(values)} (loss on val "
         f"{loss:.3f} nats/token).{edge}{lost}"
     )
 
 
-def _short(keys: list[str]) -> list[str]:
-    return [key.rpartition(".")[2] for key in keys]
-
-
-def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure | None:
-    sweeps = [sweep for sweep in sweeps if sweep.known.any()]
-    if not sweeps:
-        return None
+def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
     figure, [axes] = panels(width=5.6)
     own = styles_of([sweep.condition for sweep in sweeps])
     for sweep in sweeps:
         line = sweep.tried[sweep.known]
-        draw_figures(axes, own[sweep.condition.name], line[key], line["loss"])
+        draw_line(axes, own[sweep.condition.name], line[key], line["loss"])
         best = line[line["chosen"]]
-        axes.plot(
-            *(best[key], best["loss"], "o"),
-            markersize=12,
-            markerfacecolor="none",
-            markeredgecolor=INK,
-            markeredgewidth=1.1,
-        )
+        ring: dict[str, Any] = {
+            "markerfacecolor": "none",
+            "markeredgecolor": INK,
+            "markeredgewidth": 1.1,
+        }
+        axes.plot(best[key], best["loss"], "o", markersize=12, **ring)
     scale_steps(axes.xaxis, [value for sweep in sweeps for value in sweep.tried[key]])
     name_axes(axes, key, "loss on val (nats/token)")
-    return finish(figure, f"{results.study.name} on {results.task}: the sweep", own)
+    return finish(figure, f"{results.title}: the sweep", own)
