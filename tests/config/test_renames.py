@@ -5,7 +5,8 @@ import json
 import pytest
 
 from minitx.config import renames
-from minitx.config.compose import compose, from_plain, keys, read_config, to_plain
+from minitx.config.compose import compose, from_plain, read_config, to_plain
+from minitx.config.keys import keys
 from minitx.config.renames import NEW_NAMES, OLD_NAMES, renamed
 from minitx.config.schema import MODELS, Config
 from minitx.errors import UserError

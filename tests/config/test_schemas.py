@@ -238,7 +238,7 @@ def test_a_number_is_not_nan_where_it_has_rules(script, model, name, field):
 )
 def test_the_message_says_what_would_be_right(name, value, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        checked("config", "transformer", name, value)
+        checked("train", "transformer", name, value)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_the_message_says_what_would_be_right(name, value, message):
 )
 def test_the_border_itself_is_allowed(name, value):
     assert (
-        OmegaConf.select(OmegaConf.structured(checked("config", "transformer", name, value)), name)
+        OmegaConf.select(OmegaConf.structured(checked("train", "transformer", name, value)), name)
         == value
     )
 
@@ -256,7 +256,7 @@ def test_the_border_itself_is_allowed(name, value):
 def test_a_value_of_another_type_is_refused(script, model, name, field):
     kinds = typing.get_args(field.type) or (field.type,)
     wrong = {"a": 1} if str in kinds or typing.Any in kinds else "two"  # a mixer may be a list
-    if script == "config":
+    if script == "train":
         plain = to_plain(Config(model=MODELS[model](name=model)))
         *parents, last = name.split(".")
         section = plain
