@@ -44,20 +44,6 @@ class AttentionRecord(NamedTuple):
     outputs: Tensor
 
 
-def masked_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
-    """Return the weights for scores (B, H, Q, K): they sum to one over the allowed keys.
-
-    `allowed` is bool and broadcasts to the scores. If a query may attend to no key, its weights are
-    zero and its gradients are finite.
-    """
-    if allowed is None:
-        return scores.softmax(dim=-1)
-    # The lowest finite number instead of -inf: a row without an allowed key must not become NaN in
-    # the backward pass. The softmax makes such a row uniform, so it is set to zero afterwards.
-    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
-    return scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
-
-
 def attend(
     q: Tensor,
     k: Tensor,
@@ -80,7 +66,7 @@ def attend(
         scores = scores / math.sqrt(q.size(-1))
     if bias is not None:
         scores = scores + bias
-    weights = masked_softmax(scores, allowed)
+    weights = masks.masked_softmax(scores, allowed)
     outputs = F.dropout(weights, dropout) @ v
     return AttentionRecord(q, k, v, scores, allowed, weights, outputs)
 
@@ -105,12 +91,9 @@ def attend_fused(
         mask = bias.to(q.dtype).expand(*q.shape[:-1], k.size(-2))
         if allowed is not None:
             mask = mask.masked_fill(~allowed, -math.inf)
+    scale = None if scaled else 1.0  # None means 1 / sqrt(D)
     return F.scaled_dot_product_attention(
-        *(q, k, v),
-        attn_mask=mask,
-        dropout_p=dropout,
-        is_causal=causal,
-        scale=None if scaled else 1.0,  # None means 1 / sqrt(D)
+        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale
     )
 
 
@@ -173,8 +156,8 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         """q (B, H, Q, D); k, v (B, G, K, D) -> the heads, concatenated and projected (B, Q, C)."""
         if self.kv_heads < self.heads:
-            k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)  # (B, H, K, D)
-            v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
+            group = self.heads // self.kv_heads
+            k, v = (each.repeat_interleave(group, dim=1) for each in (k, v))  # (B, H, K, D)
         dropout = self.dropout if self.training else 0.0
         if self.on_attention is None:
             y = attend_fused(q, k, v, allowed, bias, dropout, self.scaled, causal)
@@ -255,8 +238,7 @@ class SelfAttention(MultiHeadAttention, Mixer):
         unmasked = kernel_masks or (only_causal and x.size(1) == 1)
         allowed = None if unmasked else self._allowed(q.size(-2), k.size(-2), padding, x.device)
         bias = self.position(q.size(-2), k.size(-2)) if isinstance(self.position, ALiBi) else None
-        y = self.attention(q, k, v, allowed, bias, causal=kernel_masks)
-        return y, state
+        return self.attention(q, k, v, allowed, bias, causal=kernel_masks), state
 
     def _allowed(
         self, queries: int, keys: int, padding: Tensor | None, device: torch.device

@@ -39,6 +39,20 @@ def not_padding(padding: Tensor) -> Tensor:
     return padding[:, None, None, :]
 
 
+def masked_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
+    """Return the weights for scores (B, H, Q, K): they sum to one over the allowed keys.
+
+    `allowed` is bool and broadcasts to the scores. If a query may attend to no key, its weights are
+    zero and its gradients are finite.
+    """
+    if allowed is None:
+        return scores.softmax(dim=-1)
+    # The lowest finite number instead of -inf: a row without an allowed key must not become NaN in
+    # the backward pass. The softmax makes such a row uniform, so it is set to zero afterwards.
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    return scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
+
+
 def _offset(queries: int, keys: int, device: torch.device | None) -> Tensor:
     """Return how many positions each key is before each query: int (queries, keys)."""
     key = torch.arange(keys, device=device)

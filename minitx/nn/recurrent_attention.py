@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from minitx.nn import masks
-from minitx.nn.attention import AttentionRecord, masked_softmax
+from minitx.nn.attention import AttentionRecord
 from minitx.nn.cache import KeyValues
 from minitx.nn.mixers import matrix_flops
 
@@ -69,7 +69,7 @@ class RecurrentAttention(nn.Module):
         allowed = None if padding is None else masks.not_padding(padding)
         q = self.queries(shared)
         scores = self.scores(q, k[:, 0])[:, None]  # (B, 1, Q, K)
-        weights = masked_softmax(scores, allowed)
+        weights = masks.masked_softmax(scores, allowed)
         context = weights @ v  # (B, 1, Q, C)
         if self.on_attention is not None:
             record = AttentionRecord(q[:, None], k, v, scores, allowed, weights, context)
