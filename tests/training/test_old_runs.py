@@ -98,8 +98,9 @@ def test_the_runs_of_a_study_count_after_their_keys_were_renamed(tmp_path, scrip
     launched = []
     monkeypatch.setattr(launching, "launch", launched.extend)
     folder = shutil.copytree(OLD / "study", tmp_path / "study")
-    # What the trainer reads of val is another number now, not another name.
-    answer = compare_again(script, folder, "trainer.val_tokens=null", "logger=none")
+    # These defaults have changed since.
+    then = ("trainer.val_tokens=null", "optimizer.momentum=0.95", "optimizer.schedule=cosine")
+    answer = compare_again(script, folder, *then, "optimizer.min_lr_ratio=0.1", "logger=none")
     assert answer.status == 0, answer.err
     assert launched == []
     check_tables(folder)
