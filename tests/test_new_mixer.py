@@ -3,17 +3,16 @@
 import sys
 from dataclasses import dataclass
 
-import hydra
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
 from tiny_runs import compose
 
-from minitx.config.compose import CONF, register_schemas, to_typed
+from minitx.commands.help import help_text
+from minitx.commands.table import COMMANDS
+from minitx.config.compose import composed, register_schemas, to_typed
 from minitx.config.fields import key
-from minitx.config.help import help_text
 from minitx.config.mixers import MixerSpec
-from minitx.config.schema import MIXERS, MODELS, CompareConfig, Config, declare_mixer
+from minitx.config.schema import MIXERS, MODELS, CompareConfig, declare_mixer
 from minitx.errors import UserError
 from minitx.nn import mixers
 from minitx.runs.run import load
@@ -73,7 +72,7 @@ def shift(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("shift")
 def test_a_new_mixer_is_known_to_help_checks_and_studies():
     register_schemas()
-    page = help_text("config", Config)
+    page = help_text(COMMANDS["train"])
     assert "model.distance=1" in page
     assert "average, none, shift" in page
     assert compose("model.mixer=shift", "model.distance=3").model.distance == 3
@@ -85,9 +84,7 @@ def test_a_new_mixer_is_known_to_help_checks_and_studies():
     ):
         with pytest.raises(UserError, match=said):
             compose(*words)
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        study = defined(to_typed(hydra.compose("compare", ["study=mixer"]), CompareConfig))
+    study = defined(to_typed(composed("compare", ["study=mixer"]), CompareConfig))
     assert study.arms["shift"] == ["model=transformer", "model.mixer=shift"]
     assert list(study.arms) == list(MIXERS)
 

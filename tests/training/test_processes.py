@@ -158,7 +158,7 @@ def test_two_processes_train_as_one(start, train, tmp_path, uneven):
     process = start("-m", *TWO, f"data.path={uneven}", "seed=1,2", *SLOW)
     out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, err
-    assert out.count("The run lies in") == 2  # once for each run, not for each process
+    assert out.count("The run is in") == 2  # once for each run, not for each process
     assert "Traceback" not in err
     assert "sync_dist" not in err
     assert group_is_gone(process)

@@ -166,7 +166,7 @@ def test_sigterm_stops_like_ctrl_c_and_handlers_are_given_back(train, during_ste
     ("loader", "said"),
     [
         ("train_dataloader", "stopped before its first checkpoint, so start it again"),
-        ("test_dataloader", "stopped after its last step; to measure it: .*evaluate.py run="),
+        ("test_dataloader", "stopped after its last step; to measure it: minitx evaluate run="),
     ],
 )
 def test_sigterm_before_and_after_the_steps_ends_the_run_at_once(

@@ -68,7 +68,7 @@ def test_memory_is_that_of_the_measurement(config):
     ("words", "message"),
     [
         (["task=cmudict"], "speed is measured on language models"),
-        (["trainer.precision=bf16-mixed"], "no speed is measured with it"),
+        (["trainer.precision=bf16-mixed"], "speed is not measured with it"),
         (["model.heads=3"], r"model=transformer at model.context=16: heads=3 does not divide"),
     ],
 )
@@ -81,7 +81,7 @@ def test_what_cannot_be_measured_is_said_in_one_line(config, words, message):
 def test_a_process_that_is_killed_is_said_in_one_line(config, monkeypatch):
     killed = subprocess.CompletedProcess([], returncode=-9, stdout="", stderr="")
     monkeypatch.setattr(speed.subprocess, "run", lambda *how, **more: killed)
-    with pytest.raises(UserError, match="ended by SIGKILL, as happens where memory runs out"):
+    with pytest.raises(UserError, match="ended by SIGKILL, which happens if memory runs out"):
         measure_speed(config())
 
 

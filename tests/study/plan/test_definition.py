@@ -7,7 +7,8 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from minitx.config.compose import CONF, compose, options, register_schemas, to_typed
+from minitx.config.compose import compose, register_schemas, to_typed
+from minitx.config.keys import CONF, options
 from minitx.config.schema import MIXERS, CompareConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE, TASKS
 from minitx.errors import UserError
@@ -115,13 +116,19 @@ def test_a_run_is_named_by_what_its_figures_depend_on():
         assert key != run_key(compose("model.dim=32", word), "corpus", "training")
 
 
+# These defaults have changed since the old study.
+DEFAULTS_THEN = (
+    *("trainer.val_tokens=null", "optimizer.momentum=0.95"),
+    *("optimizer.schedule=cosine", "optimizer.min_lr_ratio=0.1"),
+)
+
+
 def test_a_renamed_key_leaves_a_run_its_name():
     """The runs of an old study, whose keys were made from the old names."""
     study = Path(__file__).parents[2] / "old_runs" / "study"
     for run in read_manifest(study).runs:
         summary = json.loads((study / "store" / run.key / "summary.json").read_text("utf-8"))
-        # A setting of today's trainer, which the old study did not have.
-        config = compose(*run.words, "trainer.val_tokens=null")
+        config = compose(*run.words, *DEFAULTS_THEN)
         assert run_key(config, summary["data_fingerprint"], "training") == run.key
 
 
