@@ -21,7 +21,7 @@ TARGET = 1.898  # nats; nanoGPT's recipe for a CPU has it after 2,000 steps
 PLAIN_STEPS = 2000
 PLAIN = OptimizerConfig(lr=1e-3, warmup_steps=100, min_lr_ratio=0.1)
 RECIPE = (
-    *("trainer.max_steps=180", "optimizer.warmup_steps=40", "optimizer.momentum=0.85"),
+    *("trainer.max_steps=215", "optimizer.warmup_steps=40", "optimizer.momentum=0.85"),
     *("optimizer.muon_lr=0.01", "optimizer.lr=0.02", "optimizer.min_lr_ratio=0.02"),
 )
 
