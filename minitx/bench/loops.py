@@ -15,6 +15,7 @@ from minitx.config.schema import Config
 from minitx.objectives.optim import clip_gradients, make_optimizer
 from minitx.tasks.open import open_task
 from minitx.training.callbacks import Clock
+from minitx.training.environment import keep_freed_memory
 from minitx.training.outputs import output_callbacks
 from minitx.training.train import make_trainer
 
@@ -41,6 +42,7 @@ def lightning_step(config: Config, steps: int) -> float:
 
 def trained(config: Config, steps: int) -> StepTimes:
     """Trains for so many steps without a validation, and tells when each ended."""
+    keep_freed_memory()  # as in `train`; it holds for the loops of the same process as well
     task = open_task(config)
     torch.manual_seed(config.seed)
     model = task.vocabulary.build(config.model)
