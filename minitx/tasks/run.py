@@ -15,7 +15,7 @@ from minitx.decoding.generate import stream_samples
 from minitx.decoding.prediction import encode_text, probabilities
 from minitx.decoding.translation import encode_source, search
 from minitx.errors import UserError
-from minitx.runs import run as stored
+from minitx.runs.run import StoredRun
 
 if TYPE_CHECKING:  # it imports Lightning
     from minitx.tasks.base import Evaluation
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # it imports Lightning
 Answer = TypeVar("Answer")
 
 
-class Run(stored.Run[Any, Any]):
+class Run(StoredRun[Any, Any]):
     """A trained run that generates, translates or predicts, and can be measured.
 
     Each method is for one objective and raises UserError on a run with another one.
