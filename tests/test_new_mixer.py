@@ -9,11 +9,12 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from tiny_runs import compose
 
+from minitx.commands.help import help_text
+from minitx.commands.table import COMMANDS
 from minitx.config.compose import CONF, register_schemas, to_typed
 from minitx.config.fields import key
-from minitx.config.help import help_text
 from minitx.config.mixers import MixerSpec
-from minitx.config.schema import MIXERS, MODELS, CompareConfig, Config, declare_mixer
+from minitx.config.schema import MIXERS, MODELS, CompareConfig, declare_mixer
 from minitx.errors import UserError
 from minitx.nn import mixers
 from minitx.study.measure.costs import operations_per_token, state_size
@@ -73,7 +74,7 @@ def shift(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("shift")
 def test_a_new_mixer_is_known_to_help_checks_and_studies():
     register_schemas()
-    page = help_text("config", Config)
+    page = help_text(COMMANDS["train"])
     assert "model.distance=1" in page
     assert "average, none, shift" in page
     assert compose("model.mixer=shift", "model.distance=3").model.distance == 3
