@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minitx.config.keys import nearest
-from minitx.config.renames import renamed
+from minitx.config.renames import key_of, renamed
 from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
@@ -103,7 +103,7 @@ def _check_keys(study: StudyConfig) -> None:
     }
     for where, words in said.items():
         for word in words:
-            name = _key(word)
+            name = key_of(word)
             if name == "model" and where.startswith("arms."):
                 continue
             _check_for_all(name, f"study.{where} has {word}")
@@ -121,7 +121,7 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
     preset: PresetConfig = getattr(config.study, config.preset)
     sweep = sweep_of(config)
     for word in overrides:
-        key, values = _key(word), word.partition("=")[2]
+        key, values = key_of(word), word.partition("=")[2]
         if sweep == "adamw_sweep" and re.match(rf"study\.({config.preset}\.)?sweep\b", key):
             raise UserError(
                 f"{word}: with optimizer=adamw the study has a sweep of its own, and that counts: "
@@ -142,7 +142,7 @@ def common_words(overrides: list[str]) -> list[str]:
     """
     words = []
     for word in overrides:
-        name = _key(word)
+        name = key_of(word)
         _check_for_all(name, word)
         if name != "task" and _group(name) not in (*OF_THE_STUDY, "logger"):
             words.append(word)
@@ -153,11 +153,6 @@ def _check_for_all(name: str, said: str) -> None:
     """Raises UserError, beginning with `said`, for a key that the study sets by itself."""
     if name in NOT_FOR_ALL or _group(name) in ("run", "budget"):
         raise UserError(f"{said}: {NOT_FOR_ALL[_group(name)]}")
-
-
-def _key(word: str) -> str:
-    """Return the "model.heads" of "+model.heads=8"."""
-    return word.lstrip("+").partition("=")[0]
 
 
 def _group(name: str) -> str:
