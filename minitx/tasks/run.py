@@ -11,9 +11,10 @@ from minitx.config.tasks import (
     SEQUENCE_TO_SEQUENCE,
     ObjectiveSpec,
 )
+from minitx.decoding.encoding import encode_text
 from minitx.decoding.generate import stream_samples
-from minitx.decoding.prediction import encode_text, probabilities
-from minitx.decoding.translation import encode_source, search
+from minitx.decoding.prediction import probabilities
+from minitx.decoding.translation import search, with_end_symbol
 from minitx.errors import UserError
 from minitx.runs.run import StoredRun
 
@@ -70,7 +71,10 @@ class Run(StoredRun[Any, Any]):
 
         def answer(several: list[str]) -> list[str]:
             context, tokenizer = self.model.context, self.vocabulary.source
-            sources = [encode_source(text, tokenizer, context) for text in several]
+            sources = [
+                with_end_symbol(encode_text(text, tokenizer, context, purpose="translate"))
+                for text in several
+            ]
             found = search(self.model, self.vocabulary, sources, settings)
             return [best.text for (best,) in found]
 
@@ -90,7 +94,9 @@ class Run(StoredRun[Any, Any]):
 
         def answer(several: list[str]) -> list[dict[str, float]]:
             context, tokenizer = self.config.model.context, self.vocabulary.tokenizer
-            encoded = [encode_text(text, tokenizer, context) for text in several]
+            encoded = [
+                encode_text(text, tokenizer, context, purpose="classify") for text in several
+            ]
             return [self.vocabulary.ranked(values) for values in probabilities(self.model, encoded)]
 
         return _answers(texts, answer)
