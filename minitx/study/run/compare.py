@@ -26,7 +26,9 @@ LOCK = "study.lock"  # next to study.json, held by the process that plans
 WAIT = 2.0  # seconds between looks at a run that another study is doing
 
 
-def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> Results:
+def run_study(
+    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
+) -> Results:
     """Train and measure the runs of the study that the run store lacks, and return the results.
 
     `command` is the command line that repeats the study.
@@ -67,7 +69,9 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     return collect(manifest, store)
 
 
-def compare(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> None:
+def run_and_report(
+    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
+) -> None:
     """Run the study, or with `report_only` read its results, and write its report.
 
     `definition` is what `check_comparison` returned, `command` the command line.
@@ -82,7 +86,7 @@ def compare(asked: CompareConfig, definition: StudyConfig, command: str, launch:
     if asked.report_only:
         results = open_study(folder, definition.runs)
     else:
-        results = study(asked, definition, command, counted)
+        results = run_study(asked, definition, command, counted)
     from minitx.study.report.files import write_report  # imports matplotlib, which is slow
     from minitx.study.run.progress_text import publish, show
 
