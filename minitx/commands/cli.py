@@ -36,7 +36,7 @@ HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 
 
-class OwnFolders(SearchPathPlugin):
+class UserConfigFolders(SearchPathPlugin):
     """Let files in the user's --config-dir replace the files of the same name in conf/.
 
     Hydra itself puts that folder last.
@@ -117,15 +117,15 @@ def run(command: Command, words: list[str]) -> None:
         jobs.run(composed)
 
     sys.argv[1:] = asked
-    Plugins.instance().register(OwnFolders)
-    OwnFolders.folders = config_folders(words)
+    Plugins.instance().register(UserConfigFolders)
+    UserConfigFolders.folders = config_folders(words)
     config_name = command.register()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         jobs.add_failure(error, config_folders(words))
     finally:
-        OwnFolders.folders = ()
+        UserConfigFolders.folders = ()
         if sweep and jobs.results:
             command.conclude(jobs.results)
     jobs.finish()
@@ -142,7 +142,7 @@ class Jobs:
 
     def run(self, composed: DictConfig) -> None:
         """Call the command's function with a composed config."""
-        OwnFolders.folders = ()  # not for the configs that the function composes
+        UserConfigFolders.folders = ()  # not for the configs that the function composes
         overrides = list(HydraConfig.get().overrides.task)
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         # Lightning starts further processes for DDP with this command line: of the job alone.
