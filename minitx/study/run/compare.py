@@ -44,16 +44,16 @@ def run_study(
     planner.check()
     details = details_of(definition.sections)
     first, *others = seeds(asked)
-    points, rates = planner.points, planner.rates
-    total = len(points) * (len(rates) + len(others))
+    points, choices = planner.points, planner.choices
+    total = len(points) * (len(choices) + len(others))
     manifest = Manifest(definition, asked.task.name, asked.preset, asked.task.headline, command)
-    sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
-    if len(rates) > 1:
+    sweep = [[planner.run(point, choice, first) for choice in choices] for point in points]
+    if len(choices) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
     with _alone(folder):
         make_folder(store.root, f"study.runs={store.root}")
         check_writable(store.root, f"study.runs={store.root}")
-        if len(rates) > 1:
+        if len(choices) > 1:
             manifest.runs = [run for runs in sweep for run in runs]
             if _missing(manifest.runs, store):  # else study.json may have the whole plan
                 write_manifest(folder, manifest)
@@ -61,8 +61,8 @@ def run_study(
         manifest.runs = []
         for runs in sweep:
             best = choose(runs, store)
-            same_rate = [planner.run(best.point, best.rate, seed) for seed in others]
-            counted = [replace(run, chosen=True, details=details) for run in [best, *same_rate]]
+            repeated = [planner.run(best.point, best.swept_values, seed) for seed in others]
+            counted = [replace(run, chosen=True, details=details) for run in [best, *repeated]]
             manifest.runs += [run for run in runs if run is not best] + counted
         write_manifest(folder, manifest)
         _do(manifest.runs, store, launch, total)
