@@ -158,7 +158,7 @@ def read_config(path: Path) -> Config:
 def resumed(asked: Config, overrides: list[str]) -> Config:
     """Return the config of the run in `asked.resume`, changed by the other overrides.
 
-    `overrides` are the words of the command line ("trainer.max_steps=4000", "logger=csv"). Raises
+    `overrides` are those of the command line ("trainer.max_steps=4000", "logger=csv"). Raises
     UserError for an override that would make it a different run.
     """
     assert asked.resume is not None
