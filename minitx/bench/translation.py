@@ -16,7 +16,7 @@ from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
 def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:
     """Training a Transformer on multi30k against an LSTM of its size; beam search with --run."""
     if run is not None:
-        opened = StoredRun.open(run)
+        opened: StoredRun = StoredRun.open(run)
         split = SequenceToSequenceTask(opened.config).store.split("test")
         sources = [with_end_symbol(split.source[i]) for i in range(len(split))]
         decode = partial(search, opened.model, opened.vocabulary, sources, opened.config.decoding)

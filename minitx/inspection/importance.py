@@ -118,7 +118,7 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     Returns the importance and the files. Raises UserError without a run, and as `head_importance`
     and `open_corpus`.
     """
-    run = StoredRun.open(check_run(config.run), config.device)
+    run: StoredRun = StoredRun.open(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
     task = open_corpus(run, config.data, config.split)
     found = head_importance(

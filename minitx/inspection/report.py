@@ -41,7 +41,7 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     `inspect_text`.
     """
     assert config.run is not None
-    run = StoredRun.open(config.run, config.device)
+    run: StoredRun = StoredRun.open(config.run, config.device)
     maps = _read(run, config)
     # `layers` and `heads` are those of the first run: the other may not have these numbers.
     whole = dataclasses.replace(config, layers=None, heads=None)

@@ -120,7 +120,7 @@ def load_for(objective: ObjectiveSpec, path: str | None, device: str) -> StoredR
 
     Raises UserError also if no run was named, or if it has another objective.
     """
-    run = StoredRun.open(check_run(path), device)
+    run: StoredRun = StoredRun.open(check_run(path), device)
     check_objective(str(path), run.config, objective)
     return run
 

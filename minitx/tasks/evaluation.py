@@ -20,7 +20,7 @@ def evaluate(config: EvaluateConfig) -> tuple[StoredRun, Evaluation]:
 
     Raises UserError without a run, for a folder that cannot be written, and as `evaluate_run`.
     """
-    run = StoredRun.open(check_run(config.run), config.device)
+    run: StoredRun = StoredRun.open(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
     return run, evaluate_run(run, config.split, config.data, config.decoding)
 

@@ -36,7 +36,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
 
     `data` has the paths of the corpus. test.json is written last and marks the run as measured.
     """
-    run = StoredRun.open(folder)
+    run: StoredRun = StoredRun.open(folder)
     task = open_corpus(run, located(data), "test")
     evaluation = task.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
