@@ -15,10 +15,10 @@ from minitx.config.mixers import MixerSpec
 from minitx.config.schema import MIXERS, MODELS, CompareConfig, declare_mixer
 from minitx.errors import UserError
 from minitx.nn import mixers
-from minitx.runs.run import load
 from minitx.study.measure.costs import operations_per_token, state_size
 from minitx.study.plan.definition import defined
 from minitx.study.plan.run_store import run_key
+from minitx.tasks.run import load
 
 SHIFT = """
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ WAYS: dict[str, dict[str, Any] | None] = {
 class Sizes:
     """How large the work is. Batches count sequences, and are halved until they fit."""
 
-    gpt: tuple[str, ...]  # as words of the command line
+    gpt: tuple[str, ...]  # as overrides
     default: tuple[str, ...]  # the same, of the models that are trained by default
     gpt_vocab: int
     gpt_batch: int
@@ -89,8 +89,8 @@ def training(device: torch.device, sizes: Sizes, peak: float | None) -> Iterator
         ("GPT", [*gpt, "optimizer=muon"], sizes.gpt_vocab, sizes.gpt_batch, list(WAYS)[:2]),
         ("default", [*sizes.default], SMALL_VOCAB, None, list(WAYS)),
     ]
-    for model, words, vocab_size, batch_size, ways in kinds:
-        config = compose(*words)
+    for model, overrides, vocab_size, batch_size, ways in kinds:
+        config = compose(*overrides)
         for way in ways:
             trained = partial(
                 measure,

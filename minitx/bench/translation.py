@@ -7,8 +7,8 @@ from minitx.bench.loops import trained
 from minitx.bench.sides import alternate
 from minitx.config.compose import compose
 from minitx.config.schema import Config
-from minitx.decoding.translation import read_source, search
-from minitx.runs.run import load
+from minitx.decoding.translation import search, with_end_symbol
+from minitx.runs.run import StoredRun
 from minitx.study.measure.timing import timed
 from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
 
@@ -16,9 +16,9 @@ from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
 def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:
     """Training a Transformer on multi30k against an LSTM of its size; beam search with --run."""
     if run is not None:
-        opened = load(run)
+        opened: StoredRun = StoredRun.open(run)
         split = SequenceToSequenceTask(opened.config).store.split("test")
-        sources = [read_source(split.source[i]) for i in range(len(split))]
+        sources = [with_end_symbol(split.source[i]) for i in range(len(split))]
         decode = partial(search, opened.model, opened.vocabulary, sources, opened.config.decoding)
         seconds = median(timed(decode) for _ in range(rounds))
         beam = opened.config.decoding.beam

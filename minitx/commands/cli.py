@@ -1,4 +1,4 @@
-"""How a command runs: its words, Hydra's composition, help, and errors of one line."""
+"""Run a command: parse its arguments, compose its config, and report errors in one line."""
 
 import errno
 import os
@@ -36,7 +36,7 @@ HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 
 
-class OwnFolders(SearchPathPlugin):
+class UserConfigFolders(SearchPathPlugin):
     """Let files in the user's --config-dir replace the files of the same name in conf/.
 
     Hydra itself puts that folder last.
@@ -56,76 +56,76 @@ def main(name: str | None = None) -> None:
     UserError, or a command line that Hydra cannot read, ends the process with one line on standard
     error and status 1.
     """
-    words = sys.argv[1:]
+    arguments = sys.argv[1:]
     command = None if name is None else COMMANDS[name]
-    if COMPLETION & set(words) and "COMP_LINE" in os.environ:
+    if COMPLETION & set(arguments) and "COMP_LINE" in os.environ:
         print("\n".join(complete_line(os.environ["COMP_LINE"], command)))
-    elif "--version" in words:
+    elif "--version" in arguments:
         print(f"minitx {version('minitx')}")
-    elif command is None and (not words or words[0] in HELP):
+    elif command is None and (not arguments or arguments[0] in HELP):
         print(overview())
     else:
         try:
-            if command is None and COMPLETION & set(words):
+            if command is None and COMPLETION & set(arguments):
                 command = COMMANDS["train"]  # Hydra installs the completion of `minitx` as a whole
             elif command is None:
-                command = _command_named(words.pop(0))
-            run(command, words)
+                command = _command_named(arguments.pop(0))
+            run(command, arguments)
         except UserError as error:
             _say(str(error))
             sys.exit(1)
 
 
-def _command_named(word: str) -> Command:
+def _command_named(argument: str) -> Command:
     """Return the command of this name. Raises UserError, with the nearest name."""
-    if word in COMMANDS:
-        return COMMANDS[word]
-    if word == "help":
+    if argument in COMMANDS:
+        return COMMANDS[argument]
+    if argument == "help":
         raise UserError("help: write minitx --help, or minitx <command> --help")
-    if "=" in word or word.startswith("-"):
-        raise UserError(f"{word}: write a command first, as in minitx train {word}")
+    if "=" in argument or argument.startswith("-"):
+        raise UserError(f"{argument}: write a command first, as in minitx train {argument}")
     names = {each.script or name: name for name, each in COMMANDS.items()}
-    near = nearest(word, [*COMMANDS, *names])
+    near = nearest(argument, [*COMMANDS, *names])
     hint = f": did you mean {names.get(near, near)}?" if near else ";"
-    raise UserError(f"there is no command {word}{hint} minitx --help lists the commands")
+    raise UserError(f"there is no command {argument}{hint} minitx --help lists the commands")
 
 
-def run(command: Command, words: list[str]) -> None:
-    """Compose the command's config with the words, and call its function with it.
+def run(command: Command, arguments: list[str]) -> None:
+    """Compose the command's config with the arguments, and call its function with it.
 
     In a multirun the function is called once for each job, whether or not others fail, and
-    `command.conclude` at the end. Raises UserError for words that cannot be read; exits with status
-    1 if a job failed.
+    `command.conclude` at the end. Raises UserError for arguments that cannot be read; exits with
+    status 1 if a job failed.
     """
     if command.schema is None:
-        command.function(words)
+        command.function(arguments)
         return
-    if HELP & set(words):
+    if HELP & set(arguments):
         print(help_text(command))
         return
-    words = renamed_overrides(words)
-    _check_words(command, words)
+    arguments = renamed_overrides(arguments)
+    _check_arguments(command, arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
-    started = sys.argv[1 : len(sys.argv) - len(words)]  # the command's name after `minitx`
-    # Hydra reads -m among the words only if it comes first.
-    sweep = [word for word in words if word in SWEEP][:1]
-    words = [word for word in words if word not in SWEEP]
-    asked = [*sweep, *(word if sweep else quoted(word) for word in words)]
+    started = sys.argv[1 : len(sys.argv) - len(arguments)]  # the command's name after `minitx`
+    # Hydra reads -m among the arguments only if it comes first.
+    sweep = [each for each in arguments if each in SWEEP][:1]
+    arguments = [each for each in arguments if each not in SWEEP]
+    asked = [*sweep, *(each if sweep else quoted(each) for each in arguments)]
     jobs = Jobs(command, started, asked)
 
     def job(composed: DictConfig) -> None:
         jobs.run(composed)
 
     sys.argv[1:] = asked
-    Plugins.instance().register(OwnFolders)
-    OwnFolders.folders = config_folders(words)
+    Plugins.instance().register(UserConfigFolders)
+    UserConfigFolders.folders = config_folders(arguments)
     config_name = command.register()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        jobs.add_failure(error, config_folders(words))
+        jobs.add_failure(error, config_folders(arguments))
     finally:
-        OwnFolders.folders = ()
+        UserConfigFolders.folders = ()
         if sweep and jobs.results:
             command.conclude(jobs.results)
     jobs.finish()
@@ -142,7 +142,7 @@ class Jobs:
 
     def run(self, composed: DictConfig) -> None:
         """Call the command's function with a composed config."""
-        OwnFolders.folders = ()  # not for the configs that the function composes
+        UserConfigFolders.folders = ()  # not for the configs that the function composes
         overrides = list(HydraConfig.get().overrides.task)
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         # Lightning starts further processes for DDP with this command line: of the job alone.
@@ -154,8 +154,8 @@ class Jobs:
             self.results.append(self.command.function(typed, overrides))
         except UserError as error:
             self.failures.append(error)
-            common = {word.casefold() for word in self.asked}  # Hydra turns false into False
-            own = " ".join(word for word in overrides if word.casefold() not in common)
+            common = {each.casefold() for each in self.asked}  # Hydra turns false into False
+            own = " ".join(each for each in overrides if each.casefold() not in common)
             self.failed.append(own)
             _say(f"{own}: {error}" if multirun else str(error))
             if isinstance(error, StoppedByUser):
@@ -186,25 +186,27 @@ class Jobs:
             sys.exit(1)
 
 
-def _check_words(command: Command, words: list[str]) -> None:
-    """Refuse words that Hydra would answer with a traceback or a usage line. Raises UserError."""
+def _check_arguments(command: Command, arguments: list[str]) -> None:
+    """Raise UserError for arguments that Hydra answers with a traceback or a usage line."""
     flags = get_args_parser()._option_string_actions
-    for word in words:
-        name, _, value = word.partition("=")
-        if word == "help":
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")
-        if word.startswith("-") and name not in flags:
-            raise _unknown_flag(command, words, name)
-        if word.startswith("~"):
-            raise UserError(f"{word}: no part of the config can be left out")
+        if argument.startswith("-") and name not in flags:
+            raise _unknown_flag(command, arguments, name)
+        if argument.startswith("~"):
+            raise UserError(f"{argument}: no part of the config can be left out")
         if value == "null" and (CONF / name).is_dir():
-            known = ", ".join(options(name, *config_folders(words)))
-            raise UserError(f"{word}: leave it out, or choose one; {name} may be one of {known}")
+            known = ", ".join(options(name, *config_folders(arguments)))
+            raise UserError(
+                f"{argument}: leave it out, or choose one; {name} may be one of {known}"
+            )
 
 
-def _unknown_flag(command: Command, words: list[str], flag: str) -> UserError:
+def _unknown_flag(command: Command, arguments: list[str], flag: str) -> UserError:
     assert command.schema is not None
-    model = MODELS.get(chosen(words, "model") or "transformer", ModelConfig)
+    model = MODELS.get(chosen(arguments, "model") or "transformer", ModelConfig)
     known = [name for name, _ in keys(command.schema, model)]
     near = nearest_key(flag.lstrip("-").replace("-", "_"), known)
     hint = f": did you mean {near}=...?" if near else "; --help lists the keys"

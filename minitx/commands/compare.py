@@ -15,14 +15,14 @@ def compare(config: CompareConfig, overrides: list[str]) -> None:
 
     definition = check_comparison(config, overrides) if config.only is None else None
     with loading(f"torch and the study {config.study.name}"):
-        from minitx.study.run.compare import compare as compare_models
+        from minitx.study.run.compare import run_and_report
         from minitx.study.run.launching import command, do_asked_run, launch
 
     quiet_libraries()
     if definition is None:
         do_asked_run(config)
     else:
-        compare_models(config, definition, command(overrides), launch)
+        run_and_report(config, definition, command(overrides), launch)
 
 
 COMMAND = Command(

@@ -19,7 +19,7 @@ from minitx.drawing.formatting import metric
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
 
 if TYPE_CHECKING:  # both import torch
-    from minitx.runs.run import Run
+    from minitx.runs.run import StoredRun
     from minitx.tasks.base import Evaluation
 
 # By their names in summary.json. The metrics that a run has are shown in this order.
@@ -56,7 +56,7 @@ def loading(what: str) -> Iterator[None]:
         yield
 
 
-def show_run(run: "Run") -> None:
+def show_run(run: "StoredRun") -> None:
     """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
     folder = run.folder
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
@@ -90,7 +90,9 @@ def metrics_table(metrics: dict[str, float]) -> Table:
     return table
 
 
-def show_evaluation(run: "Run", split: str, evaluation: "Evaluation", files: list[str]) -> None:
+def show_evaluation(
+    run: "StoredRun", split: str, evaluation: "Evaluation", files: list[str]
+) -> None:
     """Print the metrics of one split with their intervals, and the paths of the files."""
     console = Console()
     console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
@@ -152,7 +154,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
         console.print(f"  {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _longer(run: "Run", summary: dict[str, Any]) -> str:
+def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:
     """Return the override that raises the limit that ended a run, so that it can continue."""
     limits = run.config.trainer
     if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
@@ -170,7 +172,7 @@ def _title(summary: dict[str, Any]) -> str:
     )
 
 
-def _use(run: "Run", task: str) -> str:
+def _use(run: "StoredRun", task: str) -> str:
     """Return the command that uses the model."""
     example, objective = TASKS[task].example, TASKS[task].objective
     use = f"{objective.text_key}={example}" if example else objective.otherwise

@@ -24,19 +24,19 @@ def explain(config: ExplainConfig, overrides: list[str]) -> None:
 def page_for(config: ExplainConfig) -> "Page":
     """Return the page that `config` asks for.
 
-    Raises UserError as `check_explanation`, `load` and `explain_head` do.
+    Raises UserError as `check_explanation`, `StoredRun.open` and `explain_head` do.
     """
     check_explanation(config)
     with loading(f"torch and {config.run or 'the tutorial'}"):
         from minitx.inspection.explain import explain_head
         from minitx.inspection.tutorial import tutorial
-        from minitx.runs.run import load
+        from minitx.runs.run import StoredRun
 
     if config.run is None:
         return tutorial()
     assert config.text is not None
     return explain_head(
-        load(config.run, config.device),
+        StoredRun.open(config.run, config.device),
         config.text,
         part=config.part,
         layer=config.layer or 0,

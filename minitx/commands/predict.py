@@ -21,7 +21,8 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     """
     check_prediction(config)
     with loading(f"torch and {config.run}"):
-        from minitx.decoding.prediction import encode_text, probabilities
+        from minitx.decoding.encoding import encode_text
+        from minitx.decoding.prediction import probabilities
         from minitx.runs.run import load_for
 
     run = load_for(CLASSIFICATION, config.run, config.device)
@@ -29,7 +30,8 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     readable = config.output is None and (config.text is not None or sys.stdout.isatty())
 
     def prepare(text: str) -> list[int]:
-        return encode_text(text, vocabulary.tokenizer, run.config.model.context)
+        context = run.config.model.context
+        return encode_text(text, vocabulary.tokenizer, context, purpose="classify")
 
     def answer(texts: list[list[int]]) -> list[str]:
         return [show(values) for values in probabilities(model, texts)]

@@ -22,7 +22,8 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     with loading(f"torch and {config.run}"):
         import torch
 
-        from minitx.decoding.translation import draw, encode_source, search
+        from minitx.decoding.encoding import encode_text
+        from minitx.decoding.translation import draw, search, with_end_symbol
         from minitx.runs.run import load_for
 
     run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
@@ -37,7 +38,8 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     generator = torch.Generator(run.device).manual_seed(config.seed)
 
     def prepare(text: str) -> list[int]:
-        return encode_source(text, vocabulary.source, model.context)
+        ids = encode_text(text, vocabulary.source, model.context, purpose="translate")
+        return with_end_symbol(ids)
 
     def answer(sources: list[list[int]]) -> list[str]:
         if config.temperature is None:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, unknown_key
 from minitx.config.options import check_mixers
-from minitx.config.renames import renamed, renamed_overrides
+from minitx.config.renames import key_of, renamed, renamed_overrides
 from minitx.config.schema import (
     MIXERS,
     MODELS,
@@ -158,13 +158,13 @@ def read_config(path: Path) -> Config:
 def resumed(asked: Config, overrides: list[str]) -> Config:
     """Return the config of the run in `asked.resume`, changed by the other overrides.
 
-    `overrides` are the words of the command line ("trainer.max_steps=4000", "logger=csv"). Raises
+    `overrides` are those of the command line ("trainer.max_steps=4000", "logger=csv"). Raises
     UserError for an override that would make it a different run.
     """
     assert asked.resume is not None
     saved = read_config(Path(asked.resume, "config.yaml"))
     for override in overrides:
-        name = override.lstrip("+~").split("=", 1)[0]
+        name = key_of(override)
         group, *rest = name.split(".")
         if group not in CHANGED_ON_RESUME and name not in MOVED_ON_RESUME:
             old, new = _choice(saved, name), _choice(asked, name)

@@ -1,9 +1,10 @@
-"""Which options the mixers of a Transformer have, and which of the user's words ask for others."""
+"""Check that the user sets only options that a mixer of the model has."""
 
 import dataclasses
 from collections.abc import Iterable
 
 from minitx.config.mixers import CrossAttentionOptions
+from minitx.config.renames import key_of
 from minitx.config.schema import MIXERS, Config, TransformerConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE
 from minitx.errors import UserError
@@ -23,7 +24,7 @@ def idle_options(model: TransformerConfig, *, cross_attention: bool = False) -> 
 def check_mixers(config: Config, overrides: Iterable[str]) -> None:
     """Check the list of mixers, and that the user set no option that none of them has.
 
-    `overrides` are the user's words, such as "model.heads=8". An option that a YAML file sets is
+    `overrides` are the user's, such as "model.heads=8". An option that a YAML file sets is
     ignored if no mixer has it. Raises UserError.
     """
     model = config.model
@@ -34,11 +35,11 @@ def check_mixers(config: Config, overrides: Iterable[str]) -> None:
     except ValueError as error:
         raise UserError(str(error)) from error
     mixer = f"model.mixer={_typed(model.pattern)}"
-    asked = {word.partition("=")[0]: word for word in (word.lstrip("+") for word in overrides)}
+    asked = {key_of(override): override.lstrip("+") for override in overrides}
     cross_attention = config.task.objective == SEQUENCE_TO_SEQUENCE
     for name in idle_options(model, cross_attention=cross_attention):
-        if word := asked.get(f"model.{name}"):
-            raise UserError(f"{word}: {mixer} has no option {name}, leave it out")
+        if override := asked.get(f"model.{name}"):
+            raise UserError(f"{override}: {mixer} has no option {name}, leave it out")
     inside = [spec.name for spec in MIXERS.values() if model.position in spec.positions]
     if "model.position" in asked and inside and not set(inside) & set(model.pattern):
         raise UserError(

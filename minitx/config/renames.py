@@ -27,7 +27,7 @@ def renamed(values: Any, names: Mapping[str, str] = NEW_NAMES, group: str = "") 
     Raises UserError if a key is given under its old and its new name.
     """
     if isinstance(values, list):
-        _refuse_both(map(_key, filter(_is_text, values)), names)
+        _refuse_both(map(key_of, filter(_is_text, values)), names)
         return [
             _renamed_override(value, names) if _is_text(value) else renamed(value, names)
             for value in values
@@ -47,13 +47,18 @@ def renamed(values: Any, names: Mapping[str, str] = NEW_NAMES, group: str = "") 
     return found
 
 
+def key_of(override: str) -> str:
+    """Return the key that an override sets: "model.heads" for "+model.heads=8"."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def renamed_overrides(overrides: Sequence[str]) -> list[str]:
     """Return the overrides of a command line with renamed keys under their new names.
 
     Each renamed key prints its new name to standard error, once per process. Raises UserError if a
     key is given under both names.
     """
-    keys = [_key(override) for override in overrides]
+    keys = [key_of(override) for override in overrides]
     _refuse_both(keys, NEW_NAMES)
     for key in keys:
         if key in NEW_NAMES and key not in _announced:
@@ -67,13 +72,8 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _key(override: str) -> str:
-    """Return "model.heads" for "+model.heads=8"."""
-    return override.lstrip("+~").partition("=")[0]
-
-
 def _renamed_override(override: str, names: Mapping[str, str]) -> str:
-    key = _key(override)
+    key = key_of(override)
     return override.replace(key, names[key], 1) if key in names else override
 
 

@@ -9,7 +9,7 @@ from minitx.config.tasks import LANGUAGE_MODELING
 from minitx.data.random_streams import derived_seed
 from minitx.decoding.sampling import generate
 from minitx.models.language_model import LanguageModel
-from minitx.runs.run import Run, load_for
+from minitx.runs.run import StoredRun, load_for
 from minitx.runs.vocabulary import TextVocabulary
 
 
@@ -23,7 +23,7 @@ def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
 
 
 def stream_samples(
-    run: Run[LanguageModel, TextVocabulary], prompt: str, config: GenerateConfig
+    run: StoredRun[LanguageModel, TextVocabulary], prompt: str, config: GenerateConfig
 ) -> Iterator[Iterator[str]]:
     """Yield a stream of text for each sample, the prompt first.
 

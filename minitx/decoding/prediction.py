@@ -8,28 +8,7 @@ import torch
 from minitx.data.batching.batches import text_batch
 from minitx.data.batching.buckets import EVALUATION_TOKENS, whole_batches
 from minitx.data.batching.ragged import Ragged
-from minitx.data.tokenizers.sequence import SequenceTokenizer
-from minitx.decoding.translation import warn_of_unknown
-from minitx.errors import UserError
 from minitx.models.classifier import Classifier
-
-
-def encode_text(text: str, tokenizer: SequenceTokenizer, context: int) -> list[int]:
-    """Return a text's ids for a model with this context.
-
-    Raises UserError for a text that is empty or longer than the context. Prints a note on standard
-    error if the text has characters or words that the tokenizer does not know.
-    """
-    if not text.strip():
-        raise UserError("the text is empty: give something to classify")
-    ids = tokenizer.encode(text)
-    if len(ids) + 1 > context:
-        raise UserError(
-            f"the text has {len(ids) + 1} tokens with the first symbol, and the model reads "
-            f"{context}: shorten it, or train with model.context={len(ids) + 1}"
-        )
-    warn_of_unknown(text, ids, tokenizer)
-    return ids
 
 
 @torch.inference_mode()

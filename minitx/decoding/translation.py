@@ -1,6 +1,5 @@
 """Generate outputs with a sequence-to-sequence model, as text."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ import torch
 
 from minitx.config.schema import DecodingConfig, TranslateConfig
 from minitx.data.progress import progress
-from minitx.data.tokenizers.sequence import BOS, EOS, UNK, SequenceTokenizer
+from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.decoding.search import beam_search, sample
 from minitx.errors import UserError
 from minitx.models.seq2seq import Seq2Seq
@@ -24,33 +23,8 @@ class Output(NamedTuple):
     score: float
 
 
-def warn_of_unknown(text: str, ids: Sequence[int], tokenizer: SequenceTokenizer) -> None:
-    """Print a note on standard error if the tokenizer does not know all of a text."""
-    if UNK in ids:
-        unit = "characters" if tokenizer.kind == "char" else "words"
-        print(f"note: {text!r} has {unit} that the model never saw", file=sys.stderr)
-
-
-def encode_source(text: str, tokenizer: SequenceTokenizer, context: int) -> list[int]:
-    """Return a text's ids as a model with this context reads them.
-
-    Raises UserError for a text that is empty or longer than the context. Prints a note on standard
-    error if the text has characters or words that the tokenizer does not know.
-    """
-    if not text.strip():
-        raise UserError("the text is empty: give something to translate")
-    ids = read_source(tokenizer.encode(text))
-    if len(ids) > context:
-        raise UserError(
-            f"the text has {len(ids)} tokens with the end symbol, and the model reads "
-            f"{context}: divide it, or train with model.context={len(ids)}"
-        )
-    warn_of_unknown(text, ids, tokenizer)
-    return ids
-
-
-def read_source(ids: Iterable[int]) -> list[int]:
-    """Return a source's ids as the model reads them."""
+def with_end_symbol(ids: Iterable[int]) -> list[int]:
+    """Return a source's ids with the end symbol, as the model reads them."""
     return [*map(int, ids), EOS]
 
 
@@ -62,7 +36,7 @@ def search(
     n_best: int = 1,
     doing: str = "translating",
 ) -> list[list[Output]]:
-    """Return the `n_best` outputs of each source (ids, as from `read_source`), best first.
+    """Return the `n_best` outputs of each source (ids, as from `with_end_symbol`), best first.
 
     Raises UserError if `beam_search` raises ValueError.
     """

@@ -71,14 +71,12 @@ def capture(
     with ExitStack() as switches:
         for name, attention in found.items():
             keep = _keeper(captured.calls[name], chosen[name])
-            switches.enter_context(handing_over(attention, keep))
+            switches.enter_context(recording(attention, keep))
         yield captured
 
 
 @contextmanager
-def handing_over(
-    attention: Attention, receive: Callable[[AttentionRecord], None]
-) -> Iterator[None]:
+def recording(attention: Attention, receive: Callable[[AttentionRecord], None]) -> Iterator[None]:
     """Call `receive` with the record of every call of `attention` within a `with` block.
 
     A function that was set before is called first, and is set again afterwards.

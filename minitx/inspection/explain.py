@@ -23,7 +23,7 @@ from minitx.inspection.tables_text import PAGE_WIDTH, to_text, write_text
 from minitx.inspection.walkthrough import four_steps
 from minitx.nn.attention import MultiHeadAttention
 from minitx.runs.paths import open_output
-from minitx.runs.run import Run
+from minitx.runs.run import StoredRun
 
 FORMATS = {"text": to_text, "html": to_html, "markdown": to_markdown}
 LONGEST_QUOTE = 80  # characters
@@ -49,7 +49,7 @@ def write_page(page: Page, format: str, output: str | None) -> None:
 
 
 def explain_head(
-    run: Run, text: str, *, part: str | None, layer: int, head: int, truncate: bool
+    run: StoredRun, text: str, *, part: str | None, layer: int, head: int, truncate: bool
 ) -> Page:
     """Explain one head of a run's model while it reads a text.
 
@@ -77,7 +77,7 @@ def explain_head(
     return Page(run.title, [section])
 
 
-def _chosen(run: Run, part: str | None, layer: int, head: int) -> tuple[str, Attention]:
+def _chosen(run: StoredRun, part: str | None, layer: int, head: int) -> tuple[str, Attention]:
     """Return the name of an attention, and the attention. Raises UserError if there is none."""
     found = find_attention(run.model)
     if not found:

@@ -102,7 +102,7 @@ def head_heatmap(
         for labels, unit in ((row_labels, height), (column_labels, width))
     )
     sheet.cells(numbers, (0, 0), (width, height))
-    sheet.write_beside(down, -LABEL_GAP, 0)
+    sheet.write_left(down, -LABEL_GAP, 0)
     sheet.write_on_top(across, 0, -LABEL_GAP)
     if wide < width and high < height:
         colours = CHANGES(sheet.norm(numbers))
@@ -259,7 +259,7 @@ def _draw_block(sheet: Sheet, plan: _Plan, x: int, y: int, top: int, names: int)
     for number, (each, name) in enumerate(zip(block.maps, block.row_names, strict=True)):
         start = top + number * plan.pitch[1]
         sheet.write(x, start + height / 2, name, NAME_SIZE, MUTED, va="center")
-        sheet.write_beside(plan.queries, x + plan.left - LABEL_GAP, start)
+        sheet.write_left(plan.queries, x + plan.left - LABEL_GAP, start)
         pooled = F.max_pool2d(each.weights[None], plan.pool, ceil_mode=True)[0].numpy()
         for head, weights in zip(each.heads, pooled, strict=True):
             sheet.cells(weights, (lefts[head], start), (plan.cell, plan.cell))

@@ -26,7 +26,7 @@ from minitx.inspection.head_ablation import without_heads
 from minitx.runs.atomic_write import write_bytes_atomically, write_json
 from minitx.runs.checks import check_run
 from minitx.runs.paths import check_writable
-from minitx.runs.run import load
+from minitx.runs.run import StoredRun
 from minitx.tasks.base import Task
 from minitx.tasks.evaluation import open_corpus
 
@@ -118,7 +118,7 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     Returns the importance and the files. Raises UserError without a run, and as `head_importance`
     and `open_corpus`.
     """
-    run = load(check_run(config.run), config.device)
+    run: StoredRun = StoredRun.open(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
     task = open_corpus(run, config.data, config.split)
     found = head_importance(

@@ -106,7 +106,7 @@ class Sheet:
         if text:
             self.axes.text(x, y, text, size=size, **how, **text_style(colour))
 
-    def write_beside(self, labels: Labels, x: float, y: float) -> None:
+    def write_left(self, labels: Labels, x: float, y: float) -> None:
         """Write labels below each other that end at x; the cells begin at y."""
         for text, place in zip(labels.texts, labels.places(), strict=True):
             self.write(x, y + place, text, labels.size, ha="right", va="center")

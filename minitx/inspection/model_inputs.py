@@ -12,7 +12,7 @@ from minitx.config.schema import DecodingConfig
 from minitx.data.tokenizers.sequence import BOS, EOS, SPECIALS, UNK, SequenceTokenizer
 from minitx.decoding.search import beam_search
 from minitx.errors import UserError
-from minitx.runs.run import Run
+from minitx.runs.run import StoredRun
 from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary, Vocabulary
 
 
@@ -65,7 +65,7 @@ class Passage:
 
 
 def read_passage(
-    run: Run, text: str, *, truncate: bool = False, output: str | None = None
+    run: StoredRun, text: str, *, truncate: bool = False, output: str | None = None
 ) -> Passage:
     """Return what the run's model reads for a text, with its own prediction or with `output`.
 
@@ -104,13 +104,15 @@ class _Room(NamedTuple):
 
 
 @singledispatch
-def _read(vocabulary: Vocabulary, run: Run, text: str, output: str | None, room: _Room) -> Passage:
+def _read(
+    vocabulary: Vocabulary, run: StoredRun, text: str, output: str | None, room: _Room
+) -> Passage:
     raise TypeError(f"unknown vocabulary: {type(vocabulary).__name__}")
 
 
 @_read.register
 def _of_language_model(
-    vocabulary: TextVocabulary, run: Run, text: str, output: str | None, room: _Room
+    vocabulary: TextVocabulary, run: StoredRun, text: str, output: str | None, room: _Room
 ) -> Passage:
     _check_text("text", text, allow_blank=True)
     if output is not None:
@@ -134,7 +136,7 @@ def _of_language_model(
 
 @_read.register
 def _of_classifier(
-    vocabulary: LabelVocabulary, run: Run, text: str, label: str | None, room: _Room
+    vocabulary: LabelVocabulary, run: StoredRun, text: str, label: str | None, room: _Room
 ) -> Passage:
     _check_text("text", text)
     tokenizer, names = vocabulary.tokenizer, vocabulary.labels
@@ -152,7 +154,7 @@ def _of_classifier(
 
 @_read.register
 def _of_pair(
-    vocabulary: PairVocabulary, run: Run, text: str, output: str | None, room: _Room
+    vocabulary: PairVocabulary, run: StoredRun, text: str, output: str | None, room: _Room
 ) -> Passage:
     _check_text("text", text)
     ids, notes = room.fit("text", vocabulary.source.encode(text), special=1)
@@ -211,5 +213,7 @@ def _notes_of_unknown(what: str, ids: Sequence[int], tokenizer: SequenceTokenize
     return [f"{SPECIALS[UNK]} in the {what} stands for {unit} that the model never saw"]
 
 
-def _tokens(run: Run, ids: Sequence[int], spell: Callable[[Sequence[int]], list[str]]) -> Tokens:
+def _tokens(
+    run: StoredRun, ids: Sequence[int], spell: Callable[[Sequence[int]], list[str]]
+) -> Tokens:
     return Tokens(torch.tensor([list(ids)], device=run.device), tuple(spell(ids)))

@@ -11,13 +11,13 @@ from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.inspection.weights import AttentionMap, Influence
-from minitx.runs.run import Run, load
+from minitx.runs.run import StoredRun
 
 MOST_INFLUENCED = 128
 
 
 def attention(
-    run: Run | str | Path,
+    run: StoredRun | str | Path,
     text: str,
     *,
     layers: Sequence[int] | None = None,
@@ -27,7 +27,7 @@ def attention(
 ) -> AttentionMaps:
     """Return what every head attends to while the run's model reads a text.
 
-    `run` is an opened run, or what `load` opens: a run's folder, or a .ckpt file. `layers` and
+    `run` is an opened run, or the path of one: a run's folder, or a .ckpt file. `layers` and
     `heads` select some of them, numbered from 0. `truncate` cuts a text that is longer than the
     context.
 
@@ -36,9 +36,9 @@ def attention(
     output token t. For classifiers `output` may name a label (see `influence`).
 
     Raises UserError for a model without attention, for layers or heads that it does not have, and
-    as `read_passage` and `load`.
+    as `read_passage` and `StoredRun.open`.
     """
-    run = load(run) if isinstance(run, str | Path) else run
+    run = StoredRun.open(run) if isinstance(run, str | Path) else run
     if not find_attention(run.model):
         raise UserError(
             f"{run.title} has no attention to show. It has the influence of every token on its "
@@ -51,7 +51,7 @@ def attention(
 
 
 def influence(
-    run: Run, text: str, *, truncate: bool = False, output: str | None = None
+    run: StoredRun, text: str, *, truncate: bool = False, output: str | None = None
 ) -> Influence:
     """Return how much every prediction depends on every token, by gradient x input, for any model.
 
@@ -66,7 +66,7 @@ def influence(
 
 
 def inspect_text(
-    run: Run,
+    run: StoredRun,
     text: str,
     *,
     layers: Sequence[int] | None = None,
@@ -95,7 +95,7 @@ def inspect_text(
 
 
 def _maps(
-    run: Run, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
+    run: StoredRun, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
 ) -> tuple[AttentionMap, ...]:
     with capture(run.model, layers, heads) as captured:
         passage.read_by(run.model)
@@ -107,14 +107,14 @@ def _maps(
     return tuple(maps)
 
 
-def _influence(run: Run, passage: Passage) -> Influence:
+def _influence(run: StoredRun, passage: Passage) -> Influence:
     target_in = None if passage.target_in is None else passage.target_in.ids
     weights = token_influence(run.model, passage.source.ids, passage.predicted.ids[0], target_in)
     return Influence(weights, passage.predicted.labels, passage.source.labels)
 
 
 def _about(
-    run: Run,
+    run: StoredRun,
     text: str,
     passage: Passage,
     layers: Sequence[int] | None,

@@ -20,7 +20,7 @@ from minitx.inspection.page import page
 from minitx.inspection.reading import inspect_text
 from minitx.inspection.token_labels import visible
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
-from minitx.runs.run import Run, load
+from minitx.runs.run import StoredRun
 
 COLUMNS = {
     "entropy": "entropy\n(nats)",
@@ -41,11 +41,13 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     `inspect_text`.
     """
     assert config.run is not None
-    run = load(config.run, config.device)
+    run: StoredRun = StoredRun.open(config.run, config.device)
     maps = _read(run, config)
     # `layers` and `heads` are those of the first run: the other may not have these numbers.
     whole = dataclasses.replace(config, layers=None, heads=None)
-    other = None if config.other is None else _read(load(config.other, config.device), whole)
+    other = (
+        None if config.other is None else _read(StoredRun.open(config.other, config.device), whole)
+    )
     folder = run.folder if config.dir is None else Path(config.dir)
     shown, figure = page(maps, other), attention_grid(maps) if maps else None
     files = [folder / "attention.html"]
@@ -63,7 +65,7 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     return maps, measure_heads(maps.maps, _induction(run)), files
 
 
-def _read(run: Run, config: InspectConfig) -> AttentionMaps:
+def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:
     assert config.text is not None
     return inspect_text(
         run,
@@ -75,7 +77,7 @@ def _read(run: Run, config: InspectConfig) -> AttentionMaps:
     )
 
 
-def _induction(run: Run) -> dict[str, Tensor] | None:
+def _induction(run: StoredRun) -> dict[str, Tensor] | None:
     """Return the induction scores of the heads of a language model; None for other models."""
     if not run.config.task.objective.windows:
         return None

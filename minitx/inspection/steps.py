@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minitx.inspection.capture import Attention, handing_over
+from minitx.inspection.capture import Attention, recording
 from minitx.nn.attention import AttentionRecord
 
 
@@ -47,7 +47,7 @@ def steps_of(attention: Attention, forward: Callable[[], Any]) -> Steps:
     not called at all.
     """
     records: list[AttentionRecord] = []
-    with handing_over(attention, records.append):
+    with recording(attention, records.append):
         forward()
     if not records:
         raise ValueError("the attention was not called")

@@ -25,7 +25,7 @@ AnyVocabulary = TypeVar("AnyVocabulary", bound=Vocabulary)
 
 
 @dataclass(repr=False)
-class Run(Generic[AnyModel, AnyVocabulary]):
+class StoredRun(Generic[AnyModel, AnyVocabulary]):
     """A trained run: `model` in eval mode on `device`, `vocabulary`, `config`.
 
     `path` is its checkpoint, which was written after `step` optimizer steps. `data_fingerprint`
@@ -115,17 +115,12 @@ class Run(Generic[AnyModel, AnyVocabulary]):
         return f"<table><caption>{html.escape(self.title)}</caption>{cells}</table>"
 
 
-def load(path: str | Path, device: str | torch.device = "cpu", *, last: bool = False) -> Run:
-    """Open a run as `Run.open` does."""
-    return Run.open(path, device, last=last)
-
-
-def load_for(objective: ObjectiveSpec, path: str | None, device: str) -> Run:
-    """Open a run as `load` does, for a command that serves one objective.
+def load_for(objective: ObjectiveSpec, path: str | None, device: str) -> StoredRun:
+    """Open a run as `StoredRun.open` does, for a command that serves one objective.
 
     Raises UserError also if no run was named, or if it has another objective.
     """
-    run = load(check_run(path), device)
+    run: StoredRun = StoredRun.open(check_run(path), device)
     check_objective(str(path), run.config, objective)
     return run
 

@@ -10,22 +10,24 @@ from minitx.metrics.scores import RESAMPLES
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
 from minitx.runs.checks import check_run
 from minitx.runs.paths import CONFUSION, EVALUATION, OUTPUTS, check_writable
-from minitx.runs.run import Run, load
+from minitx.runs.run import StoredRun
 from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.open import open_task
 
 
-def evaluate(config: EvaluateConfig) -> tuple[Run, Evaluation]:
+def evaluate(config: EvaluateConfig) -> tuple[StoredRun, Evaluation]:
     """Open the run that `config` names and measure it on `config.split`.
 
     Raises UserError without a run, for a folder that cannot be written, and as `evaluate_run`.
     """
-    run = load(check_run(config.run), config.device)
+    run: StoredRun = StoredRun.open(check_run(config.run), config.device)
     check_writable(run.folder, str(run.folder))
     return run, evaluate_run(run, config.split, config.data, config.decoding)
 
 
-def evaluate_run(run: Run, split: str, where: DataLocation, decoding: DecodingChange) -> Evaluation:
+def evaluate_run(
+    run: StoredRun, split: str, where: DataLocation, decoding: DecodingChange
+) -> Evaluation:
     """Measure a run's model on a split of its corpus, which is at `where` now.
 
     `decoding` replaces some of the run's own settings. Raises UserError as `open_corpus`.
@@ -35,7 +37,7 @@ def evaluate_run(run: Run, split: str, where: DataLocation, decoding: DecodingCh
     return task.evaluate(run.model, split, run.config.decoding)
 
 
-def open_corpus(run: Run, where: DataLocation, split: str) -> Task:
+def open_corpus(run: StoredRun, where: DataLocation, split: str) -> Task:
     """Open the corpus that a run was trained on, which is at `where` now.
 
     Raises UserError if it does not have the split, or if it has changed.
@@ -55,7 +57,7 @@ def located(data: DataConfig) -> DataLocation:
     return DataLocation(**{place.name: getattr(data, place.name) for place in fields(DataLocation)})
 
 
-def write_evaluation(run: Run, split: str, evaluation: Evaluation) -> list[str]:
+def write_evaluation(run: StoredRun, split: str, evaluation: Evaluation) -> list[str]:
     """Write an evaluation into the run's folder and return the names of the files.
 
     evaluation_<split>.json holds the metrics, their intervals and how they were computed,

@@ -11,11 +11,12 @@ from minitx.config.tasks import (
     SEQUENCE_TO_SEQUENCE,
     ObjectiveSpec,
 )
+from minitx.decoding.encoding import encode_text
 from minitx.decoding.generate import stream_samples
-from minitx.decoding.prediction import encode_text, probabilities
-from minitx.decoding.translation import encode_source, search
+from minitx.decoding.prediction import probabilities
+from minitx.decoding.translation import search, with_end_symbol
 from minitx.errors import UserError
-from minitx.runs import run as stored
+from minitx.runs.run import StoredRun
 
 if TYPE_CHECKING:  # it imports Lightning
     from minitx.tasks.base import Evaluation
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # it imports Lightning
 Answer = TypeVar("Answer")
 
 
-class Run(stored.Run[Any, Any]):
+class Run(StoredRun[Any, Any]):
     """A trained run that generates, translates or predicts, and can be measured.
 
     Each method is for one objective and raises UserError on a run with another one.
@@ -70,7 +71,10 @@ class Run(stored.Run[Any, Any]):
 
         def answer(several: list[str]) -> list[str]:
             context, tokenizer = self.model.context, self.vocabulary.source
-            sources = [encode_source(text, tokenizer, context) for text in several]
+            sources = [
+                with_end_symbol(encode_text(text, tokenizer, context, purpose="translate"))
+                for text in several
+            ]
             found = search(self.model, self.vocabulary, sources, settings)
             return [best.text for (best,) in found]
 
@@ -90,7 +94,9 @@ class Run(stored.Run[Any, Any]):
 
         def answer(several: list[str]) -> list[dict[str, float]]:
             context, tokenizer = self.config.model.context, self.vocabulary.tokenizer
-            encoded = [encode_text(text, tokenizer, context) for text in several]
+            encoded = [
+                encode_text(text, tokenizer, context, purpose="classify") for text in several
+            ]
             return [self.vocabulary.ranked(values) for values in probabilities(self.model, encoded)]
 
         return _answers(texts, answer)

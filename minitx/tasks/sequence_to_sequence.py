@@ -9,7 +9,7 @@ from minitx.data.batching.pair_store import PairStore, open_pairs
 from minitx.data.corpora.sources import source_of
 from minitx.data.module import ExampleData, require_context
 from minitx.decoding.search import most_tokens
-from minitx.decoding.translation import read_source, search
+from minitx.decoding.translation import search, with_end_symbol
 from minitx.errors import UserError
 from minitx.metrics.scores import bleu, chrf, phoneme_error_rate, word_error_rate
 from minitx.models.seq2seq import Seq2Seq
@@ -70,7 +70,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
     def sample(self, model: Seq2Seq, device: torch.device) -> str:
         """Return the model's outputs for the first pairs of val, next to the references."""
         val = self.store.split("val")
-        sources = [read_source(val.source[i]) for i in range(min(SAMPLES, len(val)))]
+        sources = [with_end_symbol(val.source[i]) for i in range(min(SAMPLES, len(val)))]
         outputs = search(model, self.vocabulary, sources, DecodingConfig(beam=1))
         return "\n".join(
             f"{pair.source} -> {output.text}    ({' | '.join(pair.targets)})"
@@ -88,7 +88,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         """Decode the sources of a split, and score the outputs against all their references."""
         examples = self.store.split(split)
         require_context(examples, self.config.model.context)
-        sources = [read_source(examples.source[i]) for i in range(len(examples))]
+        sources = [with_end_symbol(examples.source[i]) for i in range(len(examples))]
         best = search(model, self.vocabulary, sources, decoding, doing=f"decoding {split}")
         outputs = [first.text for (first,) in best]
         references = [pair.targets for pair in examples.pairs]

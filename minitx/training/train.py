@@ -82,10 +82,10 @@ def prepare(config: Config, test: bool) -> Training:
     task = open_task(config)
     build, budget = task.vocabulary.build, config.budget.parameters
     if budget is not None:
-        config.model = _fitting(lambda: fit_width(config.model, build, budget))
+        config.model = _checked_build(lambda: fit_width(config.model, build, budget))
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    model = _fitting(lambda: build(config.model))
+    model = _checked_build(lambda: build(config.model))
     data = task.data()
     check_shares(data, config.trainer.devices)
     resumed = checkpoint_to_resume(config, task.store.fingerprint)
@@ -97,10 +97,10 @@ def prepare(config: Config, test: bool) -> Training:
     splits = ["val"] if data.validation_fraction < 1 else []
     splits += ["test"] if test and "test" in task.store.splits else []
     clock = Clock(config.trainer.max_minutes)
-    shown = output_callbacks(task, folder)
+    outputs = output_callbacks(task, folder)
     if config.trainer.watch_attention:
-        shown.append(WatchAttention(folder, config, task.vocabulary, task.example))
-    trainer = make_trainer(config, folder, clock, shown, splits)
+        outputs.append(WatchAttention(folder, config, task.vocabulary, task.example))
+    trainer = make_trainer(config, folder, clock, outputs, splits)
     objective = task.objective(model, lambda: fraction_done(trainer, clock))
     if config.trainer.compile:
         model.compile()  # in place, so that the weights keep their names
@@ -166,7 +166,7 @@ def make_trainer(
     config: Config,
     folder: Path,
     clock: Clock,
-    shown: list[Callback],
+    outputs: list[Callback],
     final: Sequence[str] = (),
 ) -> L.Trainer:
     """Return Lightning's trainer with all callbacks and loggers of a run.
@@ -179,7 +179,7 @@ def make_trainer(
         clock,
         RecordMetrics(settings.log_every, clock),
         TrainingProgress(clock, settings.val_every, final),
-        *shown,
+        *outputs,
         *([] if ema is None else [MovingAverage(ema)]),  # after those that look at the model
         StopOnRequest(folder),
         checkpoint(folder / BEST, monitor="val/loss"),
@@ -219,7 +219,7 @@ def _stopped(step: int, folder: Path) -> str:
     return f"stopped at step {step:,}, {lost}; to go on: {again}"
 
 
-def _fitting(build: Callable[[], Built]) -> Built:
+def _checked_build(build: Callable[[], Built]) -> Built:
     """Build something. Raises UserError for numbers that the constructor rejects."""
     try:
         return build()

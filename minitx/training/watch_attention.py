@@ -14,7 +14,7 @@ from minitx.inspection.capture import find_attention
 from minitx.inspection.reading import attention
 from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
-from minitx.runs.run import Run
+from minitx.runs.run import StoredRun
 from minitx.runs.vocabulary import Vocabulary
 
 FOLDER = "attention"  # within the run's
@@ -42,7 +42,7 @@ class WatchAttention(L.Callback):
         from minitx.drawing.figures import png
         from minitx.inspection.grid import attention_grid
 
-        run = Run(
+        run = StoredRun(
             pl_module.model,
             self.vocabulary,
             self.config,

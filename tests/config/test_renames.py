@@ -183,5 +183,5 @@ def test_a_manifest_with_old_keys_is_read_under_the_new_ones(tmp_path):
     assert found.study.sweep == {"optimizer.muon_lr": [0.01]}
     assert found.study.settings == ["optimizer.min_lr_ratio=0"]
     assert found.runs[0].point.at == {"data.train_fraction": 0.1}
-    assert found.runs[0].rate == {"optimizer.muon_lr": 0.01}
+    assert found.runs[0].swept_values == {"optimizer.muon_lr": 0.01}
     assert found.runs[0].words == ["model.tie_embeddings=false", "optimizer.muon_lr=0.01"]

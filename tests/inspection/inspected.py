@@ -14,7 +14,7 @@ from minitx.config.schema import (
 )
 from minitx.data.tokenizers.sequence import train_sequence_tokenizer
 from minitx.data.tokenizers.text import train_tokenizer
-from minitx.runs.run import Run
+from minitx.runs.run import StoredRun
 from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary
 
 SMALL = {"dim": 8, "layers": 2, "context": 16}
@@ -41,7 +41,7 @@ def randomise(model):
 
 def make_run(vocabulary, config, model=None):
     """Of the model that the config names, or of another one; it searches greedily."""
-    return Run(
+    return StoredRun(
         model=randomise(vocabulary.build(config) if model is None else model),
         vocabulary=vocabulary,
         config=Config(

@@ -14,7 +14,7 @@ from minitx.config.schema import Config
 from minitx.data.tokenizers.text import train_tokenizer
 from minitx.errors import UserError
 from minitx.models.build import language_model
-from minitx.runs.run import find_checkpoint, load, read_checkpoint
+from minitx.runs.run import StoredRun, find_checkpoint, read_checkpoint
 
 TOKENIZER = train_tokenizer("char", 0, ["to be, or not"])
 
@@ -60,7 +60,7 @@ class Trap:
 def test_a_checkpoint_opens_as_the_run_it_came_from(file):
     checkpoint = make_checkpoint()
     file.write_bytes(saved(checkpoint))
-    run = load(file)
+    run = StoredRun.open(file)
     assert to_plain(run.config) == checkpoint["hyper_parameters"]["config"]
     assert (run.step, run.path, run.model.training) == (7, file, False)
     assert run.tokenizer.decode(run.tokenizer.encode("to be")) == "to be"
@@ -81,7 +81,7 @@ def test_code_in_a_file_is_refused_and_does_not_run(file, tmp_path, where):
         checkpoint["state_dict" if where == "state_dict" else "hyper_parameters"]["x"] = trap
         file.write_bytes(saved(checkpoint))
     with pytest.raises(UserError, match=r"is refused: .* could run code"):
-        load(file)
+        StoredRun.open(file)
     assert not (tmp_path / "sprung").exists()
     pickle.loads(pickle.dumps(trap))  # the trap does work
     assert (tmp_path / "sprung").exists()
@@ -109,7 +109,7 @@ NO_CHECKPOINTS = {
 def test_what_is_no_checkpoint_is_refused_in_one_line(file, content):
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"is refused|is damaged") as caught:
-        load(file)
+        StoredRun.open(file)
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -126,7 +126,7 @@ def test_damaged_bytes_are_never_a_traceback(file, new_format):
             damaged[draw.randrange(len(damaged))] = draw.randrange(256)
         file.write_bytes(damaged)
         with pytest.raises(UserError):
-            load(file)
+            StoredRun.open(file)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_config_or_tokenizer_that_is_none_is_refused(file):
         checkpoint["hyper_parameters"][key] = value
         file.write_bytes(saved(checkpoint))
         with pytest.raises(UserError, match=r"not a (config|tokenizer)"):
-            load(file)
+            StoredRun.open(file)
 
 
 def test_a_config_whose_numbers_do_not_fit_is_refused(file):
@@ -165,7 +165,7 @@ def test_a_config_whose_numbers_do_not_fit_is_refused(file):
     checkpoint["hyper_parameters"]["config"]["model"]["heads"] = 3
     file.write_bytes(saved(checkpoint))
     with pytest.raises(UserError, match=r"some.ckpt.*heads=3 does not divide dim=8"):
-        load(file)
+        StoredRun.open(file)
 
 
 @pytest.mark.parametrize("change", ["missing", "unexpected", "shape"])
@@ -181,7 +181,7 @@ def test_weights_that_do_not_fit_are_named(file, change):
         weights[f"model.{name}"] = torch.zeros(3, 8)
     file.write_bytes(saved(checkpoint))
     with pytest.raises(UserError, match="do not fit its own config") as caught:
-        load(file)
+        StoredRun.open(file)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -204,4 +204,4 @@ def test_a_folder_stands_for_its_best_or_its_last(tmp_path):
 def test_a_device_that_is_not_there_is_named(file, device):
     file.write_bytes(saved(make_checkpoint()))
     with pytest.raises(UserError, match=f"device={device}"):
-        load(file, device)
+        StoredRun.open(file, device)

@@ -13,8 +13,8 @@ import pytest
 from run_files import rows, summary
 
 from minitx.config.renames import NEW_NAMES
-from minitx.runs.run import load
 from minitx.study.run import launching
+from minitx.tasks.run import load
 
 OLD = Path(__file__).resolve().parents[1] / "old_runs"
 CORPUS = {

@@ -19,7 +19,7 @@ from minitx.config.schema import DecodingConfig
 from minitx.data.corpora import pairs as pair_corpora
 from minitx.data.corpora.pairs import PairCorpus
 from minitx.data.tokenizers.sequence import BOS, EOS, SequenceTokenizer
-from minitx.decoding.translation import read_source, search
+from minitx.decoding.translation import search, with_end_symbol
 from minitx.tasks.open import open_task
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def test_it_learns_more_than_which_words_are_frequent(finished, corpus):
 def test_most_of_what_it_writes_greedily_is_right(finished, corpus):
     run, folder = finished
     test = part_of_pairs(corpus, "test")
-    sources = [read_source(run.vocabulary.source.encode(source)) for source, _ in test]
+    sources = [with_end_symbol(run.vocabulary.source.encode(source)) for source, _ in test]
     found = search(run.model, run.vocabulary, sources, DecodingConfig(beam=1))
     right = [output.text == target for (output,), (_, target) in zip(found, test, strict=True)]
     assert sum(right) / len(right) > 0.6
@@ -89,7 +89,7 @@ def test_validation_is_the_mean_over_every_target_token(finished, corpus):
     nats = right = tokens = 0
     for source, target in part_of_pairs(corpus, "val"):
         ids = run.vocabulary.target.encode(target)
-        inputs = torch.tensor([read_source(run.vocabulary.source.encode(source))])
+        inputs = torch.tensor([with_end_symbol(run.vocabulary.source.encode(source))])
         with torch.no_grad():
             logits = run.model(inputs, None, torch.tensor([[BOS, *ids]]))[0]
         wanted = torch.tensor([*ids, EOS])
@@ -182,7 +182,7 @@ def test_a_checkpoint_alone_is_enough(finished, tmp_path, corpus):
     opened = minitx.load(lone)
     assert not opened.model.training
     source, target = corpus[0]
-    ids = read_source(opened.vocabulary.source.encode(source))
+    ids = with_end_symbol(opened.vocabulary.source.encode(source))
     for model in (opened.model, run.model):
         ((output,),) = search(model, opened.vocabulary, [ids], DecodingConfig())
         assert output.text == target

@@ -16,7 +16,7 @@ from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
-from minitx.runs.run import Run, load
+from minitx.runs.run import StoredRun
 from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
 from minitx.study.measure.machine import machine
 from minitx.study.plan.run_store import MEASURED, detail_file
@@ -36,7 +36,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
 
     `data` has the paths of the corpus. test.json is written last and marks the run as measured.
     """
-    run = load(folder)
+    run: StoredRun = StoredRun.open(folder)
     task = open_corpus(run, located(data), "test")
     evaluation = task.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
@@ -55,7 +55,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     write_json(folder / MEASURED, figures)
 
 
-def head_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
+def head_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:
     """Return the mean measures of each head over some texts of val.
 
     `diversity` is the mean distance to the other heads of the layer: the total variation between
@@ -97,7 +97,7 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def pruning_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
+def pruning_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:
     """Return the loss on val without the k least important heads, for all k (Michel et al. 2019).
 
     `cost` is the relative increase over the loss with all heads.
@@ -112,7 +112,7 @@ def pruning_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     ]
 
 
-def position_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
+def position_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:
     """Return the mean loss on test at each position of the context."""
     assert evaluation.by_position is not None
     nats, counts = evaluation.by_position.T
@@ -122,7 +122,7 @@ def position_rows(run: Run, task: Task, evaluation: Evaluation) -> Rows:
     ]
 
 
-def recall_rows(run: Run, task: RecallTask, evaluation: Evaluation) -> Rows:
+def recall_rows(run: StoredRun, task: RecallTask, evaluation: Evaluation) -> Rows:
     """Return the distance to the key of each query of test, and whether the answer was right."""
     return [
         {"pairs": pairs, "distance": int(distance), "right": int(right)}
@@ -132,7 +132,7 @@ def recall_rows(run: Run, task: RecallTask, evaluation: Evaluation) -> Rows:
 
 
 # Measurements besides the metrics on test, by the names that sections ask for. Each is a table.
-DETAILS: dict[str, Callable[[Run, Any, Evaluation], Rows]] = {
+DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,

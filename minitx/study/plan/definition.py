@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minitx.config.keys import nearest
-from minitx.config.renames import renamed
+from minitx.config.renames import key_of, renamed
 from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
@@ -52,13 +52,16 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
             )
     merged = dataclasses.replace(
         study,
-        arms={name: _words(f"study.arms.{name}", words) for name, words in arms.items()},
+        arms={
+            name: _checked_overrides(f"study.arms.{name}", overrides)
+            for name, overrides in arms.items()
+        },
         grid=_axes("grid", preset.grid or study.grid),
         sweep=_axes("sweep", getattr(preset, sweep) or getattr(study, sweep)),
         settings=[
             *renamed(study.settings),
             *renamed(preset.settings),
-            *_words("task_settings", preset.task_settings.get(task, [])),
+            *_checked_overrides("task_settings", preset.task_settings.get(task, [])),
             *common,
         ],
         dir=study.dir or f"studies/{study.name}_{task}_{config.preset}",
@@ -99,19 +102,19 @@ def _check_keys(study: StudyConfig) -> None:
         "grid": list(study.grid),
         "sweep": list(study.sweep),
         "settings": study.settings,
-        **{f"arms.{arm}": words for arm, words in study.arms.items()},
+        **{f"arms.{arm}": overrides for arm, overrides in study.arms.items()},
     }
-    for where, words in said.items():
-        for word in words:
-            name = _key(word)
+    for where, overrides in said.items():
+        for override in overrides:
+            name = key_of(override)
             if name == "model" and where.startswith("arms."):
                 continue
-            _check_for_all(name, f"study.{where} has {word}")
+            _check_for_all(name, f"study.{where} has {override}")
             if name == "task":
-                raise UserError(f"study.{where} has {word}: a study has one task, task=NAME")
+                raise UserError(f"study.{where} has {override}: a study has one task, task=NAME")
             if name == "data.batch_size" and study.measures == "speed":
                 raise UserError(
-                    f"study.{where} has {word}: a step has the same number of tokens at all "
+                    f"study.{where} has {override}: a step has the same number of tokens at all "
                     "lengths, so the study decides how many windows it has"
                 )
 
@@ -120,44 +123,39 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
     """Raises UserError if the user sets a grid or a sweep that the preset replaces."""
     preset: PresetConfig = getattr(config.study, config.preset)
     sweep = sweep_of(config)
-    for word in overrides:
-        key, values = _key(word), word.partition("=")[2]
+    for override in overrides:
+        key, values = key_of(override), override.partition("=")[2]
         if sweep == "adamw_sweep" and re.match(rf"study\.({config.preset}\.)?sweep\b", key):
             raise UserError(
-                f"{word}: with optimizer=adamw the study has a sweep of its own, and that counts: "
-                f"++study.{config.preset}.adamw_sweep={values}"
+                f"{override}: with optimizer=adamw the study has a sweep of its own, and that "
+                f"counts: ++study.{config.preset}.adamw_sweep={values}"
             )
         for name, own in (("grid", preset.grid), (sweep, getattr(preset, sweep))):
             if own and key.startswith(f"study.{name}"):
                 raise UserError(
-                    f"{word}: preset={config.preset} has a {name} of its own, which counts: "
+                    f"{override}: preset={config.preset} has a {name} of its own, which counts: "
                     f"++study.{config.preset}.{name}={values}"
                 )
 
 
-def common_words(overrides: list[str]) -> list[str]:
+def common_overrides(overrides: list[str]) -> list[str]:
     """Return the overrides on the command line that hold for every run.
 
     Raises UserError for keys that the study sets by itself.
     """
-    words = []
-    for word in overrides:
-        name = _key(word)
-        _check_for_all(name, word)
+    common = []
+    for override in overrides:
+        name = key_of(override)
+        _check_for_all(name, override)
         if name != "task" and _group(name) not in (*OF_THE_STUDY, "logger"):
-            words.append(word)
-    return words
+            common.append(override)
+    return common
 
 
 def _check_for_all(name: str, said: str) -> None:
     """Raises UserError, beginning with `said`, for a key that the study sets by itself."""
     if name in NOT_FOR_ALL or _group(name) in ("run", "budget"):
         raise UserError(f"{said}: {NOT_FOR_ALL[_group(name)]}")
-
-
-def _key(word: str) -> str:
-    """Return the "model.heads" of "+model.heads=8"."""
-    return word.lstrip("+").partition("=")[0]
 
 
 def _group(name: str) -> str:
@@ -187,10 +185,10 @@ def study_folder(study: StudyConfig) -> Path:
     return Path(study.dir)
 
 
-def _words(where: str, words: Any) -> list[str]:
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise UserError(f"{where}={words}: write a list, such as [model=lstm, model.layers=2]")
-    return renamed(words)
+def _checked_overrides(where: str, overrides: Any) -> list[str]:
+    if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
+        raise UserError(f"{where}={overrides}: write a list, such as [model=lstm, model.layers=2]")
+    return renamed(overrides)
 
 
 def _axes(name: str, axes: Values) -> Values:

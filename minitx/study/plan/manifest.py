@@ -18,11 +18,12 @@ from minitx.study.plan.definition import Point, Values
 
 FORMAT = 1  # increase it if an older study.json cannot be read
 MANIFEST = "study.json"
+STORED_NAMES = {"swept_values": "rate"}  # by field of `PlannedRun`, where study.json differs
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run: `words` are its overrides for scripts/train.py, `rate` its values of the sweep.
+    """A run: `words` are its overrides, `swept_values` its values of the sweep.
 
     Runs with the same results have the same `key`. `swept` runs take part in the sweep. `chosen`
     runs have the values that the sweep chose; they are tested, `details` of them are measured, and
@@ -31,7 +32,7 @@ class PlannedRun:
 
     key: str
     point: Point
-    rate: Values
+    swept_values: Values
     seed: int
     words: list[str]
     swept: bool = False
@@ -41,8 +42,8 @@ class PlannedRun:
     @property
     def label(self) -> str:
         """The run in words: "lstm, optimizer.muon_lr=0.02, seed 1"."""
-        rate = [f"{name}={value}" for name, value in self.rate.items()]
-        return ", ".join([self.point.label, *rate, f"seed {self.seed}"])
+        swept = [f"{name}={value}" for name, value in self.swept_values.items()]
+        return ", ".join([self.point.label, *swept, f"seed {self.seed}"])
 
 
 @dataclass
@@ -71,7 +72,11 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write study.json atomically."""
     head = {"format": FORMAT, "minitx": version("minitx")}
-    write_json(folder / MANIFEST, head | to_plain(manifest))
+    runs = [
+        {STORED_NAMES.get(name, name): value for name, value in to_plain(run).items()}
+        for run in manifest.runs
+    ]
+    write_json(folder / MANIFEST, head | to_plain(manifest) | {"runs": runs})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -89,7 +94,7 @@ def read_manifest(folder: Path) -> Manifest:
     _check_version(path, values)
     values = renamed(values)
     try:
-        runs = [PlannedRun(**(run | {"point": Point(**run["point"])})) for run in values["runs"]]
+        runs = [_planned(run) for run in values["runs"]]
         study = OmegaConf.to_object(
             OmegaConf.merge(OmegaConf.structured(StudyConfig), values["study"])
         )
@@ -99,6 +104,12 @@ def read_manifest(folder: Path) -> Manifest:
         )
     except (LookupError, TypeError, OmegaConfBaseException) as error:
         raise UserError(f"{path} is damaged ({error}): delete it, its runs are kept") from error
+
+
+def _planned(stored: dict[str, Any]) -> PlannedRun:
+    names = {stored_name: name for name, stored_name in STORED_NAMES.items()}
+    values = {names.get(name, name): value for name, value in stored.items()}
+    return PlannedRun(**(values | {"point": Point(**values["point"])}))
 
 
 def _check_version(path: Path, values: Any) -> None:

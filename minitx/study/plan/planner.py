@@ -24,14 +24,14 @@ class Planner:
     def __init__(self, task: TaskConfig, study: StudyConfig) -> None:
         self.task, self.study = task, study
         self.points = points(study)
-        self.rates = combinations(study.sweep)  # one empty combination without a sweep
+        self.choices = combinations(study.sweep)  # one empty combination without a sweep
         self._tasks: dict[str, Task] = {}
         self._sizes: dict[str, int] = {}
 
     def check(self) -> None:
         """Raises UserError if a model cannot be built, or if no width gives it the right size."""
         for point in self.points:
-            config = compose(*self._words(point, self.rates[0], 1))
+            config = compose(*self._overrides(point, self.choices[0], 1))
             if config.trainer.devices > 1:
                 raise UserError(
                     f"trainer.devices={config.trainer.devices}: a study's run is one process; for "
@@ -59,30 +59,30 @@ class Planner:
             except (ValueError, UserError) as error:
                 raise UserError(f"{point.label}: {error}") from error
 
-    def run(self, point: Point, rate: Values, seed: int) -> PlannedRun:
+    def run(self, point: Point, choice: Values, seed: int) -> PlannedRun:
         """Return the run of one seed, marked as neither swept nor chosen."""
-        words = self._words(point, rate, seed)
-        config = compose(*words)
+        overrides = self._overrides(point, choice, seed)
+        config = compose(*overrides)
         fingerprint = self._opened(config).store.fingerprint
         key = run_key(config, fingerprint, self.study.measures)
-        return PlannedRun(key, point, rate, seed, words)
+        return PlannedRun(key, point, choice, seed, overrides)
 
-    def _words(self, point: Point, rate: Values, seed: int) -> list[str]:
-        words = self._own_words(point, rate, seed)
+    def _overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
+        overrides = self._own_overrides(point, choice, seed)
         if self.study.match:
-            words.append(f"budget.parameters={self._size(point)}")
+            overrides.append(f"budget.parameters={self._size(point)}")
         if self.study.measures == "speed":
-            context = compose(*words).model.context
-            words.append(f"data.batch_size={max(1, SPEED_TOKENS // context)}")
-        return words
+            context = compose(*overrides).model.context
+            overrides.append(f"data.batch_size={max(1, SPEED_TOKENS // context)}")
+        return overrides
 
-    def _own_words(self, point: Point, rate: Values, seed: int) -> list[str]:
+    def _own_overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
         """The overrides that do not depend on the other arms."""
         return [
             f"task={self.task.name}",
             *self.study.arms[point.arm],
             *self.study.settings,
-            *(f"{name}={_word(value)}" for name, value in (point.at | rate).items()),
+            *(f"{name}={_quoted(value)}" for name, value in (point.at | choice).items()),
             f"seed={seed}",
         ]
 
@@ -93,7 +93,7 @@ class Planner:
         at = json.dumps(point.at)
         if at not in self._sizes:
             first = Point(next(iter(self.study.arms)), point.at)
-            config = compose(*self._own_words(first, self.rates[0], 1))
+            config = compose(*self._own_overrides(first, self.choices[0], 1))
             try:
                 self._sizes[at] = size_of(config.model, self._opened(config).vocabulary.build)
             except ValueError as error:
@@ -116,6 +116,6 @@ class Planner:
         return self._tasks[name]
 
 
-def _word(value: Any) -> str:
+def _quoted(value: Any) -> str:
     """Format a value for Hydra. Text is quoted, because it may have commas and blanks."""
     return json.dumps(value, ensure_ascii=False)

@@ -40,7 +40,7 @@ ORANGE, SKY, BLACK = "#e69f00", "#56b4e9", "#000000"
 
 # Inches.
 PANEL_WIDTH, PANEL_HEIGHT = 4.6, 3.3
-BESIDE, ABOVE, ROW = 0.85, 1.1, 0.24  # around a panel, around all panels, a row of the legend
+SIDE_MARGIN, ABOVE, ROW = 0.85, 1.1, 0.24  # around a panel, around all panels, a row of the legend
 KEY, LETTER = 0.75, 0.08  # a line in the legend with its gaps, and a letter
 BAND = 0.16  # opacity of an interval behind its line
 
@@ -133,7 +133,7 @@ def panels(
     count: int = 1, *, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure and its panels, side by side, each about `width` x `height` inches."""
-    figure = new_figure(count * (width + BESIDE), height + ABOVE)
+    figure = new_figure(count * (width + SIDE_MARGIN), height + ABOVE)
     figure.set_layout_engine("constrained", wspace=0.05)
     made = list(figure.subplots(1, count, squeeze=False)[0])
     for axes in made:

@@ -89,7 +89,7 @@ def _row(run: PlannedRun, store: RunStore, kind: str) -> dict[str, Any]:
         "reason": "" if done else failure.get("reason", ""),
         "arm": run.point.arm,
         **run.point.at,
-        **run.rate,
+        **run.swept_values,
         "seed": run.seed,
         "swept": run.swept,
         "chosen": run.chosen,

@@ -4,6 +4,7 @@ from typing import Any
 
 from minitx.config.compose import to_plain
 from minitx.config.keys import as_typed
+from minitx.config.renames import key_of
 from minitx.config.schema import Config
 from minitx.study.results.results import Results
 
@@ -78,7 +79,7 @@ def differing_settings(results: Results) -> dict[str, dict[str, Any]]:
     """
     varied = {*results.axes, *results.study.sweep}
     for words in results.study.arms.values():
-        varied |= {word.lstrip("+").partition("=")[0] for word in words}
+        varied |= {key_of(word) for word in words}
     keys = dict.fromkeys(key for found in results.settings.values() for key in found)
     of_training = [
         key

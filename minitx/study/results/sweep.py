@@ -65,9 +65,9 @@ def sweeps_of(results: Results) -> list[Sweep]:
     return [_sweep(condition, keys) for condition in planned(results)] if keys else []
 
 
-def spelt(rate: dict[str, Any]) -> str:
+def spelt(choice: dict[str, Any]) -> str:
     """Return a choice in words: "muon_lr 0.02"."""
-    return listed(f"{last_part(key)} {setting(value)}" for key, value in rate.items())
+    return listed(f"{last_part(key)} {setting(value)}" for key, value in choice.items())
 
 
 def _sweep(condition: Condition, keys: list[str]) -> Sweep:

@@ -5,7 +5,7 @@ from pathlib import Path
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
-from minitx.study.plan.definition import common_words, defined, refuse_hidden, study_folder
+from minitx.study.plan.definition import common_overrides, defined, refuse_hidden, study_folder
 from minitx.study.plan.manifest import MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
@@ -13,14 +13,14 @@ from minitx.training.checks import check_tracker
 
 
 def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
-    """Return the definition of the study that was asked for with the words of the command line.
+    """Return the definition of the study that was asked for with the overrides of the command line.
 
     Raises UserError for a study that cannot be done, for an unknown section or one that does not
     suit the task, for a missing corpus, for a folder of another version, for a tracker that does
     not work, and for the report of a study that does not exist.
     """
     refuse_hidden(asked, overrides)
-    definition = defined(asked, common_words(overrides))
+    definition = defined(asked, common_overrides(overrides))
     folder = study_folder(definition)
     if asked.report_only:
         read_manifest(folder)

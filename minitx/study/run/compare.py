@@ -26,7 +26,9 @@ LOCK = "study.lock"  # next to study.json, held by the process that plans
 WAIT = 2.0  # seconds between looks at a run that another study is doing
 
 
-def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> Results:
+def run_study(
+    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
+) -> Results:
     """Train and measure the runs of the study that the run store lacks, and return the results.
 
     `command` is the command line that repeats the study.
@@ -42,16 +44,16 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
     planner.check()
     details = details_of(definition.sections)
     first, *others = seeds(asked)
-    points, rates = planner.points, planner.rates
-    total = len(points) * (len(rates) + len(others))
+    points, choices = planner.points, planner.choices
+    total = len(points) * (len(choices) + len(others))
     manifest = Manifest(definition, asked.task.name, asked.preset, asked.task.headline, command)
-    sweep = [[planner.run(point, rate, first) for rate in rates] for point in points]
-    if len(rates) > 1:
+    sweep = [[planner.run(point, choice, first) for choice in choices] for point in points]
+    if len(choices) > 1:
         sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
     with _alone(folder):
         make_folder(store.root, f"study.runs={store.root}")
         check_writable(store.root, f"study.runs={store.root}")
-        if len(rates) > 1:
+        if len(choices) > 1:
             manifest.runs = [run for runs in sweep for run in runs]
             if _missing(manifest.runs, store):  # else study.json may have the whole plan
                 write_manifest(folder, manifest)
@@ -59,15 +61,17 @@ def study(asked: CompareConfig, definition: StudyConfig, command: str, launch: L
         manifest.runs = []
         for runs in sweep:
             best = choose(runs, store)
-            same_rate = [planner.run(best.point, best.rate, seed) for seed in others]
-            counted = [replace(run, chosen=True, details=details) for run in [best, *same_rate]]
+            repeated = [planner.run(best.point, best.swept_values, seed) for seed in others]
+            counted = [replace(run, chosen=True, details=details) for run in [best, *repeated]]
             manifest.runs += [run for run in runs if run is not best] + counted
         write_manifest(folder, manifest)
         _do(manifest.runs, store, launch, total)
     return collect(manifest, store)
 
 
-def compare(asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch) -> None:
+def run_and_report(
+    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
+) -> None:
     """Run the study, or with `report_only` read its results, and write its report.
 
     `definition` is what `check_comparison` returned, `command` the command line.
@@ -82,7 +86,7 @@ def compare(asked: CompareConfig, definition: StudyConfig, command: str, launch:
     if asked.report_only:
         results = open_study(folder, definition.runs)
     else:
-        results = study(asked, definition, command, counted)
+        results = run_study(asked, definition, command, counted)
     from minitx.study.report.files import write_report  # imports matplotlib, which is slow
     from minitx.study.run.progress_text import publish, show
 

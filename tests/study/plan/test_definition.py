@@ -15,7 +15,7 @@ from minitx.errors import UserError
 from minitx.study.measure.measuring import DETAILS
 from minitx.study.plan.definition import (
     combinations,
-    common_words,
+    common_overrides,
     defined,
     points,
     refuse_hidden,
@@ -94,14 +94,14 @@ def test_a_point_is_an_arm_at_one_choice_of_every_axis():
 def test_what_is_said_of_all_runs_is_what_is_no_matter_of_the_study():
     words = ["study=heads", "task=trec", "data.dir=x", "preset=full", "study.dir=y", "only=z"]
     more = ["logger=none", "model.dim=64", "+experiment=plain", "optimizer=adamw"]
-    assert common_words([*words, *more]) == [
+    assert common_overrides([*words, *more]) == [
         *("data.dir=x", "model.dim=64", "+experiment=plain", "optimizer=adamw")
     ]
     # Which task it is, is said anyway; what a task has of its own is for its runs.
-    assert common_words(["task=recall", "task.pairs=4"]) == ["task.pairs=4"]
+    assert common_overrides(["task=recall", "task.pairs=4"]) == ["task.pairs=4"]
     for word in ("model=lstm", "seed=1", "run.dir=x", "resume=x", "budget.parameters=5"):
         with pytest.raises(UserError, match=word.split("=")[0]):
-            common_words([word])
+            common_overrides([word])
 
 
 def test_a_run_is_named_by_what_its_figures_depend_on():
@@ -150,7 +150,7 @@ def test_a_corpus_without_a_test_split_compares_nothing():
     words = ["study=mixer", "task=tiny_shakespeare", "study.tasks=[]", f"data.dir={data}"]
     config = asked(*words)
     with pytest.raises(UserError, match="tiny_shakespeare has no test split"):
-        Planner(config.task, defined(config, common_words(words))).check()
+        Planner(config.task, defined(config, common_overrides(words))).check()
 
 
 @pytest.mark.parametrize(

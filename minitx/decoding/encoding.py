@@ -1,0 +1,30 @@
+"""Encode the user's texts for a model that reads each as a whole."""
+
+import sys
+
+from minitx.data.tokenizers.sequence import UNK, SequenceTokenizer
+from minitx.errors import UserError
+
+
+def encode_text(
+    text: str, tokenizer: SequenceTokenizer, context: int, *, purpose: str
+) -> list[int]:
+    """Return a text's ids for a model with this context, without the special symbol it reads too.
+
+    `purpose` is the verb in the error for an empty text: "translate". Raises UserError for a text
+    that is empty or longer than the context. Prints a note on standard error if the text has
+    characters or words that the tokenizer does not know.
+    """
+    if not text.strip():
+        raise UserError(f"the text is empty: give something to {purpose}")
+    ids = tokenizer.encode(text)
+    length = len(ids) + 1
+    if length > context:
+        raise UserError(
+            f"the text has {length} tokens with one special symbol, and the model reads "
+            f"{context}: shorten it, or train with model.context={length}"
+        )
+    if UNK in ids:
+        unit = "characters" if tokenizer.kind == "char" else "words"
+        print(f"note: {text!r} has {unit} that the model never saw", file=sys.stderr)
+    return ids
