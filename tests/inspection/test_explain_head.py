@@ -235,5 +235,5 @@ def test_what_is_of_a_run_needs_one(name):
 
 
 def test_a_run_needs_a_text():
-    with pytest.raises(UserError, match="which text"):
+    with pytest.raises(UserError, match="no text given"):
         page_for(ExplainConfig(run="somewhere"))

@@ -294,8 +294,8 @@ def test_what_no_language_model_has_is_refused(needless):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"mixer": "lstm", "scaled": False}, "scaled=False: model.mixer=lstm has no use for it"),
-        ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm has no use for it"),
+        ({"mixer": "lstm", "scaled": False}, "scaled=False: model.mixer=lstm does not use this key"),
+        ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm does not use this key"),
         ({"feedforward": False, "ff_dim": 9}, "ff_dim=9: model.feedforward=false has no use"),
         ({"feedforward": False, "gated": True}, "gated=True: model.feedforward=false has no use"),
         ({"mixer": "none", "residual": False}, "model.residual=false leaves nothing"),

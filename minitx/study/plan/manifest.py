@@ -22,7 +22,7 @@ MANIFEST = "study.json"
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run: `words` are its overrides for scripts/train.py, `rate` its values of the sweep.
+    """A run: `words` are its overrides for `minitx train`, `rate` its values of the sweep.
 
     Runs with the same results have the same `key`. `swept` runs take part in the sweep. `chosen`
     runs have the values that the sweep chose; they are tested, `details` of them are measured, and

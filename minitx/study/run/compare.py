@@ -101,8 +101,8 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another process is at the study in {folder}: report_only=true shows what it has so "
-            "far"
+            f"another process is running the study in {folder}: report_only=true shows its results "
+            "so far"
         ) from None
     except OSError as error:
         raise UserError(f"study.dir={folder} cannot be written: {error.strerror}") from error

@@ -84,7 +84,7 @@ def test_a_study_is_planned_by_one_process_at_a_time(compare):
     with FileLock("study/study.lock"):
         answer = compare()
     assert answer.status == 1
-    assert "error: another process is at the study in study: " in answer.err
+    assert "error: another process is running the study in study: " in answer.err
     assert not LEDGER.root.exists()
 
 
