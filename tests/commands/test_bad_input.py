@@ -26,7 +26,7 @@ TRAINING = {
     ),
     "a share without end": (
         ["task=recall", "task.pairs=2", "data.train_fraction=0.5"],
-        ["data.train_fraction=0.5", "no use"],
+        ["data.train_fraction=0.5", "does not use"],
     ),
     "max_steps 0": (["trainer.max_steps=0"], ["trainer.max_steps=0", "at least 1"]),
     "max_minutes 0": (["trainer.max_minutes=0"], ["trainer.max_minutes=0", "above 0"]),

@@ -32,7 +32,11 @@ ERRORS = {
     "missing corpus": ("train", ["task=tiny_shakespeare", "data.dir=."], "tiny_shakespeare/input"),
     "part of a corpus": ("train", ["task=trec", "data.dir=."], "trec/ with test.tsv"),
     "unknown key": ("train", ["modle.dim=8"], "there is no key modle"),
-    "key of another task": ("train", ["data.stress=true"], "task=shakespeare does not use this key"),
+    "key of another task": (
+        "train",
+        ["data.stress=true"],
+        "task=shakespeare does not use this key",
+    ),
     "option of another mixer": (
         "train",
         ["model.mixer=gru", "model.heads=8"],

@@ -132,7 +132,7 @@ def test_parameters_counted_by_hand(config, hidden):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (RecurrentConfig(**SMALL, attention="dot"), "attention=dot: a classifier has no use"),
+        (RecurrentConfig(**SMALL, attention="dot"), "attention=dot: a classifier does not use"),
         (RecurrentConfig(**SMALL, input_feeding=True), "input_feeding=True: a classifier has no"),
         (TransformerConfig(**SMALL, share_embeddings=True), "share_embeddings=True: a classifier"),
         (
