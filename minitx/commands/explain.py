@@ -9,7 +9,7 @@ from minitx.errors import UserError
 from minitx.runs.checks import check_run
 from minitx.runs.paths import check_output
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # this module imports torch
     from minitx.inspection.tables import Page
 
 

@@ -137,4 +137,4 @@ def test_without_a_gpu_it_says_so_in_a_line(script):
 def test_a_peak_is_above_zero(script):
     answer = script("bench", "gpu", "--tiny", "--peak=0")
     assert (answer.status, answer.out) == (1, "")
-    assert answer.err == "error: --peak=0: give the device's TFLOPS, above zero\n"
+    assert answer.err == "error: --peak=0 must be above zero: give the device's TFLOPS\n"

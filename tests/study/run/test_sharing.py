@@ -76,7 +76,7 @@ def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkey
     monkeypatch.setattr(launching, "launch", lambda keys: None)
     answer = compare()
     assert answer.status == 1
-    assert "the launcher left 4 of 4 runs undone" in answer.err
+    assert "the launcher left 4 of 4 runs unfinished" in answer.err
     assert not any(run.chosen for run in read_manifest(Path("study")).runs)
 
 
