@@ -34,7 +34,8 @@ def training_operations(model: LanguageModel) -> float:
 
     N is the number of weights that a token is multiplied with, including the output matrix. There
     are L layers with H heads of width Q, and T is the context. The backward pass counts twice the
-    forward pass. Attention is counted as if it were not causal. Source: Chowdhery et al. 2022 (PaLM), appendix B.
+    forward pass. Attention is counted as if it were not causal. Source: Chowdhery et al. 2022
+    (PaLM), appendix B.
     """
     _, inner = count_parameters(model)
     weights = inner + model.to_logits.weight.numel()

@@ -48,7 +48,7 @@ def chrf(outputs: Outputs, references: References) -> Score:
 
 
 class _PlainCHRF(CHRF):
-    """chrF in Python floats, because sacrebleu's intervals cannot mix numpy scalars and a plain 0."""
+    """chrF in Python floats: sacrebleu's intervals cannot mix numpy scalars and a plain 0."""
 
     def _compute_f_score(self, statistics: list[int]) -> float:
         return float(super()._compute_f_score(statistics))

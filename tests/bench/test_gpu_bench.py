@@ -1,4 +1,4 @@
-"""The bench of a GPU, tried on the CPU with tiny sizes."""
+"""Test the bench of a GPU on the CPU with tiny sizes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What cannot be done is said in one line, with what can; nothing is left behind."""
+"""Test that bad input gives an error of one line with a hint, and leaves no files."""
 
 import pickle
 import warnings

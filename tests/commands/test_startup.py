@@ -1,4 +1,4 @@
-"""What can be said at once is said without torch, and what takes longer begins with a line."""
+"""Test that help and errors do not import torch, and that slow commands print a line first."""
 
 import os
 import subprocess

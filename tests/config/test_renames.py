@@ -1,4 +1,4 @@
-"""Renamed keys: where the old names work, what they print, and what refuses them."""
+"""Test renamed keys: where the old names work, what they print, and when they are errors."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A head of a run: its tables are the model's own numbers, and what cannot be explained is said."""
+"""Test the tables of a head: they show the model's own numbers, and errors are clear."""
 
 import math
 from functools import partial

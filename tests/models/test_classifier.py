@@ -1,4 +1,4 @@
-"""Classifiers of every kind: no trace of padding, and poolings calculated by hand."""
+"""Test classifiers of every kind: padding has no effect, and pooling equals a hand calculation."""
 
 import pytest
 import torch

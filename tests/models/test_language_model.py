@@ -1,4 +1,4 @@
-"""Whole language models, of every kind: no future, no trace of padding, one state, and numbers."""
+"""Test whole language models of every kind: no future, no padding, one state, and their sizes."""
 
 import dataclasses
 import math

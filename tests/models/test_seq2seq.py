@@ -1,4 +1,4 @@
-"""Whole encoder-decoders, of every kind: beside torch's own, and what each of them promises."""
+"""Compare whole encoder-decoders of every kind with torch's own, and test their properties."""
 
 import math
 from functools import partial
@@ -33,7 +33,7 @@ def sources(lengths, time=None):
     return torch.randint(SOURCE, (len(lengths), time)), padding
 
 
-# -- beside torch's --
+# -- compared with torch's --
 
 
 @pytest.mark.parametrize("norm_order", ["pre", "post"])

@@ -1,4 +1,4 @@
-"""A run's folder: its name, and files that are either whole or not there."""
+"""Test a run's folder: its name, and that its files are complete or missing."""
 
 import json
 import os

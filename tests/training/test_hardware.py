@@ -1,4 +1,4 @@
-"""When a run ends, and in which precision it computes."""
+"""Test when a run ends, and its precision."""
 
 import functools
 import types

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if it never had been, to the bit."""
+"""Test that a stopped and resumed run equals an uninterrupted one, bit for bit."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""A study as it was asked for: presets, points, words for all runs, every file of conf/study."""
+"""Test the definition of a study: presets, points, overrides, every file of conf/study."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Runs that processes, studies or arms have in common, and what is chosen among them."""
+"""Test runs that processes, studies or arms share, and the choice among them."""
 
 import json
 from pathlib import Path

@@ -154,7 +154,7 @@ def _exponents(curves: Curves) -> pd.DataFrame:
 
 
 def _comparison(cost: Cost, curves: list[Curve]) -> str:
-    """Compare the arms at the shortest and the longest length, and say where their order changes."""
+    """Rank the arms at the shortest and the longest length, and say where their order changes."""
     shared = sorted(set.intersection(*(set(curve.lengths) for curve in curves)))
     if not shared:
         return f"{cost.words}: no length was measured for all arms."
