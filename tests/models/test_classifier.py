@@ -133,7 +133,7 @@ def test_parameters_counted_by_hand(config, hidden):
     ("config", "message"),
     [
         (RecurrentConfig(**SMALL, attention="dot"), "attention=dot: a classifier does not use"),
-        (RecurrentConfig(**SMALL, input_feeding=True), "input_feeding=True: a classifier has no"),
+        (RecurrentConfig(**SMALL, input_feeding=True), "input_feeding=True: a classifier does not"),
         (TransformerConfig(**SMALL, share_embeddings=True), "share_embeddings=True: a classifier"),
         (
             RecurrentConfig(**SMALL, pooling="first", bidirectional=False),

@@ -164,7 +164,7 @@ def test_a_batch_that_does_not_divide_is_an_error():
 def test_the_splits_share_no_sequence():
     """With 3 pairs there are 10^16 beginnings: to meet one again would be no chance.
 
-    Three pairs cannot be halved to more than one, so no smaller number is tested.
+    There are three pairs because the mixture then has no sequences with fewer pairs.
     """
     recall = Recall(3, 16)
     splits = {split: recall.split(split).tensors[0] for split in recall.splits}

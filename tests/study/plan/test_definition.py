@@ -7,7 +7,8 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from minitx.config.compose import CONF, compose, options, register_schemas, to_typed
+from minitx.config.compose import compose, register_schemas, to_typed
+from minitx.config.keys import CONF, options
 from minitx.config.schema import MIXERS, CompareConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE, TASKS
 from minitx.errors import UserError
