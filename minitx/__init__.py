@@ -1,6 +1,6 @@
 """minitx: small Transformers and RNN baselines, trained alike and open to inspection.
 
-`minitx.train(minitx.compose("model=lstm"))` does what `scripts/train.py model=lstm` does, and
+`minitx.train(minitx.compose("model=lstm"))` does what `minitx train model=lstm` does, and
 returns the run. `minitx.load("runs/...")` opens one: `run.model`, `run.vocabulary`, `run.config`,
 and `run.generate`, `run.translate`, `run.predict` and `run.evaluate`. `minitx.attention(run, text)`
 returns what its heads attend to.

@@ -1,4 +1,4 @@
-"""What the tests of whole runs share: no network, no traces, tiny runs, scripts called in-process.
+"""Fixtures for tests of whole runs: no network, no traces, tiny runs, scripts called in-process.
 
 Importing torch and Lightning takes seconds, so scripts run inside pytest's own process wherever a
 process of their own is not what is tested.

@@ -1,4 +1,4 @@
-"""A small model of every kind, for the tests of what works with any model."""
+"""A small model of every kind, for the tests that apply to any model."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""What the documents say can be typed: every command in them names keys and choices that exist."""
+"""Test that every command in the documents names keys and choices that exist."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Imports run in one direction: a package imports only from packages named before it."""
+"""Test that a package imports only from packages that are listed before it."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""A mixer of somebody else's: declared and registered here, and known everywhere."""
+"""Test that a mixer declared and registered outside of minitx works everywhere."""
 
 import sys
 from dataclasses import dataclass

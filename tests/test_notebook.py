@@ -1,4 +1,4 @@
-"""The notebook in docs/ runs from its first cell to its last, and is kept without its outputs."""
+"""Test that the notebook in docs/ runs completely, and is stored without outputs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The smallest runs, and their configs as scripts/train.py sees them."""
+"""The smallest runs, and their configs as `minitx train` composes them."""
 
 # The smallest run that has everything: a few steps, two validations, a checkpoint after each.
 TINY = (
@@ -17,7 +17,7 @@ TINY = (
 
 
 def compose(*overrides):
-    """The typed config that scripts/train.py would see with this command line."""
+    """Return the typed config of `minitx train` with these overrides."""
     from hydra.core.global_hydra import GlobalHydra
 
     from minitx.commands.quoting import quoted

@@ -1,4 +1,4 @@
-"""Training steps of a language model on a device, timed."""
+"""Measure the speed of a language model's training steps on a device."""
 
 import gc
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from minitx.models.build import language_model
 from minitx.objectives.optim import clip_gradients, make_optimizer
 from minitx.study.measure.timing import repeated, timed
 
-BLOCKS = 8  # of steps, after each of which the host waits for the device and looks at the clock
+BLOCKS = 8  # blocks of steps; the host waits for the device only at the end of each
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Medians: of a whole step, and of its optimizer alone."""
+    """The median time of a whole step and of its optimizer alone, and the speeds."""
 
     batch_size: int
     step_seconds: float
@@ -31,9 +31,9 @@ class Speed:
 
 
 def number_format(device: torch.device) -> torch.dtype:
-    """What a step computes in: bfloat16, float16 on a GPU without it, or float32 on a CPU.
+    """Return the dtype of a step: bfloat16, float16 on a GPU without it, or float32 on a CPU.
 
-    Not every processor has an LSTM in bfloat16.
+    CPUs use float32 because some do not support an LSTM in bfloat16.
     """
     if device.type == "cpu":
         return torch.float32
@@ -49,10 +49,11 @@ def measure(
     seconds: float,
     compiled: dict[str, Any] | None = None,
 ) -> Speed:
-    """The speed of training the config's model on random tokens, for about so many seconds.
+    """Train the config's model on random tokens for about `seconds`, and return its speed.
 
-    A step is forward and loss under autocast, backward, clipping, optimizer. `compiled` are the
-    options of torch.compile for forward and loss; with None they run eagerly.
+    A step consists of forward and loss under autocast, backward, clipping and the optimizer.
+    `compiled` has the options of torch.compile for forward and loss. If it is None, they run
+    eagerly.
     """
     torch.manual_seed(config.seed)
     model = language_model(config.model, vocab_size).to(device)
@@ -71,7 +72,7 @@ def measure(
 
     def step() -> None:
         optimizer.zero_grad()
-        torch.compiler.cudagraph_mark_step_begin()  # what the last step gave may be overwritten
+        torch.compiler.cudagraph_mark_step_begin()  # outputs of the last step may be overwritten
         loss(inputs, targets).backward()
         clip_gradients(model.parameters(), config.optimizer.clip_norm)
         optimizer.step()
@@ -87,9 +88,9 @@ def measure(
 
 
 def fitting(measure: Callable[[int], Speed], batch_size: int) -> Speed:
-    """The speed with the batch, halved until it fits the device's memory.
+    """Halve the batch until it fits the device's memory, and return the speed with it.
 
-    Raises torch.OutOfMemoryError where not even one sequence fits.
+    Raises torch.OutOfMemoryError if not even one sequence fits.
     """
     while True:
         _forget()
@@ -102,7 +103,7 @@ def fitting(measure: Callable[[int], Speed], batch_size: int) -> Speed:
 
 
 def _seconds_each(action: Callable[[], Any], device: torch.device, seconds: float) -> float:
-    """What an action takes: the median over blocks, within which the host does not wait."""
+    """Return the median time of an action over blocks, within which the host does not wait."""
 
     def block(times: int) -> float:
         def work() -> None:
@@ -123,7 +124,7 @@ def _wait_for(device: torch.device) -> None:
 
 
 def _forget() -> None:
-    """Frees what was compiled and cached for the last model."""
+    """Free the code and the memory that were cached for the last model."""
     torch.compiler.reset()
     gc.collect()
     torch.cuda.empty_cache()

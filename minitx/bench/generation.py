@@ -1,4 +1,4 @@
-"""Writing with the state of what was read, and without."""
+"""Measure the speed of generation with and without the key/value cache."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from minitx.study.measure.timing import timed
 
 
 def generation(rounds: int) -> None:
-    """Generating a context of 256 tokens with the key/value cache against without."""
+    """Compare generation without and with a cache, 255 tokens in a context of 256."""
     threads_before = torch.get_num_threads()
     for name in ("transformer", "lstm"):
         config = compose(f"model={name}", "model.context=256")
@@ -39,7 +39,7 @@ def generation(rounds: int) -> None:
 
 
 def written(model: LanguageModel, prompt: Tensor, cached: bool) -> list[int]:
-    """The tokens that follow the prompt, up to the end of the context; always the same ones."""
+    """Return the tokens after the prompt, up to the end of the context; always the same ones."""
     generator = torch.Generator().manual_seed(1)
     tokens = generate(model, prompt, model.context - 1, generator, cached=cached)
     return [int(token) for token in tokens]

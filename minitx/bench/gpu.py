@@ -1,4 +1,4 @@
-"""What a GPU makes of minitx, as tables of Markdown."""
+"""Measure the speed of training on a GPU, and print it as Markdown tables."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -25,10 +25,10 @@ WAYS: dict[str, dict[str, Any] | None] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the work is. Batches count sequences, and are halved until they fit."""
+    """The sizes of models and batches. Batches count sequences, and are halved until they fit."""
 
-    gpt: tuple[str, ...]  # as overrides
-    default: tuple[str, ...]  # the same, of the models that are trained by default
+    gpt: tuple[str, ...]  # overrides
+    default: tuple[str, ...]  # overrides of the default models
     gpt_vocab: int
     gpt_batch: int
     lengths: tuple[int, ...]
@@ -58,31 +58,31 @@ SMALL_VOCAB = 80  # characters of the plays
 
 
 def gpu(peak: float | None = None, tiny: bool = False) -> None:
-    """Training on a GPU: a 124M GPT, the default model, an LSTM at growing lengths."""
+    """Measure training on a GPU: a 124M GPT, the default model, and an LSTM at several lengths."""
     if peak is not None and not peak > 0:
-        raise UserError(f"--peak={peak:g}: give the device's TFLOPS, above zero")
+        raise UserError(f"--peak={peak:g} must be above zero: give the device's TFLOPS")
     if tiny:
         report(torch.device("cpu"), TINY, peak)
     elif torch.cuda.is_available():
         report(torch.device("cuda"), FULL, peak)
     else:
-        raise UserError("no CUDA device: try the bench with --tiny, or run it where there is one")
+        raise UserError("no CUDA device: try --tiny, or run the bench on a machine that has one")
 
 
 def report(device: torch.device, sizes: Sizes, peak: float | None) -> None:
-    """Prints the tables; `peak` in TFLOPS is by default that of the device's data sheet."""
+    """Print the tables. `peak` is in TFLOPS; the default is that of the device's data sheet."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
     peak = known_peak(name) if peak is None else peak
     number = str(number_format(device)).removeprefix("torch.")
-    of_peak = "an unknown peak (--peak says it)" if peak is None else f"{peak:g} TFLOPS at most"
+    of_peak = "unknown peak (set it with --peak)" if peak is None else f"{peak:g} TFLOPS at most"
     print(f"{name}, {of_peak}; torch {torch.__version__}, {number}\n")
     print(table(pd.DataFrame(training(device, sizes, peak))), end="\n\n")
-    print("MFU: 6N + 12LHQT operations a token (PaLM, appendix B) as a share of the peak.\n")
+    print("MFU: 6N + 12LHQT operations per token (PaLM, appendix B) as a share of the peak.\n")
     print(table(pd.DataFrame(lengths(device, sizes))))
 
 
 def training(device: torch.device, sizes: Sizes, peak: float | None) -> Iterator[dict[str, Any]]:
-    """A row for each model, optimizer and way of running it."""
+    """Yield a row for each model, optimizer and mode of execution."""
     gpt = (*sizes.gpt, "experiment=plain")
     kinds = [
         ("GPT", [*gpt, "optimizer=adamw"], sizes.gpt_vocab, sizes.gpt_batch, list(WAYS)[:2]),
@@ -116,7 +116,7 @@ def training(device: torch.device, sizes: Sizes, peak: float | None) -> Iterator
 
 
 def lengths(device: torch.device, sizes: Sizes) -> Iterator[dict[str, Any]]:
-    """A row for each length: the default LSTM beside the default Transformer, of the same size."""
+    """Yield a row for each length: the default LSTM and the default Transformer of its size."""
     for length in sizes.lengths:
         found = {}
         for model in ("lstm", "transformer"):
@@ -141,7 +141,7 @@ def lengths(device: torch.device, sizes: Sizes) -> Iterator[dict[str, Any]]:
 def attempt(
     name: str, measure: Callable[[int], Speed], batch_size: int
 ) -> tuple[Speed, str | None]:
-    """The speed, or one that is not known and why: a row that fails does not end the table."""
+    """Return the speed and None. If it fails, return NaNs and the error, so the table goes on."""
     print(f"measuring {name}", file=sys.stderr)
     try:
         return fitting(measure, batch_size), None

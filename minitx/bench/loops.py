@@ -1,4 +1,4 @@
-"""Training loops whose steps are timed: minitx's own, and the one that is written by hand."""
+"""Time the steps of training loops: that of minitx, and one written by hand."""
 
 import tempfile
 import time
@@ -21,7 +21,7 @@ from minitx.training.train import make_trainer
 
 
 class StepTimes(Clock):
-    """A clock that remembers when each training step ended, in seconds, and the tokens by then."""
+    """Record the time at the end of each training step, in seconds, and the tokens seen by then."""
 
     def __init__(self) -> None:
         super().__init__(max_minutes=None)
@@ -35,14 +35,14 @@ class StepTimes(Clock):
 
 
 def lightning_step(config: Config, steps: int) -> float:
-    """Seconds a step, over the steps after the first ten."""
+    """Return the seconds per step through Lightning, after the first ten steps."""
     times = trained(config, steps)
     return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
 
 
 def trained(config: Config, steps: int) -> StepTimes:
-    """Trains for so many steps without a validation, and tells when each ended."""
-    keep_freed_memory()  # as in `train`; it holds for the loops of the same process as well
+    """Train for `steps` steps without validation, and return when each ended."""
+    keep_freed_memory()  # as `train` does; it also holds for the other loops of the process
     task = open_task(config)
     torch.manual_seed(config.seed)
     model = task.vocabulary.build(config.model)
@@ -59,9 +59,9 @@ def trained(config: Config, steps: int) -> StepTimes:
 def bare_step(
     config: Config, steps: int, change: Callable[[nn.Module], None] | None = None
 ) -> float:
-    """Seconds a step of the same model, batches and optimizer without any framework.
+    """Return the seconds per step of the same model, batches and optimizer without Lightning.
 
-    `change` is what is done to every module of the model before.
+    `change` is applied to every module of the model first.
     """
     vocabulary = open_task(config).vocabulary
     torch.manual_seed(config.seed)
@@ -74,7 +74,7 @@ def bare_step(
 def plain_loop(
     model: nn.Module, optimizer: torch.optim.Optimizer, config: Config, steps: int
 ) -> float:
-    """Seconds a step of a training loop as one writes it by hand, after the first ten."""
+    """Return the seconds per step of a training loop written by hand, after the first ten steps."""
     batches = open_task(config).data().training_batches(rank=0, world_size=1)
     model.train()
     for step in range(steps):
@@ -91,7 +91,7 @@ def plain_loop(
 
 
 def optimizer_share(config: Config, steps: int) -> float:
-    """The fraction of a bare step that the optimizer takes."""
+    """Return the fraction of a bare step's time that the optimizer takes."""
     vocabulary = open_task(config).vocabulary
     torch.manual_seed(config.seed)
     model = vocabulary.build(config.model)

@@ -1,4 +1,4 @@
-"""What a large text takes."""
+"""Measure the memory that a large text needs."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ from minitx.training.train import train
 
 
 def memory() -> None:
-    """Peak resident memory while tokenising and training on a text of 1 GB."""
+    """Measure the peak resident memory while tokenising and training on a text of 1 GB."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "big.txt")
         piece = "".join(
@@ -31,4 +31,4 @@ def memory() -> None:
         )
         seconds = timed(lambda: train(config))
     peak = peak_memory()
-    print(f"1 GB of text, 1,000 steps: {peak / 1e9:.2f} GB resident at most, {seconds:.0f} s")
+    print(f"1 GB of text, 1,000 steps: {peak / 1e9:.2f} GB peak resident memory, {seconds:.0f} s")

@@ -1,12 +1,12 @@
-"""How many operations a training step takes, and how many a device could do meanwhile."""
+"""Count the operations of a training step, and look up the peak performance of a device."""
 
 import re
 
 from minitx.models.language_model import LanguageModel, count_parameters
 from minitx.nn.attention import MultiHeadAttention
 
-# TFLOPS of dense matrix products in bfloat16, or float16 where a device lacks that, by NVIDIA's
-# data sheets. The first name that is part of the device's own counts.
+# TFLOPS of dense matrix products in bfloat16, or float16 if a device lacks it, from NVIDIA's
+# data sheets. The first name that occurs in the device's name applies.
 PEAKS = {
     "H200": 989,
     "H100 PCIe": 756,
@@ -24,17 +24,18 @@ PEAKS = {
 
 
 def known_peak(device_name: str) -> float | None:
-    """The peak of a device in TFLOPS, by the name that CUDA gives it; None if it is not known."""
+    """Return the peak of a device in TFLOPS by its name in CUDA, or None if it is unknown."""
     found = (peak for name, peak in PEAKS.items() if re.search(rf"\b{name}\b", device_name))
     return next(found, None)
 
 
 def training_operations(model: LanguageModel) -> float:
-    """Floating-point operations of a training step for each token: 6 N + 12 L H Q T.
+    """Return the floating-point operations of a training step per token: 6 N + 12 L H Q T.
 
-    N are the weights that a token is multiplied with, the output matrix among them; L layers have
-    H heads of width Q, and T is the context. The backward pass counts twice the forward pass, and
-    attention as if it were not causal. Source: Chowdhery et al. 2022 (PaLM), appendix B.
+    N is the number of weights that a token is multiplied with, including the output matrix. There
+    are L layers with H heads of width Q, and T is the context. The backward pass counts twice the
+    forward pass. Attention is counted as if it were not causal. Source: Chowdhery et al. 2022
+    (PaLM), appendix B.
     """
     _, inner = count_parameters(model)
     weights = inner + model.to_logits.weight.numel()

@@ -1,4 +1,4 @@
-"""A small GPT in plain PyTorch, written by hand: what minitx's steps are measured against."""
+"""A small GPT in plain PyTorch, with which minitx's training steps are compared."""
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainGPT(nn.Module):
-    """Embeddings, blocks, a last norm, and logits from the same embeddings."""
+    """Embeddings, blocks, a final norm, and logits from the same embeddings."""
 
     def __init__(self, vocab_size: int, dim: int, layers: int, heads: int, context: int) -> None:
         super().__init__()

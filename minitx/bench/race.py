@@ -1,4 +1,4 @@
-"""The time that it takes to reach a loss, against a plain loop."""
+"""Measure the time to reach a loss, compared with a plain loop."""
 
 import json
 import tempfile
@@ -17,7 +17,7 @@ from minitx.runs.paths import SUMMARY
 from minitx.tasks.open import open_task
 from minitx.training.train import train
 
-TARGET = 1.898  # nats; nanoGPT's recipe for a CPU has it after 2,000 steps
+TARGET = 1.898  # nats; nanoGPT's recipe for a CPU reaches it after 2,000 steps
 PLAIN_STEPS = 2000
 PLAIN = OptimizerConfig(lr=1e-3, warmup_steps=100, min_lr_ratio=0.1)
 RECIPE = (
@@ -27,7 +27,7 @@ RECIPE = (
 
 
 def time_to_loss(rounds: int, data_dir: str) -> None:
-    """Seconds to 1.898 nats on tiny_shakespeare, against 2,000 steps of a plain PyTorch loop."""
+    """Compare the time to 1.898 nats on tiny_shakespeare with 2,000 steps of a plain loop."""
     corpus = ("task=tiny_shakespeare", f"data.dir={data_dir}", "logger=none")
     plain_seconds = plain_run(compose(*corpus))
     seconds = []
@@ -46,7 +46,7 @@ def time_to_loss(rounds: int, data_dir: str) -> None:
 
 
 def plain_run(config: Config) -> float:
-    """Seconds of the plain loop's steps; prints them, and the loss on all of val."""
+    """Return the seconds of the plain loop's steps. Prints them and the loss on all of val."""
     task = open_task(config)
     shape = config.model
     assert isinstance(shape, TransformerConfig)

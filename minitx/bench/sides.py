@@ -1,6 +1,6 @@
-"""Two sides of a comparison, measured in turn within one process, and the processor below them.
+"""Measure the two sides of a comparison in turn, within one process.
 
-A machine that changes its speed then changes both.
+A change in the machine's speed then affects both.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from minitx.study.measure.machine import machine, multiplies_bfloat16
 
 
 def processor() -> str:
-    """What any figure depends on: the processor, the instructions that torch uses, the threads."""
+    """Describe the processor, the instructions that torch uses, and the threads."""
     facts = machine()
     native = {True: "bfloat16", False: "no bfloat16", None: "bfloat16 unknown"}
     return (
@@ -23,7 +23,7 @@ def processor() -> str:
 
 
 def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> None:
-    """Runs the sides in turn and prints their medians and the median of their ratios."""
+    """Run the sides in turn, and print their medians and the median of their ratios."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():

@@ -1,4 +1,4 @@
-"""A training step against the plain code it stands for."""
+"""Compare training steps with plain code that does the same."""
 
 from functools import partial
 from statistics import median
@@ -16,7 +16,7 @@ from minitx.tasks.open import open_task
 
 
 def training(rounds: int, steps: int = 60) -> None:
-    """A step through Lightning, and the optimizer's share, against a plain PyTorch loop."""
+    """Compare a training step with a plain PyTorch loop, and measure the optimizer's share."""
     config = compose(f"trainer.max_steps={steps}")
     model, vocabulary = config.model, open_task(config).vocabulary
     assert isinstance(model, TransformerConfig)
@@ -38,11 +38,11 @@ def training(rounds: int, steps: int = 60) -> None:
         print(f"{name}, batch {ours.data.batch_size} x {ours.model.context}")
         alternate({"minitx": partial(lightning_step, ours, steps), "plain loop": bare}, rounds)
     share = median(optimizer_share(config, steps) for _ in range(rounds))
-    print(f"Muon and AdamW are {share:.1%} of a default step (bare loop)")
+    print(f"Muon and AdamW take {share:.1%} of a default step (bare loop)")
 
 
 def overhead(rounds: int, steps: int = 100) -> None:
-    """A step through Lightning, logging and progress bar on, against a bare loop."""
+    """Compare a step in Lightning, with logging and a progress bar, with a bare loop."""
     for name in ("adamw", "muon"):
         config = compose(f"optimizer={name}", f"trainer.max_steps={steps}")
         print(f"optimizer={name}, batch {config.data.batch_size} x {config.model.context}")
@@ -56,7 +56,7 @@ def overhead(rounds: int, steps: int = 100) -> None:
 
 
 def recurrence(rounds: int, steps: int = 60) -> None:
-    """Training throughput of model=lstm through Lightning against a bare loop over nn.LSTM."""
+    """Compare the training throughput of model=lstm with a bare loop over nn.LSTM."""
     config = compose("model=lstm", "optimizer=adamw", f"trainer.max_steps={steps}")
     vocabulary = open_task(config).vocabulary
     vocab_size = vocabulary.tokenizer.vocab_size
@@ -72,7 +72,7 @@ def recurrence(rounds: int, steps: int = 60) -> None:
 
 
 class PlainLSTM(nn.Module):
-    """The loop everybody writes: embedding, nn.LSTM of several layers, logits."""
+    """The usual model: embedding, nn.LSTM of several layers, logits."""
 
     def __init__(self, vocab_size: int, dim: int, layers: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class PlainLSTM(nn.Module):
 
 
 def capture(rounds: int, steps: int = 100) -> None:
-    """A training step with the switch by which maps are captured, off, against none at all."""
+    """Compare a training step whose capture switch is off with one that has no switch."""
     config = compose(f"trainer.max_steps={steps}")
     print(f"batch {config.data.batch_size} x {config.model.context}, a bare loop")
     alternate(
@@ -100,7 +100,7 @@ def capture(rounds: int, steps: int = 100) -> None:
 
 
 def without_switch(module: nn.Module) -> None:
-    """Has attention call the fused kernel straight away, as where nobody ever looks inside."""
+    """Make attention call the fused kernel directly, without the capture switch."""
     if not isinstance(module, MultiHeadAttention):
         return
     output, dropout, scaled = module.output, module.dropout, module.scaled

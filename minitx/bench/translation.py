@@ -1,4 +1,4 @@
-"""Training on pairs, and the search for outputs."""
+"""Measure the speed of training on pairs and of beam search."""
 
 from functools import partial
 from statistics import median
@@ -14,7 +14,7 @@ from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
 
 
 def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) -> None:
-    """Training a Transformer on multi30k against an LSTM of its size; beam search with --run."""
+    """Compare a Transformer with an LSTM of its size on multi30k; with --run, time beam search."""
     if run is not None:
         opened: StoredRun = StoredRun.open(run)
         split = SequenceToSequenceTask(opened.config).store.split("test")
@@ -24,7 +24,7 @@ def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) ->
         beam = opened.config.decoding.beam
         print(f"beam {beam} over {len(sources):,} sentences: {seconds:.1f} s")
     limits = ("task=multi30k", f"data.dir={data_dir}", f"trainer.max_steps={steps}")
-    print("target tokens trained on, a thousand of them")
+    print("time to train on a thousand target tokens")
     alternate(
         {
             "Transformer": partial(thousand_tokens, compose(*limits), steps),
@@ -35,7 +35,7 @@ def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) ->
 
 
 def thousand_tokens(config: Config, steps: int) -> float:
-    """Seconds for a thousand tokens through Lightning, over the steps after the first ten."""
+    """Return the seconds per thousand tokens through Lightning, after the first ten steps."""
     times = trained(config, steps)
     return (
         1000 * (times.ends[-1] - times.ends[10]) / (times.tokens_then[-1] - times.tokens_then[10])

@@ -1,7 +1,7 @@
-"""Measure how fast minitx is, mostly against the plain code that it replaces.
+"""Measure the speed of minitx, mostly compared with the plain code that it replaces.
 
-Both sides of a comparison run in turn within one process, so a machine that changes its speed
-changes both. The losses in docs/benchmarks.md come from `minitx train`.
+Both sides of a comparison run in turn within one process, so that a change in the machine's speed
+affects both. The losses in docs/benchmarks.md come from `minitx train`.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from minitx.training.environment import quiet_libraries
 
 
 def bench(words: list[str]) -> None:
-    """Run the bench that the words name, and print what it measured."""
+    """Run the bench that the words name, and print its measurements."""
     from minitx.bench.sides import processor
 
     options = parse(words)
@@ -45,10 +45,12 @@ def parse(words: list[str]) -> dict[str, Any]:
         of[each] = benches.add_parser(each.__name__.replace("_", "-"), help=each.__doc__)
         of[each].set_defaults(bench=each)
     for each in in_rounds:
-        of[each].add_argument("--rounds", type=int, default=5, help="how often each side runs [5]")
-    of[time_to_loss].add_argument("--data-dir", default="data", help="with tiny_shakespeare/")
-    of[translation].add_argument("--data-dir", default="data", help="folder with multi30k/")
-    of[translation].add_argument("--run", help="a run of task=multi30k whose search is timed")
+        of[each].add_argument("--rounds", type=int, default=5, help="repetitions of each side [5]")
+    of[time_to_loss].add_argument(
+        "--data-dir", default="data", help="folder with tiny_shakespeare/ [data]"
+    )
+    of[translation].add_argument("--data-dir", default="data", help="folder with multi30k/ [data]")
+    of[translation].add_argument("--run", help="time the beam search of this run of task=multi30k")
     of[gpu].add_argument("--peak", type=float, help="the device's TFLOPS [by its data sheet]")
     of[gpu].add_argument("--tiny", action="store_true", help="tiny sizes, on the CPU")
     return vars(parser.parse_args(words))
@@ -56,7 +58,7 @@ def parse(words: list[str]) -> dict[str, Any]:
 
 COMMAND = Command(
     name="bench",
-    summary="Measure how fast minitx is, against plain PyTorch or on a GPU.",
+    summary="Measure the speed of minitx, compared with plain PyTorch or on a GPU.",
     function=bench,
     schema=None,
     examples=(("overhead", ""), ("gpu --tiny", "")),

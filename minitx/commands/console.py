@@ -18,7 +18,7 @@ from minitx.config.tasks import TASKS
 from minitx.drawing.formatting import metric
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
 
-if TYPE_CHECKING:  # both import torch
+if TYPE_CHECKING:  # both modules import torch
     from minitx.runs.run import StoredRun
     from minitx.tasks.base import Evaluation
 

@@ -9,7 +9,7 @@ from minitx.errors import UserError
 from minitx.runs.checks import check_run
 from minitx.runs.paths import check_output
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # this module imports torch
     from minitx.inspection.tables import Page
 
 
@@ -52,7 +52,7 @@ def check_explanation(config: ExplainConfig) -> None:
     check_output(config.output)
     if config.run is not None:
         if config.text is None:
-            raise UserError('which text should the model read? text="..."')
+            raise UserError('no text given: set text="..."')
         check_run(config.run)
         return
     for name in ("text", "part", "layer", "head"):

@@ -20,7 +20,7 @@ def check_inspection(config: InspectConfig) -> None:
     """Raise UserError if a run or the text is missing."""
     check_run(config.run)
     if config.text is None:
-        raise UserError('which text should the model read? text="..."')
+        raise UserError('no text given: set text="..."')
     if config.other is not None:
         check_run(config.other)
 

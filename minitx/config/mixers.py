@@ -21,8 +21,8 @@ class NoOptions:
 class CrossAttentionOptions:
     """The options of the attention in which a decoder reads its source."""
 
-    heads: int = key(4, "attention heads; they divide dim", minimum=1)
-    kv_heads: int | None = key(None, "key/value heads; they divide heads [heads]", minimum=1)
+    heads: int = key(4, "attention heads; must divide dim", minimum=1)
+    kv_heads: int | None = key(None, "key/value heads; must divide heads [heads]", minimum=1)
     qk_norm: bool = key(False, "normalise each head's queries and keys")
     scaled: bool = key(True, "divide attention's scores by sqrt(dim / heads)")
 

@@ -39,7 +39,7 @@ def check_mixers(config: Config, overrides: Iterable[str]) -> None:
     cross_attention = config.task.objective == SEQUENCE_TO_SEQUENCE
     for name in idle_options(model, cross_attention=cross_attention):
         if override := asked.get(f"model.{name}"):
-            raise UserError(f"{override}: {mixer} has no option {name}, leave it out")
+            raise UserError(f"{override}: {mixer} has no option {name}; remove it")
     inside = [spec.name for spec in MIXERS.values() if model.position in spec.positions]
     if "model.position" in asked and inside and not set(inside) & set(model.pattern):
         raise UserError(

@@ -172,7 +172,7 @@ class OptimizerConfig:
         choices=("cosine", "linear", "noam", "constant"),
     )
     warmup_steps: int = key(
-        100, "warm-up steps; a tenth of max_steps if they would not be fewer", minimum=0
+        100, "warm-up steps; shortened to a tenth of max_steps if not below max_steps", minimum=0
     )
     min_lr_ratio: float = key(0.1, "final rate as a fraction of the peak", minimum=0, maximum=1)
     clip_norm: float | None = key(1.0, "largest gradient norm; larger ones are clipped", above=0)
@@ -404,14 +404,15 @@ class ExplainConfig:
     text: str | None = key(None, "the text that the model reads")
     part: str | None = key(
         None,
-        "attention in the encoder, in the decoder, or across; self is the only one [the first]",
+        "which attention: encoder, decoder or cross; self if the model has only one "
+        "self-attention [the first]",
         choices=("self", "encoder", "decoder", "cross"),
     )
     layer: int | None = key(None, "which layer, counted from 0 [0]")
     head: int | None = key(None, "which head, counted from 0 [0]")
     truncate: bool = key(False, "cut a text that is longer than the model's context")
     format: str = key("text", "format of the page", choices=("text", "html", "markdown"))
-    output: str | None = key(None, "a file for it [standard output]")
+    output: str | None = key(None, "output file [standard output]")
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
@@ -453,8 +454,8 @@ class PresetConfig:
     grid: dict[str, Any] = key(dict, "key: its values, in place of the study's")
     sweep: dict[str, Any] = key(dict, "key: its values, in place of the study's")
     adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw")
-    settings: list[str] = key(list, "words for every run, as on the command line of train.py")
-    task_settings: dict[str, Any] = key(dict, "task: words for its runs")
+    settings: list[str] = key(list, "overrides of every run")
+    task_settings: dict[str, Any] = key(dict, "task: overrides of its runs")
 
 
 @dataclass
@@ -464,14 +465,14 @@ class StudyConfig:
     name: str = key("", "name of the study")
     question: str = key("", "question that the study answers")
     tasks: list[str] = key(list, "tasks that the study suits [all]")
-    arms: dict[str, Any] = key(dict, "models to compare, name: [overrides of train.py]")
+    arms: dict[str, Any] = key(dict, "models to compare, name: [overrides]")
     pair_arms: dict[str, Any] = key(dict, "models to compare in sequence to sequence [as arms]")
     grid: dict[str, Any] = key(dict, "key: [values]; trains every arm with every combination")
     sweep: dict[str, Any] = key(
         dict, "key: [values]; each arm and combination gets the value that is best on val"
     )
     adamw_sweep: dict[str, Any] = key(dict, "the same for optimizer=adamw [as sweep]")
-    settings: list[str] = key(list, "words for every run, as on the command line of train.py")
+    settings: list[str] = key(list, "overrides of every run")
     parameters: int | None = key(
         None, "number of parameters of every run, within 2% [as the first arm]", minimum=1
     )

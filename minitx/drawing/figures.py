@@ -1,8 +1,8 @@
-"""Figures, drawn by matplotlib: their look, their files, and how a classifier confuses its classes.
+"""Draw figures with matplotlib: their style, their files, and the confusion matrix.
 
-Only matplotlib's objects are used, never pyplot: nothing global is set, no window is opened, and
-figures may be drawn in several threads at once. The look is passed to each part of a figure from
-the constants below, so that a dark style or TeX in somebody's matplotlibrc does not get into it.
+Only matplotlib's objects are used, never pyplot. Nothing global is set, no window is opened, and
+several threads may draw figures at once. The style is passed to each part of a figure from the
+constants below, so that a dark style or TeX in the user's matplotlibrc has no effect.
 """
 
 import io
@@ -23,12 +23,12 @@ from matplotlib.image import AxesImage
 
 from minitx.drawing.formatting import whole_percent
 
-# The look of every figure. Lengths are in inches, font sizes in points.
-DPI, PADDING = 150, 0.16  # which is 24 dots: whole ones keep a figure's dots where they are
+# The style of every figure. Lengths are in inches, font sizes in points.
+DPI, PADDING = 150, 0.16  # 24 dots, a whole number, so that no dot of a figure is shifted
 TITLE_SIZE, TEXT_SIZE, SMALLEST_SIZE = 12.0, 10.0, 6.0
 INK, PAPER, MUTED, LINE, NO_DATA = "black", "white", "#595959", "#d0d0d0", "#ececec"
-SHARES = "Blues"  # light to dark, told apart with any kind of colour blindness (ColorBrewer)
-# matplotlib brings the first of these; the others, where installed, hold what it lacks.
+SHARES = "Blues"  # light to dark, safe with all kinds of colour blindness (ColorBrewer)
+# matplotlib includes the first of these. The others, if installed, have the characters it lacks.
 FONTS = (
     "DejaVu Sans",
     *("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC"),
@@ -38,23 +38,24 @@ LONGEST_NAME = 24  # characters
 
 # The layout of a matrix.
 WIDEST_CELL, NARROWEST_CELL, SIDE, LONGEST_SIDE = 1.0, 0.22, 6.5, 22.0
-MOST_NUMBERED = 20  # classes; beyond that, numbers in the cells are a grey haze
+MOST_NUMBERED = 20  # classes; with more, the numbers in the cells are unreadable
 
 
 def draw_confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> bytes:
-    """The figure of `confusion_matrix` as a PNG. Raises ValueError as that does."""
+    """Return the figure of `confusion_matrix` as a PNG. Raises ValueError as `confusion_matrix`."""
     return png(confusion_matrix(counts, labels, title))
 
 
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
-    """What a classifier took for what: true classes down, predicted classes across.
+    """Return a figure of the confusion matrix: true classes down, predicted classes across.
 
     `counts` is (classes, classes), integers: counts[i, j] examples of class i predicted as class j.
-    A cell's colour is its share of the row, from 0 to 1, so that rare classes are readable; it
-    holds the count and the share where they fit. Recall stands at the right, precision below. A
-    class without examples has no shares and no recall: its row is grey. Long names are shortened.
+    A cell's colour is its share of the row, from 0 to 1, so that rare classes are readable. The
+    cell shows the count and the share if they fit. Recall is at the right, precision below. A class
+    without examples has no shares and no recall, and its row is grey. Long names are shortened.
 
-    Raises ValueError where `counts` is not one row and one column for each of one label or more.
+    Raises ValueError if there are no labels, or if `counts` does not have a row and a column for
+    each label.
     """
     classes = len(labels)
     if classes == 0 or counts.shape != (classes, classes):
@@ -86,7 +87,7 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> F
 
     if classes <= MOST_NUMBERED:
         _write_cells(axes, counts, shares, image.to_rgba(shares), cell)
-    step = ceil(1.2 * size / (72 * cell))  # every so-many-th class has room for its name
+    step = ceil(1.2 * size / (72 * cell))  # one class in `step` has room for its name
     named = range(0, classes, step)
     _name_classes(axes, counts, names, named, size, cell)
     _write_margins(axes, counts, named, size, cell)
@@ -97,24 +98,24 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> F
 
 
 def row_shares(counts: np.ndarray) -> np.ndarray:
-    """Each count as a share of its row, 0 to 1, float64; NaN in rows that hold nothing."""
+    """Return each count as a share of its row, 0 to 1, float64; NaN in rows without examples."""
     return _ratios(counts, counts.sum(axis=1, keepdims=True))
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself, as pyplot's figures are shown."""
+    """A figure that a notebook shows automatically, like pyplot's figures."""
 
     def _repr_png_(self) -> bytes:
         return png(self)
 
 
 def png(figure: Figure) -> bytes:
-    """The figure at DPI dots an inch, cropped to what is drawn; equal bytes for equal figures."""
+    """Return the figure as a PNG, cropped to its contents. Equal figures give equal bytes."""
     return _saved(figure, "png")
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG, text drawn as shapes: equal wherever it is shown, whatever the fonts."""
+    """Return the figure as SVG. Text is drawn as shapes, so that it does not depend on fonts."""
     fixed: Any = {"svg.hashsalt": "minitx", "svg.fonttype": "path", "svg.image_inline": True}
     with _svg_settings, matplotlib.rc_context(fixed):
         return _saved(figure, "svg", metadata={"Date": None}).decode()
@@ -138,7 +139,7 @@ def _saved(figure: Figure, kind: str, **how: Any) -> bytes:
 
 
 def new_figure(width: float, height: float) -> Picture:
-    """A figure that draws to memory; `png` adds room for what lies outside of its size."""
+    """Return a figure that draws to memory. `png` adds room for what lies outside of its size."""
     figure = Picture((width, height), dpi=DPI, facecolor=PAPER)
     figure.set_layout_engine("none")
     FigureCanvasAgg(figure)
@@ -146,7 +147,7 @@ def new_figure(width: float, height: float) -> Picture:
 
 
 def text_style(colour: str = INK) -> dict[str, Any]:
-    """How every text is drawn: as it stands, a $ or a backslash included."""
+    """Return the style of all text. It is drawn verbatim, including $ and backslashes."""
     return {"color": colour, "family": _fonts(), "parse_math": False, "usetex": False}
 
 
@@ -157,9 +158,9 @@ def _fonts() -> list[str]:
 
 
 def drawable(text: str) -> str:
-    """The text in one line, with boxes for the characters that no font here holds.
+    """Return the text in one line, with boxes for the characters that no installed font has.
 
-    matplotlib draws such boxes by itself, but with a warning for each character.
+    matplotlib draws such boxes automatically, but with a warning for each character.
     """
     fonts = [get_font(findfont(name)) for name in _fonts()]
     text = " ".join(text.split())
@@ -171,7 +172,7 @@ def shortened(name: str) -> str:
 
 
 def wrapped(title: str, width: float) -> str:
-    """A title in lines that are about `width` inches long."""
+    """Break a title into lines about `width` inches long."""
     characters = int(width / 0.09)
     return textwrap.fill(
         drawable(title), characters, break_on_hyphens=False, break_long_words=False
@@ -179,12 +180,12 @@ def wrapped(title: str, width: float) -> str:
 
 
 def _ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
-    """parts / wholes, and NaN where the whole is zero."""
+    """Return parts / wholes, and NaN if the whole is zero."""
     return parts / np.where(wholes == 0, np.nan, wholes)
 
 
 def extent(axes: Axes, texts: Iterable[str], size: float) -> np.ndarray:
-    """Width and height in inches that hold any of the texts."""
+    """Return the width and height in inches that fit each of the texts."""
     boxes = []
     for text in texts:
         probe = axes.text(0, 0, text, size=size, **text_style())
@@ -197,7 +198,7 @@ def extent(axes: Axes, texts: Iterable[str], size: float) -> np.ndarray:
 def _write_cells(
     axes: Axes, counts: np.ndarray, shares: np.ndarray, colours: np.ndarray, cell: float
 ) -> None:
-    """Counts with shares, or counts alone, or nothing: what is readable in cells of this size."""
+    """Write counts with shares, or only counts, or nothing, depending on what fits the cells."""
     numbers = [f"{count:,}" for count in counts.flat]
     both = [
         f"{number}\n{whole_percent(share)}" if count else number
@@ -211,15 +212,15 @@ def _write_cells(
     else:
         return
     for (row, column), text in zip(np.ndindex(counts.shape), texts, strict=True):
-        # Zeros step back, so that the mistakes stand out.
+        # Zeros are muted, so that the mistakes are easy to see.
         ink = readable(colours[row, column]) if counts[row, column] else MUTED
         axes.text(column, row, text, ha="center", va="center", size=size, **text_style(ink))
 
 
 def readable(colour: np.ndarray) -> str:
-    """Ink or paper, whichever contrasts more with a colour (r, g, b, ...), each 0 to 1.
+    """Return INK or PAPER, whichever contrasts more with a colour (r, g, b, ...), each 0 to 1.
 
-    Relative luminance as in WCAG 2.1; ink is better where (l + 0.05)^2 > 0.05 * 1.05.
+    Relative luminance as in WCAG 2.1. INK is better if (l + 0.05)^2 > 0.05 * 1.05.
     """
     red, green, blue = np.where(
         colour[:3] <= 0.04045, colour[:3] / 12.92, ((colour[:3] + 0.055) / 1.055) ** 2.4
@@ -236,7 +237,7 @@ def _name_classes(
     size: float,
     cell: float,
 ) -> None:
-    """Names down the left with the number of examples, and along the top, slanted if too wide."""
+    """Write the names with the numbers of examples at the left, and the names at the top."""
     across = [names[index] for index in named]
     down = [f"{names[index]} ({counts[index].sum():,})" for index in named]
     axes.set_xticks(named, across, size=size, **text_style())
@@ -253,7 +254,7 @@ def _name_classes(
 def _write_margins(
     axes: Axes, counts: np.ndarray, named: Sequence[int], size: float, cell: float
 ) -> None:
-    """Recall at the right of the rows, precision below the columns."""
+    """Write recall to the right of the rows, and precision below the columns."""
     right = counts.diagonal()
     recalls = [whole_percent(share) for share in _ratios(right, counts.sum(axis=1))]
     precisions = [whole_percent(share) for share in _ratios(right, counts.sum(axis=0))]
@@ -273,9 +274,9 @@ def _write_margins(
 
 
 def _add_scale(figure: Figure, image: AxesImage, side: float) -> None:
-    """What the colours mean, to the right of the recalls and level with the first rows."""
+    """Add the colour scale to the right of the recalls, level with the first rows."""
     height = min(side, 3.0)
-    # (left, bottom, width, height) as shares of the figure, which is the matrix alone.
+    # (left, bottom, width, height) as shares of the figure, which contains only the matrix.
     bar = figure.add_axes((1 + 0.75 / side, 1 - height / side, 0.12 / side, height / side))
     ticks = [0, 0.25, 0.5, 0.75, 1]
     scale = figure.colorbar(image, bar)

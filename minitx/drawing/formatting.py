@@ -47,7 +47,7 @@ def metric(value: float) -> str:
 
 
 def percent(fraction: float, digits: int = 3) -> str:
-    """Format a fraction as a percentage with so many significant digits."""
+    """Format a fraction as a percentage with `digits` significant digits."""
     return f"{100 * fraction:.{digits}g}%"
 
 

@@ -32,7 +32,7 @@ LONGEST_QUOTE = 80  # characters
 def write_page(page: Page, format: str, output: str | None) -> None:
     """Write a page to the file `output`, or to standard output.
 
-    Raises UserError if `output` exists already or cannot be written.
+    Raises UserError if `output` already exists or cannot be written.
     """
     console = Console()
     colours = console.is_terminal and console.width >= PAGE_WIDTH

@@ -179,7 +179,7 @@ def _of_pair(
 
 
 def _search(model: Any, source: Sequence[int], decoding: DecodingConfig) -> list[int]:
-    """Return the model's own output, as scripts/translate.py finds it."""
+    """Return the model's own output, as `minitx translate` finds it."""
     try:
         ((best,),) = beam_search(
             model,

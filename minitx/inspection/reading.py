@@ -32,7 +32,7 @@ def attention(
     context.
 
     After the text, a sequence-to-sequence model reads `output`, or the output that
-    scripts/translate.py would find. It reads all of it at once: row t of a cross map belongs to
+    `minitx translate` would find. It reads all of it at once: row t of a cross map belongs to
     output token t. For classifiers `output` may name a label (see `influence`).
 
     Raises UserError for a model without attention, for layers or heads that it does not have, and

@@ -1,7 +1,7 @@
-"""Scores as sums over the items of a split, so that any choice of the items can be scored again.
+"""Scores as functions of sums over the items of a split, so that any resample can be scored.
 
-A score is computed from a row of sums. What each item adds to them is its row of numbers, so that a
-bootstrap draws items, adds up their rows, and scores the sums.
+A score is computed from a row of sums. Each item has a row of terms of these sums. A bootstrap
+draws items, adds up their rows, and scores the sums.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Measure:
     """A measure of quality: its `name` among the metrics, its `words` in a report, and its score.
 
     `score` maps sums (..., k) float64 to scores (...) float64. Reports show a fraction as percent,
-    and other values with so many `decimals`.
+    and other values with `decimals` decimals.
     """
 
     name: str
@@ -61,17 +61,17 @@ class Measure:
 
 
 def sum_ratio(sums: np.ndarray) -> np.ndarray:
-    """Sums (..., 2): parts and wholes."""
+    """Return parts / wholes; sums (..., 2) are parts and wholes."""
     return sums[..., 0] / sums[..., 1]
 
 
 def _bits(sums: np.ndarray) -> np.ndarray:
-    """Sums (..., 2): nats and bytes."""
+    """Return bits per byte; sums (..., 2) are nats and bytes."""
     return sum_ratio(sums) / np.log(2)
 
 
 def _bleu(sums: np.ndarray) -> np.ndarray:
-    """Sums (..., 10) of sacrebleu: lengths of output and reference, n-grams right, n-grams."""
+    """Return BLEU; sums (..., 10) of sacrebleu: both lengths, matching n-grams, all n-grams."""
 
     def one(row: np.ndarray) -> float:
         output, reference = map(int, row[:2])
@@ -82,7 +82,7 @@ def _bleu(sums: np.ndarray) -> np.ndarray:
     return np.apply_along_axis(one, -1, sums)
 
 
-# By name; which of them is a task's headline, `minitx.study.plan.planner` says.
+# By name. `minitx.config.tasks` declares the headline measure of each task.
 MEASURES = {
     measure.name: measure
     for measure in (

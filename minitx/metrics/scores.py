@@ -1,4 +1,4 @@
-"""How good outputs and predictions are, over a whole split, with intervals.
+"""Score outputs and predictions over a whole split, with intervals.
 
 The functions over texts take `outputs` (n texts) and `references` (n lists of texts, one or more
 each).
@@ -24,11 +24,10 @@ References = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Score:
-    """A figure of a whole split and its 95% bootstrap interval, as `low` and `high`.
+    """The score of a whole split and its 95% bootstrap interval, from `low` to `high`.
 
-    `signature` says how the figure was computed, where a convention exists for saying so. `items`
-    are what each item adds to it (see `minitx.metrics.decomposable`), float64 (n, k), where it is
-    kept.
+    `signature` describes how the score was computed, if there is a convention for that. `items` are
+    the terms of each item (see `minitx.metrics.decomposable`), float64 (n, k), if they are kept.
     """
 
     value: float
@@ -39,24 +38,24 @@ class Score:
 
 
 def bleu(outputs: Outputs, references: References, *, lowercase: bool = False) -> Score:
-    """BLEU (Papineni et al. 2002), 0 to 100, by sacrebleu with its tokenizer 13a (Post 2018)."""
+    """Return BLEU (Papineni et al. 2002), 0 to 100, by sacrebleu with tokenizer 13a (Post 2018)."""
     return _sacrebleu(BLEU(lowercase=lowercase), outputs, references)
 
 
 def chrf(outputs: Outputs, references: References) -> Score:
-    """Character n-gram F-score (Popovic 2015), 0 to 100, by sacrebleu."""
+    """Return the character n-gram F-score (Popovic 2015), 0 to 100, by sacrebleu."""
     return _sacrebleu(_PlainCHRF(), outputs, references)
 
 
 class _PlainCHRF(CHRF):
-    """Gives plain numbers: of numpy's beside a plain 0, sacrebleu cannot make an interval."""
+    """chrF in Python floats: sacrebleu's intervals cannot mix numpy scalars and a plain 0."""
 
     def _compute_f_score(self, statistics: list[int]) -> float:
         return float(super()._compute_f_score(statistics))
 
 
 def word_error_rate(outputs: Outputs, references: References) -> Score:
-    """Share of outputs that are none of their references, 0 to 1.
+    """Return the fraction of outputs that equal none of their references, 0 to 1.
 
     In grapheme-to-phoneme conversion an output is one word, hence the name.
     """
@@ -65,9 +64,10 @@ def word_error_rate(outputs: Outputs, references: References) -> Score:
 
 
 def phoneme_error_rate(outputs: Outputs, references: References) -> Score:
-    """Phonemes to change for each phoneme of the nearest reference, over the whole split.
+    """Return the number of phonemes to change per phoneme of the nearest reference.
 
-    Texts are phonemes separated by blanks; the distance is Levenshtein's.
+    Both numbers are summed over the whole split. Texts are phonemes separated by blanks. The
+    distance is Levenshtein's.
     """
     edits, lengths = [], []
     for output, allowed in zip(outputs, references, strict=True):
@@ -78,14 +78,14 @@ def phoneme_error_rate(outputs: Outputs, references: References) -> Score:
 
 
 def accuracy(predicted: np.ndarray, true: np.ndarray) -> Score:
-    """Share of examples whose label was found, 0 to 1; int64 (n,) each."""
+    """Return the fraction of examples whose label was predicted, 0 to 1; int64 (n,) each."""
     return ratio((predicted == true).astype(float), np.ones(len(true)))
 
 
 def macro_f1(predicted: np.ndarray, true: np.ndarray, labels: int) -> Score:
-    """Mean over the labels of 2 TP / (2 TP + FP + FN), 0 to 1; int64 (n,) each.
+    """Return the mean over the labels of 2 TP / (2 TP + FP + FN), 0 to 1; int64 (n,) each.
 
-    A label that neither occurs nor is predicted does not enter the mean.
+    A label that neither occurs nor is predicted is left out of the mean.
     """
 
     def mean_f1(rows: np.ndarray) -> float:
@@ -101,20 +101,20 @@ def macro_f1(predicted: np.ndarray, true: np.ndarray, labels: int) -> Score:
 
 
 def confusion(predicted: np.ndarray, true: np.ndarray, labels: int) -> np.ndarray:
-    """How often which label was taken for which: int64 (labels, labels), the true one down."""
+    """Return the counts of (true label, predicted label): int64 (labels, labels)."""
     pairs = np.bincount(true * labels + predicted, minlength=labels * labels)
     return pairs.reshape(labels, labels)
 
 
 def _distance(output: list[str], reference: list[str]) -> tuple[int, int]:
-    """Edits between the two, and the length of the reference."""
+    """Return the edit distance of the two, and the length of the reference."""
     characters = {symbol: chr(0xE000 + i) for i, symbol in enumerate({*output, *reference})}
     one, other = ("".join(map(characters.__getitem__, side)) for side in (output, reference))
     return int(edit_distance([one], [other], reduction="sum")), len(reference)
 
 
 def _sacrebleu(metric: SacrebleuMetric, outputs: Outputs, references: References) -> Score:
-    # sacrebleu wants one list for each rank of reference, filled up where a text has fewer.
+    # sacrebleu takes one list for each rank of reference, padded with None if a text has fewer.
     ranks = max(map(len, references))
     streams: list[Any] = [
         [allowed[rank] if rank < len(allowed) else None for allowed in references]
@@ -123,15 +123,15 @@ def _sacrebleu(metric: SacrebleuMetric, outputs: Outputs, references: References
     score = metric.corpus_score(list(outputs), streams, n_bootstrap=RESAMPLES)
     low, high = score._mean - score._ci, score._mean + score._ci
     items = None
-    if isinstance(metric, BLEU):  # chrF is in no comparison, and its counts are many
+    if isinstance(metric, BLEU):  # chrF is not compared, and has many counts
         items = np.array(metric._extract_corpus_statistics(list(outputs), streams), float)
     return Score(score.score, float(low), float(high), str(metric.get_signature()), items)
 
 
 def ratio(parts: np.ndarray, wholes: np.ndarray) -> Score:
-    """sum(parts) / sum(wholes), with the percentile bootstrap over items (Efron 1979).
+    """Return sum(parts) / sum(wholes), with the percentile bootstrap over items (Efron 1979).
 
-    float64 (n,) each: of accuracy right or wrong and 1, of a loss nats and tokens.
+    Both are float64 (n,). For accuracy they are 0 or 1, and 1; for a loss, nats and tokens.
     """
     items = np.stack([parts, wholes], axis=1)
     [resampled] = resampled_scores(items[None], sum_ratio, RESAMPLES)

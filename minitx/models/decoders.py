@@ -103,7 +103,7 @@ class RecurrentDecoder(nn.Module):
         return Memory(() if attended is None else (attended,), RecurrentState(hidden, fed))
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the state holds besides those of its parts: the last output."""
+        """Return the number of values that the state adds to those of its parts: an output."""
         return self.dim if self.input_feeding else 0
 
     def forward(

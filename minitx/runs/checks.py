@@ -17,7 +17,7 @@ def check_run(path: str | None, objective: ObjectiveSpec | None = None) -> Path:
     has another objective.
     """
     if path is None:
-        raise UserError("which model? run=<a run's folder or .ckpt file>")
+        raise UserError("no run given: set run=<a run's folder or .ckpt file>")
     file = find_checkpoint(Path(path))
     config = config_of(path)
     if objective is not None and config is not None:

@@ -55,8 +55,8 @@ def check_run_folder(folder: Path) -> None:
     """Refuse the folder of a new run if it exists and is not empty. Raises UserError."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(
-            f"run.dir={folder} exists already and is never overwritten: choose another, "
-            f"or go on with that run: resume={folder}"
+            f"run.dir={folder} already exists and is never overwritten: choose another, "
+            f"or continue that run: resume={folder}"
         )
 
 
@@ -109,13 +109,13 @@ def check_creatable(folder: Path, name: str) -> None:
 
 
 def check_output(output: str | None) -> None:
-    """Refuse an `output=` that exists already. Raises UserError."""
+    """Refuse an `output=` that already exists. Raises UserError."""
     if output is not None and Path(output).exists():
-        raise UserError(f"output={output} is there already: choose another name")
+        raise UserError(f"output={output} already exists: choose another name")
 
 
 def open_output(output: str) -> TextIO:
-    """Create the file `output=`. Raises UserError if it exists already, or cannot be created."""
+    """Create the file `output=`. Raises UserError if it already exists, or cannot be created."""
     check_output(output)
     try:
         return open(output, "x", encoding="utf-8")

@@ -19,8 +19,8 @@ def check_keys(config: Config) -> None:
         if value != default and key not in used:
             users = ", ".join(task.name for task in TASKS.values() if key in task.keys)
             raise UserError(
-                f"{key}={value}: task={config.task.name} has no use for it, leave it out (it is "
-                f"for {users})"
+                f"{key}={value}: task={config.task.name} does not use this key; remove it (it "
+                f"is for {users})"
             )
 
 
@@ -38,8 +38,8 @@ def batch_windows(config: Config) -> int:
     data, devices = config.data, config.trainer.devices
     if data.batch_size is None or data.batch_tokens is not None:
         raise UserError(
-            f"task={config.task.name} has windows of one length: say how many make a "
-            "batch, data.batch_size=12, in place of data.batch_tokens"
+            f"task={config.task.name} has windows of one length: set data.batch_size, "
+            "not data.batch_tokens"
         )
     if data.batch_size % devices:
         raise UserError(
@@ -54,7 +54,7 @@ def batch_tokens(config: Config) -> int:
     data = config.data
     if data.batch_size is not None or data.batch_tokens is None:
         raise UserError(
-            f"task={config.task.name} has examples of different lengths: say how many "
-            "tokens make a batch, data.batch_tokens=4000, in place of data.batch_size"
+            f"task={config.task.name} has examples of different lengths: set "
+            "data.batch_tokens, not data.batch_size"
         )
     return data.batch_tokens

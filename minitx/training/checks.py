@@ -39,7 +39,7 @@ def check_new_run(folder: str | None) -> None:
 def check_limits(config: Config) -> None:
     """Refuse a training without an end. Raises UserError."""
     if config.trainer.max_steps is None and config.trainer.max_minutes is None:
-        raise UserError("a training needs an end: set trainer.max_steps or trainer.max_minutes")
+        raise UserError("the run has no limit: set trainer.max_steps or trainer.max_minutes")
 
 
 def check_tracker(config: LoggerConfig) -> None:
@@ -53,7 +53,7 @@ def check_tracker(config: LoggerConfig) -> None:
             has_key = wandb.login(prompt=False)
         except wandb.errors.Error as error:
             raise UserError(
-                f"logger.mode=online: W&B did not let us in ({error}); keep logger.mode=offline to "
+                f"logger.mode=online: W&B refused the login ({error}); keep logger.mode=offline to "
                 "train without it, and upload later with `wandb sync`"
             ) from error
         if not has_key:

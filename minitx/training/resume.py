@@ -23,23 +23,26 @@ def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
     if renamed(checkpoint["hyper_parameters"]["config"])["model"] != to_plain(config.model):
-        raise UserError(f"resume={config.resume}: config.yaml tells of another model than {LAST}")
+        raise UserError(
+            f"resume={config.resume}: config.yaml describes a different model from {LAST}"
+        )
     steps = checkpoint["global_step"]
     if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:
         raise UserError(
-            f"resume={config.resume}: the run has had its {steps:,} steps; to train it longer, "
-            f"add trainer.max_steps={2 * steps}"
+            f"resume={config.resume}: the run has finished its {steps:,} steps; to train it "
+            f"longer, add trainer.max_steps={2 * steps}"
         )
     minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
     if config.trainer.max_minutes is not None and minutes >= config.trainer.max_minutes:
         raise UserError(
-            f"resume={config.resume}: the run has had its {config.trainer.max_minutes:g} minutes; "
-            f"to train it longer, add trainer.max_minutes={2 * config.trainer.max_minutes:g}"
+            f"resume={config.resume}: the run has finished its {config.trainer.max_minutes:g} "
+            "minutes; to train it longer, add "
+            f"trainer.max_minutes={2 * config.trainer.max_minutes:g}"
         )
     waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
     if config.trainer.patience is not None and waited >= config.trainer.patience:
         raise UserError(
-            f"resume={config.resume}: the run had {waited} validations without gain; to train it "
-            f"longer, add trainer.patience={2 * waited}"
+            f"resume={config.resume}: the run had {waited} validations without improvement; "
+            f"to train it longer, add trainer.patience={2 * waited}"
         )
     return file

@@ -28,8 +28,8 @@ class StopOnRequest(L.Callback):
 
     def __init__(self, folder: Path) -> None:
         self.checkpoint = folder / LAST
-        self.requested = False  # here
-        self.agreed = False  # in any of the processes, which stop at the same step
+        self.requested = False  # whether this process got a signal
+        self.agreed = False  # whether any process did; all processes stop at the same step
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:

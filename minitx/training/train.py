@@ -71,7 +71,7 @@ class Training:
     trainer: L.Trainer
     resumed: Path | None
     summary: Summary
-    splits: list[str]  # that are evaluated whole after the fit
+    splits: list[str]  # splits to evaluate in full after the fit
 
 
 def prepare(config: Config, test: bool) -> Training:

@@ -1,4 +1,4 @@
-"""The bench of a GPU, tried on the CPU with tiny sizes."""
+"""Test the bench of a GPU on the CPU with tiny sizes."""
 
 from dataclasses import replace
 
@@ -137,4 +137,4 @@ def test_without_a_gpu_it_says_so_in_a_line(script):
 def test_a_peak_is_above_zero(script):
     answer = script("bench", "gpu", "--tiny", "--peak=0")
     assert (answer.status, answer.out) == (1, "")
-    assert answer.err == "error: --peak=0: give the device's TFLOPS, above zero\n"
+    assert answer.err == "error: --peak=0 must be above zero: give the device's TFLOPS\n"

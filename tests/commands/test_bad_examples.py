@@ -1,4 +1,4 @@
-"""Pairs and labels that cannot be trained on: said in one line, before anything is written."""
+"""Test errors about bad pairs and labels: one line, before anything is written."""
 
 import json
 from pathlib import Path
@@ -126,7 +126,7 @@ TRAINING = {
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder to stand in: files that are wrong in every way, and good ones beside them."""
+    """Return a working folder of bad files of every kind, next to good ones."""
     monkeypatch.chdir(tmp_path)
     write_tsv(Path("pairs.tsv"), NUMBERS)
     write_tsv(Path("labels.tsv"), labelled_texts(200))

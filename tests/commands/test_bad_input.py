@@ -1,4 +1,4 @@
-"""What cannot be done is said in one line, with what can; nothing is left behind."""
+"""Test that bad input gives an error of one line with a hint, and leaves no files."""
 
 import pickle
 import warnings
@@ -26,7 +26,7 @@ TRAINING = {
     ),
     "a share without end": (
         ["task=recall", "task.pairs=2", "data.train_fraction=0.5"],
-        ["data.train_fraction=0.5", "no use"],
+        ["data.train_fraction=0.5", "does not use"],
     ),
     "max_steps 0": (["trainer.max_steps=0"], ["trainer.max_steps=0", "at least 1"]),
     "max_minutes 0": (["trainer.max_minutes=0"], ["trainer.max_minutes=0", "above 0"]),

@@ -1,4 +1,4 @@
-"""Tab completion offers what can be typed next, and nothing internal."""
+"""Test that tab completion offers what can be typed next, and nothing internal."""
 
 import os
 import subprocess

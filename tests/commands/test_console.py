@@ -1,4 +1,4 @@
-"""`minitx` as it is typed: the first word, common guesses, and the commands that it prints next."""
+"""Test the `minitx` command: the first word, common guesses, and the next commands it prints."""
 
 import os
 import shlex

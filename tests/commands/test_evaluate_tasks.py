@@ -1,6 +1,6 @@
-"""scripts/evaluate.py on pairs and labels: figures anybody can compute again from what it wrote.
+"""Test `minitx evaluate` on pairs and labels: its figures follow from the files that it wrote.
 
-And which script is for which kind of run.
+Also test which command is for which kind of run.
 """
 
 import io
@@ -115,7 +115,7 @@ def test_bleu_and_chrf_are_those_of_sacrebleus_command(evaluated, tmp_path):
 
 
 def test_another_decoding_is_another_output(evaluated):
-    """What is beside the run's own is written down with the figures."""
+    """Settings that differ from the run's are stored with the figures."""
     short, lines, _ = evaluated("pairs", "val", "decoding.max_length=1", "decoding.beam=3")
     assert (short["decoding"]["max_length"], short["decoding"]["beam"]) == (1, 3)
     assert all(len(line["hypothesis"].split()) <= 1 for line in lines)

@@ -1,4 +1,4 @@
-"""scripts/explain.py as it is typed: the tutorial, a trained run, files, and what is refused."""
+"""Test `minitx explain`: the tutorial, a trained run, files, and errors."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""--help: every choice and every key, with its default and meaning, on lines that fit."""
+"""Test --help: every choice and every key with its default and meaning, on lines that fit."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""scripts/inspect_attention.py as it is typed: what it writes of every kind of run, and refuses."""
+"""Test `minitx inspect`: what it writes for every kind of run, and its errors."""
 
 import json
 from html.parser import HTMLParser

@@ -1,4 +1,4 @@
-"""scripts/predict.py: texts in, labels and probabilities out; what it refuses."""
+"""Test `minitx predict`: labels and probabilities of texts, and its errors."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def answers(text):
 
 
 def by_hand(folder, texts):
-    """The probabilities of every text by itself: {label: probability} for each."""
+    """Return the probabilities of every text alone: {label: probability} for each."""
     run = minitx.load(folder)
     found = []
     for text in texts:

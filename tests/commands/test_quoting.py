@@ -1,4 +1,4 @@
-"""Free text and paths on the command line come through Hydra as they were typed."""
+"""Test that text and paths on the command line pass through Hydra unchanged."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The scripts as they are typed: help, text, evaluation, and a run opened in Python."""
+"""Test the scripts: help, text, evaluation, and a run opened in Python."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What can be said at once is said without torch, and what takes longer begins with a line."""
+"""Test that help and errors do not import torch, and that slow commands print a line first."""
 
 import os
 import subprocess
@@ -32,19 +32,23 @@ ERRORS = {
     "missing corpus": ("train", ["task=tiny_shakespeare", "data.dir=."], "tiny_shakespeare/input"),
     "part of a corpus": ("train", ["task=trec", "data.dir=."], "trec/ with test.tsv"),
     "unknown key": ("train", ["modle.dim=8"], "there is no key modle"),
-    "key of another task": ("train", ["data.stress=true"], "task=shakespeare has no use for it"),
+    "key of another task": (
+        "train",
+        ["data.stress=true"],
+        "task=shakespeare does not use this key",
+    ),
     "option of another mixer": (
         "train",
         ["model.mixer=gru", "model.heads=8"],
         "has no option heads",
     ),
-    "no end": ("train", ["trainer.max_steps=null"], "a training needs an end"),
-    "folder exists": ("train", ["run.dir=taken"], "run.dir=taken exists already"),
+    "no end": ("train", ["trainer.max_steps=null"], "the run has no limit"),
+    "folder exists": ("train", ["run.dir=taken"], "run.dir=taken already exists"),
     "resumed from nowhere": ("train", ["resume=nowhere"], "nowhere/config.yaml does not exist"),
     "resumed too early": ("train", ["resume=early"], "resume=early: there is no checkpoints"),
     "unknown split": ("evaluate", [f"run={TEXT}", "split=valid"], "did you mean val?"),
     "corpus gone": ("evaluate", [f"run={TEXT}", "data.path=no.txt"], "cannot read no.txt"),
-    "no run": ("evaluate", [], "which model?"),
+    "no run": ("evaluate", [], "no run given"),
     "missing run": ("evaluate", ["run=nowhere"], "nowhere does not exist"),
     "folder of no run": ("generate", ["run=taken"], "taken holds no checkpoint"),
     "run of another objective": ("generate", [f"run={PAIRS}"], "scripts/translate.py"),
@@ -53,7 +57,7 @@ ERRORS = {
     "output exists": (
         "translate",
         [f"run={PAIRS}", "output=here.txt"],
-        "here.txt is there already",
+        "here.txt already exists",
     ),
     "missing classifier": ("predict", ["run=nowhere.ckpt"], "nowhere.ckpt does not exist"),
     "no text to inspect": ("inspect_attention", [f"run={TEXT}"], 'text="..."'),

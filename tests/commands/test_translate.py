@@ -1,4 +1,4 @@
-"""scripts/translate.py: sources in, outputs out; what it refuses, and what it leaves then."""
+"""Test `minitx translate`: the outputs of sources, its errors, and the files after an error."""
 
 import gzip
 import io
@@ -88,7 +88,7 @@ def scored(line):
 
 
 def log_p(folder, source, output):
-    """What the model thinks of an output by itself: log p, and its tokens with the end."""
+    """Return the model's log p of an output alone, and its tokens with the end."""
     run = minitx.load(folder)
     ids = [*run.vocabulary.source.encode(source), 2]
     target = [*run.vocabulary.target.encode(output), 2]

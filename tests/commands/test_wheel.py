@@ -1,4 +1,4 @@
-"""The wheel holds all that a run needs: its commands work in a folder without a checkout."""
+"""Test that the commands of the wheel work in a folder without a checkout."""
 
 import configparser
 import os

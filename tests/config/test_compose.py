@@ -1,4 +1,4 @@
-"""Configs as dataclasses, as plain values, as YAML; and what a resumed run may change."""
+"""Test configs as dataclasses, plain values and YAML, and which keys a resumed run may change."""
 
 import typing
 from types import NoneType

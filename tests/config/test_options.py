@@ -1,4 +1,4 @@
-"""Mixers in a list, and options of the user's that no mixer of the model has."""
+"""Test lists of mixers, and options that no mixer of the model has."""
 
 import pytest
 from tiny_runs import compose

@@ -1,4 +1,4 @@
-"""Renamed keys: where the old names work, what they print, and what refuses them."""
+"""Test renamed keys: where the old names work, what they print, and when they are errors."""
 
 import json
 
@@ -112,7 +112,7 @@ final_lr: 0.3
 
 
 def composed_by(script, tmp_path, *words):
-    """What train.py composes with a folder of one's own config files."""
+    """Return what `minitx train` composes with a folder of the user's own config files."""
     for group, text in (("experiment", EXPERIMENT), ("optimizer", OPTIMIZER)):
         path = tmp_path / group / "mine.yaml"
         path.parent.mkdir(exist_ok=True)

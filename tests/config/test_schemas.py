@@ -1,4 +1,4 @@
-"""The keys a user can set: explained, agreeing with the code that reads them, and checked."""
+"""Test the config keys: their help, their checks, and that they match the code that reads them."""
 
 import re
 import typing

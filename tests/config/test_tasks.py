@@ -1,4 +1,4 @@
-"""The registry of tasks and objectives: what is declared is there, and each name is used once."""
+"""Test the registry of tasks and objectives: it is complete, and each name is used once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The batches that a trainer is given, wherever it starts, and who evaluates what."""
+"""Test the batches of a trainer from any start, and what each device evaluates."""
 
 from types import SimpleNamespace
 
@@ -164,7 +164,7 @@ def test_a_share_that_is_too_short_is_refused_by_its_name():
 )
 @few_examples
 def test_validation_reads_a_part_evenly_spread(windows, tokens, devices):
-    """About so many tokens, at least one window for each device, and no window twice."""
+    """About `tokens` tokens, at least one window for each device, and no window twice."""
     data = make_data(val=windows * CONTEXT + 1)
     data.val_tokens = tokens
     items = data.validation_items(devices)

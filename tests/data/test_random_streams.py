@@ -1,4 +1,4 @@
-"""Seeds that depend on where a run is, and not on how it got there."""
+"""Test that seeds depend only on the position in a run."""
 
 import torch
 import torch.nn.functional as F

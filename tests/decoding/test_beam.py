@@ -1,4 +1,4 @@
-"""Beam search, sampling and greedy search, beside brute force and a search written plainly."""
+"""Compare beam search, sampling and greedy search with brute force and a plain search."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Sampling: which tokens may be drawn, how often, and the same text with and without a cache."""
+"""Test sampling: which tokens are drawn, how often, and equal texts with and without a cache."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Figures: what they show, read back from matplotlib's objects, and the bytes of the picture."""
+"""Test figures by reading matplotlib's objects and the bytes of the picture."""
 
 import struct
 import warnings

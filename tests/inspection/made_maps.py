@@ -1,4 +1,4 @@
-"""Attention maps of no model: random weights over tokens of one's choice."""
+"""Attention maps without a model: random weights over given tokens."""
 
 import torch
 

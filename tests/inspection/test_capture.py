@@ -1,4 +1,4 @@
-"""Maps as they leave a model: the ones it used, named, all or some, and nothing left behind."""
+"""Test captured maps: their weights and names, and that nothing is left after capture."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A head of a run: its tables are the model's own numbers, and what cannot be explained is said."""
+"""Test the tables of a head: they show the model's own numbers, and errors are clear."""
 
 import math
 from functools import partial
@@ -235,5 +235,5 @@ def test_what_is_of_a_run_needs_one(name):
 
 
 def test_a_run_needs_a_text():
-    with pytest.raises(UserError, match="which text"):
+    with pytest.raises(UserError, match="no text given"):
         page_for(ExplainConfig(run="somewhere"))

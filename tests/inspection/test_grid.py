@@ -1,4 +1,4 @@
-"""Pictures of attention: read back from matplotlib's objects, from the dots, and from the SVG."""
+"""Test pictures of attention by reading matplotlib's objects, the pixels and the SVG."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Heads switched off, beside models whose values were set to zero by hand."""
+"""Compare switched-off heads with models whose values are set to zero by hand."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What heads cost, beside models whose heads were taken out by hand and measured as a whole."""
+"""Compare the importance of heads with models whose heads are removed by hand."""
 
 import copy
 import json

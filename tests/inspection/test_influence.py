@@ -1,4 +1,4 @@
-"""Gradient x input, beside models so linear that it can be written down, and finite differences."""
+"""Compare gradient x input with linear models calculated by hand, and with finite differences."""
 
 import pytest
 import torch

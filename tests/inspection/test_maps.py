@@ -1,4 +1,4 @@
-"""From a run and a text to its maps: whose rows they are, what cannot be read, what is saved."""
+"""Test the maps of a run and a text: their rows, texts that cannot be read, and saved files."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The table of heads, on maps made by hand whose measures are known."""
+"""Test the table of heads on maps made by hand, whose measures are known."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The page as text: what is in it, and that nothing in it is taken for markup."""
+"""Test the content of the page, and that no text in it is interpreted as markup."""
 
 import base64
 import hashlib

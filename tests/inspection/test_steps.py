@@ -1,4 +1,4 @@
-"""The four steps as a module took them: its own numbers, by every kind of attention."""
+"""Test the four steps of every kind of attention against the module's own numbers."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What of a table is shown, and that text, Markdown and HTML show it, whatever the tokens are."""
+"""Test which part of a table is shown, as text, Markdown and HTML, with any tokens."""
 
 import io
 import re

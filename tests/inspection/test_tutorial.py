@@ -1,4 +1,4 @@
-"""The tutorial's tables hold what a calculation by hand gives."""
+"""Test the tutorial's tables against a hand calculation."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What items add to a score, and a language model measured by windows."""
+"""Test the terms that items add to a score, and language models measured in windows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Accuracy, macro F1 and confusion: what training logs, what evaluation reports, and by hand."""
+"""Test accuracy, macro F1 and confusion in training and evaluation against a hand calculation."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ needs_torchs = pytest.mark.skipif(not IN_TORCH, reason="needs the chunked loss o
     ids=lambda param: "own chunks",
 )
 def _path(request):
-    """Every test runs with torch's chunked loss, where it has one, and with what stands in."""
+    """Run every test with torch's chunked loss, if it has one, and with the replacement."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(losses, "IN_TORCH", request.param)
         yield

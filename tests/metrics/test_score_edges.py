@@ -1,4 +1,4 @@
-"""Scores of outputs where there is next to nothing to score, as early in a training."""
+"""Test scores of nearly empty outputs, as at the beginning of training."""
 
 import pytest
 

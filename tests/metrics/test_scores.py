@@ -1,4 +1,4 @@
-"""Scores of decoded outputs, against sacrebleu's own command and a distance written differently."""
+"""Test scores of outputs against sacrebleu's own command and another edit distance."""
 
 import json
 import subprocess

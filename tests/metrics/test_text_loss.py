@@ -1,4 +1,4 @@
-"""Loss, perplexity, bits per byte and accuracy over a split, however the split is cut."""
+"""Test loss, perplexity, bits per byte and accuracy over a split, for any way of cutting it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The width that gives a model so many parameters."""
+"""Test the width that gives a model a number of parameters."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Classifiers of every kind: no trace of padding, and poolings calculated by hand."""
+"""Test classifiers of every kind: padding has no effect, and pooling equals a hand calculation."""
 
 import pytest
 import torch
@@ -132,8 +132,8 @@ def test_parameters_counted_by_hand(config, hidden):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (RecurrentConfig(**SMALL, attention="dot"), "attention=dot: a classifier has no use"),
-        (RecurrentConfig(**SMALL, input_feeding=True), "input_feeding=True: a classifier has no"),
+        (RecurrentConfig(**SMALL, attention="dot"), "attention=dot: a classifier does not use"),
+        (RecurrentConfig(**SMALL, input_feeding=True), "input_feeding=True: a classifier does not"),
         (TransformerConfig(**SMALL, share_embeddings=True), "share_embeddings=True: a classifier"),
         (
             RecurrentConfig(**SMALL, pooling="first", bidirectional=False),

@@ -1,4 +1,4 @@
-"""Whole language models, of every kind: no future, no trace of padding, one state, and numbers."""
+"""Test whole language models of every kind: no future, no padding, one state, and their sizes."""
 
 import dataclasses
 import math
@@ -287,17 +287,20 @@ def test_numbers_that_do_not_fit_are_refused():
 )
 def test_what_no_language_model_has_is_refused(needless):
     ((key, value),) = needless.items()
-    with pytest.raises(ValueError, match=rf"model\.{key}={value}: a language model has no use"):
+    with pytest.raises(ValueError, match=rf"model\.{key}={value}: a language model does not use"):
         language_model(RecurrentConfig(**SMALL, **needless), VOCAB)
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"mixer": "lstm", "scaled": False}, "scaled=False: model.mixer=lstm has no use for it"),
-        ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm has no use for it"),
-        ({"feedforward": False, "ff_dim": 9}, "ff_dim=9: model.feedforward=false has no use"),
-        ({"feedforward": False, "gated": True}, "gated=True: model.feedforward=false has no use"),
+        (
+            {"mixer": "lstm", "scaled": False},
+            "scaled=False: model.mixer=lstm does not use this key",
+        ),
+        ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm does not use this key"),
+        ({"feedforward": False, "ff_dim": 9}, "ff_dim=9: model.feedforward=false does not use"),
+        ({"feedforward": False, "gated": True}, "gated=True: model.feedforward=false does not use"),
         ({"mixer": "none", "residual": False}, "model.residual=false leaves nothing"),
     ],
 )

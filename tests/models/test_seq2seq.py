@@ -1,4 +1,4 @@
-"""Whole encoder-decoders, of every kind: beside torch's own, and what each of them promises."""
+"""Compare whole encoder-decoders of every kind with torch's own, and test their properties."""
 
 import math
 from functools import partial
@@ -33,7 +33,7 @@ def sources(lengths, time=None):
     return torch.randint(SOURCE, (len(lengths), time)), padding
 
 
-# -- beside torch's --
+# -- compared with torch's --
 
 
 @pytest.mark.parametrize("norm_order", ["pre", "post"])
@@ -364,7 +364,7 @@ def test_scaled_embeddings_start_at_the_size_of_the_sines(dim):
     ("config", "message"),
     [
         (TransformerConfig(**SMALL, share_embeddings=True), "they have 13 and 11 tokens"),
-        (TransformerConfig(**SMALL, pooling="first"), "pooling=first: sequence to sequence has no"),
+        (TransformerConfig(**SMALL, pooling="first"), "pooling=first: sequence to sequence does"),
         (TransformerConfig(**SMALL, heads=3), "heads=3 does not divide dim=8"),
         (TransformerConfig(**SMALL | {"dim": 5}, heads=1, mixer="lstm"), "dim=5 must be even"),
         (RecurrentConfig(**SMALL | {"dim": 5}), "dim=5 must be even"),

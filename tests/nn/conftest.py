@@ -1,4 +1,4 @@
-"""Torch's random numbers start afresh in every example of a property."""
+"""Seed torch anew for every example of a property."""
 
 import torch
 from hypothesis import register_random

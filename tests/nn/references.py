@@ -1,4 +1,4 @@
-"""What the blocks are compared with: torch's own layers, and masks written as loops."""
+"""References for the blocks: torch's own layers, and masks written as loops."""
 
 from collections.abc import Sequence
 

@@ -1,3 +1,5 @@
+"""Test attention against torch's own and against loops."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+"""Test the baseline mixers."""
+
 import pytest
 import torch
 from references import assert_close, may_attend, randomise

@@ -1,3 +1,5 @@
+"""Test the residual blocks."""
+
 import pytest
 import torch
 from references import (

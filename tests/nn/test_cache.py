@@ -1,4 +1,4 @@
-"""The key/value cache: the same numbers as torch.cat, in place, and states that are values."""
+"""Test the key/value cache: it equals torch.cat, works in place, and any state can be continued."""
 
 import torch
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ few_examples = settings(deadline=None, max_examples=30)
 
 
 def piece(length):
-    """Keys and values of so many positions."""
+    """Return keys and values of `length` positions."""
     return torch.randn(BATCH, HEADS, length, DIM), torch.randn(BATCH, HEADS, length, DIM)
 
 

@@ -1,3 +1,5 @@
+"""Test the feed-forward."""
+
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+"""Test the initialization of weights."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Test the lengths of padded sequences."""
+
 import torch
 from references import real_tokens
 

@@ -1,3 +1,5 @@
+"""Test masks against loops."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What every mixer promises, whichever it is: no future, no trace of padding, and one state."""
+"""Test every mixer: it reads no future tokens and no padding, and has one state."""
 
 import dataclasses
 from importlib import import_module

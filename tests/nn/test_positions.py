@@ -1,3 +1,5 @@
+"""Test the encodings of positions."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Test the recurrences against torch's own."""
+
 import pytest
 import torch
 from references import assert_close, assert_same, copy_weights, randomise, recurrent_pairs

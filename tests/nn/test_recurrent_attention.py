@@ -1,4 +1,4 @@
-"""Attention of recurrent decoders, beside its equations written as loops."""
+"""Test the attention of recurrent decoders against its equations written as loops."""
 
 import math
 

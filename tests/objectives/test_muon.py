@@ -1,4 +1,4 @@
-"""Muon against torch's own, and against a plain loop over the formula in float64."""
+"""Test Muon against torch's own and against a plain loop over the formula in float64."""
 
 import copy
 

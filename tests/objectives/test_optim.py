@@ -1,4 +1,4 @@
-"""Optimizers: who gets what, Muon beside AdamW, and going on after a checkpoint bit for bit."""
+"""Test optimizers: their parameters, Muon together with AdamW, and resuming bit for bit."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Files that are given as checkpoints: ours open, and nothing in any other is ever executed."""
+"""Test checkpoint files: those of minitx open, and no file is ever executed."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""A run's folder: its name, and files that are either whole or not there."""
+"""Test a run's folder: its name, and that its files are complete or missing."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def test_what_is_there_is_never_overwritten(tmp_path, name):
     (tmp_path / "full/.hidden").mkdir(parents=True)
     (tmp_path / "full/file").write_text("mine")
     (tmp_path / "full/.hidden/file").write_text("mine")
-    with pytest.raises(UserError, match=f"run.dir={name} exists already .* resume={name}"):
+    with pytest.raises(UserError, match=f"run.dir={name} already exists .* resume={name}"):
         create_run_folder(make_config(name))
     assert (tmp_path / "full/file").read_text() == "mine"
 

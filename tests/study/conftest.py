@@ -1,4 +1,4 @@
-"""What the tests of whole studies share."""
+"""Fixtures for the tests of whole studies."""
 
 from functools import partial
 

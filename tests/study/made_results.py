@@ -1,4 +1,4 @@
-"""Results of studies that were never done, with figures that are known beforehand."""
+"""Made-up results of studies, with known figures."""
 
 from dataclasses import replace
 from itertools import product

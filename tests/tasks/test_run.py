@@ -1,4 +1,4 @@
-"""The Python API of a trained run, on one small old run of each objective."""
+"""Test the Python API of a trained run, on one small old run of each objective."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Runs that are interrupted and go on, beside those that never were."""
+"""Interrupted and resumed runs, and uninterrupted ones to compare them with."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Averages of weights: what is averaged, who sees the average, and that nothing else changes."""
+"""Test averages of weights: what is averaged, when the average is used, and what stays the same."""
 
 import signal
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""When a run ends, and in which precision it computes."""
+"""Test when a run ends, and its precision."""
 
 import functools
 import types
@@ -62,7 +62,7 @@ def test_more_minutes_let_a_run_go_on(train, tmp_path, clock):
     folder = tmp_path / "run"
     train(f"run.dir={folder}", "trainer.max_steps=null", "trainer.max_minutes=0.5")
     before = summary(folder)
-    with pytest.raises(UserError, match=r"has had its 0.5 minutes.*trainer.max_minutes=1$"):
+    with pytest.raises(UserError, match=r"has finished its 0.5 minutes.*trainer.max_minutes=1$"):
         train(f"resume={folder}")
     train(f"resume={folder}", "trainer.max_minutes=1")
     after = summary(folder)
@@ -92,7 +92,7 @@ def test_patience_ends_a_run_that_gains_nothing(train, tmp_path):
     assert summary(folder)["steps"] == max(losses) < 1000
     assert run.step == min(losses, key=losses.get)
     assert max(losses) == run.step + 2 * 5
-    with pytest.raises(UserError, match=r"2 validations without gain.*trainer.patience=4$"):
+    with pytest.raises(UserError, match=r"2 validations without improvement.*trainer.patience=4$"):
         train(f"resume={folder}")
     train(f"resume={folder}", "trainer.patience=4")
     assert summary(folder)["steps"] >= max(losses) + 10

@@ -1,4 +1,4 @@
-"""Classification: every kind of model learns, and its folder tells the whole of it."""
+"""Test classification: every kind of model learns, and its folder has all files."""
 
 from functools import cache, partial
 from itertools import islice

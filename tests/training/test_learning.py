@@ -1,4 +1,4 @@
-"""Every kind of model learns, and its folder tells the whole of it."""
+"""Test that every kind of language model learns, and that its folder has all files."""
 
 import json
 import math

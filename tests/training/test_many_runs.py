@@ -123,6 +123,6 @@ def test_jobs_do_not_depend_on_those_before(script, train, tiny, tmp_path, monke
 def test_a_folder_is_never_taken_twice(train, tmp_path):
     train(f"run.dir={tmp_path / 'run'}")
     before = (tmp_path / "run" / "summary.json").read_bytes()
-    with pytest.raises(UserError, match="exists already and is never overwritten"):
+    with pytest.raises(UserError, match="already exists and is never overwritten"):
         train(f"run.dir={tmp_path / 'run'}")
     assert (tmp_path / "run" / "summary.json").read_bytes() == before

@@ -1,4 +1,4 @@
-"""metrics.csv: one row for each step, new columns, and going on with the file of an old run."""
+"""Test metrics.csv: one row for each step, new columns, and continuing the file of an old run."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""Runs and a study that an earlier version left still open, resume and report.
+"""Test that runs and a study of an earlier version can be opened, resumed and reported.
 
 `tests/old_runs/` holds one tiny run of each objective after 10 steps, what the same version made of
 them in 16 (`*.resumed.csv`), and one tiny study. They were written at commit 2481a16.

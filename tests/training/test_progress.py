@@ -1,4 +1,4 @@
-"""What is shown of a run on its way, and the time that it says is left, by a clock that is set."""
+"""Test the progress bar and the remaining time that it shows, with a fake clock."""
 
 import io
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Runs on associative recall: learned, resumed, measured near and far, looked into."""
+"""Test runs on associative recall: training, resuming, measuring by distance, and inspection."""
 
 import numpy as np
 import pytest

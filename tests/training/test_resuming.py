@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if it never had been, to the bit."""
+"""Test that a stopped and resumed run equals an uninterrupted one, bit for bit."""
 
 import signal
 
@@ -200,7 +200,7 @@ def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
 def test_a_finished_run_says_so(train, tmp_path):
     train(f"run.dir={tmp_path / 'run'}")
     before = {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")}
-    with pytest.raises(UserError, match=r"has had its 10 steps.*trainer.max_steps=20"):
+    with pytest.raises(UserError, match=r"has finished its 10 steps.*trainer.max_steps=20"):
         train(f"resume={tmp_path / 'run'}")
     after = {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")}
     assert after == before

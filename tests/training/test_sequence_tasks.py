@@ -1,4 +1,4 @@
-"""Sequence to sequence: every kind of model learns, and its folder tells the whole of it."""
+"""Test sequence to sequence: every kind of model learns, and its folder has all files."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""A training step never waits for its device: the host goes ahead and keeps it busy."""
+"""Test that a training step never waits for its device."""
 
 import lightning as L
 import pytest

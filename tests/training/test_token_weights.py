@@ -1,4 +1,4 @@
-"""Every target weighs the same, however many batches or processes make a step."""
+"""Test that every target has the same weight, for any number of batches and processes per step."""
 
 import json
 import subprocess
@@ -64,7 +64,7 @@ def model_of(task):
 
 
 def nats(task, model, row):
-    """The smoothed loss of one training example by itself, without padding, summed."""
+    """The smoothed loss of one training example alone, without padding, summed."""
     split = task.store.split("train")
     if task.config.task.name == "pairs":
         source, target = ([int(i) for i in side[row]] for side in (split.source, split.target))

@@ -1,4 +1,4 @@
-"""What the trackers beside metrics.csv were given, read back from their files."""
+"""Test the trackers other than metrics.csv, by reading their files."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def no_network(monkeypatch):
 
 
 def values(history, name):
-    """A metric as W&B holds it, by the step logged beside it."""
+    """Return a metric from W&B, by the step logged with it."""
     return {row["trainer/global_step"]: row[name] for row in history if name in row}
 
 

@@ -1,4 +1,4 @@
-"""While a model trains, validation reads a part of val; what is reported is of all of it."""
+"""Test that validation during training may read a part of val, and that reports use all of it."""
 
 import json
 
@@ -12,7 +12,7 @@ PART = "trainer.val_tokens=64"  # 4 windows of 16
 
 
 def whole(run):
-    """The loss of the run's best checkpoint on all of val, measured by itself."""
+    """The loss of the run's best checkpoint on all of val, measured separately."""
     _, evaluation = evaluate(EvaluateConfig(run=str(run.folder), split="val"))
     return evaluation.metrics["loss"]
 

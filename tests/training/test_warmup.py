@@ -1,4 +1,4 @@
-"""A warm-up that would outlast the run is shortened, and that is said."""
+"""Test that a warm-up longer than the run is shortened, with a message."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Attention watched while a model trains: the pictures, and a training that does not notice."""
+"""Test the attention maps drawn during training, and that they do not change the training."""
 
 from itertools import chain, repeat
 

@@ -29,7 +29,7 @@ class TokenBatches:
     which examples of similar length share a batch, and the order of the batches.
 
     An example with a side longer than `context` is dropped. An example that exceeds the budget is a
-    batch by itself.
+    batch of its own.
 
     Raises UserError if no example is short enough.
     """
@@ -85,7 +85,7 @@ def whole_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
     """Return evaluation batches with each example once, int64 (rows,) each.
 
     The longest come first, so that a batch too large for memory fails at once. An example that
-    exceeds the budget is a batch by itself.
+    exceeds the budget is a batch of its own.
     """
     lengths = _by_side(lengths)
     order = np.lexsort(lengths.T)[::-1]  # by the last side, then by the others

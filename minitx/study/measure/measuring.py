@@ -131,7 +131,7 @@ def recall_rows(run: StoredRun, task: RecallTask, evaluation: Evaluation) -> Row
     ]
 
 
-# Measurements besides the metrics on test, by the names that sections ask for. Each is a table.
+# Measurements in addition to the metrics on test, by the names that sections use. Each is a table.
 DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,

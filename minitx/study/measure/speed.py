@@ -47,7 +47,7 @@ def measure_speed(config: Config, seconds: float = 5.0) -> dict[str, float]:
     plain = TrainerConfig()
     for name in ("accelerator", "devices", "precision", "compile", "accumulate"):
         if (value := getattr(config.trainer, name)) != getattr(plain, name):
-            raise UserError(f"trainer.{name}={value}: speed is not measured with it, leave it out")
+            raise UserError(f"trainer.{name}={value}: speed is not measured with it; remove it")
     vocabulary = open_task(config).vocabulary
     job = {
         "config": to_plain(config),

@@ -15,7 +15,7 @@ def timed(action: Callable[[], Any]) -> float:
 
 
 def repeated(measure: Callable[[], Measured], seconds: float, least: int = 2) -> list[Measured]:
-    """Call `measure` for so many seconds, at least `least` times, and return its results.
+    """Call `measure` for `seconds` seconds, at least `least` times, and return its results.
 
     A tenth of the time goes to warm-up calls, at least one, whose results are dropped.
     """

@@ -71,7 +71,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
     if not preset.seeds:
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
-        raise UserError("study.sweep: a study of speed chooses nothing, so leave it out")
+        raise UserError("study.sweep: a study of speed chooses nothing, so remove it")
     _check_keys(merged)
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: list each seed once")
@@ -90,14 +90,14 @@ OF_THE_STUDY = ("study", "preset", "report_only", "only")
 NOT_FOR_ALL = {
     "model": "the arms of the study set it",
     "seed": "the preset sets several: study.quick.seeds=[1,2,3]",
-    "resume": "a study resumes by itself",
+    "resume": "a study resumes automatically",
     "run": "the study names the folders of its runs",
     "budget": "use study.parameters, which holds for all arms",
 }
 
 
 def _check_keys(study: StudyConfig) -> None:
-    """Raises UserError if the definition sets keys that the study sets by itself."""
+    """Raise UserError if the definition sets keys that the study sets automatically."""
     said = {
         "grid": list(study.grid),
         "sweep": list(study.sweep),
@@ -120,7 +120,7 @@ def _check_keys(study: StudyConfig) -> None:
 
 
 def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
-    """Raises UserError if the user sets a grid or a sweep that the preset replaces."""
+    """Raise UserError if the user sets a grid or a sweep that the preset replaces."""
     preset: PresetConfig = getattr(config.study, config.preset)
     sweep = sweep_of(config)
     for override in overrides:
@@ -141,7 +141,7 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
 def common_overrides(overrides: list[str]) -> list[str]:
     """Return the overrides on the command line that hold for every run.
 
-    Raises UserError for keys that the study sets by itself.
+    Raises UserError for keys that the study sets automatically.
     """
     common = []
     for override in overrides:
@@ -153,7 +153,7 @@ def common_overrides(overrides: list[str]) -> list[str]:
 
 
 def _check_for_all(name: str, said: str) -> None:
-    """Raises UserError, beginning with `said`, for a key that the study sets by itself."""
+    """Raise UserError, beginning with `said`, for a key that the study sets automatically."""
     if name in NOT_FOR_ALL or _group(name) in ("run", "budget"):
         raise UserError(f"{said}: {NOT_FOR_ALL[_group(name)]}")
 

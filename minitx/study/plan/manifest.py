@@ -23,7 +23,7 @@ STORED_NAMES = {"swept_values": "rate"}  # by field of `PlannedRun`, where study
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run: `words` are its overrides, `swept_values` its values of the sweep.
+    """A run: `words` are its overrides for `minitx train`, `swept_values` its values of the sweep.
 
     Runs with the same results have the same `key`. `swept` runs take part in the sweep. `chosen`
     runs have the values that the sweep chose; they are tested, `details` of them are measured, and

@@ -19,7 +19,7 @@ SPEED_TOKENS = 4096  # in a step whose speed is measured, at every length
 
 
 class Planner:
-    """Plans the runs of a study, with the same corpus and, if arms match, the same size."""
+    """Plan the runs of a study, with the same corpus and, if arms match, the same size."""
 
     def __init__(self, task: TaskConfig, study: StudyConfig) -> None:
         self.task, self.study = task, study
@@ -29,7 +29,7 @@ class Planner:
         self._sizes: dict[str, int] = {}
 
     def check(self) -> None:
-        """Raises UserError if a model cannot be built, or if no width gives it the right size."""
+        """Raise UserError if a model cannot be built, or if no width gives it the right size."""
         for point in self.points:
             config = compose(*self._overrides(point, self.choices[0], 1))
             if config.trainer.devices > 1:
@@ -77,7 +77,7 @@ class Planner:
         return overrides
 
     def _own_overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
-        """The overrides that do not depend on the other arms."""
+        """Return the overrides that do not depend on the other arms."""
         return [
             f"task={self.task.name}",
             *self.study.arms[point.arm],
@@ -87,7 +87,7 @@ class Planner:
         ]
 
     def _size(self, point: Point) -> int:
-        """The number of parameters of all arms at this point of the grid."""
+        """Return the number of parameters of all arms at this point of the grid."""
         if self.study.parameters is not None:
             return self.study.parameters
         at = json.dumps(point.at)
@@ -108,7 +108,7 @@ class Planner:
             fit_width(config.model, build, size)
 
     def _opened(self, config: Config) -> Task:
-        """The task, opened once for all runs with the same corpus."""
+        """Return the task, opened once for all runs with the same corpus."""
         parts: list[Any] = [to_plain(config.task), to_plain(config.data), config.model.context]
         name = json.dumps(parts)
         if name not in self._tasks:

@@ -1,6 +1,6 @@
 """The run store: the runs of all studies, each stored once under a hash of its config and corpus.
 
-    <key>/                the run's folder, as scripts/train.py writes it
+    <key>/                the run's folder, as `minitx train` writes it
     <key>/measured/       its measurements; test.json is written last
     <key>.log             its output
     <key>.seconds.json    the time it took in total

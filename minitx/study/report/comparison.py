@@ -1,4 +1,4 @@
-"""Which of two models is better: when a report uses that word.
+"""Compare two models, and decide whether a report calls one of them better.
 
 One model is called better than another only if both 95% intervals of their difference exclude
 zero: that of a paired bootstrap over test items, and that over seeds. With one seed, or if all
@@ -81,7 +81,7 @@ class Comparison:
         return f"{claim}: {self._effect(conditions)} ({self._intervals()}){self._left_out()}."
 
     def _effect(self, conditions: tuple[Condition, Condition]) -> str:
-        """Both scores and their difference, absolute and relative."""
+        """Format both scores and their difference, absolute and relative."""
         measure = self.measure
         one, other = (condition.mean(f"test/{measure.name}") for condition in conditions)
         size = abs(one - other)
@@ -96,7 +96,7 @@ class Comparison:
         return f"{figures}, {direction} by {measure.difference(size)}{unit}{ratio}"
 
     def _intervals(self) -> str:
-        """Both intervals, with the sign of a positive difference."""
+        """Format both intervals, with the sign that makes the difference positive."""
         items, seeds = self.items, self.seeds
         if seeds.value < 0:
             items, seeds = -items, -seeds
@@ -111,7 +111,7 @@ class Comparison:
         return f"{low} to {high}"
 
     def _left_out(self) -> str:
-        """The seeds without figures, in words."""
+        """Describe the seeds without figures."""
         parts = []
         for condition in (self.first, self.second):
             planned, finished = len(condition.runs), len(condition.finished)

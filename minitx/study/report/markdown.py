@@ -51,7 +51,7 @@ def _escape(words: object) -> Markdown:
 
 
 def _claim(sentence: str) -> Markdown:
-    """Emphasize the claim of a sentence, which stands before the colon, over its figures."""
+    """Emphasize the claim of a sentence, which is before the colon, over its figures."""
     claim, colon, figures = map(_escape, sentence.partition(":"))
     return Markdown(f"**{claim}**: {figures.strip()}") if colon else claim
 

@@ -43,7 +43,7 @@ def _mark_captions(tokens: Sequence[Token]) -> None:
 
 
 class _PageRenderer(RendererHTML):
-    """Puts each part of the report into a section, and each table into a box that opens."""
+    """Put each part of the report into a section, and each table into a box that opens."""
 
     def heading_open(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any

@@ -1,4 +1,4 @@
-"""What a study's report says, in whatever format."""
+"""The content of a study's report, independent of its format."""
 
 from dataclasses import dataclass
 
@@ -78,7 +78,7 @@ def compose(results: Results) -> Report:
 
 
 def _failures(runs: pd.DataFrame) -> str:
-    """How many runs failed, and why; empty if none did."""
+    """Return the number of failed runs and the reasons, or an empty string if none failed."""
     failed = runs[runs["status"] == FAILED]
     reasons = "; ".join(dict.fromkeys(failed["reason"]))
     return f"{count(len(failed), 'run')} failed ({reasons})" if len(failed) else ""
@@ -120,7 +120,7 @@ def _intervals(results: Results) -> str:
 
 
 def _time(runs: pd.DataFrame) -> str:
-    """The total time of all runs; a run that arms share counts once."""
+    """Format the total time of all runs. A run that arms share counts once."""
     runs = runs.drop_duplicates("key")
     for column, what in (("seconds", "training and measuring"), ("train_seconds", "training")):
         if column in runs and runs[column].notna().any():
@@ -129,7 +129,7 @@ def _time(runs: pd.DataFrame) -> str:
 
 
 def _runs(results: Results) -> pd.DataFrame:
-    """The table of runs: what each was, its figures, and the reason if it failed."""
+    """Return the table of runs: the settings and figures of each, and the reason if it failed."""
     runs = results.runs
     varied = [name for name in (*results.axes, *results.study.sweep) if name in runs]
     table = runs[["arm", *varied, "seed", "status"]].copy()

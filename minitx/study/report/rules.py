@@ -1,4 +1,4 @@
-"""The rules of a fair comparison: whether a study kept each of them, in a sentence.
+"""Check which rules of a fair comparison a study kept, with a sentence about each.
 
 A rule that was not kept weakens the study's answer, and its report says so. Runs on different
 corpora cannot be compared at all, so they are an error.
@@ -40,7 +40,7 @@ def check_rules(results: Results) -> list[Rule]:
 
 
 def check_corpus(results: Results) -> None:
-    """Raises UserError if runs have different corpora or tokenizers.
+    """Raise UserError if runs have different corpora or tokenizers.
 
     If the grid varies the data, they may differ between its points.
     """
@@ -99,7 +99,7 @@ def _size(results: Results) -> Rule:
 
 
 def _sizes(arm: str, conditions: list[Condition]) -> str:
-    """An arm's numbers of parameters over the grid, with and without embeddings."""
+    """Format an arm's numbers of parameters over the grid, with and without embeddings."""
 
     def reach(column: str) -> str:
         values = [condition.mean(column) for condition in conditions]
@@ -112,7 +112,7 @@ def _sizes(arm: str, conditions: list[Condition]) -> str:
 
 
 def _corpus(results: Results) -> Rule:
-    """This rule is always kept, because `check_corpus` raises an error otherwise."""
+    """Return the rule about the corpus. It is kept, because `check_corpus` raises otherwise."""
     several = any(axis.startswith(VARY_DATA) for axis in results.axes)
     where = ", at each point of the grid" if several else ""
     return Rule(
@@ -146,7 +146,7 @@ def _tokens(results: Results) -> Rule:
 
 
 def _training(results: Results) -> Rule:
-    """A model's recipe may also change how it is trained."""
+    """Check that all runs have the same settings of training, which recipes may change."""
     name = "the same training for all"
     parts = []
     for key, values in differing_settings(results).items():
@@ -254,7 +254,7 @@ def _finished(results: Results) -> Rule:
 
 
 def _code(results: Results) -> Rule:
-    """Studies share their runs, so some may be older than others."""
+    """Check the code and the machine. Studies share runs, so some may be older than others."""
     several = [f"{name} {words}" for name, words in results.facts.items() if ", " in words]
     name = "the same code and machine"
     if "commit" not in results.facts:

@@ -1,4 +1,4 @@
-"""The look of a study's figures: an arm has the same colour, marker and line in all of them.
+"""The style of a study's figures: an arm has the same colour, marker and line in all of them.
 
 If a grid has several points, an arm keeps its colour and each point gets a marker and a line.
 
@@ -47,7 +47,7 @@ BAND = 0.16  # opacity of an interval behind its line
 
 @dataclass(frozen=True)
 class Style:
-    """How an arm is drawn. `line` is a matplotlib line style."""
+    """The style of an arm. `line` is a matplotlib line style."""
 
     colour: str
     marker: str
@@ -154,7 +154,7 @@ def draw_line(
     values: Iterable[Interval | float],
     **changes: Any,
 ) -> None:
-    """Draw a line through the values, and a band over their intervals where these are known."""
+    """Draw a line through the values, and a band over their intervals if these are known."""
     across = list(across)
     intervals = [each if isinstance(each, Interval) else Interval(each) for each in values]
     if any(each.known for each in intervals):

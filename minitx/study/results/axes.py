@@ -45,7 +45,7 @@ def at(axis: str, *values: Any) -> str:
 
 
 def numeric_axis(results: Results, least: int = 2) -> str | None:
-    """Return the first key of the grid that has at least so many values, all of them numbers."""
+    """Return the first key of the grid that has at least `least` values, all of them numbers."""
     for axis, values in results.study.grid.items():
         if len(values) >= least and all(map(is_number, values)):
             return str(axis)

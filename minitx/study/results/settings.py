@@ -22,7 +22,7 @@ SHOWN = {
         ),
         *("stress", "val_fraction", "train_fraction"),
     ),
-    "model": None,  # all
+    "model": None,  # None: all keys of the group
     "optimizer": None,
     "trainer": (
         *("max_steps", "max_minutes", "val_every", "val_tokens", "patience", "accumulate"),

@@ -20,10 +20,10 @@ from minitx.study.results.collecting import collect, open_study
 from minitx.study.results.results import Results
 from minitx.study.run.watching import watching
 
-Launch = Callable[[Sequence[str]], None]  # does the runs with these keys
+Launch = Callable[[Sequence[str]], None]  # performs the runs with these keys
 
 LOCK = "study.lock"  # next to study.json, held by the process that plans
-WAIT = 2.0  # seconds between looks at a run that another study is doing
+WAIT = 2.0  # seconds between checks of a run that another study is doing
 
 
 def run_study(
@@ -37,7 +37,7 @@ def run_study(
     first seed. It gets the value with the lowest loss on val, and is trained with this value and
     the other seeds. Only then is it tested.
 
-    Raises UserError for a study that cannot be done, before anything is trained.
+    Raises UserError if the study cannot be done, before anything is trained.
     """
     folder, store = study_folder(definition), RunStore(Path(definition.runs))
     planner = Planner(asked.task, definition)
@@ -105,8 +105,8 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another process is at the study in {folder}: report_only=true shows what it has so "
-            "far"
+            f"another process is running the study in {folder}: report_only=true shows its results "
+            "so far"
         ) from None
     except OSError as error:
         raise UserError(f"study.dir={folder} cannot be written: {error.strerror}") from error
@@ -144,8 +144,8 @@ def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> 
                 continue
             if not any(map(store.busy, keys)):
                 raise UserError(
-                    f"the launcher left {len(keys)} of {total} runs undone: run this command again "
-                    "when its jobs have ended"
+                    f"the launcher left {len(keys)} of {total} runs unfinished: run this command "
+                    "again when its jobs have ended"
                 )
             time.sleep(WAIT)  # another study is doing them
 

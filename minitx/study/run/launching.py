@@ -1,6 +1,6 @@
 """Run a study's jobs with Hydra's launcher: in this process, in several, or on a cluster.
 
-`hydra/launcher=joblib` or `submitit_slurm` on the command line of scripts/compare.py selects the
+`hydra/launcher=joblib` or `submitit_slurm` on the command line of `minitx compare` selects the
 launcher. A job has the same command line with `only=<key>` added.
 """
 

@@ -1,3 +1,5 @@
+"""Test the batches of a step."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Test the batches of similar lengths."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Test the store of examples."""
+
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Associative recall: what is asked for was said before, and nothing else is asked for."""
+"""Test associative recall: every query has an earlier pair, and only queries are targets."""
 
 import numpy as np
 import pytest
@@ -164,7 +164,7 @@ def test_a_batch_that_does_not_divide_is_an_error():
 def test_the_splits_share_no_sequence():
     """With 3 pairs there are 10^16 beginnings: to meet one again would be no chance.
 
-    Three pairs have no smaller number beside them: half of them is one.
+    There are three pairs because the mixture then has no sequences with fewer pairs.
     """
     recall = Recall(3, 16)
     splits = {split: recall.split(split).tensors[0] for split in recall.splits}

@@ -1,3 +1,5 @@
+"""Test windows of tokens."""
+
 import os
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Well-known sets from the hub, without a network.
+"""Test data sets from the hub, without a network.
 
 `datasets` reads folders that have the form of the hub's repositories, and little in them.
 """

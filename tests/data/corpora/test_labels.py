@@ -1,3 +1,5 @@
+"""Test the corpora with labels."""
+
 import re
 import sys
 from collections import Counter

@@ -1,3 +1,5 @@
+"""Test the corpora of pairs."""
+
 import importlib.util
 import sys
 from collections.abc import Iterable

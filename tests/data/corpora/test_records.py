@@ -1,3 +1,5 @@
+"""Test the reading of files of pairs and labels."""
+
 import gzip
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Test the splits of a corpus."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Test the corpora of text."""
+
 import importlib.util
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Test the tokenizers of sequences."""
+
 import pickle
 import subprocess
 import sys

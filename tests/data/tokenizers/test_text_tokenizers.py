@@ -1,3 +1,5 @@
+"""Test the tokenizers of texts."""
+
 import pickle
 import subprocess
 import sys

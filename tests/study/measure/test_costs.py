@@ -1,4 +1,4 @@
-"""Operations against torch's own counter and by hand; latencies are figures, whatever they are."""
+"""Test operations against torch's counter and by hand, and that latencies are numbers."""
 
 import math
 

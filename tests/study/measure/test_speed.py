@@ -1,4 +1,4 @@
-"""Speeds are figures, whatever they are; memory is that of the measurement alone; errors one line.
+"""Test that speeds are numbers, memory is that of the measurement alone, and errors are one line.
 
 No time is compared with another: machines differ, and are busy.
 """

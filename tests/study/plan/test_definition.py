@@ -1,4 +1,4 @@
-"""A study as it was asked for: presets, points, words for all runs, every file of conf/study."""
+"""Test the definition of a study: presets, points, overrides, every file of conf/study."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ from minitx.study.report.sections import SECTIONS, details_of
 
 
 def asked(*words):
-    """What scripts/compare.py sees with this command line."""
+    """Return the config and the study of `minitx compare` with these overrides."""
     register_schemas()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -192,7 +192,7 @@ def test_what_the_preset_would_hide_is_refused():
     [
         (["trainer.devices=2"], r"trainer\.devices=2: a study's run is one process"),
         (["optimizer=adamw"], r"optimizer=adamw has no muon_lr"),
-        (["trainer.max_steps=null"], "needs an end"),
+        (["trainer.max_steps=null"], "has no limit"),
     ],
 )
 def test_what_no_run_could_do_is_refused_before_the_first(words, said):

@@ -1,4 +1,4 @@
-"""When a report says "better", and what it says instead."""
+"""Test when a report calls a model better, and what it says otherwise."""
 
 import numpy as np
 import pytest

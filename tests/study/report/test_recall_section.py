@@ -1,4 +1,4 @@
-"""What the section about associative recall says, of results that are known beforehand."""
+"""Test the section about associative recall on results whose answers are known."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Rules of a fair comparison: which are kept, and what is refused."""
+"""Test the rules of a fair comparison: which are kept, and which raise an error."""
 
 from dataclasses import replace
 

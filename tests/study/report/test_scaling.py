@@ -1,4 +1,4 @@
-"""Exponents that are known beforehand, and what a report says of speeds never measured."""
+"""Test the section about scaling on known exponents and on made-up speeds."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What the sections of a report say, of results in which it is known beforehand."""
+"""Test the sections of a report on results whose answers are known."""
 
 from dataclasses import replace
 

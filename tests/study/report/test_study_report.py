@@ -1,4 +1,4 @@
-"""The report's files, what stands in them, and that one may open the page without a network.
+"""Test the report's files, their content, and that the page opens without a network.
 
 Without a Chromium the last tests skip, but never where CI is set in the environment.
 """

@@ -1,4 +1,4 @@
-"""Studies from the command line: what is trained, what is not trained again, what is refused."""
+"""Test studies from the command line: which runs are trained or reused, and which are errors."""
 
 import json
 import os

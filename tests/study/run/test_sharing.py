@@ -1,4 +1,4 @@
-"""Runs that processes, studies or arms have in common, and what is chosen among them."""
+"""Test runs that processes, studies or arms share, and the choice among them."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkey
     monkeypatch.setattr(launching, "launch", lambda keys: None)
     answer = compare()
     assert answer.status == 1
-    assert "the launcher left 4 of 4 runs undone" in answer.err
+    assert "the launcher left 4 of 4 runs unfinished" in answer.err
     assert not any(run.chosen for run in read_manifest(Path("study")).runs)
 
 
@@ -84,7 +84,7 @@ def test_a_study_is_planned_by_one_process_at_a_time(compare):
     with FileLock("study/study.lock"):
         answer = compare()
     assert answer.status == 1
-    assert "error: another process is at the study in study: " in answer.err
+    assert "error: another process is running the study in study: " in answer.err
     assert not LEDGER.root.exists()
 
 

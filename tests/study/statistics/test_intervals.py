@@ -1,4 +1,4 @@
-"""Intervals against scipy's, against figures that are known, and by how often they hold."""
+"""Test intervals against scipy's, against known figures, and by their coverage."""
 
 import numpy as np
 import pytest

@@ -29,7 +29,7 @@ class Section:
 
     `name` is the name of its files. `table` is the data of the figure, with readable column names;
     `more` has further tables by name, such as "comparisons". All sentences follow from the tables.
-    The first `answers` of them also stand at the top of the report. `note` explains the figure and
+    The first `answers` of them are also at the top of the report. `note` explains the figure and
     its limits.
     """
 
@@ -61,8 +61,8 @@ class Section:
 class SectionKind:
     """A section that reports may have, without its code.
 
-    `tasks` are the tasks that it suits. `details` are the measurements that it needs besides the
-    metrics, by their names in `minitx.study.measure.measuring.DETAILS`.
+    `tasks` are the tasks that it suits. `details` are the measurements that it needs in addition to
+    the metrics, by their names in `minitx.study.measure.measuring.DETAILS`.
     """
 
     name: str
@@ -94,7 +94,7 @@ SECTIONS = {
 
 
 def check_sections(names: Sequence[str], task: str | None = None) -> None:
-    """Raises UserError for an unknown section, and for one that does not suit the task."""
+    """Raise UserError for an unknown section, and for one that does not suit the task."""
     for name in names:
         if name not in SECTIONS:
             hint = nearest(name, list(SECTIONS))

@@ -1,4 +1,4 @@
-"""How quality depends on a number that the grid varies: heads, pairs, the fraction of the data."""
+"""Show how quality depends on a number that the grid varies, such as heads or pairs."""
 
 from functools import partial
 

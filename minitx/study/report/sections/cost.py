@@ -1,4 +1,4 @@
-"""What each arm costs: parameters, operations, time and memory, next to its quality."""
+"""Show the costs of each arm next to its quality: parameters, operations, time and memory."""
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def _table(results: Results, conditions: list[Condition], costs: dict[str, str])
 
 
 def _sentences(results: Results, table: pd.DataFrame) -> list[str]:
-    """Each arm's speed, and its ratio to that of the first arm."""
+    """Describe each arm's speed and its ratio to that of the first arm."""
     objective = TASKS[results.task].objective
     sentences = []
     first = table.iloc[0]
@@ -93,7 +93,7 @@ def _sentences(results: Results, table: pd.DataFrame) -> list[str]:
 
 
 def _figure(results: Results, conditions: list[Condition], costs: dict[str, str]) -> Figure | None:
-    """Quality against the time of training and, if it is known, of generation."""
+    """Draw quality against the time of training and, if it is known, of generation."""
     shown = [
         column
         for column in ("train_seconds", "latency_ms")

@@ -1,4 +1,4 @@
-"""How much data it takes until one arm is ahead of another: where their curves cross."""
+"""Estimate the amount of data at which one arm overtakes another."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +50,7 @@ def section(results: Results) -> Section | None:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two arms and by how much the first is ahead at each fraction that both were trained on.
+    """Two arms, and the lead of the first at each fraction of the data that both were trained on.
 
     `values` has the scores of both arms for each fraction, (seeds,) each; higher is better.
     """
@@ -70,7 +70,7 @@ class _Pair:
 
     @cached_property
     def times(self) -> int:
-        """How often the lead changes."""
+        """The number of times that the lead changes."""
         return sum((a.value > 0) != (b.value > 0) for a, b in pairwise(self.leads))
 
     @cached_property
@@ -154,7 +154,7 @@ def _pair(
 
 
 def last_crossing(fractions: list[float], leads: np.ndarray) -> np.ndarray:
-    """Return where leads (rows, points) change sign for the last time: (rows,), NaN if never.
+    """Return the fractions (rows,) at which leads (rows, points) last change sign, NaN if never.
 
     Leads are interpolated linearly over the logarithm of the fraction.
     """

@@ -1,4 +1,4 @@
-"""How quality on val improves with the tokens seen and with the training time."""
+"""Show how quality on val improves with the tokens seen and with the training time."""
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def section(results: Results) -> Section | None:
 
 
 def _curve(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
-    """A row for each validation, over the seeds that reached it."""
+    """Return a row for each validation, over the seeds that reached it."""
     curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
     return pd.DataFrame(
         [
@@ -79,7 +79,7 @@ def _curve(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
 
 
 def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
-    """The values of all arms after equally many tokens, and after the same time."""
+    """Compare all arms after the same number of tokens, and after the same time."""
     lines = dict(iter(table.groupby("arm", sort=False)))
     if len(lines) < 2 or min(map(len, lines.values())) < LEAST_POINTS:
         return []

@@ -1,4 +1,4 @@
-"""What attention heads do: how widely they attend, how they differ, how many could be removed."""
+"""Describe attention heads: their entropy, their diversity, and how many could be removed."""
 
 from functools import partial
 
@@ -69,7 +69,7 @@ def prunable(pruning: pd.DataFrame) -> float:
 
 
 def _measures(results: Results, condition: Condition) -> dict[str, Interval]:
-    """The measures over seeds; empty if the model has no heads or none was measured."""
+    """Return the measures over seeds, empty if the model has no heads or none was measured."""
     heads = condition.details(results, "heads")
     values = {
         ENTROPY: [table["entropy"].mean() for table in heads],
@@ -96,7 +96,7 @@ def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:
 
 
 def _changes(arm: str, line: list[Condition], found: Found) -> str:
-    """How each measure changes from the first to the last point at which it is known."""
+    """Describe how each measure changes from the first to the last point at which it is known."""
     changes = []
     for name in MEASURES:
         known = [condition for condition in line if name in found[condition.name]]

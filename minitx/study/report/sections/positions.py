@@ -1,4 +1,4 @@
-"""What a longer context gains: the loss at each position, and the gain of each doubling."""
+"""Measure what a longer context gains: the loss at each position, and the gain of each doubling."""
 
 from itertools import pairwise
 
@@ -59,7 +59,7 @@ def octaves(positions: pd.DataFrame) -> pd.Series:
 
 
 def _gains(losses: pd.DataFrame) -> dict[int, np.ndarray]:
-    """The decrease of the loss (seeds,) from one octave to the next, by the end of the latter."""
+    """Return the decreases of the loss (seeds,) from octave to octave, by the end of the latter."""
     return {
         after: (losses[before] - losses[after]).to_numpy()
         for before, after in pairwise(losses.columns)
@@ -99,7 +99,7 @@ def _last_gain(name: str, losses: pd.DataFrame) -> str:
 
 
 def _differences(measured: dict[str, pd.DataFrame]) -> list[str]:
-    """The last gain of the first arm against that of each other arm with the same context."""
+    """Compare the last gain of the first arm with that of each other arm with the same context."""
     (first, losses), *others = measured.items()
     sentences = []
     for name, other in others:

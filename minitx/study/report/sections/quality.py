@@ -1,4 +1,4 @@
-"""How good each arm is on test, and which of two is better."""
+"""Show the quality of each arm on test, and which of two arms is better."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
 
 
 def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str], list[str]]:
-    """A sentence for each pair of arms, and if there is a grid, one for each of its points."""
+    """Return a sentence for each pair of arms and, if there is a grid, for each of its points."""
     if not results.axes:
         return [each.sentence() for each in comparisons], []
     by_arms: dict[tuple[str, str], list[Comparison]] = {}
@@ -112,7 +112,7 @@ def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str
 
 
 def _range(results: Results, known: list[Condition]) -> str:
-    """The lowest and the highest mean, if no two conditions can be compared."""
+    """Format the lowest and the highest mean, if no two conditions can be compared."""
     ordered = sorted(known, key=lambda condition: condition.mean(results.metric))
     parts = [
         f"{results.measure.amount(condition.mean(results.metric))} ({condition.name}, "

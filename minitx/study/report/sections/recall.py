@@ -1,4 +1,4 @@
-"""Associative recall: how many pairs an arm remembers, and over which distance."""
+"""Show associative recall: how many pairs an arm remembers, and over which distance."""
 
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ from minitx.study.results.conditions import (
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import fraction_interval, mean_interval
 
-LEVELS = (0.99, 0.9)  # of accuracy; the report says where an arm falls below them
+LEVELS = (0.99, 0.9)  # accuracies; the report gives the point at which an arm falls below each
 BINS = 8  # of distances
 
 # All queries of all seeds, by the name of a condition: `key` of the run, `pairs` in the sequence,
@@ -113,12 +113,12 @@ def _by_seed(answers: pd.DataFrame) -> pd.Series:
 
 
 def _accuracy(answers: pd.DataFrame) -> Interval:
-    """The mean accuracy over seeds."""
+    """Return the mean accuracy over seeds."""
     return mean_interval(_by_seed(answers).to_numpy(float))
 
 
 def _over_queries(answers: pd.DataFrame) -> Interval:
-    """The accuracy over the queries of all seeds."""
+    """Return the accuracy over the queries of all seeds."""
     return fraction_interval(int(answers["right"].sum()), len(answers))
 
 
@@ -127,12 +127,12 @@ def _accuracy_columns(answers: pd.DataFrame, condition: Condition) -> dict[str, 
 
 
 def _chance(answers: pd.DataFrame) -> float:
-    """The accuracy of guessing one of the sequence's values."""
+    """Return the accuracy of guessing one of the sequence's values."""
     return float(1 / answers["pairs"].max())
 
 
 def _widest(axis: str, conditions: list[Condition], answers: Answers) -> float:
-    """The point on the axis at which the arms differ most; of several, the last."""
+    """Return the point on the axis at which the arms differ most; of several, the last."""
     means: dict[float, list[float]] = {}
     for condition in conditions:
         means.setdefault(condition.on(axis), []).append(answers[condition.name]["right"].mean())
@@ -140,7 +140,7 @@ def _widest(axis: str, conditions: list[Condition], answers: Answers) -> float:
 
 
 def _by_distance(answers: pd.DataFrame) -> list[dict[str, float]]:
-    """A row for each bin of distances; bins have about equally many queries."""
+    """Return a row for each bin of distances; bins have about equally many queries."""
     bins = pd.qcut(answers["distance"], BINS, duplicates="drop")
     return [
         {
@@ -155,7 +155,7 @@ def _by_distance(answers: pd.DataFrame) -> list[dict[str, float]]:
 
 
 def _limits(name: str, line: list[Condition], answers: Answers) -> str:
-    """Where on the axis an arm falls below each of the levels for the first time."""
+    """Describe the points at which an arm falls below each of the levels for the first time."""
     means = [_accuracy(answers[condition.name]).value for condition in line]
     fallen: dict[int, list[float]] = {}
     for level in LEVELS:
@@ -174,7 +174,7 @@ def _limits(name: str, line: list[Condition], answers: Answers) -> str:
 
 
 def _learners(name: str, line: list[Condition], answers: Answers) -> str:
-    """How many seeds learned it. Recall is learned suddenly or not at all, so means say little."""
+    """Count the seeds that learned it: recall is learned suddenly or not at all."""
     parts = []
     for condition in line:
         accuracies = sorted(_by_seed(answers[condition.name]), reverse=True)
@@ -187,7 +187,7 @@ def _learners(name: str, line: list[Condition], answers: Answers) -> str:
 
 
 def _against_chance(name: str, line: list[Condition], answers: Answers) -> str:
-    """Where an arm is above the chance level.
+    """Describe the points at which an arm is above the chance level.
 
     The interval over seeds has to be above it; with one seed, the interval over queries.
     """
@@ -207,7 +207,7 @@ def _against_chance(name: str, line: list[Condition], answers: Answers) -> str:
 
 
 def _by_number(condition: Condition, asked: pd.DataFrame) -> str:
-    """The accuracy with fewer pairs and with all."""
+    """Compare the accuracy with fewer pairs and with all."""
     parts = [
         f"{_accuracy(found).value:.3f} with {count(int(pairs), 'pair')} (chance level "
         f"{_chance(found):.3f})"
@@ -217,7 +217,7 @@ def _by_number(condition: Condition, asked: pd.DataFrame) -> str:
 
 
 def _ends(condition: Condition, answers: Answers) -> str:
-    """The accuracy at the shortest and at the longest distances."""
+    """Compare the accuracy at the shortest and at the longest distances."""
     rows = _by_distance(answers[condition.name])
     parts = [
         f"{row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) at "

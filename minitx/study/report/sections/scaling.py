@@ -1,4 +1,4 @@
-"""What training, generation and memory cost at each length, and how these costs grow."""
+"""Show the costs of training and generation at each length, and how fast they grow."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -117,7 +117,7 @@ def section(results: Results) -> Section | None:
 
 
 def _curves(cost: Cost, lines: Lines) -> list[Curve]:
-    """The curves of the arms with at least two known lengths."""
+    """Return the curves of the arms with at least two known lengths."""
     curves = []
     for arm, line in lines.items():
         known = [(condition.on(LENGTH), condition.median(cost.column)) for condition in line]
@@ -154,7 +154,7 @@ def _exponents(curves: Curves) -> pd.DataFrame:
 
 
 def _comparison(cost: Cost, curves: list[Curve]) -> str:
-    """The order of the arms at the shortest and the longest length, and where it changes."""
+    """Rank the arms at the shortest and the longest length, and say where their order changes."""
     shared = sorted(set.intersection(*(set(curve.lengths) for curve in curves)))
     if not shared:
         return f"{cost.words}: no length was measured for all arms."
@@ -171,7 +171,7 @@ def _comparison(cost: Cost, curves: list[Curve]) -> str:
 
 
 def _ranking(cost: Cost, curves: list[Curve], length: int) -> str:
-    """The arms in the order of their costs, as multiples of the lowest."""
+    """List the arms in the order of their costs, as multiples of the lowest."""
     ordered = sorted(curves, key=lambda curve: curve.at(length))
     least = ordered[0].at(length)
     equal = [curve.arm for curve in ordered if curve.at(length) < EQUAL * least]
@@ -183,7 +183,7 @@ def _ranking(cost: Cost, curves: list[Curve], length: int) -> str:
 
 
 def _growth(cost: Cost, curves: list[Curve]) -> str:
-    """The exponents, over all lengths and at the end."""
+    """Describe the exponents, over all lengths and at the end."""
     parts = []
     for curve in curves:
         whole = exponent(curve.lengths, curve.costs).value
@@ -196,7 +196,7 @@ def _growth(cost: Cost, curves: list[Curve]) -> str:
 
 
 def _conditions(results: Results) -> str:
-    """The sizes of steps and models, and the machine."""
+    """Describe the sizes of steps and models, and the machine."""
     runs = results.finished
     threads = listed(count(int(each), "thread") for each in sorted(set(runs["threads"].dropna())))
     tokens, windows, sizes = (

@@ -1,4 +1,4 @@
-"""What the sweep found, by the loss on val."""
+"""Show what the sweep found, by the loss on val."""
 
 from typing import Any
 
