@@ -121,8 +121,10 @@ def test_a_renamed_key_leaves_a_run_its_name():
     study = Path(__file__).parents[2] / "old_runs" / "study"
     for run in read_manifest(study).runs:
         summary = json.loads((study / "store" / run.key / "summary.json").read_text("utf-8"))
-        # A setting of today's trainer, which the old study did not have.
-        config = compose(*run.words, "trainer.val_tokens=null")
+        # These defaults have changed since.
+        then = ["trainer.val_tokens=null", "optimizer.momentum=0.95"]
+        then += ["optimizer.schedule=cosine", "optimizer.min_lr_ratio=0.1"]
+        config = compose(*run.words, *then)
         assert run_key(config, summary["data_fingerprint"], "training") == run.key
 
 
