@@ -116,6 +116,7 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
             project=config.project,
             save_dir=folder.resolve(),  # W&B's own process may have another working directory
             offline=config.mode == "offline",
+            mode=config.mode,  # Lightning's `offline` sets a variable that W&B reads only once
             log_model=config.mode == "online",
             config=run_config,
             settings={"silent": config.mode == "offline"},

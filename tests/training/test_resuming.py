@@ -319,7 +319,8 @@ def test_samples_and_metrics_of_other_steps_stay(train, during_step, tmp_path):
 def test_a_shortened_warm_up_is_that_of_the_run_for_good(train, tmp_path, capsys):
     """config.yaml and the checkpoint hold it, and more steps do not lengthen it again."""
     folder = tmp_path / "run"
-    run = train(f"run.dir={folder}", "optimizer.warmup_steps=100", "trainer.max_steps=10")
+    words = ["optimizer.warmup_steps=100", "optimizer.schedule=constant", "trainer.max_steps=10"]
+    run = train(f"run.dir={folder}", *words)
     assert "it is 1 in this run" in capsys.readouterr().err
     assert run.config.optimizer.warmup_steps == 1
     assert read_config(folder / "config.yaml").optimizer.warmup_steps == 1

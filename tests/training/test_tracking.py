@@ -40,6 +40,15 @@ def tracked(train, tmp_path_factory):
     return folder
 
 
+def test_offline_needs_no_key_after_wandb_was_set_up(train, tmp_path, monkeypatch):
+    """As in a notebook that called W&B before."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    wandb.teardown()
+    assert not wandb.login(prompt=False)
+    train(f"run.dir={tmp_path / 'run'}", "logger=wandb", "trainer.max_steps=1")
+    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*"))) == 1
+
+
 def test_wandb_holds_the_config(tracked):
     found = wandb_run(tracked)
     assert found["name"] == "my run"
