@@ -8,6 +8,7 @@ import torch
 from minitx.config.schema import DecodingConfig, TranslateConfig
 from minitx.data.progress import progress
 from minitx.data.tokenizers.sequence import BOS, EOS
+from minitx.decoding.beam import Hypothesis
 from minitx.decoding.search import beam_search, sample
 from minitx.errors import UserError
 from minitx.models.seq2seq import Seq2Seq
@@ -44,25 +45,31 @@ def search(
     chunks = [sources[i : i + CHUNK] for i in range(0, len(sources), CHUNK)]
     with progress() as watch:
         for chunk in watch(doing, chunks, len(sources), len):
-            try:
-                best = beam_search(
-                    model,
-                    chunk,
-                    BOS,
-                    EOS,
-                    beam=decoding.beam,
-                    n_best=n_best,
-                    length_penalty=decoding.length_penalty,
-                    min_length=decoding.min_length,
-                    max_length=decoding.max_length,
-                )
-            except ValueError as error:
-                raise UserError(f"decoding: {error}") from error
             found += [
                 [Output(vocabulary.target.decode(h.tokens), h.score) for h in outputs]
-                for outputs in best
+                for outputs in search_tokens(model, chunk, decoding, n_best)
             ]
     return found
+
+
+def search_tokens(
+    model: Seq2Seq, sources: Sequence[Sequence[int]], decoding: DecodingConfig, n_best: int = 1
+) -> list[list[Hypothesis]]:
+    """Return the `n_best` outputs of each source as `search` does, but as tokens."""
+    try:
+        return beam_search(
+            model,
+            sources,
+            BOS,
+            EOS,
+            beam=decoding.beam,
+            n_best=n_best,
+            length_penalty=decoding.length_penalty,
+            min_length=decoding.min_length,
+            max_length=decoding.max_length,
+        )
+    except ValueError as error:
+        raise UserError(f"decoding: {error}") from error
 
 
 def draw(

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from minitx.config.schema import DecodingConfig
 from minitx.data.tokenizers.sequence import BOS, EOS, SPECIALS, UNK, SequenceTokenizer
-from minitx.decoding.search import beam_search
+from minitx.decoding.translation import search_tokens
 from minitx.errors import UserError
 from minitx.runs.run import StoredRun
 from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary, TextVocabulary, Vocabulary
@@ -161,7 +160,8 @@ def _of_pair(
     notes += _notes_of_unknown("text", ids, vocabulary.source)
     source = [*ids, EOS]
     if output is None:
-        written = _search(run.model, source, run.config.decoding)
+        ((best,),) = search_tokens(run.model, [source], run.config.decoding)
+        written = best.tokens  # as `minitx translate` finds it
         output, cut = vocabulary.target.decode(written), written
     else:
         _check_text("output", output)
@@ -176,24 +176,6 @@ def _of_pair(
         output,
         tuple(notes),
     )
-
-
-def _search(model: Any, source: Sequence[int], decoding: DecodingConfig) -> list[int]:
-    """Return the model's own output, as `minitx translate` finds it."""
-    try:
-        ((best,),) = beam_search(
-            model,
-            [source],
-            BOS,
-            EOS,
-            beam=decoding.beam,
-            length_penalty=decoding.length_penalty,
-            min_length=decoding.min_length,
-            max_length=decoding.max_length,
-        )
-    except ValueError as error:
-        raise UserError(f"decoding: {error}") from error
-    return best.tokens
 
 
 def _check_text(what: str, text: str, *, allow_blank: bool = False) -> None:
