@@ -22,8 +22,7 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     with loading(f"torch and {config.run}"):
         import torch
 
-        from minitx.decoding.encoding import encode_text
-        from minitx.decoding.translation import draw, search, with_end_symbol
+        from minitx.decoding.translation import draw, encode_source, search
         from minitx.runs.run import load_for
 
     run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
@@ -38,8 +37,7 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     generator = torch.Generator(run.device).manual_seed(config.seed)
 
     def prepare(text: str) -> list[int]:
-        ids = encode_text(text, vocabulary.source, model.context, purpose="translate")
-        return with_end_symbol(ids)
+        return encode_source(text, vocabulary, model.context)
 
     def answer(sources: list[list[int]]) -> list[str]:
         if config.temperature is None:

@@ -9,6 +9,7 @@ from minitx.config.schema import DecodingConfig, TranslateConfig
 from minitx.data.progress import progress
 from minitx.data.tokenizers.sequence import BOS, EOS
 from minitx.decoding.beam import Hypothesis
+from minitx.decoding.encoding import encode_text
 from minitx.decoding.search import beam_search, sample
 from minitx.errors import UserError
 from minitx.models.seq2seq import Seq2Seq
@@ -24,6 +25,11 @@ class Output(NamedTuple):
     score: float
 
 
+def encode_source(text: str, vocabulary: PairVocabulary, context: int) -> list[int]:
+    """Return a source's ids as the model reads them. Raises UserError as `encode_text` does."""
+    return with_end_symbol(encode_text(text, vocabulary.source, context, purpose="translate"))
+
+
 def with_end_symbol(ids: Iterable[int]) -> list[int]:
     """Return a source's ids with the end symbol, as the model reads them."""
     return [*map(int, ids), EOS]
@@ -37,7 +43,7 @@ def search(
     n_best: int = 1,
     doing: str = "translating",
 ) -> list[list[Output]]:
-    """Return the `n_best` outputs of each source (ids, as from `with_end_symbol`), best first.
+    """Return the `n_best` outputs of each source (ids, as from `encode_source`), best first.
 
     Raises UserError if `beam_search` raises ValueError.
     """

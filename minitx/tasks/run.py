@@ -14,7 +14,7 @@ from minitx.config.tasks import (
 from minitx.decoding.encoding import encode_text
 from minitx.decoding.generate import stream_samples
 from minitx.decoding.prediction import probabilities
-from minitx.decoding.translation import search, with_end_symbol
+from minitx.decoding.translation import encode_source, search
 from minitx.errors import UserError
 from minitx.runs.run import StoredRun
 
@@ -70,11 +70,8 @@ class Run(StoredRun[Any, Any]):
         settings = changed(self.config.decoding, DecodingChange(**decoding))
 
         def answer(several: list[str]) -> list[str]:
-            context, tokenizer = self.model.context, self.vocabulary.source
-            sources = [
-                with_end_symbol(encode_text(text, tokenizer, context, purpose="translate"))
-                for text in several
-            ]
+            context = self.model.context
+            sources = [encode_source(text, self.vocabulary, context) for text in several]
             found = search(self.model, self.vocabulary, sources, settings)
             return [best.text for (best,) in found]
 
