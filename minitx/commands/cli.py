@@ -25,9 +25,8 @@ from minitx.commands.help import help_text, overview
 from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
-from minitx.config.keys import CONF, chosen, describe, keys, nearest, nearest_key, options
+from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
 from minitx.config.renames import renamed_overrides
-from minitx.config.schema import MODELS, ModelConfig
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
 
@@ -206,8 +205,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
 
 def _unknown_flag(command: Command, arguments: list[str], flag: str) -> UserError:
     assert command.schema is not None
-    model = MODELS.get(chosen(arguments, "model") or "transformer", ModelConfig)
-    known = [name for name, _ in keys(command.schema, model)]
+    known = [name for name, _ in keys(command.schema, model_schema(arguments))]
     near = nearest_key(flag.lstrip("-").replace("-", "_"), known)
     hint = f": did you mean {near}=...?" if near else "; --help lists the keys"
     return UserError(f"{flag}: keys are written key=value, without dashes{hint}")

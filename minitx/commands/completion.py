@@ -20,8 +20,7 @@ from minitx.commands.command import Command
 from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed
-from minitx.config.keys import as_typed, chosen, keys, options
-from minitx.config.schema import MODELS, ModelConfig
+from minitx.config.keys import as_typed, keys, model_schema, options
 
 
 def complete_line(line: str, command: Command | None) -> list[str]:
@@ -56,8 +55,7 @@ def config_folders(words: Sequence[str]) -> list[str]:
 def _names(command: Command, before: list[str]) -> dict[str, typing.Any]:
     """Return the keys and groups that can be set, each with its field or None for a group."""
     assert command.schema is not None
-    model = MODELS.get(chosen(before, "model") or "transformer", ModelConfig)
-    found = dict(keys(command.schema, model))
+    found = dict(keys(command.schema, model_schema(before)))
     above = {name.rpartition(".")[0] for name in found}
     return {name: field for name, field in found.items() if name not in above} | dict.fromkeys(
         command.groups

@@ -89,10 +89,10 @@ def to_typed(composed: DictConfig, schema: type[Schema], overrides: Iterable[str
     one), for an invalid value, and for an override that sets an option which no mixer of the model
     has.
     """
-    known = set(known_keys(composed, schema))
+    known = known_keys(composed, schema)
     for name in _names(composed):
         if name not in known:
-            raise unknown_key(name, composed, schema)
+            raise unknown_key(name, known, schema)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, schema)
     _check(config, "")

@@ -92,8 +92,13 @@ def type_name(field: dataclasses.Field[Any]) -> str:
     return " or ".join([*named, "null"] if NoneType in members else named)
 
 
-def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
-    """Return the error for a key that does not exist. It names the nearest key that does."""
+def model_schema(overrides: Sequence[str]) -> type[ModelConfig]:
+    """Return the schema of the model that the overrides choose, or of the default model."""
+    return MODELS.get(chosen(overrides, "model") or "transformer", ModelConfig)
+
+
+def unknown_key(name: str, known: Sequence[str], schema: type) -> UserError:
+    """Return the error for a key that does not exist. It names the nearest of the known keys."""
     if name in NEW_NAMES:
         return UserError(f"{name} is now {NEW_NAMES[name]}")
     owners = [model for model, kind in MODELS.items() if name in dict(keys(schema, kind))]
@@ -105,7 +110,7 @@ def unknown_key(name: str, composed: DictConfig, schema: type) -> UserError:
             return UserError(
                 f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it"
             )
-    near = nearest_key(name, known_keys(composed, schema))
+    near = nearest_key(name, known)
     hint = f": did you mean {near}?" if near else "; --help lists the keys"
     return UserError(f"there is no key {name}{hint}")
 
@@ -142,8 +147,8 @@ def _describe_value(
     override = re.search(r"(?:override|value) '?([\w.]+)", context)
     name = error.full_key or (override and override.group(1)) or str(error.key)
     if "not in" in str(error):
-        model = DictConfig({"model": {"name": chosen(overrides, "model") or "transformer"}})
-        return str(unknown_key(name, model, schema))
+        known = [key for key, _ in keys(schema, model_schema(overrides))]
+        return str(unknown_key(name, known, schema))
     said = str(error).splitlines()[0]
     if "is not a ListConfig" in said:
         return f"{name} is a list: write {name}=[...], even for one value"
