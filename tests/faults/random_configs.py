@@ -6,7 +6,6 @@ the width, a list of mixers is not longer than the model, a key is set only if t
 task use it.
 """
 
-import dataclasses
 import random
 import typing
 
