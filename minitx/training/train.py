@@ -242,5 +242,6 @@ def _silence_advice() -> None:
         "LeafSpec",
         "sync_dist",
         "not resumable",
+        "`srun` command is available",
     ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")
