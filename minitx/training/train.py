@@ -30,7 +30,12 @@ from minitx.tasks.run import Run, load
 from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_kept, validate_whole
 from minitx.training.callbacks import Clock, RecordMetrics
-from minitx.training.checkpoints import Patience, checkpoint, kept_checkpoints
+from minitx.training.checkpoints import (
+    AtomicCheckpoints,
+    Patience,
+    checkpoint,
+    kept_checkpoints,
+)
 from minitx.training.checks import check_training
 from minitx.training.environment import keep_freed_memory, quiet_libraries
 from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
@@ -182,13 +187,13 @@ def make_trainer(
         *outputs,
         *([] if ema is None else [MovingAverage(ema)]),  # after those that look at the model
         StopOnRequest(folder),
-        checkpoint(folder / BEST, monitor="val/loss"),
-        checkpoint(folder / LAST),
     ]
-    if settings.average is not None:
-        callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
+    if settings.average is not None:
+        callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
+    callbacks.append(checkpoint(folder / BEST, monitor="val/loss"))
+    callbacks.append(checkpoint(folder / LAST))  # last: it says which of the others are there
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
     trainer = L.Trainer(
         **hardware(settings),
@@ -200,6 +205,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
         callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,
