@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from minitx.data.progress import announced
 from minitx.errors import UserError
 
 
@@ -32,7 +33,8 @@ def read_lines(path: Path) -> Iterator[str]:
 
 def count_lines(path: Path) -> int:
     """Return the number of lines. Raises UserError as `read_lines` does, and for an empty file."""
-    count = sum(1 for _ in read_lines(path))
+    with announced(f"counting the lines of {path}"):
+        count = sum(1 for _ in read_lines(path))
     if not count:
         raise UserError(f"{path} is empty: give a file with text")
     return count
