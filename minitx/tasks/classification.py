@@ -33,7 +33,7 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         self.budget = batch_tokens(config)
         corpus = source_of(config).open(config)
         self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
-        self.labels = self.store.labels
+        self.labels, self.notes = self.store.labels, corpus.notes
         self.vocabulary = LabelVocabulary(self.store.tokenizer, self.labels)
 
     def data(self) -> ExampleData:
