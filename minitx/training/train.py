@@ -113,7 +113,7 @@ def prepare(config: Config, test: bool) -> Training:
         write_yaml(folder / CONFIG, objective.archive["config"])
         task.vocabulary.write(folder)
         (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
-        announce(facts)
+        announce(facts, task.notes)
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     return Training(folder, task, data, objective, trainer, resumed, summary, splits)
 
