@@ -1,8 +1,6 @@
 """Averages of weights: a moving one during training, and one over kept checkpoints."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from minitx.objectives.base import Objective
 from minitx.runs.paths import AVERAGED
 from minitx.runs.run import read_checkpoint
 from minitx.training.callbacks import log, measured
-from minitx.training.checkpoints import KeptCheckpoint
+from minitx.training.checkpoints import KeptCheckpoint, save_atomically
 
 # The weights that the optimizer updates, in a checkpoint whose `state_dict` holds their average.
 # Lightning's own WeightAveraging uses the same name.
@@ -171,7 +169,11 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
         if tensor.is_floating_point() or tensor.is_complex():
             tensor.copy_(sums[name] / len(files))  # in place: two names of one tensor stay that
     kept = {name: value for name, value in newest.items() if name not in ONLY_TO_RESUME}
-    _save_atomically(target, kept)
+    try:
+        target.parent.stat()  # a missing folder is a mistake, and not created
+        save_atomically(target, kept)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def validate_whole(
@@ -241,17 +243,3 @@ def _difference(found: dict[str, torch.Size], wanted: dict[str, torch.Size]) -> 
         if found[name] != wanted[name]:
             return f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
     return None
-
-
-def _save_atomically(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write a temporary file next to `path`, then rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(checkpoint, file)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # it is no longer there, or never was
-            temporary.unlink()

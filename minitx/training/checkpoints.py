@@ -1,11 +1,35 @@
-"""Which checkpoints a run keeps, and how long it waits for a better one."""
+"""Which checkpoints a run keeps, how they are written, and how long it waits for a better one."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
+from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Write each checkpoint to a temporary file next to it, then rename it.
+
+    Lightning writes to the system's temporary folder. If that is another file system, the file is
+    copied from there, and a process that is killed meanwhile leaves a part of it.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        save_atomically(Path(path), checkpoint)
+
+
+def save_atomically(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Write a checkpoint that is either complete or absent. Raises OSError."""
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    write_bytes_atomically(path, content.getbuffer())
 
 
 class Checkpoint(ModelCheckpoint):

@@ -31,6 +31,7 @@ class MetricsFile(Logger):
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 self.columns = next(csv.reader(file), self.columns)
+            self.written = _last_step(self._rows())
 
     @property
     def name(self) -> str:
@@ -62,12 +63,12 @@ class MetricsFile(Logger):
         continued = self.row["step"] == self.written  # as in the test after the last validation
         if new or continued or not self.path.exists():
             rows = self._rows()
-            if continued:
-                self.row = rows.pop() | self.row
-            self._rewrite(rows, self.columns + new)
+            before = rows.pop() if continued else {}
+            self._rewrite([*rows, before | self.row], self.columns + new)
+        else:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self.columns).writerow(self.row)
         self.written = self.row["step"]
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(self.row)
         self.row = {}
 
     @rank_zero_only
@@ -79,7 +80,9 @@ class MetricsFile(Logger):
     def keep_until(self, step: int) -> None:
         """Drop the rows after `step`."""
         if self.path.exists():
-            self._rewrite([r for r in self._rows() if int(r["step"]) <= step], self.columns)
+            kept = [row for row in self._rows() if int(row["step"]) <= step]
+            self._rewrite(kept, self.columns)
+            self.written = _last_step(kept)
 
     def best(self, name: str) -> dict[str, float]:
         """Return the row with the lowest value of a metric; empty if it was never measured."""
@@ -91,7 +94,9 @@ class MetricsFile(Logger):
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            lines = file.readlines()
+        # A process that was killed may have left a part of its last row.
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
     def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         self.columns = columns
@@ -100,6 +105,10 @@ class MetricsFile(Logger):
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path, text.getvalue())
+
+
+def _last_step(rows: list[dict[str, str]]) -> int | None:
+    return int(rows[-1]["step"]) if rows else None
 
 
 def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Logger | None:
