@@ -184,7 +184,9 @@ class OptimizerConfig:
 @dataclass
 class TrainerConfig:
     max_steps: int | None = key(2000, "optimizer steps [no limit]", minimum=1)
-    max_minutes: float | None = key(None, "minutes of training [no limit]", above=0)
+    max_minutes: float | None = key(
+        None, "minutes of training [no limit]", above=0, maximum=1_000_000
+    )
     val_every: int = key(250, "steps between validations, each with a checkpoint", minimum=1)
     val_tokens: int | None = key(
         None,
@@ -201,7 +203,7 @@ class TrainerConfig:
         None, "stop after this many validations without improvement", minimum=1
     )
     accelerator: str = key("cpu", "cpu, gpu, mps, auto, ...")
-    devices: int = key(1, "number of devices", minimum=1)
+    devices: int = key(1, "number of devices", minimum=1, maximum=1_000)
     strategy: str = key("auto", "Lightning's strategy: auto, ddp, ...")
     precision: str = key(
         "32-true",
