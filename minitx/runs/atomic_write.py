@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+TEMPORARY = ".tmp"  # suffix of the temporary files
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text to a temporary file next to `path`, then rename it."""
@@ -17,7 +19,7 @@ def write_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write bytes as `write_atomically` does. A missing folder is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.parent)
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
@@ -26,6 +28,12 @@ def write_bytes_atomically(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Remove the temporary files below a folder that processes left when they were killed."""
+    for file in folder.rglob(f".*{TEMPORARY}"):
+        file.unlink(missing_ok=True)
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:

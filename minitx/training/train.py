@@ -20,7 +20,7 @@ from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
-from minitx.runs.atomic_write import write_yaml
+from minitx.runs.atomic_write import remove_temporary_files, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
 from minitx.tasks.base import Task
 from minitx.tasks.open import open_task
@@ -110,6 +110,7 @@ def prepare(config: Config, test: bool) -> Training:
         model.compile()  # in place, so that the weights keep their names
     facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
+        remove_temporary_files(folder)
         write_yaml(folder / CONFIG, objective.archive["config"])
         task.vocabulary.write(folder)
         (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
