@@ -2,13 +2,13 @@
 
 import dataclasses
 import os
-import sys
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -18,10 +18,10 @@ from minitx.config.command_line import command_line
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
-from minitx.errors import StoppedByUser, UserError
+from minitx.errors import StoppedByUser, UserError, WriteError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
-from minitx.runs.atomic_write import write_yaml
+from minitx.runs.atomic_write import remove_temporary, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
 from minitx.runs.run import read_checkpoint
 from minitx.tasks.base import Task
@@ -30,16 +30,22 @@ from minitx.tasks.run import Run, load
 from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_kept, validate_whole
 from minitx.training.callbacks import Clock, RecordMetrics
-from minitx.training.checkpoints import Patience, checkpoint, kept_checkpoints
+from minitx.training.checkpoints import (
+    Patience,
+    WriteCheckpoints,
+    checkpoint,
+    kept_checkpoints,
+)
 from minitx.training.checks import check_training
 from minitx.training.environment import keep_freed_memory, quiet_libraries
 from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
-from minitx.training.loggers import MetricsFile, make_tracker
+from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
 from minitx.training.resume import checkpoint_to_resume
 from minitx.training.stopping import Interrupted, StopOnRequest, leave_on_sigterm
 from minitx.training.summary import Summary
+from minitx.training.trackers import Tracker, make_tracker
 from minitx.training.warmup import within_the_run
 from minitx.training.watch_attention import WatchAttention
 
@@ -54,9 +60,12 @@ def train(config: Config, *, test: bool = True) -> Run:
     before anything is written, for a config that cannot be trained.
     """
     training = prepare(config, test)
-    with _clean_process(), training.summary:
-        fit(training)
-        finish(training)
+    try:
+        with _clean_process(training.trainer), training.summary:
+            fit(training)
+            finish(training)
+    except WriteError as error:
+        raise error.advising(_once_writable(training)) from error
     return load(training.folder, training.trainer.strategy.root_device)
 
 
@@ -72,6 +81,7 @@ class Training:
     resumed: Path | None
     summary: Summary
     splits: list[str]  # splits to evaluate in full after the fit
+    trained: bool = False
 
 
 def prepare(config: Config, test: bool) -> Training:
@@ -106,12 +116,27 @@ def prepare(config: Config, test: bool) -> Training:
         model.compile()  # in place, so that the weights keep their names
     facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
-        write_yaml(folder / CONFIG, objective.archive["config"])
-        task.vocabulary.write(folder)
-        (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
+        _write_first_files(folder, objective.archive["config"], task, new=resumed is None)
         announce(facts)
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     return Training(folder, task, data, objective, trainer, resumed, summary, splits)
+
+
+def _write_first_files(folder: Path, config: dict[str, Any], task: Task, *, new: bool) -> None:
+    """Write what a run's folder has before the first step, or remove a new folder again."""
+    try:
+        write_yaml(folder / CONFIG, config)
+        task.vocabulary.write(folder)
+    except WriteError as error:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise error.advising(
+                "free some space, or choose another place with run.dir="
+            ) from error
+        raise
+    (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
+    for written in (folder, folder / LAST.parent):
+        remove_temporary(written)
 
 
 def fit(training: Training) -> None:
@@ -123,6 +148,7 @@ def fit(training: Training) -> None:
         )
     except Interrupted:
         raise StoppedByUser(_stopped(trainer.global_step, training.folder)) from None
+    training.trained = True
 
 
 def finish(training: Training) -> None:
@@ -143,13 +169,12 @@ def finish(training: Training) -> None:
             best = find_checkpoint(folder)
             trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
     except Interrupted:
-        split = "test" if "test" in training.task.store.splits else "val"
-        again = command_line("evaluate", f"run={folder}", f"split={split}")
-        raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
+        message = f"stopped after its last step; to measure it: {_measuring(training)}"
+        raise StoppedByUser(message) from None
 
 
 @contextmanager
-def _clean_process() -> Iterator[None]:
+def _clean_process(trainer: L.Trainer) -> Iterator[None]:
     """Silence Lightning's advice, and leave nothing behind for the next run of this process."""
     environment, exit_code = dict(os.environ), 1
     try:
@@ -158,7 +183,9 @@ def _clean_process() -> Iterator[None]:
             yield
         exit_code = 0
     finally:
-        _finish_wandb(exit_code)
+        for logger in trainer.loggers:
+            if isinstance(logger, Tracker):
+                logger.finish(exit_code)
         leave_process_group(environment)
 
 
@@ -183,10 +210,10 @@ def make_trainer(
         *([] if ema is None else [MovingAverage(ema)]),  # after those that look at the model
         StopOnRequest(folder),
         checkpoint(folder / BEST, monitor="val/loss"),
-        checkpoint(folder / LAST),
     ]
     if settings.average is not None:
         callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
+    callbacks.append(checkpoint(folder / LAST))  # after the others, whose state it contains
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
@@ -200,6 +227,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
         callbacks=callbacks,
+        plugins=[WriteCheckpoints()],
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,
@@ -219,19 +247,28 @@ def _stopped(step: int, folder: Path) -> str:
     return f"stopped at step {step:,}, {lost}; to go on: {again}"
 
 
+def _once_writable(training: Training) -> str:
+    """Say how to go on with a run that a full disk has stopped."""
+    if training.trained:
+        return f"the training is done; to measure it: {_measuring(training)}"
+    if not (training.folder / LAST).is_file():
+        return f"there is no checkpoint yet: free some space, delete {training.folder}, start again"
+    again = command_line("train", f"resume={training.folder}")
+    return f"free some space, then go on: {again}"
+
+
+def _measuring(training: Training) -> str:
+    """Return the command line that measures a run."""
+    split = "test" if "test" in training.task.store.splits else "val"
+    return command_line("evaluate", f"run={training.folder}", f"split={split}")
+
+
 def _checked_build(build: Callable[[], Built]) -> Built:
     """Build something. Raises UserError for numbers that the constructor rejects."""
     try:
         return build()
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _finish_wandb(exit_code: int) -> None:
-    if "wandb" in sys.modules:
-        import wandb
-
-        wandb.finish(exit_code=exit_code)  # else the next run would log into this one's
 
 
 def _silence_advice() -> None:
