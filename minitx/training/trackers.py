@@ -24,6 +24,7 @@ from minitx.runs.paths import METRICS
 
 PATIENCE = 300.0  # seconds that any call of a tracker may take
 OPENING, FINISHING = 60.0, 240.0  # seconds that W&B itself waits for its server
+LEAVING = 5.0  # seconds that W&B's own process may take to end
 
 Result = TypeVar("Result")
 
@@ -57,7 +58,7 @@ class Tracker(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
-        self._call(lambda logger: logger.log_hyperparams(params))
+        """W&B gets the config when it is started."""
 
     def log_text(self, name: str, columns: list[str], rows: list[list[str]]) -> None:
         """Log a table of text, if the tracker has tables."""
@@ -114,6 +115,7 @@ class Tracker(Logger):
             logger = wandb_logger(self.config, "online", self.folder, self.run_config)
         except Exception as error:
             self._report(f"is offline ({reason(error)}): `wandb sync` uploads the run later")
+            disconnect_wandb()  # its process would refuse another run with this id
             return wandb_logger(self.config, "offline", self.folder, self.run_config)
         print(f"{self.title}: {logger.experiment.url}", file=sys.stderr)
         return logger
@@ -157,8 +159,7 @@ def wandb_logger(
         group=config.group or folder.name,
         project=config.project,
         save_dir=folder.resolve(),  # W&B's own process may have another working directory
-        offline=mode == "offline",
-        mode=mode,  # Lightning's `offline` sets a variable that W&B reads only once
+        mode=mode,  # Lightning's `offline` sets a variable, also for later runs of this process
         log_model=mode == "online",
         config=run_config,
         reinit="create_new",  # the next run of this process must not log into this one
@@ -202,7 +203,7 @@ def disconnect_wandb() -> None:
     wandb = sys.modules.get("wandb")
     if wandb is not None:
         with suppress(Exception):  # that it failed has been reported
-            within(FINISHING / 10, wandb.teardown)
+            within(LEAVING, wandb.teardown)
 
 
 def within(seconds: float, action: Callable[[], Result]) -> Result:
@@ -221,12 +222,19 @@ def within(seconds: float, action: Callable[[], Result]) -> Result:
     try:
         return outcome.result(timeout=seconds)
     except TimeoutError as error:
-        raise TimeoutError(str(error) or f"no answer within {seconds:g} seconds") from error
+        raise TimeoutError(str(error) or f"no answer within {seconds:g} seconds") from None
 
 
-def reason(error: Exception) -> str:
-    """Return the message of an error, or else its name, as one short line."""
-    return textwrap.shorten(str(error) or type(error).__name__, 300, placeholder=" ...")
+def reason(error: BaseException) -> str:
+    """Return the message of an error, or else its name, as one short line.
+
+    If an OSError, such as a full disk, caused the error, it is its message.
+    """
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    told = next((cause for cause in causes if isinstance(cause, OSError)), error)
+    return textwrap.shorten(str(told) or type(told).__name__, 300, placeholder=" ...")
 
 
 def _wandb_id(folder: Path) -> str:
