@@ -25,7 +25,7 @@ from minitx.training.checks import check_tracker
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOOK = 0.5  # seconds; others hold the lock briefly to see whether the run is busy
 
 
