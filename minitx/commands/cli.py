@@ -33,6 +33,7 @@ from minitx.runs.paths import launched_by_lightning
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
+UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -166,10 +167,10 @@ class Jobs:
         """Print what ended the command, unless a job has. Raises an error that is a bug."""
         if error in self.failures:
             return
-        if isinstance(error, OSError) and not isinstance(error, HydraException):
-            if error.errno not in (errno.EACCES, errno.EROFS) or error.filename is None:
+        if isinstance(error, OSError) and not isinstance(error, HydraException | UserError):
+            if error.errno not in UNWRITABLE:
                 raise error
-            message = f"{error.filename} cannot be written or read: {error.strerror}"
+            message = f"{error.filename or 'a file'} cannot be written or read: {error.strerror}"
         else:
             assert self.command.schema is not None
             message = describe(error, self.command.schema, self.asked, folders)
