@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from minitx.commands.command import Command
 from minitx.commands.completion import complete_line, config_folders, with_full_folders
 from minitx.commands.help import help_text, overview
-from minitx.commands.quoting import PATHS, quoted
+from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
@@ -196,7 +196,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
             raise UserError(f"{argument}: no part of the config can be left out")
-        if name in PATHS and not value:
+        if name in command.paths and not value:
             raise UserError(f"{argument} is empty: give a path, or leave {name} out")
         if value == "null" and (CONF / name).is_dir():
             known = ", ".join(options(name, *config_folders(arguments)))
