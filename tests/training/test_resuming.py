@@ -196,6 +196,29 @@ def test_a_finished_run_without_its_checkpoint_is_not_started_again(train, tmp_p
     assert rows(tmp_path / "run") == table
 
 
+@pytest.mark.parametrize("name", ["kept", "best", "last"])
+def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
+    name, train, tmp_path, monkeypatch
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    many = [*RANDOM, "trainer.average=2", "trainer.average_of=last"]
+    train(f"run.dir={whole}", *many)
+    save, saved = AtomicCheckpoints.save_checkpoint, []
+
+    def killed(io, state, path, *args, **settings):
+        save(io, state, path, *args, **settings)
+        saved.append(Path(path).stem.partition("-")[0])
+        if saved.count(name) == 2:  # at step 10
+            power_cut()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicCheckpoints, "save_checkpoint", killed)
+        with pytest.raises(PowerCut):
+            train(f"run.dir={parts}", *many)
+    train(f"resume={parts}")
+    assert_same_run(parts, whole)
+
+
 def test_a_row_is_written_before_the_checkpoint_of_its_step(train, tmp_path, monkeypatch):
     """A run that is killed right after its checkpoint continues after this row."""
     save = WriteCheckpoints.save_checkpoint
