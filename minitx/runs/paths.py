@@ -1,5 +1,6 @@
 """The files of a run, and checks of the folders and files that a command writes."""
 
+import json
 import os
 from datetime import datetime
 from pathlib import Path
@@ -75,15 +76,27 @@ def find_checkpoint(path: Path, *, last: bool = False) -> Path:
     )
 
 
-def last_checkpoint(run: str) -> Path:
-    """Return the checkpoint from which `resume=run` continues. Raises UserError without one."""
+def last_checkpoint(run: str) -> Path | None:
+    """Return the checkpoint from which `resume=run` continues.
+
+    This is None for a run that stopped before its first checkpoint: it starts again. Raises
+    UserError if the checkpoint of a finished run is missing.
+    """
     file = Path(run, LAST)
-    if not file.is_file():
-        raise UserError(
-            f"resume={run}: there is no {LAST} in it; the run stopped before its first "
-            "validation, so start it again"
-        )
-    return file
+    if file.is_file():
+        return file
+    if finished(Path(run)):
+        raise UserError(f"resume={run}: the run has finished, but there is no {LAST} in it")
+    return None
+
+
+def finished(folder: Path) -> bool:
+    """Return whether the run's summary.json says that it was trained and measured."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and summary.get("status") == "finished"
 
 
 def make_folder(folder: Path, name: str) -> None:

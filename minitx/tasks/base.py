@@ -59,6 +59,7 @@ class Task(ABC, Generic[AnyModel, AnyVocabulary]):
     store: TokenStore | PairStore | LabelStore | Recall
     vocabulary: AnyVocabulary
     labels: tuple[str, ...] = ()  # the classes, in the order of a classifier's outputs
+    notes: tuple[str, ...] = ()  # what is odd about the corpus
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -5,9 +5,11 @@ from typing import Any
 from rich.console import Console
 
 
-def announce(facts: dict[str, Any]) -> None:
-    """Print the size of the training data, if it is finite, and the part of val that is read."""
-    console, lines = Console(stderr=True), []
+def announce(facts: dict[str, Any], notes: tuple[str, ...] = ()) -> None:
+    """Print what is odd about the corpus, how much there is to train on, if it is finite, and the
+    part of val that is read.
+    """
+    console, lines = Console(stderr=True), [f"warning: {note}" for note in notes]
     if "train_share" in facts:
         lines.append(_to_train_on(facts))
     part = facts["validation_fraction"]
@@ -17,7 +19,7 @@ def announce(facts: dict[str, Any]) -> None:
             "all of it (trainer.val_tokens)"
         )
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _to_train_on(facts: dict[str, Any]) -> str:

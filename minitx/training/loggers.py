@@ -29,6 +29,7 @@ class MetricsFile(Logger):
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 self.columns = next(csv.reader(file), self.columns)
+            self.written = _last_step(self._rows())
 
     @property
     def name(self) -> str:
@@ -60,14 +61,14 @@ class MetricsFile(Logger):
         continued = self.row["step"] == self.written  # as in the test after the last validation
         if new or continued or not self.path.exists():
             rows = self._rows()
-            if continued:
-                self.row = rows.pop() | self.row
-            self._rewrite([*rows, self.row], self.columns + new)
+            before = rows.pop() if continued else {}
+            self._rewrite([*rows, before | self.row], self.columns + new)
         else:
             text = io.StringIO()
             csv.DictWriter(text, self.columns).writerow(self.row)
             append_whole(self.path, text.getvalue())
-        self.written, self.row = self.row["step"], {}
+        self.written = self.row["step"]
+        self.row = {}
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -78,7 +79,9 @@ class MetricsFile(Logger):
     def keep_until(self, step: int) -> None:
         """Drop the rows after `step`."""
         if self.path.exists():
-            self._rewrite([r for r in self._rows() if int(r["step"]) <= step], self.columns)
+            kept = [row for row in self._rows() if int(row["step"]) <= step]
+            self._rewrite(kept, self.columns)
+            self.written = _last_step(kept)
 
     def best(self, name: str) -> dict[str, float]:
         """Return the row with the lowest value of a metric; empty if it was never measured."""
@@ -90,12 +93,18 @@ class MetricsFile(Logger):
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            lines = file.readlines()
+        # A process that was killed may have left a part of its last row.
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
-    def _rewrite(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\r\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path, text.getvalue())
         self.columns = columns
+
+
+def _last_step(rows: list[dict[str, str]]) -> int | None:
+    return int(rows[-1]["step"]) if rows else None

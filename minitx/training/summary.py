@@ -19,7 +19,7 @@ from minitx.training.callbacks import Clock
 from minitx.training.environment import forget_peak, git_commit, peak_memory
 from minitx.training.loggers import MetricsFile
 
-# The user's ways to stop a run. The last two are a second Ctrl-C, which does not wait.
+# The user's ways to stop a run. The last two are signals that `stoppable` does not handle.
 INTERRUPTIONS = (StoppedByUser, KeyboardInterrupt, SystemExit)
 
 

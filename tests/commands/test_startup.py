@@ -45,7 +45,7 @@ ERRORS = {
     "no end": ("train", ["trainer.max_steps=null"], "the run has no limit"),
     "folder exists": ("train", ["run.dir=taken"], "run.dir=taken already exists"),
     "resumed from nowhere": ("train", ["resume=nowhere"], "nowhere/config.yaml does not exist"),
-    "resumed too early": ("train", ["resume=early"], "resume=early: there is no checkpoints"),
+    "resumed without a checkpoint": ("train", ["resume=bare"], "bare: the run has finished, but"),
     "unknown split": ("evaluate", [f"run={TEXT}", "split=valid"], "did you mean val?"),
     "corpus gone": ("evaluate", [f"run={TEXT}", "data.path=no.txt"], "cannot read no.txt"),
     "no run": ("evaluate", [], "no run given"),
@@ -119,8 +119,9 @@ def here(tmp_path, monkeypatch):
     Path("here.txt").write_text("to be\n", encoding="utf-8")
     Path("taken").mkdir()
     Path("taken", "thesis.txt").touch()
-    Path("early").mkdir()
-    Path("early", "config.yaml").write_bytes((TEXT / "config.yaml").read_bytes())
+    Path("bare").mkdir()
+    for name in ("config.yaml", "summary.json"):
+        Path("bare", name).write_bytes((TEXT / name).read_bytes())
     Path("old").mkdir()
     Path("old", "study.json").write_text('{"format": 0}', encoding="utf-8")
     Path("trec").mkdir()
