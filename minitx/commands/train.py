@@ -8,6 +8,7 @@ from minitx.config.compose import resumed
 from minitx.config.schema import Config
 from minitx.runs.paths import launched_by_lightning
 from minitx.training.checks import check_training
+from minitx.training.environment import end_with_parent
 
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
@@ -15,6 +16,8 @@ def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
     if config.resume is not None:
         config = resumed(config, overrides)
     check_training(config)
+    if launched_by_lightning():
+        end_with_parent()  # else it would train on when the first process was killed
     with loading(f"torch and the corpus {config.task.name}"):
         from minitx.training.train import train as train_run
 

@@ -57,10 +57,10 @@ def append_whole(path: Path, text: str) -> None:
             raise
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove what killed processes left of files that they were writing."""
-    for path in folder.glob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+def remove_temporary_files(folder: Path) -> None:
+    """Remove the temporary files below a folder that processes left when they were killed."""
+    for file in folder.rglob(f".*{TEMPORARY}"):
+        file.unlink(missing_ok=True)
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:

@@ -67,8 +67,7 @@ class MetricsFile(Logger):
             text = io.StringIO()
             csv.DictWriter(text, self.columns).writerow(self.row)
             append_whole(self.path, text.getvalue())
-        self.written = self.row["step"]
-        self.row = {}
+        self.written, self.row = self.row["step"], {}
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -97,7 +96,7 @@ class MetricsFile(Logger):
         # A process that was killed may have left a part of its last row.
         return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
-    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
+    def _rewrite(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\r\n")
         writer.writeheader()

@@ -52,7 +52,9 @@ class WriteSamples(Output):
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.is_global_zero or trainer.state.fn != TrainerFn.FITTING:
             return
-        sample = self.sample(pl_module.model, pl_module.device)
+        # Every token has a new shape, for which a compiled model would be compiled again.
+        with torch.compiler.set_stance("force_eager"):
+            sample = self.sample(pl_module.model, pl_module.device)
         if sample is not None:
             self.unwritten = {"step": trainer.global_step, "text": sample}
 

@@ -21,7 +21,7 @@ from minitx.data.module import StepDataModule
 from minitx.errors import UserError, WriteError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
-from minitx.runs.atomic_write import remove_temporary, write_yaml
+from minitx.runs.atomic_write import remove_temporary_files, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
 from minitx.tasks.base import Task
 from minitx.tasks.open import open_task
@@ -30,8 +30,8 @@ from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_kept, validate_whole
 from minitx.training.callbacks import Clock, RecordMetrics
 from minitx.training.checkpoints import (
-    AtomicCheckpoints,
     Patience,
+    WriteCheckpoints,
     checkpoint,
     kept_checkpoints,
 )
@@ -134,8 +134,7 @@ def _write_first_files(folder: Path, config: dict[str, Any], task: Task, *, new:
         shutil.rmtree(folder, ignore_errors=True)
         raise error.advising("free some space, or choose another place with run.dir=") from error
     (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
-    for written in (folder, folder / LAST.parent):
-        remove_temporary(written)
+    remove_temporary_files(folder)
 
 
 def fit(training: Training) -> None:
@@ -215,7 +214,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
         callbacks=callbacks,
-        plugins=[AtomicCheckpoints()],
+        plugins=[WriteCheckpoints()],
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,
