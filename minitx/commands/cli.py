@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -20,9 +19,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from minitx.commands.command import Command
-from minitx.commands.completion import complete_line, config_folders
+from minitx.commands.completion import complete_line, config_folders, with_full_folders
 from minitx.commands.help import help_text, overview
-from minitx.commands.quoting import quoted
+from minitx.commands.quoting import PATHS, quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
@@ -46,7 +45,7 @@ class UserConfigFolders(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for folder in self.folders:
-            search_path.prepend("own", f"file://{Path(folder).absolute()}", anchor="main")
+            search_path.prepend("own", f"file://{folder}", anchor="main")
 
 
 def main(name: str | None = None) -> None:
@@ -103,7 +102,7 @@ def run(command: Command, arguments: list[str]) -> None:
     if HELP & set(arguments):
         print(help_text(command))
         return
-    arguments = renamed_overrides(arguments)
+    arguments = with_full_folders(renamed_overrides(arguments))
     _check_arguments(command, arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     started = sys.argv[1 : len(sys.argv) - len(arguments)]  # the command's name after `minitx`
@@ -197,6 +196,8 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
             raise UserError(f"{argument}: no part of the config can be left out")
+        if name in PATHS and not value:
+            raise UserError(f"{argument} is empty: give a path, or leave {name} out")
         if value == "null" and (CONF / name).is_dir():
             known = ", ".join(options(name, *config_folders(arguments)))
             raise UserError(

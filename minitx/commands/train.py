@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from minitx.commands.command import RUN, Command
+from minitx.commands.command import Command
 from minitx.commands.console import loading, show_run, show_runs
 from minitx.config.compose import resumed
 from minitx.config.schema import Config
@@ -46,6 +46,5 @@ COMMAND = Command(
         ("resume=runs/...", "continue a run"),
     ),
     groups=("task", "model", "optimizer", "trainer", "logger", "experiment"),
-    paths=RUN,
     conclude=show_runs,
 )

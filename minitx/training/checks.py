@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+from minitx.config.home import replace_home
 from minitx.config.schema import Config, LoggerConfig
 from minitx.data.corpora.packages import is_installed
 from minitx.errors import UserError
 from minitx.runs.paths import (
     check_creatable,
     check_run_folder,
+    default_runs,
     last_checkpoint,
     launched_by_lightning,
 )
@@ -34,7 +36,8 @@ def check_training(config: Config) -> None:
 def check_new_run(folder: str | None) -> None:
     """Refuse the folder of a new run if it is not empty or can't be written. Raises UserError."""
     if folder is None:
-        check_creatable(Path("runs"), "runs/ (choose another place with run.dir=)")
+        runs = default_runs()
+        check_creatable(runs, f"{runs} (choose another place with run.dir=)")
     else:
         check_run_folder(Path(folder))
         check_creatable(Path(folder), f"run.dir={folder}")
@@ -48,6 +51,8 @@ def check_limits(config: Config) -> None:
 
 def check_tracker(config: LoggerConfig) -> None:
     """Refuse a tracker that will not work, before anything is loaded. Raises UserError."""
+    if config.name == "wandb":
+        replace_home()
     if config.name == "tensorboard" and not is_installed("tensorboard"):
         raise UserError('logger=tensorboard needs a package: pip install "minitx[tensorboard]"')
     if config.name == "wandb":

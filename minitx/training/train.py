@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from minitx.config.command_line import command_line
 from minitx.config.compose import to_plain
+from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError, WriteError
@@ -87,7 +88,7 @@ class Training:
 def prepare(config: Config, test: bool) -> Training:
     """Check the config, open the corpus, build the model and the trainer, and make the folder."""
     quiet_libraries()
-    check_training(config)
+    check_training(full_paths(config))
     check_hardware(config.trainer)
     task = open_task(config)
     build, budget = task.vocabulary.build, config.budget.parameters

@@ -81,7 +81,7 @@ class RecordFile:
     def __init__(self, path: Path, fields: tuple[str, str]) -> None:
         self.path, self.fields, self.where = path, fields, f"{path}, line"
         kinds = {".tsv": self._from_tsv, ".jsonl": self._from_json}
-        kind = Path(path.name.removesuffix(".gz")).suffix
+        kind = Path(path.name.casefold().removesuffix(".gz")).suffix
         if kind not in kinds:
             raise UserError(
                 f"{path} is not a .tsv or .jsonl file, nor one of those with .gz: "
