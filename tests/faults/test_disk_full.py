@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from run_files import checkpoint, rows, summary
 from stopping import assert_same_run
 
 from minitx.runs.atomic_write import TEMPORARY, append_whole, write_atomically
+from minitx.study.measure import measuring
+from minitx.study.measure.costs import latency_ms
+from minitx.study.report import files
 
 resource = pytest.importorskip("resource")
 
@@ -166,7 +170,7 @@ def check_run(script, words, folder, whole, answer, full):
 
 def test_a_run_on_a_small_disk(disk, script, words, whole, tally, trials):
     row = tally("disk full while a run writes (tmpfs)", "one line, whole files, exact resume")
-    number = len(trials(fast=3, full=40))
+    number = len(trials(fast=2, full=20))
     last = size_of(whole) + 1
     for trial in range(number):
         pages = 2 + round(trial * (last - 2) / number)
@@ -182,7 +186,7 @@ def test_a_run_whose_files_cannot_grow(limit, script, words, whole, tally, trial
     row = tally(
         "every write of a run fails from some file on", "one line, whole files, exact resume"
     )
-    number, draw = len(trials(fast=3, full=40)), random.Random(1)
+    number, draw = len(trials(fast=2, full=20)), random.Random(1)
     with limit.after(0, 0, tmp_path / "counted") as counted:
         script("train", *words, f"run.dir={tmp_path / 'counted'}")
     for trial in range(number):
@@ -197,6 +201,17 @@ def test_a_run_whose_files_cannot_grow(limit, script, words, whole, tally, trial
             check_run(script, words, folder, whole, answer, lambda: None)
 
 
+def test_a_run_that_cannot_be_continued_yet_stays_as_it_is(limit, script, words, whole):
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    longer = ["train", f"resume={whole}", "trainer.max_steps=15"]
+    with limit.after(1, 0, whole):
+        advice = told(script(*longer), whole)
+    assert advice == "try again when it can be"
+    assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
+    assert script(*longer).status == 0
+    assert list(rows(whole)) == list(range(1, 16))
+
+
 @pytest.mark.parametrize("task", ["text", "pairs"])
 def test_a_cache_on_a_small_disk(task, disk, script, tiny, tally, trials, tmp_path):
     row = tally("disk full while the cache is written (tmpfs)", "one line, nothing left, same run")
@@ -204,7 +219,8 @@ def test_a_cache_on_a_small_disk(task, disk, script, tiny, tally, trials, tmp_pa
     if task == "pairs":
         pairs = tmp_path / "pairs.tsv"
         pairs.write_text("".join(f"{n:05} a\t{n % 7:03} b\n" for n in range(3000)))
-        words += ["task=pairs", f"data.path={pairs}"]
+        words += ["task=pairs", f"data.path={pairs}", "data.batch_size=null"]
+        words += ["data.batch_tokens=256"]
     number = len(trials(fast=1, full=20))
     for trial in range(number):
         with row.trial(f"{task}, trial {trial}"):
@@ -231,6 +247,9 @@ def test_a_cache_on_a_small_disk(task, disk, script, tiny, tally, trials, tmp_pa
 def study(script, tiny, tmp_path, monkeypatch):
     """A function that runs a study of one small run, whose files are below a folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measuring, "latency_ms", partial(latency_ms, seconds=0.0))
+    monkeypatch.setattr(files, "png", lambda figure: bytes(2 * PAGE))  # nobody looks at them
+    monkeypatch.setattr(files, "svg", lambda figure: f"<svg>{' ' * PAGE}</svg>")
     described = {
         "defaults": ["study_schema", "_self_"],
         "name": "mine",
@@ -260,7 +279,7 @@ def test_a_study_on_a_small_disk(disk, study, tally, trials, tmp_path):
     row = tally("disk full during a study and its report (tmpfs)", "one line, same figures later")
     (tmp_path / "whole").mkdir()
     assert study(tmp_path / "whole").status == 0
-    number, last = len(trials(fast=2, full=20)), size_of(tmp_path / "whole")
+    number, last = len(trials(fast=1, full=20)), size_of(tmp_path / "whole")
     for trial in range(number):
         pages = 4 + round((trial + 0.5) * (last - 4) / number)
         with row.trial(f"{pages} pages"):
