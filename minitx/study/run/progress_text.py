@@ -13,7 +13,7 @@ from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.training.trackers import (
     PATIENCE,
     disconnect_wandb,
-    quiet_wandb,
+    prepare_wandb,
     reason,
     wandb_settings,
     within,
@@ -60,7 +60,7 @@ def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
 def _publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
     import wandb
 
-    quiet_wandb(folder / "wandb")
+    prepare_wandb()
     with wandb.init(
         project=logger.project,
         group=logger.group or folder.name,
