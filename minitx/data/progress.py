@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol, TypeVar
 
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+from minitx.terminal.console import Console, text_column
+from minitx.terminal.text import note
 
 QUIET_SECONDS = 2  # before progress is shown
 LINE_SECONDS = 10  # between lines of progress outside a terminal
@@ -26,7 +28,15 @@ class Watch(Protocol):
 def progress() -> Iterator[Watch]:
     """Give a function to pass items through. It draws a bar, or prints lines outside a terminal."""
     console = Console(stderr=True)
-    bars = Progress(console=console, transient=True, disable=not console.is_interactive)
+    bars = Progress(
+        text_column("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_interactive,
+    )
     due = monotonic() + QUIET_SECONDS
 
     def watch(
@@ -43,7 +53,7 @@ def progress() -> Iterator[Watch]:
                 if bars.disable:
                     task = bars.tasks[bar]
                     left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
-                    console.print(f"{doing}: {task.percentage:.0f}%{left}")
+                    note(f"{doing}: {task.percentage:.0f}%{left}")
 
     try:
         yield watch

@@ -2,22 +2,19 @@
 
 from typing import Any
 
-from rich.console import Console
+from minitx.terminal.text import note
 
 
 def announce(facts: dict[str, Any]) -> None:
     """Print the size of the training data, if it is finite, and the part of val that is read."""
-    console, lines = Console(stderr=True), []
     if "train_share" in facts:
-        lines.append(_to_train_on(facts))
+        note(_to_train_on(facts))
     part = facts["validation_fraction"]
     if part < 1:
-        lines.append(
+        note(
             f"validations read {part:.1%} of val, always the same part; the final figures are of "
             "all of it (trainer.val_tokens)"
         )
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _to_train_on(facts: dict[str, Any]) -> str:

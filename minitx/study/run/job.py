@@ -1,11 +1,11 @@
 """Do one run of a study: train it, measure it, and record a failure."""
 
 import shutil
-import sys
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TextIO
 
 from filelock import FileLock, Timeout
 
@@ -20,6 +20,7 @@ from minitx.study.measure.speed import measure_speed
 from minitx.study.plan.manifest import PlannedRun, read_manifest
 from minitx.study.plan.run_store import MEASURED, RunStore
 from minitx.study.results.results import FAILED
+from minitx.terminal.text import note
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
 
@@ -37,7 +38,7 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     try:
         with (
             FileLock(store.lock(key), timeout=LOOK),
-            store.log(key).open("a") as log,
+            _log(store, key) as log,
             redirect_stdout(log),
             redirect_stderr(log),
         ):
@@ -47,10 +48,15 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     except StoppedByUser:
         raise
     except Exception as error:
-        with store.log(key).open("a") as log:
+        with _log(store, key) as log:
             traceback.print_exc(file=log)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         store.record_failure(key, reason.splitlines()[0])
+
+
+def _log(store: RunStore, key: str) -> TextIO:
+    """Open the run's log, which takes any text in any locale."""
+    return store.log(key).open("a", encoding="utf-8", errors="backslashreplace")
 
 
 def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> None:
@@ -92,7 +98,7 @@ def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
             if _failed(store, key):
                 raise
             # The checkpoint is damaged, or training was complete.
-            print(f"starting again: {error}", file=sys.stderr)
+            note(f"starting again: {error}")
             config.resume = None
         else:
             return
