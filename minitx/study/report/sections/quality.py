@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minitx.drawing.figures import INK, MUTED, PAPER, TEXT_SIZE, drawable, text_style
+from minitx.drawing.figures import MUTED, PAPER, TEXT_SIZE, drawable, text_style
 from minitx.drawing.formatting import count, settings
 from minitx.study.report import comparison
 from minitx.study.report.comparison import (
