@@ -1,9 +1,11 @@
 """Run a command: parse its arguments, compose its config, and report errors in one line."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from minitx.terminal.text import note
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
+PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -129,8 +132,13 @@ def run(command: Command, arguments: list[str]) -> None:
     Plugins.instance().register(UserConfigFolders)
     UserConfigFolders.folders = config_folders(arguments)
     config_name = command.register()
+    page = io.StringIO()
+    shown = redirect_stdout(page) if PAGES & {*map(_flag, arguments)} else nullcontext()
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+        with shown:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+        if page.getvalue():
+            write_data(page.getvalue())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         jobs.add_failure(error, config_folders(arguments))
     finally:
@@ -196,6 +204,11 @@ class Jobs:
             _say(f"{len(self.failures)} of {count} jobs failed: {'; '.join(self.failed)}")
         if self.failures:
             sys.exit(1)
+
+
+def _flag(argument: str) -> str:
+    """Return the name of a flag that may come with its value: --cfg=job."""
+    return argument.partition("=")[0]
 
 
 def _check_arguments(command: Command, arguments: list[str]) -> None:

@@ -36,11 +36,11 @@ def write_page(page: Page, format: str, output: str | None) -> None:
     Raises UserError if `output` already exists or cannot be written.
     """
     console = Console()
-    colours = console.is_terminal and console.width >= PAGE_WIDTH
-    if output is None and format == "text" and colours:
+    on_terminal = output is None and format == "text" and console.is_terminal
+    if on_terminal and console.width >= PAGE_WIDTH:
         write_text(page, console)
         return
-    written = FORMATS[format](page)
+    written = to_text(page, console.encoding) if on_terminal else FORMATS[format](page)
     if output is None:
         write_data(written)
         return

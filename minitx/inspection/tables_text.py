@@ -20,11 +20,15 @@ INDENT, GUTTER = 2, 3  # spaces before the tables of a step, and between them
 MANY = 8  # columns; if there are more, they are closer together
 
 
-def to_text(page: Page) -> str:
-    """Return the page without colours, and without spaces at the ends of lines."""
-    file = io.StringIO()
+def to_text(page: Page, encoding: str = "utf-8") -> str:
+    """Return the page without colours, and without spaces at the ends of lines.
+
+    Its lines are drawn with characters that the encoding has.
+    """
+    file = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
     write_text(page, Console(file=file, width=PAGE_WIDTH))
-    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    file.seek(0)
+    return "".join(f"{line.rstrip()}\n" for line in file)
 
 
 def write_text(page: Page, console: Console) -> None:

@@ -29,9 +29,9 @@ def printable(text: str, kept: str = "\n\t") -> str:
     )
 
 
-def say(message: str) -> None:
-    """Print a message on standard output."""
-    print(printable(message))
+def say(line: str) -> None:
+    """Print a message of one line on standard output."""
+    print(printable(line, kept=""))
 
 
 def note(line: str, file: TextIO | None = None) -> None:

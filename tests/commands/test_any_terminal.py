@@ -112,6 +112,13 @@ def test_an_error_quotes_text_in_one_line(arguments, script):
     assert "\x07" not in answer.err
 
 
+def test_a_config_is_shown_as_text_on_a_terminal(script, monkeypatch):
+    command = ["train", "task=text", "data.path=\u202ea.txt", "--cfg", "job"]
+    assert "  path: \u202ea.txt\n" in script(*command).out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "  path: \\u202ea.txt\n" in script(*command).out
+
+
 def test_labels_are_a_column_whatever_their_width():
     lines = table({"[b]ok": 0.5, "漢字": 0.25, "e\u0301\x1b[31m\n": 0.25}).splitlines()
     assert lines == [
