@@ -14,6 +14,7 @@ ROOT = Path(minitx.__file__).parent
 # package may also import itself and the packages above it in this table. Nothing else is allowed.
 PACKAGES = {
     "errors": "",
+    "terminal": "rich",
     "config": "hydra omegaconf yaml",
     "nn": "torch",
     "drawing": "matplotlib numpy jinja2",

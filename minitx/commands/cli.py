@@ -1,9 +1,11 @@
 """Run a command: parse its arguments, compose its config, and report errors in one line."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib.metadata import version
 from typing import Any
 
@@ -28,11 +30,14 @@ from minitx.config.keys import CONF, describe, keys, model_schema, nearest, near
 from minitx.config.renames import renamed_overrides
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
+from minitx.terminal.streams import ReaderGone, note_lost_messages, protect_streams, write_data
+from minitx.terminal.text import note
 
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -53,26 +58,34 @@ def main(name: str | None = None) -> None:
 
     `minitx` calls it without a name, which is then the first word; scripts/*.py give theirs. A
     UserError, or a command line that Hydra cannot read, ends the process with one line on standard
-    error and status 1.
+    error and status 1. A reader of standard output that goes away, such as `head`, is no error.
     """
+    protect_streams()
+    try:
+        _main(name)
+    except UserError as error:
+        _say(str(error))
+        sys.exit(1)
+    except ReaderGone:
+        return
+    note_lost_messages()
+
+
+def _main(name: str | None) -> None:
     arguments = sys.argv[1:]
     command = None if name is None else COMMANDS[name]
     if COMPLETION & set(arguments) and "COMP_LINE" in os.environ:
-        print("\n".join(complete_line(os.environ["COMP_LINE"], command)))
+        write_data("\n".join(complete_line(os.environ["COMP_LINE"], command)) + "\n")
     elif "--version" in arguments:
-        print(f"minitx {version('minitx')}")
+        write_data(f"minitx {version('minitx')}\n")
     elif command is None and (not arguments or arguments[0] in HELP):
-        print(overview())
+        write_data(f"{overview()}\n")
     else:
-        try:
-            if command is None and COMPLETION & set(arguments):
-                command = COMMANDS["train"]  # Hydra installs the completion of `minitx` as a whole
-            elif command is None:
-                command = _command_named(arguments.pop(0))
-            run(command, arguments)
-        except UserError as error:
-            _say(str(error))
-            sys.exit(1)
+        if command is None and COMPLETION & set(arguments):
+            command = COMMANDS["train"]  # Hydra installs the completion of `minitx` as a whole
+        elif command is None:
+            command = _command_named(arguments.pop(0))
+        run(command, arguments)
 
 
 def _command_named(argument: str) -> Command:
@@ -100,7 +113,7 @@ def run(command: Command, arguments: list[str]) -> None:
         command.function(arguments)
         return
     if HELP & set(arguments):
-        print(help_text(command))
+        write_data(f"{help_text(command)}\n")
         return
     arguments = with_full_folders(renamed_overrides(arguments))
     _check_arguments(command, arguments)
@@ -119,8 +132,13 @@ def run(command: Command, arguments: list[str]) -> None:
     Plugins.instance().register(UserConfigFolders)
     UserConfigFolders.folders = config_folders(arguments)
     config_name = command.register()
+    page = io.StringIO()
+    shown = redirect_stdout(page) if PAGES & {*map(_flag, arguments)} else nullcontext()
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+        with shown:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+        if page.getvalue():
+            write_data(page.getvalue())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         jobs.add_failure(error, config_folders(arguments))
     finally:
@@ -141,6 +159,7 @@ class Jobs:
 
     def run(self, composed: DictConfig) -> None:
         """Call the command's function with a composed config."""
+        protect_streams()  # if a launcher runs the job in a process of its own
         UserConfigFolders.folders = ()  # not for the configs that the function composes
         overrides = list(HydraConfig.get().overrides.task)
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -151,6 +170,8 @@ class Jobs:
         try:
             typed = to_typed(composed, self.command.schema, overrides)  # type: ignore[var-annotated]
             self.results.append(self.command.function(typed, overrides))
+        except ReaderGone:
+            sys.exit()  # Hydra would report an exception
         except UserError as error:
             self.failures.append(error)
             common = {each.casefold() for each in self.asked}  # Hydra turns false into False
@@ -185,6 +206,11 @@ class Jobs:
             sys.exit(1)
 
 
+def _flag(argument: str) -> str:
+    """Return the name of a flag that may come with its value: --cfg=job."""
+    return argument.partition("=")[0]
+
+
 def _check_arguments(command: Command, arguments: list[str]) -> None:
     """Raise UserError for arguments that Hydra answers with a traceback or a usage line."""
     flags = get_args_parser()._option_string_actions
@@ -215,4 +241,4 @@ def _unknown_flag(command: Command, arguments: list[str], flag: str) -> UserErro
 
 def _say(message: str) -> None:
     if not launched_by_lightning():
-        print(f"error: {message}", file=sys.stderr)
+        note(f"error: {message}")

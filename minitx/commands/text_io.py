@@ -15,6 +15,7 @@ from minitx.data.corpora.records import count_lines, read_lines
 from minitx.data.progress import progress
 from minitx.errors import UserError
 from minitx.runs.paths import check_output, open_output
+from minitx.terminal.streams import Data
 
 CHUNK = 500  # lines that are answered together
 
@@ -35,7 +36,8 @@ def answer_lines(
     output.
 
     Raises UserError for a bad text, with its line number, after the texts before it are answered;
-    for files that cannot be read or written; and for an output that already exists.
+    for files that cannot be read or written; and for an output that already exists. Raises
+    ReaderGone as `Data.flush`.
     """
     check_texts(text, input, output)
     with _opened(output) as file:
@@ -52,7 +54,8 @@ def answer_lines(
                 file.write(f"{reply}\n")
             file.flush()
             if failure is not None:
-                kept = f"; what came before it is in {output}" if output and file.tell() else ""
+                to_file = not isinstance(file, Data) and file.tell()
+                kept = f"; what came before it is in {output}" if to_file else ""
                 raise UserError(f"{failure}{kept}") from failure
 
 
@@ -123,9 +126,9 @@ def _standard_input() -> Iterator[str]:
 
 
 @contextmanager
-def _opened(output: str | None) -> Iterator[TextIO]:
+def _opened(output: str | None) -> Iterator[TextIO | Data]:
     if output is None:
-        yield sys.stdout
+        yield Data()
         return
     with open_output(output) as file:
         try:

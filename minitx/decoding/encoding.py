@@ -1,9 +1,8 @@
 """Encode the user's texts for a model that reads each as a whole."""
 
-import sys
-
 from minitx.data.tokenizers.sequence import UNK, SequenceTokenizer
 from minitx.errors import UserError
+from minitx.terminal.text import note
 
 
 def encode_text(
@@ -26,5 +25,5 @@ def encode_text(
         )
     if UNK in ids:
         unit = "characters" if tokenizer.kind == "char" else "words"
-        print(f"note: {text!r} has {unit} that the model never saw", file=sys.stderr)
+        note(f"note: {text!r} has {unit} that the model never saw")
     return ids

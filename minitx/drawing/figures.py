@@ -22,6 +22,7 @@ from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.image import AxesImage
 
 from minitx.drawing.formatting import whole_percent
+from minitx.terminal.text import printable
 
 # The style of every figure. Lengths are in inches, font sizes in points.
 DPI, PADDING = 150, 0.16  # 24 dots, a whole number, so that no dot of a figure is shifted
@@ -160,11 +161,16 @@ def _fonts() -> list[str]:
 def drawable(text: str) -> str:
     """Return the text in one line, with boxes for the characters that no installed font has.
 
-    matplotlib draws such boxes automatically, but with a warning for each character.
+    matplotlib draws such boxes automatically, but with a warning for each character. Characters
+    that change the direction of others become boxes as well, although fonts have them.
     """
     fonts = [get_font(findfont(name)) for name in _fonts()]
-    text = " ".join(text.split())
-    return "".join(c if any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
+
+    def drawn(character: str) -> bool:
+        known = any(font.get_char_index(ord(character)) for font in fonts)
+        return known and printable(character) == character
+
+    return "".join(c if drawn(c) else "□" for c in " ".join(text.split()))
 
 
 def shortened(name: str) -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from minitx.errors import UserError
 from minitx.inspection.capture import (
     Attention,
@@ -24,6 +22,9 @@ from minitx.inspection.walkthrough import four_steps
 from minitx.nn.attention import MultiHeadAttention
 from minitx.runs.paths import open_output
 from minitx.runs.run import StoredRun
+from minitx.terminal.console import Console
+from minitx.terminal.streams import write_data
+from minitx.terminal.text import say
 
 FORMATS = {"text": to_text, "html": to_html, "markdown": to_markdown}
 LONGEST_QUOTE = 80  # characters
@@ -35,17 +36,17 @@ def write_page(page: Page, format: str, output: str | None) -> None:
     Raises UserError if `output` already exists or cannot be written.
     """
     console = Console()
-    colours = console.is_terminal and console.width >= PAGE_WIDTH
-    if output is None and format == "text" and colours:
+    on_terminal = output is None and format == "text" and console.is_terminal
+    if on_terminal and console.width >= PAGE_WIDTH:
         write_text(page, console)
         return
-    written = FORMATS[format](page)
+    written = to_text(page, console.encoding) if on_terminal else FORMATS[format](page)
     if output is None:
-        print(written, end="")
+        write_data(written)
         return
     with open_output(output) as file:
         file.write(written)
-    print(output)
+    say(output)
 
 
 def explain_head(

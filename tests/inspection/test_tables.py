@@ -266,6 +266,14 @@ def test_a_terminal_gets_the_same_text_in_colours():
     assert [line.rstrip() for line in plain.splitlines()] == to_text(tutorial()).splitlines()
 
 
+def test_a_terminal_without_lines_gets_others():
+    text = to_text(tutorial(), "ascii")
+    assert text.isascii()
+    assert "\\u25" not in text  # an escape of such a line
+    numbers = re.compile(r"-?\d+\.\d+")
+    assert numbers.findall(text) == numbers.findall(to_text(tutorial()))
+
+
 def test_small_tables_stand_side_by_side():
     tables = [Table(name, ["a", "b"], torch.ones(2, 4)) for name in ("first", "second", "third")]
     lines = to_text(page_of(*tables)).splitlines()

@@ -203,7 +203,7 @@ def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     many = [*RANDOM, "trainer.average=2", "trainer.average_of=last"]
     train(f"run.dir={whole}", *many)
-    save, saved = AtomicCheckpoints.save_checkpoint, []
+    save, saved = WriteCheckpoints.save_checkpoint, []
 
     def killed(io, state, path, *args, **settings):
         save(io, state, path, *args, **settings)
@@ -212,7 +212,7 @@ def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
             power_cut()
 
     with monkeypatch.context() as patch:
-        patch.setattr(AtomicCheckpoints, "save_checkpoint", killed)
+        patch.setattr(WriteCheckpoints, "save_checkpoint", killed)
         with pytest.raises(PowerCut):
             train(f"run.dir={parts}", *many)
     train(f"resume={parts}")
