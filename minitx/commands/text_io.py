@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from minitx.data.corpora.records import count_lines, read_lines
+from minitx.data.lines import count_lines, read_lines
 from minitx.data.progress import progress
 from minitx.errors import UserError
 from minitx.runs.paths import check_output, open_output
