@@ -1,6 +1,5 @@
 """Classify texts with a trained classifier."""
 
-import json
 import sys
 
 from minitx.commands.command import Command
@@ -8,6 +7,7 @@ from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.schema import PredictConfig
 from minitx.config.tasks import CLASSIFICATION
+from minitx.data.lines import json_line, on_one_line
 from minitx.runs.checks import check_run
 
 
@@ -30,8 +30,7 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     readable = config.output is None and (config.text is not None or sys.stdout.isatty())
 
     def prepare(text: str) -> list[int]:
-        context = run.config.model.context
-        return encode_text(text, vocabulary.tokenizer, context, purpose="classify")
+        return encode_text(text, vocabulary.tokenizer, run.config.model.context)
 
     def answer(texts: list[list[int]]) -> list[str]:
         return [show(values) for values in probabilities(model, texts)]
@@ -39,10 +38,10 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     def show(values: list[float]) -> str:
         ranked = vocabulary.ranked(values)
         if readable:
-            width = max(map(len, vocabulary.labels))
-            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in ranked.items())
-        answer = {"label": next(iter(ranked)), "probabilities": ranked}
-        return json.dumps(answer, ensure_ascii=False)
+            named = {on_one_line(name): share for name, share in ranked.items()}
+            width = max(map(len, named))
+            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in named.items())
+        return json_line({"label": next(iter(ranked)), "probabilities": ranked})
 
     answer_lines(config.text, config.input, config.output, prepare, answer)
 

@@ -1,9 +1,11 @@
 """One head of attention step by step, with its numbers: in a tutorial, or in a trained model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
+from minitx.data.lines import is_stream
 from minitx.errors import UserError
 from minitx.inspection.capture import (
     Attention,
@@ -30,9 +32,9 @@ LONGEST_QUOTE = 80  # characters
 
 
 def write_page(page: Page, format: str, output: str | None) -> None:
-    """Write a page to the file `output`, or to standard output.
+    """Write a page to `output`, or to standard output. If `output` is a file, print its name.
 
-    Raises UserError if `output` already exists or cannot be written.
+    Raises UserError as `open_output` does.
     """
     console = Console()
     colours = console.is_terminal and console.width >= PAGE_WIDTH
@@ -45,7 +47,8 @@ def write_page(page: Page, format: str, output: str | None) -> None:
         return
     with open_output(output) as file:
         file.write(written)
-    print(output)
+    if not is_stream(Path(output)):
+        print(output)
 
 
 def explain_head(
@@ -63,7 +66,7 @@ def explain_head(
     passage = read_passage(run, text, truncate=truncate)
     steps = steps_of(attention, lambda: passage.read_by(run.model))
     queries, keys = (list(map(label_of, labels)) for labels in passage.labels(name))
-    notes = [f"The text is {_quoted(text)}."]
+    notes = [f"The text is {_quoted(passage.text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")
     if kind_of(name) == "cross":
