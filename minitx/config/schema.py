@@ -371,7 +371,7 @@ class TranslateConfig:
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     text: str | None = key(None, "a source [the lines of standard input]")
-    input: str | None = key(None, "a file of sources, one per line")
+    input: str | None = key(None, "a file or a pipe of sources, one per line")
     output: str | None = key(None, "a file for the outputs, one line per source [standard output]")
     n_best: int = key(1, "outputs for each source; more than 1 with their scores", minimum=1)
     scores: bool = key(False, "write each output's score before it")
@@ -391,7 +391,7 @@ class PredictConfig:
 
     run: str | None = key(None, "a run's folder, or a .ckpt file")
     text: str | None = key(None, "a text to classify [the lines of standard input]")
-    input: str | None = key(None, "a file of texts, one per line")
+    input: str | None = key(None, "a file or a pipe of texts, one per line")
     output: str | None = key(None, "a .jsonl file for labels and probabilities [standard output]")
     device: str = key("cpu", "cpu, cuda, mps, ...")
 

@@ -116,6 +116,16 @@ def test_a_bad_line_of_a_pipe_ends_it_behind_those_before(command, tmp_path):
         assert len(output.read_text(encoding="utf-8").splitlines()) == 2
 
 
+def test_a_closed_standard_input_is_an_error(command, tmp_path, monkeypatch):
+    """As in `minitx translate ... <&-`."""
+    run, *_ = command
+    monkeypatch.setattr(sys, "stdin", None)
+    answer = run(f"output={tmp_path / 'out.txt'}")
+    assert (answer.status, answer.out) == (1, "")
+    assert answer.err == 'error: standard input is closed: set text="..." or input=file\n'
+    assert not (tmp_path / "out.txt").exists()
+
+
 def test_an_empty_pipe_is_an_error(command, tmp_path):
     run, *_ = command
     with source(b"") as pipe:
