@@ -28,6 +28,7 @@ from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
 from minitx.config.renames import renamed_overrides
+from minitx.data.cleaning import check_unicode
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
 from minitx.terminal.streams import ReaderGone, note_lost_messages, protect_streams, write_data
@@ -216,6 +217,8 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
     flags = get_args_parser()._option_string_actions
     for argument in arguments:
         name, _, value = argument.partition("=")
+        if name not in command.paths:  # the name of a file may have any bytes
+            check_unicode(value, f"{name}=")
         if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")
         if argument.startswith("-") and name not in flags:

@@ -28,7 +28,7 @@ class Output(NamedTuple):
 
 def encode_source(text: str, vocabulary: PairVocabulary, context: int) -> list[int]:
     """Return a source's ids as the model reads them. Raises UserError as `encode_text` does."""
-    return with_end_symbol(encode_text(text, vocabulary.source, context, purpose="translate"))
+    return with_end_symbol(encode_text(text, vocabulary.source, context))
 
 
 def with_end_symbol(ids: Iterable[int]) -> list[int]:

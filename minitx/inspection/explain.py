@@ -1,7 +1,9 @@
 """One head of attention step by step, with its numbers: in a tutorial, or in a trained model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from minitx.data.lines import is_stream
 from minitx.errors import UserError
 from minitx.inspection.capture import (
     Attention,
@@ -31,9 +33,9 @@ LONGEST_QUOTE = 80  # characters
 
 
 def write_page(page: Page, format: str, output: str | None) -> None:
-    """Write a page to the file `output`, or to standard output.
+    """Write a page to `output`, or to standard output. If `output` is a file, print its name.
 
-    Raises UserError if `output` already exists or cannot be written.
+    Raises UserError as `open_output` does.
     """
     console = Console()
     on_terminal = output is None and format == "text" and console.is_terminal
@@ -46,7 +48,8 @@ def write_page(page: Page, format: str, output: str | None) -> None:
         return
     with open_output(output) as file:
         file.write(written)
-    say(output)
+    if not is_stream(Path(output)):
+        say(output)
 
 
 def explain_head(
@@ -64,7 +67,7 @@ def explain_head(
     passage = read_passage(run, text, truncate=truncate)
     steps = steps_of(attention, lambda: passage.read_by(run.model))
     queries, keys = (list(map(label_of, labels)) for labels in passage.labels(name))
-    notes = [f"The text is {_quoted(text)}."]
+    notes = [f"The text is {_quoted(passage.text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")
     if kind_of(name) == "cross":

@@ -31,7 +31,7 @@ class HubSplit:
                 if not all(type(text) is str for text in texts):
                     raise ValueError(f"not two texts in {' and '.join(self.columns)}")
                 yield two_texts(self.columns, texts)
-            except ValueError as error:
+            except (ValueError, UserError) as error:
                 raise UserError(f"{self.where} {number}: {error}") from None
 
 

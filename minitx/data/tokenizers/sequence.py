@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
+from minitx.data.cleaning import check_unicode
 from minitx.data.tokenizers.base import (
     SavedTokenizer,
     character_lookup,
@@ -47,7 +48,11 @@ class SequenceTokenizer(SavedTokenizer):
         self.kind = looks_up(inner) or subwords
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text, without tokens for its beginning and end."""
+        """Return the ids of a text, without tokens for its beginning and end.
+
+        Raises UserError as `check_unicode`.
+        """
+        check_unicode(text)
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

@@ -9,6 +9,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from minitx.data.cleaning import check_unicode
 from minitx.data.tokenizers.base import (
     SavedTokenizer,
     character_lookup,
@@ -67,9 +68,10 @@ class Tokenizer(SavedTokenizer):
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text.
 
-        Raises UserError for unknown characters ("char") or words ("word"), and for a text without
-        words ("word").
+        Raises UserError for unknown characters ("char") or words ("word"), for a text without words
+        ("word"), and as `check_unicode`.
         """
+        check_unicode(text)
         return self.encode_array(text).tolist()
 
     def encode_array(self, text: str) -> np.ndarray:
