@@ -27,6 +27,7 @@ from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
+from minitx.config.paths import working_folder
 from minitx.config.renames import renamed_overrides
 from minitx.data.cleaning import check_unicode
 from minitx.errors import StoppedByUser, UserError
@@ -116,6 +117,7 @@ def run(command: Command, arguments: list[str]) -> None:
     if HELP & set(arguments):
         write_data(f"{help_text(command)}\n")
         return
+    working_folder()  # Hydra needs it, too
     arguments = with_full_folders(renamed_overrides(arguments))
     _check_arguments(command, arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
@@ -227,6 +229,10 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise UserError(f"{argument}: no part of the config can be left out")
         if name in command.paths and not value:
             raise UserError(f"{argument} is empty: give a path, or leave {name} out")
+        if value.strip("\"'") == "???":
+            raise UserError(
+                f"{argument}: ??? is a missing value to Hydra: write another, or ./??? for a file"
+            )
         if value == "null" and (CONF / name).is_dir():
             known = ", ".join(options(name, *config_folders(arguments)))
             raise UserError(

@@ -59,17 +59,20 @@ def full_path(path: str | os.PathLike[str], name: str) -> str:
         raise UserError(f"{name}={given}: ~ is unknown, as HOME is not set: write the full path")
     if expanded.startswith(OF_THE_SYSTEM):
         return expanded
-    try:
-        whole = expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), expanded)
-    except FileNotFoundError:
-        raise UserError(
-            f"{name}={given}: the current folder no longer exists: go to another one"
-        ) from None
+    whole = expanded if os.path.isabs(expanded) else os.path.join(working_folder(), expanded)
     folder, last = os.path.split(whole.rstrip("/") or "/")
     kept, target = os.path.join(os.path.realpath(folder), last), os.path.realpath(whole)
     if not os.path.islink(kept) or os.path.isdir(target):
         return target
     return target if os.path.isfile(target) and _suffix(target) == _suffix(kept) else kept
+
+
+def working_folder() -> str:
+    """Return the current folder. Raises UserError if it no longer exists."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the current folder no longer exists: go to another one") from None
 
 
 def check_readable(path: str, name: str) -> None:

@@ -126,6 +126,8 @@ def test_a_path_in_a_yaml_file_is_completed(folders, script):
     {
         "data.path=": "data.path= is empty: give a path, or leave data.path out",
         "resume=": "resume= is empty: give a path, or leave resume out",
+        "data.path=???": "data.path=???: ??? is a missing value to Hydra",
+        "data.path=./???": "/a/??? cannot be read: No such file",
         f"run.dir={300 * 'a'}": "File name too long",
         "data.path=a[b],{c}=d.txt": "/a/a[b],{c}=d.txt cannot be read: No such file",
         "data.path=loop": "/a/loop cannot be read: Too many levels of symbolic links",

@@ -115,7 +115,7 @@ def test_without_a_working_folder_only_full_paths_are_known(here, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr("os.getcwd", gone)
-    with pytest.raises(UserError, match=r"^run.dir=x: the current folder no longer exists"):
+    with pytest.raises(UserError, match=r"^the current folder no longer exists: go to another"):
         full_path("x", "run.dir")
     assert full_path(here / "x", "run.dir") == str(here / "x")
 
