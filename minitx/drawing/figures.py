@@ -8,7 +8,7 @@ constants below, so that a dark style or TeX in the user's matplotlibrc has no e
 import io
 import textwrap
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from math import ceil
 from typing import Any
@@ -157,14 +157,16 @@ def _fonts() -> list[str]:
     return [name for name in FONTS if name in installed]
 
 
-def drawable(text: str) -> str:
-    """Return the text in one line, with boxes for the characters that no installed font has.
+def drawable(text: str, stand_in: Callable[[str], str] = lambda character: "□") -> str:
+    """Return the text in one line, with stand-ins for the characters that no installed font has.
 
-    matplotlib draws such boxes automatically, but with a warning for each character.
+    matplotlib draws boxes automatically, but with a warning for each character.
     """
     fonts = [get_font(findfont(name)) for name in _fonts()]
     text = " ".join(text.split())
-    return "".join(c if any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
+    return "".join(
+        c if any(font.get_char_index(ord(c)) for font in fonts) else stand_in(c) for c in text
+    )
 
 
 def shortened(name: str) -> str:
