@@ -16,7 +16,7 @@ from minitx.inspection.capture import (
 from minitx.inspection.formulas import formulas_of
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.steps import Steps, steps_of
-from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, label_of
+from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, labels_of
 from minitx.inspection.tables_html import to_html
 from minitx.inspection.tables_markdown import to_markdown
 from minitx.inspection.tables_text import PAGE_WIDTH, to_text, write_text
@@ -66,7 +66,7 @@ def explain_head(
     name, attention = _chosen(run, part, layer, head)
     passage = read_passage(run, text, truncate=truncate)
     steps = steps_of(attention, lambda: passage.read_by(run.model))
-    queries, keys = (list(map(label_of, labels)) for labels in passage.labels(name))
+    queries, keys = map(labels_of, passage.labels(name))
     notes = [f"The text is {_quoted(passage.text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")

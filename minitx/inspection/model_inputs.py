@@ -124,16 +124,12 @@ def _of_language_model(
             "models, and a label to classifiers"
         )
     tokenizer = vocabulary.tokenizer
-
-    def spell(ids: Sequence[int]) -> list[str]:
-        return [tokenizer.decode([i]) for i in ids]
-
     ids, notes = room.fit("text", tokenizer.encode(text))
-    source = _tokens(run, ids, spell)
+    source = _tokens(run, ids, tokenizer.spell)
     with torch.no_grad():
         logits, _ = run.model(source.ids)
     guess = int(logits[0, -1].argmax())
-    predicted = _tokens(run, [*ids[1:], guess], spell)
+    predicted = _tokens(run, [*ids[1:], guess], tokenizer.spell)
     return Passage(text, source, None, predicted, predicted.labels[-1], tuple(notes))
 
 
