@@ -8,10 +8,8 @@ from hydra.core.config_store import ConfigStore
 
 from minitx.config.command_line import command_line, running_script
 from minitx.config.compose import register_schemas
-
-# Keys of several commands whose values are paths.
-CORPUS = ("data.dir", "data.path", "data.target_path", "data.cache_dir")
-RUN = ("run.dir", "resume", *CORPUS)
+from minitx.config.keys import keys
+from minitx.config.paths import is_path
 
 # Hydra creates no folder and no log file, and stays in the working folder.
 QUIET = {"output_subdir": None, "run": {"dir": "."}}
@@ -38,7 +36,6 @@ class Command:
     config: str | None = None  # the file in conf/, if the command has one
     groups: tuple[str, ...] = ()  # config groups to choose from
     texts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
     conclude: Callable[[list[Any]], None] = lambda results: None
     script: str | None = None  # if it differs from `name`
 
@@ -51,6 +48,11 @@ class Command:
         """The command as examples show it."""
         script = f"python scripts/{self.script or self.name}.py"
         return f"minitx {self.name}" if running_script() is None else script
+
+    @property
+    def paths(self) -> list[str]:
+        """The keys whose values are paths."""
+        return [name for name, field in keys(self.schema) if is_path(field)] if self.schema else []
 
     def register(self) -> str:
         """Give Hydra the schema, and return the name of the config that Hydra composes."""

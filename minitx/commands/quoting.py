@@ -3,7 +3,7 @@
 import re
 
 from minitx.commands.table import COMMANDS
-from minitx.config.compose import literal
+from minitx.config.compose import in_quotes
 
 VERBATIM = sorted({key for each in COMMANDS.values() for key in (*each.texts, *each.paths)})
 
@@ -15,8 +15,4 @@ def quoted(argument: str) -> str:
     is_text = equals and name in VERBATIM
     if not is_text or already_quoted or (value == "null" and name not in ("prompt", "text")):
         return argument
-    value = literal(value)
-    # Inside quotes, backslashes count only before a quote: double those, and escape the quote.
-    value = re.sub(r'(\\*)"', r'\1\1\\"', value)
-    value = re.sub(r"(\\+)\Z", r"\1\1", value)
-    return f'{name}{equals}"{value}"'
+    return f"{name}={in_quotes(value)}"

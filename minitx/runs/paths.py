@@ -2,12 +2,17 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
+from minitx.config.paths import full_path
 from minitx.config.schema import Config
+from minitx.data.lines import is_stream, open_stream
 from minitx.errors import UserError
+from minitx.terminal.streams import ReaderGone
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
@@ -42,7 +47,7 @@ def create_run_folder(config: Config) -> Path:
     if config.run.dir is None:
         moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         name = f"{moment}_{config.task.name}_{config.model.name}_{config.seed}"
-        folder = _first_free(Path("runs"), name)
+        folder = _first_free(default_runs(), name)
     else:
         folder = Path(config.run.dir)
         check_run_folder(folder)
@@ -50,6 +55,11 @@ def create_run_folder(config: Config) -> Path:
     check_writable(folder, f"run.dir={folder}")
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     return folder
+
+
+def default_runs() -> Path:
+    """Return the folder in which a run gets a folder if `run.dir` is not set."""
+    return Path(full_path("runs", "run.dir"))
 
 
 def check_run_folder(folder: Path) -> None:
@@ -61,18 +71,21 @@ def check_run_folder(folder: Path) -> None:
         )
 
 
-def find_checkpoint(path: Path, *, last: bool = False) -> Path:
-    """Return the checkpoint in a run's folder, or the file itself. Raises UserError without one."""
+def find_checkpoint(path: Path, *, last: bool = False, key: str = "run") -> Path:
+    """Return the checkpoint in a run's folder, or the file itself. Raises UserError without one.
+
+    `key` is the key that names the path in errors.
+    """
     if path.is_file():
         return path
     if not path.exists():
-        raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
+        raise UserError(f"{key}={path} does not exist: give a run's folder or a .ckpt file")
     for name in (LAST, AVERAGED, BEST) if last else (AVERAGED, BEST, LAST):
         if (path / name).is_file():
             return path / name
     raise UserError(
-        f"{path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the run "
-        "ended before its first validation"
+        f"{key}={path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the "
+        "run ended before its first validation"
     )
 
 
@@ -122,18 +135,35 @@ def check_creatable(folder: Path, name: str) -> None:
 
 
 def check_output(output: str | None) -> None:
-    """Refuse an `output=` that already exists. Raises UserError."""
-    if output is not None and Path(output).exists():
+    """Refuse an `output=` that already exists and is not a stream. Raises UserError."""
+    if output is not None and os.path.exists(output) and not is_stream(Path(output)):
         raise UserError(f"output={output} already exists: choose another name")
 
 
-def open_output(output: str) -> TextIO:
-    """Create the file `output=`. Raises UserError if it already exists, or cannot be created."""
+@contextmanager
+def open_output(output: str) -> Iterator[IO[str]]:
+    """Open `output=`: a new file, or a stream such as /dev/stdout. Both are written as UTF-8.
+
+    A new file that is still empty when the block fails is removed. Raises UserError if the file
+    already exists or cannot be created, and in the block if it cannot be written. Raises ReaderGone
+    if it is a pipe that nobody reads any more.
+    """
     check_output(output)
+    path = Path(output)
+    stream, mode, created = open_stream(path), "w" if is_stream(path) else "x", False
     try:
-        return open(output, "x", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"output={output} cannot be written: {error.strerror}") from None
+        to = path if stream is None else stream
+        with open(to, mode, encoding="utf-8", closefd=stream is None) as file:
+            created = mode == "x"
+            yield file
+    except BaseException as error:
+        if created and not path.stat().st_size:
+            path.unlink()
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGone from None
+        if isinstance(error, OSError):
+            raise UserError(f"output={output} cannot be written: {error.strerror}") from None
+        raise
 
 
 def _first_free(parent: Path, name: str) -> Path:
@@ -147,7 +177,8 @@ def _first_free(parent: Path, name: str) -> Path:
             attempt += 1
         except OSError as error:
             raise UserError(
-                f"the run's folder {folder} cannot be made ({error.strerror}); say where: run.dir="
+                f"the run's folder {folder} cannot be made ({error.strerror}): choose another "
+                "with run.dir="
             ) from error
         else:
             return folder

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from minitx.config.compose import changed
+from minitx.config.paths import full_paths
 from minitx.config.schema import DataLocation, DecodingChange, GenerateConfig
 from minitx.config.tasks import (
     CLASSIFICATION,
@@ -91,9 +92,7 @@ class Run(StoredRun[Any, Any]):
 
         def answer(several: list[str]) -> list[dict[str, float]]:
             context, tokenizer = self.config.model.context, self.vocabulary.tokenizer
-            encoded = [
-                encode_text(text, tokenizer, context, purpose="classify") for text in several
-            ]
+            encoded = [encode_text(text, tokenizer, context) for text in several]
             return [self.vocabulary.ranked(values) for values in probabilities(self.model, encoded)]
 
         return _answers(texts, answer)
@@ -107,7 +106,8 @@ class Run(StoredRun[Any, Any]):
         """
         from minitx.tasks.evaluation import evaluate_run  # it imports Lightning
 
-        return evaluate_run(self, split, DataLocation(**corpus), DecodingChange())
+        where = full_paths(DataLocation(**corpus), "data.")
+        return evaluate_run(self, split, where, DecodingChange())
 
     def _require(self, objective: ObjectiveSpec) -> None:
         """Raise UserError if the run has another objective."""

@@ -16,7 +16,7 @@ from minitx.objectives.base import Objective
 from minitx.runs.paths import AVERAGED
 from minitx.runs.run import read_checkpoint
 from minitx.training.callbacks import log, measured
-from minitx.training.checkpoints import KeptCheckpoint, save_atomically
+from minitx.training.checkpoints import KeptCheckpoint, save_checkpoint
 
 # The weights that the optimizer updates, in a checkpoint whose `state_dict` holds their average.
 # Lightning's own WeightAveraging uses the same name.
@@ -150,6 +150,8 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
     """
     if not files:
         raise UserError("there is nothing to average: give at least one .ckpt file")
+    if not target.parent.is_dir():
+        raise UserError(f"{target} cannot be written: there is no folder {target.parent}")
     newest: dict[str, Any] = {"global_step": -1}
     shapes: dict[str, torch.Size] = {}
     sums: dict[str, Tensor] = {}
@@ -169,11 +171,7 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
         if tensor.is_floating_point() or tensor.is_complex():
             tensor.copy_(sums[name] / len(files))  # in place: two names of one tensor stay that
     kept = {name: value for name, value in newest.items() if name not in ONLY_TO_RESUME}
-    try:
-        target.parent.stat()  # a missing folder is a mistake, and not created
-        save_atomically(target, kept)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written: {error.strerror}") from error
+    save_checkpoint(kept, target)
 
 
 def validate_whole(

@@ -5,13 +5,17 @@ import logging
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
 # Linux: where a process reads its own status, and how it resets its peak memory.
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+PR_SET_PDEATHSIG = 1  # an option of Linux's prctl(2)
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -35,6 +39,7 @@ def quiet_libraries() -> None:
     """Keep what Lightning and W&B print about themselves out of the output."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
     os.environ.setdefault("WANDB_SILENT", "true")
 
 
@@ -49,6 +54,15 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE)
         mallopt(M_TRIM_THRESHOLD, LARGE)
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when its parent ends. Only Linux can."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def peak_memory() -> int:

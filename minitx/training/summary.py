@@ -1,6 +1,7 @@
 """summary.json: what was trained, on what, for how long, and how good it is."""
 
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from minitx.config.schema import Config
-from minitx.errors import StoppedByUser
+from minitx.errors import StoppedByUser, WriteError
 from minitx.models.language_model import count_parameters
 from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import SUMMARY
@@ -70,7 +71,8 @@ class Summary:
         if kind is None:
             self.write("finished")
         else:
-            self.write("interrupted" if issubclass(kind, INTERRUPTIONS) else "failed")
+            with suppress(WriteError):  # it would replace the error that ended the run
+                self.write("interrupted" if issubclass(kind, INTERRUPTIONS) else "failed")
 
     def write(self, status: str) -> None:
         """Write the file with a status. Only the process of rank 0 does."""

@@ -2,25 +2,27 @@
 
 import dataclasses
 import os
-import sys
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from minitx.config.command_line import command_line
 from minitx.config.compose import to_plain
+from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
-from minitx.errors import UserError
+from minitx.errors import UserError, WriteError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
-from minitx.runs.atomic_write import write_yaml
+from minitx.runs.atomic_write import remove_temporary_files, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
 from minitx.tasks.base import Task
 from minitx.tasks.open import open_task
@@ -29,20 +31,21 @@ from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_kept, validate_whole
 from minitx.training.callbacks import Clock, RecordMetrics
 from minitx.training.checkpoints import (
-    AtomicCheckpoints,
     Patience,
+    WriteCheckpoints,
     checkpoint,
     kept_checkpoints,
 )
 from minitx.training.checks import check_training
 from minitx.training.environment import keep_freed_memory, quiet_libraries
 from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
-from minitx.training.loggers import MetricsFile, make_tracker
+from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
 from minitx.training.resume import Resumption, resumption
 from minitx.training.stopping import StopOnRequest, stoppable
 from minitx.training.summary import Summary
+from minitx.training.trackers import Tracker, make_tracker
 from minitx.training.warmup import within_the_run
 from minitx.training.watch_attention import WatchAttention
 
@@ -54,13 +57,17 @@ def train(config: Config, *, test: bool = True) -> Run:
 
     With `test`, the run is measured on the test split at the end, if the corpus has one. With
     `config.resume`, the run in that folder continues as if it had never stopped. Raises
-    StoppedByUser if the user stops it, and UserError, before anything is written, for a config that
-    cannot be trained.
+    StoppedByUser if the user stops it, WriteError if a file of the run cannot be written, and
+    UserError, before anything is written, for a config that cannot be trained.
     """
     training = prepare(config, test)
-    with _clean_process(), training.summary, stoppable(training.trainer):
-        fit(training)
-        finish(training)
+    try:
+        with _clean_process(training.trainer), training.summary, stoppable(training.trainer):
+            fit(training)
+            finish(training)
+    except WriteError as error:
+        again = command_line("train", f"resume={training.folder}")
+        raise error.advising(f"free some space, then go on: {again}") from error
     return load(training.folder, training.trainer.strategy.root_device)
 
 
@@ -81,7 +88,7 @@ class Training:
 def prepare(config: Config, test: bool) -> Training:
     """Check the config, open the corpus, build the model and the trainer, and make the folder."""
     quiet_libraries()
-    check_training(config)
+    check_training(full_paths(config))
     check_hardware(config.trainer)
     task = open_task(config)
     build, budget = task.vocabulary.build, config.budget.parameters
@@ -93,7 +100,8 @@ def prepare(config: Config, test: bool) -> Training:
     data = task.data()
     check_shares(data, config.trainer.devices)
     resumed = resumption(config, task.store.fingerprint)
-    folder = create_run_folder(config) if config.resume is None else Path(config.resume)
+    new = config.resume is None
+    folder = Path(config.resume) if config.resume is not None else create_run_folder(config)
     # The run's config.yaml holds what the run is, not how this part of it was started.
     optimizer = within_the_run(config)
     task.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
@@ -110,12 +118,24 @@ def prepare(config: Config, test: bool) -> Training:
         model.compile()  # in place, so that the weights keep their names
     facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
-        write_yaml(folder / CONFIG, objective.archive["config"])
-        task.vocabulary.write(folder)
-        (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
+        _write_first_files(folder, objective.archive["config"], task, new=new)
         announce(facts, task.notes)
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     return Training(folder, task, data, objective, trainer, resumed, summary, splits)
+
+
+def _write_first_files(folder: Path, config: dict[str, Any], task: Task, *, new: bool) -> None:
+    """Write what a run's folder has before the first step, or remove a new folder again."""
+    try:
+        write_yaml(folder / CONFIG, config)
+        task.vocabulary.write(folder)
+    except WriteError as error:
+        if not new:
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise error.advising("free some space, or choose another place with run.dir=") from error
+    (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
+    remove_temporary_files(folder)
 
 
 def fit(training: Training) -> None:
@@ -142,7 +162,7 @@ def finish(training: Training) -> None:
 
 
 @contextmanager
-def _clean_process() -> Iterator[None]:
+def _clean_process(trainer: L.Trainer) -> Iterator[None]:
     """Silence Lightning's advice, and leave nothing behind for the next run of this process."""
     environment, exit_code = dict(os.environ), 1
     try:
@@ -151,7 +171,9 @@ def _clean_process() -> Iterator[None]:
             yield
         exit_code = 0
     finally:
-        _finish_wandb(exit_code)
+        for logger in trainer.loggers:
+            if isinstance(logger, Tracker):
+                logger.finish(exit_code)
         leave_process_group(environment)
 
 
@@ -193,7 +215,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
         callbacks=callbacks,
-        plugins=[AtomicCheckpoints()],
+        plugins=[WriteCheckpoints()],
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,
@@ -208,13 +230,6 @@ def _checked_build(build: Callable[[], Built]) -> Built:
         raise UserError(str(error)) from error
 
 
-def _finish_wandb(exit_code: int) -> None:
-    if "wandb" in sys.modules:
-        import wandb
-
-        wandb.finish(exit_code=exit_code)  # else the next run would log into this one's
-
-
 def _silence_advice() -> None:
     """Ignore Lightning's warnings about what is intended or already done."""
     for advice in (
@@ -223,7 +238,6 @@ def _silence_advice() -> None:
         "LeafSpec",
         "sync_dist",
         "not resumable",
-        "`srun` command is available",
         "across ranks is zero",  # only the measurements are left
     ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

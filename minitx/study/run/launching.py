@@ -23,6 +23,7 @@ from minitx.config.schema import CompareConfig
 from minitx.errors import StoppedByUser, UserError
 from minitx.study.plan.definition import defined, study_folder
 from minitx.study.run.job import do_run
+from minitx.terminal.text import printable
 
 
 def command(overrides: Sequence[str]) -> str:
@@ -73,7 +74,7 @@ def _job(composed: DictConfig) -> None:
         do_asked_run(to_typed(composed, CompareConfig))
     except StoppedByUser as error:
         # The launcher would continue with the next job after an ordinary exception.
-        sys.exit(f"error: {error}")
+        sys.exit(printable(f"error: {error}", kept=""))
 
 
 def do_asked_run(config: CompareConfig) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from minitx.data import progress
 from minitx.data.batching import cache
-from minitx.data.batching.token_store import TokenStore, default_cache_dir, open_tokens
+from minitx.data.batching.token_store import TokenStore, open_tokens
 from minitx.data.corpora.text import Corpus, text_file
 from minitx.errors import UserError
 
@@ -206,10 +206,3 @@ def test_slow_work_says_how_far_it_is(
     splits = {name: partial(slow, "".join(pieces)) for name, pieces in SPLITS.items()}
     open_tokens(Corpus("slow", splits), "char", 0, tmp_path / "slow")
     assert not expected
-
-
-def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINITX_CACHE", "~/elsewhere")
-    assert default_cache_dir() == Path.home() / "elsewhere"
-    monkeypatch.delenv("MINITX_CACHE")
-    assert default_cache_dir() == Path.home() / ".cache" / "minitx"
