@@ -133,18 +133,21 @@ def test_a_study_survives_a_cancelled_job_and_a_restarted_node(
     study = Study(tmp_path / "cluster", text_file, cluster.environment)
     slurm = "hydra/launcher=submitit_slurm"
 
-    with row.trial("a job is cancelled"):
-        first = begin(study, slurm)
-        wait_for(study.in_training, first)
-        time.sleep(3)  # between two checkpoints
-        cancelled = cluster.running()[0]
-        cluster.ask("scancel", cancelled)
-        out, err = first.communicate(timeout=LIMIT)
-        assert first.returncode == 1, err
-        assert "Traceback" not in out + err
-        (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        assert cancelled in line
-        assert "run this command again" in line
+    # SLURM sends SIGUSR2 shortly before a job's time is over.
+    for name, options in {"cancelled": [], "out of time": ["--signal=USR2"]}.items():
+        with row.trial(f"a job is {name}"):
+            process = begin(study, slurm)
+            wait_for(study.in_training, process)
+            time.sleep(3)  # between two checkpoints
+            stopped = cluster.running()[0]
+            cluster.ask("scancel", *options, stopped)
+            out, err = process.communicate(timeout=LIMIT)
+            assert process.returncode == 1, err
+            assert "Traceback" not in out + err
+            (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+            assert stopped in line
+            assert "run this command again" in line
+            assert not list(study.store.glob("*.failed.json"))
 
     with row.trial("the node is restarted"):
         second = begin(study, slurm)
