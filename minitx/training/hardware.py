@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, MPSAccelerator
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
 from minitx.config.schema import Config, TrainerConfig
 from minitx.data.module import StepDataModule
@@ -80,9 +81,20 @@ def check_hardware(settings: TrainerConfig) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what is refused below
             trainer = L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
-    except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+        MisconfigurationException,
+    ) as error:
         asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
         raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(
+            f"trainer.strategy={settings.strategy} trains in copies of this process, which cannot "
+            "return the run: use trainer.strategy=ddp"
+        )
     for accelerator, (precision, instead) in NOT_ON.items():
         if isinstance(trainer.accelerator, accelerator) and settings.precision == precision:
             raise UserError(

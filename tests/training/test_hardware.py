@@ -206,6 +206,21 @@ def test_a_run_that_needs_too_much_memory_ends_in_one_line(failure, train, tmp_p
         raise failure
 
     monkeypatch.setattr(LanguageModeling, "training_step", step)
-    with pytest.raises(UserError, match="^the memory does not suffice: make batches"):
+    with pytest.raises(UserError, match=r"^the memory does not suffice: "):
         train(f"run.dir={tmp_path / 'run'}")
     assert summary(tmp_path / "run")["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        *((name, "use trainer.strategy=ddp") for name in ("ddp_spawn", "ddp_fork", "ddp_notebook")),
+        ("single_tpu", "missing"),
+        ("zzz", "invalid strategy name"),
+        ("", "invalid strategy name"),
+    ],
+)
+def test_a_strategy_that_cannot_train_is_refused(strategy, said, train, tmp_path):
+    with pytest.raises(UserError, match=rf"trainer.strategy={strategy}[ ,].*{said}"):
+        train(f"run.dir={tmp_path / 'run'}", f"trainer.strategy={strategy}")
+    assert not (tmp_path / "run").exists()
