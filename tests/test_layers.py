@@ -14,11 +14,14 @@ ROOT = Path(minitx.__file__).parent
 # package may also import itself and the packages above it in this table. Nothing else is allowed.
 PACKAGES = {
     "errors": "",
+    "terminal": "rich",
     "config": "hydra omegaconf yaml",
     "nn": "torch",
     "drawing": "matplotlib numpy jinja2",
     "models": "torch",
     "data.random_streams": "torch numpy",
+    "data.cleaning": "",
+    "data.lines": "",
     "data.progress": "rich",
     "data.corpora": "datasets huggingface_hub",
     "data.tokenizers": "numpy tokenizers",

@@ -6,11 +6,20 @@ affects both. The losses in docs/benchmarks.md come from `minitx train`.
 
 import argparse
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 from minitx.commands.command import Command
 from minitx.config.paths import full_path
+from minitx.errors import UserError
+from minitx.terminal.text import say
 from minitx.training.environment import quiet_libraries
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports errors as the other commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}: {self.prog} --help lists the options")
 
 
 def bench(words: list[str]) -> None:
@@ -22,7 +31,7 @@ def bench(words: list[str]) -> None:
     os.environ["FORCE_COLOR"] = "1"  # rich draws its bar even if the output is not a terminal
     run = options.pop("bench")
     run(**options)
-    print(f"on {processor()}")
+    say(f"on {processor()}")
 
 
 def parse(words: list[str]) -> dict[str, Any]:
@@ -35,7 +44,7 @@ def parse(words: list[str]) -> dict[str, Any]:
     from minitx.bench.translation import translation
 
     in_rounds = (training, overhead, recurrence, capture, generation, translation, time_to_loss)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=COMMAND.usage,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

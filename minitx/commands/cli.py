@@ -1,9 +1,11 @@
 """Run a command: parse its arguments, compose its config, and report errors in one line."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib.metadata import version
 from typing import Any
 
@@ -21,18 +23,23 @@ from omegaconf.errors import OmegaConfBaseException
 from minitx.commands.command import Command
 from minitx.commands.completion import complete_line, config_folders, with_full_folders
 from minitx.commands.help import help_text, overview
-from minitx.commands.quoting import PATHS, quoted
+from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
+from minitx.config.paths import working_folder
 from minitx.config.renames import renamed_overrides
+from minitx.data.cleaning import check_unicode
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
+from minitx.terminal.streams import ReaderGone, note_lost_messages, protect_streams, write_data
+from minitx.terminal.text import note
 
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -53,26 +60,34 @@ def main(name: str | None = None) -> None:
 
     `minitx` calls it without a name, which is then the first word; scripts/*.py give theirs. A
     UserError, or a command line that Hydra cannot read, ends the process with one line on standard
-    error and status 1.
+    error and status 1. A reader of standard output that goes away, such as `head`, is no error.
     """
+    protect_streams()
+    try:
+        _main(name)
+    except UserError as error:
+        _say(str(error))
+        sys.exit(1)
+    except ReaderGone:
+        return
+    note_lost_messages()
+
+
+def _main(name: str | None) -> None:
     arguments = sys.argv[1:]
     command = None if name is None else COMMANDS[name]
     if COMPLETION & set(arguments) and "COMP_LINE" in os.environ:
-        print("\n".join(complete_line(os.environ["COMP_LINE"], command)))
+        write_data("\n".join(complete_line(os.environ["COMP_LINE"], command)) + "\n")
     elif "--version" in arguments:
-        print(f"minitx {version('minitx')}")
+        write_data(f"minitx {version('minitx')}\n")
     elif command is None and (not arguments or arguments[0] in HELP):
-        print(overview())
+        write_data(f"{overview()}\n")
     else:
-        try:
-            if command is None and COMPLETION & set(arguments):
-                command = COMMANDS["train"]  # Hydra installs the completion of `minitx` as a whole
-            elif command is None:
-                command = _command_named(arguments.pop(0))
-            run(command, arguments)
-        except UserError as error:
-            _say(str(error))
-            sys.exit(1)
+        if command is None and COMPLETION & set(arguments):
+            command = COMMANDS["train"]  # Hydra installs the completion of `minitx` as a whole
+        elif command is None:
+            command = _command_named(arguments.pop(0))
+        run(command, arguments)
 
 
 def _command_named(argument: str) -> Command:
@@ -100,8 +115,9 @@ def run(command: Command, arguments: list[str]) -> None:
         command.function(arguments)
         return
     if HELP & set(arguments):
-        print(help_text(command))
+        write_data(f"{help_text(command)}\n")
         return
+    working_folder()  # Hydra needs it, too
     arguments = with_full_folders(renamed_overrides(arguments))
     _check_arguments(command, arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
@@ -119,8 +135,13 @@ def run(command: Command, arguments: list[str]) -> None:
     Plugins.instance().register(UserConfigFolders)
     UserConfigFolders.folders = config_folders(arguments)
     config_name = command.register()
+    page = io.StringIO()
+    shown = redirect_stdout(page) if PAGES & {*map(_flag, arguments)} else nullcontext()
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+        with shown:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+        if page.getvalue():
+            write_data(page.getvalue())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         jobs.add_failure(error, config_folders(arguments))
     finally:
@@ -141,6 +162,7 @@ class Jobs:
 
     def run(self, composed: DictConfig) -> None:
         """Call the command's function with a composed config."""
+        protect_streams()  # if a launcher runs the job in a process of its own
         UserConfigFolders.folders = ()  # not for the configs that the function composes
         overrides = list(HydraConfig.get().overrides.task)
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -151,6 +173,8 @@ class Jobs:
         try:
             typed = to_typed(composed, self.command.schema, overrides)  # type: ignore[var-annotated]
             self.results.append(self.command.function(typed, overrides))
+        except ReaderGone:
+            sys.exit()  # Hydra would report an exception
         except UserError as error:
             self.failures.append(error)
             common = {each.casefold() for each in self.asked}  # Hydra turns false into False
@@ -185,19 +209,30 @@ class Jobs:
             sys.exit(1)
 
 
+def _flag(argument: str) -> str:
+    """Return the name of a flag that may come with its value: --cfg=job."""
+    return argument.partition("=")[0]
+
+
 def _check_arguments(command: Command, arguments: list[str]) -> None:
     """Raise UserError for arguments that Hydra answers with a traceback or a usage line."""
     flags = get_args_parser()._option_string_actions
     for argument in arguments:
         name, _, value = argument.partition("=")
+        if name not in command.paths:  # the name of a file may have any bytes
+            check_unicode(value, f"{name}=")
         if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")
         if argument.startswith("-") and name not in flags:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
             raise UserError(f"{argument}: no part of the config can be left out")
-        if name in PATHS and not value:
+        if name in command.paths and not value:
             raise UserError(f"{argument} is empty: give a path, or leave {name} out")
+        if value.strip("\"'") == "???":
+            raise UserError(
+                f"{argument}: ??? is a missing value to Hydra: write another, or ./??? for a file"
+            )
         if value == "null" and (CONF / name).is_dir():
             known = ", ".join(options(name, *config_folders(arguments)))
             raise UserError(
@@ -215,4 +250,4 @@ def _unknown_flag(command: Command, arguments: list[str], flag: str) -> UserErro
 
 def _say(message: str) -> None:
     if not launched_by_lightning():
-        print(f"error: {message}", file=sys.stderr)
+        note(f"error: {message}")

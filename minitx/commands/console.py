@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
 from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
 from minitx.drawing.formatting import metric
 from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
+from minitx.terminal.console import Console
+from minitx.terminal.streams import Data
+from minitx.terminal.text import note, say
 
 if TYPE_CHECKING:  # both modules import torch
     from minitx.runs.run import StoredRun
@@ -48,11 +47,11 @@ def loading(what: str) -> Iterator[None]:
         yield
         return
     console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"loading {what} ...", highlight=False, markup=False, soft_wrap=True)
+    if not console.is_interactive:
+        note(f"loading {what} ...")
         yield
         return
-    with console.status(f"loading {escape(what)} ..."):
+    with console.status(console.render_str(f"loading {what} ..."), spinner=console.spinner):
         yield
 
 
@@ -61,18 +60,19 @@ def show_run(run: "StoredRun") -> None:
     folder = run.folder
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     console = Console()
-    console.print(_title(summary), highlight=False)
-    console.print(metrics_table(summary["metrics"]))
+    say(_title(summary))
+    console.print_table(metrics_table(summary["metrics"]))
     sample = _last_sample(folder)
     if sample:
-        console.print(Panel(Text(sample), title="what it writes now", title_align="left"))
+        console.print_between_rules(sample, "what it writes now")
     commands = [
         _use(run, summary["task"]),
         command_line("evaluate", f"run={folder}", "split=val"),
         command_line("train", f"resume={folder}", _longer(run, summary)),
     ]
-    lines = [f"The run is in {folder}. Next:", *(f"  {command}" for command in commands)]
-    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    say(f"The run is in {folder}. Next:")
+    for command in commands:
+        say(f"  {command}")
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:
@@ -94,8 +94,7 @@ def show_evaluation(
     run: "StoredRun", split: str, evaluation: "Evaluation", files: list[str]
 ) -> None:
     """Print the metrics of one split with their intervals, and the paths of the files."""
-    console = Console()
-    console.print(f"{run.config.model.name} in {run.path}, {run.step:,} steps", highlight=False)
+    say(f"{run.config.model.name} in {run.path}, {run.step:,} steps")
     table = Table("", split, "95% interval")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -104,21 +103,27 @@ def show_evaluation(
             ends = evaluation.intervals.get(name)
             interval = "" if ends is None else f"{metric(ends[0])} to {metric(ends[1])}"
             table.add_row(label, metric(evaluation.metrics[name]), interval)
-    console.print(table)
+    Console().print_table(table)
     for signature in evaluation.signatures:
-        console.print(signature, highlight=False, soft_wrap=True)
+        say(signature)
     for file in files:
-        console.print(f"  {run.folder / file}", highlight=False, markup=False, soft_wrap=True)
+        say(f"  {run.folder / file}")
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:
-    """Print texts piece by piece as they are generated, with numbers if there are several."""
+    """Write texts piece by piece as they are generated, with numbers if there are several.
+
+    Raises as `Data.flush`.
+    """
+    output = Data()
     for number, text in enumerate(texts, start=1):
         if samples > 1:
-            print(f"--- sample {number} of {samples} ---")
+            output.write(f"--- sample {number} of {samples} ---\n")
         for piece in text:
-            print(piece, end="", flush=True)
-        print(flush=True)
+            output.write(piece)
+            output.flush()
+        output.write("\n")
+        output.flush()
 
 
 def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
@@ -138,7 +143,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     )
     for column in ("parameters", *compared, "tokens/s"):
         heading = column.replace("/", "\n") if column in compared else column
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     for (_, words), summary in zip(runs, summaries, strict=True):
         metrics = summary["metrics"]
         own = " ".join(word for word in words if word not in common)
@@ -148,10 +153,9 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
             *[metric(metrics[name]) if name in metrics else "" for name in compared],
             f"{summary['tokens_per_second']:,.0f}",
         )
-    console = Console()
-    console.print(table)
+    Console().print_table(table)
     for folder, _ in runs:
-        console.print(f"  {folder}", highlight=False, markup=False, soft_wrap=True)
+        say(f"  {folder}")
 
 
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:

@@ -1,14 +1,17 @@
 """Classify texts with a trained classifier."""
 
-import json
 import sys
+
+from rich.cells import cell_len
 
 from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.schema import PredictConfig
 from minitx.config.tasks import CLASSIFICATION
+from minitx.data.lines import json_line
 from minitx.runs.checks import check_run
+from minitx.terminal.text import printable
 
 
 def predict(config: PredictConfig, overrides: list[str]) -> None:
@@ -30,8 +33,7 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     readable = config.output is None and (config.text is not None or sys.stdout.isatty())
 
     def prepare(text: str) -> list[int]:
-        context = run.config.model.context
-        return encode_text(text, vocabulary.tokenizer, context, purpose="classify")
+        return encode_text(text, vocabulary.tokenizer, run.config.model.context)
 
     def answer(texts: list[list[int]]) -> list[str]:
         return [show(values) for values in probabilities(model, texts)]
@@ -39,12 +41,20 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     def show(values: list[float]) -> str:
         ranked = vocabulary.ranked(values)
         if readable:
-            width = max(map(len, vocabulary.labels))
-            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in ranked.items())
-        answer = {"label": next(iter(ranked)), "probabilities": ranked}
-        return json.dumps(answer, ensure_ascii=False)
+            return table(ranked)
+        return json_line({"label": next(iter(ranked)), "probabilities": ranked})
 
     answer_lines(config.text, config.input, config.output, prepare, answer)
+
+
+def table(ranked: dict[str, float]) -> str:
+    """Return a line for each label, with the probabilities in a column."""
+    names = {label: printable(label, kept="") for label in ranked}
+    width = max(map(cell_len, names.values()))
+    return "\n".join(
+        f"{names[label]}{' ' * (width - cell_len(names[label]))}  {share:7.2%}"
+        for label, share in ranked.items()
+    )
 
 
 def check_prediction(config: PredictConfig) -> None:

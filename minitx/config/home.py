@@ -3,12 +3,12 @@
 import atexit
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from minitx.config.paths import full_path
 from minitx.errors import UserError
+from minitx.terminal.text import note
 
 CACHE = "MINITX_CACHE"
 
@@ -42,10 +42,9 @@ def replace_home() -> None:
         ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ |= {name: os.path.join(folder, name.lower()) for name in missing}
-    print(
+    note(
         f"no home folder can be written: caches are in {folder} until the end; to keep them, set "
-        f"HOME, or data.cache_dir or {CACHE} for tokenised corpora",
-        file=sys.stderr,
+        f"HOME, or data.cache_dir or {CACHE} for tokenised corpora"
     )
 
 

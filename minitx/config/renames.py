@@ -1,10 +1,10 @@
 """Renamed keys. An old name works for one release, and prints the new one."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from minitx.errors import UserError
+from minitx.terminal.text import note
 
 NEW_NAMES = {
     "data.held_out": "data.val_fraction",
@@ -64,7 +64,7 @@ def renamed_overrides(overrides: Sequence[str]) -> list[str]:
         if key in NEW_NAMES and key not in _announced:
             _announced.add(key)
             new = NEW_NAMES[key]
-            print(f"{key} is now {new}; the next release drops the old name", file=sys.stderr)
+            note(f"{key} is now {new}; the next release drops the old name")
     return [_renamed_override(override, NEW_NAMES) for override in overrides]
 
 

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Protocol, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress, Task
+from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TimeRemainingColumn
+
+from minitx.terminal.console import Console, text_column
+from minitx.terminal.text import note
 
 QUIET_SECONDS = 2  # before progress is shown
 LINE_SECONDS = 10  # between lines of progress outside a terminal
@@ -31,7 +32,7 @@ def progress() -> Iterator[Watch]:
         def watch(
             doing: str, items: Iterable[Item], total: int, size: Callable[[Item], int]
         ) -> Iterator[Item]:
-            bar = bars.add_task(escape(doing), total=total)
+            bar = bars.add_task(doing, total=total)
             for item in items:
                 yield item
                 bars.advance(bar, size(item))
@@ -43,7 +44,7 @@ def progress() -> Iterator[Watch]:
 def announced(doing: str) -> Iterator[None]:
     """Show what is done meanwhile, for work that cannot tell how far it is."""
     with _bars() as bars:
-        bars.add_task(escape(doing), total=None)
+        bars.add_task(doing, total=None)
         yield
 
 
@@ -51,7 +52,15 @@ def announced(doing: str) -> Iterator[None]:
 def _bars() -> Iterator[Progress]:
     """Give tasks that a thread shows. So even the first item is announced if it takes long."""
     console = Console(stderr=True)
-    bars = Progress(console=console, transient=True, disable=not console.is_interactive)
+    bars = Progress(
+        text_column("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_interactive,
+    )
     done = Event()
 
     def show() -> None:
@@ -61,7 +70,7 @@ def _bars() -> Iterator[Progress]:
             if not bars.disable:
                 bars.start()
             elif bars.tasks:
-                console.print(_line(bars.tasks[-1]), highlight=False, soft_wrap=True)
+                note(_line(bars.tasks[-1]))
 
     thread = Thread(target=show, daemon=True)
     thread.start()

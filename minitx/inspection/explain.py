@@ -1,9 +1,9 @@
 """One head of attention step by step, with its numbers: in a tutorial, or in a trained model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from rich.console import Console
-
+from minitx.data.lines import is_stream
 from minitx.errors import UserError
 from minitx.inspection.capture import (
     Attention,
@@ -16,7 +16,7 @@ from minitx.inspection.capture import (
 from minitx.inspection.formulas import formulas_of
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.steps import Steps, steps_of
-from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, label_of
+from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, labels_of
 from minitx.inspection.tables_html import to_html
 from minitx.inspection.tables_markdown import to_markdown
 from minitx.inspection.tables_text import PAGE_WIDTH, to_text, write_text
@@ -24,28 +24,32 @@ from minitx.inspection.walkthrough import four_steps
 from minitx.nn.attention import MultiHeadAttention
 from minitx.runs.paths import open_output
 from minitx.runs.run import StoredRun
+from minitx.terminal.console import Console
+from minitx.terminal.streams import write_data
+from minitx.terminal.text import say
 
 FORMATS = {"text": to_text, "html": to_html, "markdown": to_markdown}
 LONGEST_QUOTE = 80  # characters
 
 
 def write_page(page: Page, format: str, output: str | None) -> None:
-    """Write a page to the file `output`, or to standard output.
+    """Write a page to `output`, or to standard output. If `output` is a file, print its name.
 
-    Raises UserError if `output` already exists or cannot be written.
+    Raises UserError as `open_output` does.
     """
     console = Console()
-    colours = console.is_terminal and console.width >= PAGE_WIDTH
-    if output is None and format == "text" and colours:
+    on_terminal = output is None and format == "text" and console.is_terminal
+    if on_terminal and console.width >= PAGE_WIDTH:
         write_text(page, console)
         return
-    written = FORMATS[format](page)
+    written = to_text(page, console.encoding) if on_terminal else FORMATS[format](page)
     if output is None:
-        print(written, end="")
+        write_data(written)
         return
     with open_output(output) as file:
         file.write(written)
-    print(output)
+    if not is_stream(Path(output)):
+        say(output)
 
 
 def explain_head(
@@ -62,8 +66,8 @@ def explain_head(
     name, attention = _chosen(run, part, layer, head)
     passage = read_passage(run, text, truncate=truncate)
     steps = steps_of(attention, lambda: passage.read_by(run.model))
-    queries, keys = (list(map(label_of, labels)) for labels in passage.labels(name))
-    notes = [f"The text is {_quoted(text)}."]
+    queries, keys = map(labels_of, passage.labels(name))
+    notes = [f"The text is {_quoted(passage.text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")
     if kind_of(name) == "cross":

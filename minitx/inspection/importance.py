@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader
@@ -29,6 +28,8 @@ from minitx.runs.paths import check_writable
 from minitx.runs.run import StoredRun
 from minitx.tasks.base import Task
 from minitx.tasks.evaluation import open_corpus
+from minitx.terminal.console import Console
+from minitx.terminal.text import say
 
 TOLERATED = 0.01  # fraction of the metric that pruning may cost
 
@@ -154,9 +155,9 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
 
 def show_importance(found: Importance, files: list[Path]) -> None:
     """Print the heads, the least important first, and how many of them can be removed."""
-    print(f"{found.metric} with all heads: {found.whole:.4f}")
+    say(f"{found.metric} with all heads: {found.whole:.4f}")
     table = Table()
-    table.add_column("attention", no_wrap=True)
+    table.add_column("attention")
     table.add_column("head")
     for heading in (f"{found.metric}\nwithout it", "worse by", "without\nall so far"):
         table.add_column(heading, justify="right")
@@ -165,12 +166,12 @@ def show_importance(found: Importance, files: list[Path]) -> None:
         together = f"{found.pruned[k]:.4f}" if k < len(found.pruned) else ""
         worse = round(found.cost(value), 4) + 0.0  # "+0.00%", never "-0.00%"
         table.add_row(name, str(number), f"{value:.4f}", f"{worse:+.2%}", together)
-    Console().print(table)
+    Console().print_table(table)
     if found.pruned:
         least = "at least " if found.dispensable == len(found.pruned) else ""
-        print(
+        say(
             f"{least}{found.dispensable} of the least important heads can be removed before "
             f"{found.metric} is {TOLERATED:.0%} worse"
         )
     for file in files:
-        print(f"  {file}")
+        say(f"  {file}")

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -21,6 +20,8 @@ from minitx.inspection.reading import inspect_text
 from minitx.inspection.token_labels import visible
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.runs.run import StoredRun
+from minitx.terminal.console import Console
+from minitx.terminal.text import say
 
 COLUMNS = {
     "entropy": "entropy\n(nats)",
@@ -89,17 +90,17 @@ def _induction(run: StoredRun) -> dict[str, Tensor] | None:
 
 def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:
     """Print the title, the notes, the table of heads, and the files."""
-    print(visible(maps.title, blanks=" "))
+    say(visible(maps.title, blanks=" "))
     if output := maps.about.get("output"):
-        print(f"{maps.output_name}: {visible(output, blanks=' ' if output.strip() else '')}")
+        say(f"{maps.output_name}: {visible(output, blanks=' ' if output.strip() else '')}")
     for note in maps.about.get("notes", []):
-        print(f"note: {note}")
+        say(f"note: {note}")
     rows = [asdict(head) for head in heads]
     shown = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
     if rows:
         # Narrow enough for 80 columns with every measure there is.
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-        table.add_column("attention", no_wrap=True)
+        table.add_column("attention")
         table.add_column("head")
         for name in shown:
             table.add_column(COLUMNS[name], justify="right")
@@ -107,6 +108,6 @@ def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[
             values = [row[name] for name in shown]
             numbers = ["" if value is None else f"{value:.3f}" for value in values]
             table.add_row(row["name"], str(row["head"]), *numbers)
-        Console().print(table)
+        Console().print_table(table)
     for file in files:
-        print(f"  {file}")
+        say(f"  {file}")

@@ -5,24 +5,30 @@ from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from minitx.inspection.tables import Page, Table, cut, grid_of
+from minitx.terminal.console import Console
+from minitx.terminal.text import printable
 
 PAGE_WIDTH = 100  # characters; only the widest scripts need more
 INDENT, GUTTER = 2, 3  # spaces before the tables of a step, and between them
 MANY = 8  # columns; if there are more, they are closer together
 
 
-def to_text(page: Page) -> str:
-    """Return the page without colours, and without spaces at the ends of lines."""
-    file = io.StringIO()
+def to_text(page: Page, encoding: str = "utf-8") -> str:
+    """Return the page without colours, and without spaces at the ends of lines.
+
+    Its lines are drawn with characters that the encoding has.
+    """
+    file = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
     write_text(page, Console(file=file, width=PAGE_WIDTH))
-    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    file.seek(0)
+    return "".join(f"{line.rstrip()}\n" for line in file)
 
 
 def write_text(page: Page, console: Console) -> None:
@@ -32,17 +38,21 @@ def write_text(page: Page, console: Console) -> None:
     """
     tables = [t for section in page.sections for step in section.steps for t in step.tables]
     console.width = max(console.width, INDENT + max(map(_width, map(_rich_table, tables))))
-    console.print(Text(page.title, "bold"))
+    console.print(_text(page.title, "bold"))
     for section in page.sections:
-        console.print(Group("", Text(section.title, "bold underline"), *map(Text, section.notes)))
+        console.print(Group("", _text(section.title, "bold underline"), *map(_text, section.notes)))
         for step in section.steps:
-            formulas = [Text(line, "cyan") for line in step.formulas]
-            worked: list[RenderableType] = [Text(line, "dim") for line in step.worked]
+            formulas = [_text(line, "cyan") for line in step.formulas]
+            worked: list[RenderableType] = [_text(line, "dim") for line in step.worked]
             if worked:
                 worked.insert(0, "")
             lines = _side_by_side([_rich_table(table) for table in step.tables], console.width)
-            console.print(Group("", Text(step.title, "bold")))
+            console.print(Group("", _text(step.title, "bold")))
             console.print(Padding(Group(*formulas, *lines, *worked), (0, 0, 0, INDENT)))
+
+
+def _text(line: str, style: str = "") -> Text:
+    return Text(printable(line), style)
 
 
 def _side_by_side(tables: Sequence[RichTable], room: int) -> Iterator[RenderableType]:
@@ -81,8 +91,8 @@ def _rich_table(table: Table) -> RichTable:
         padding=(0, gap, 0, 0),
     )
     drawn.add_column("", no_wrap=True)
-    for label in grid.columns:
-        drawn.add_column(Text(cut(label, longest)), justify="right", no_wrap=True)
+    for label in cut(grid.columns, longest):
+        drawn.add_column(Text(label), justify="right", no_wrap=True)
     for label, cells in grid.rows:
         drawn.add_row(Text(label), *(Text(cell.text) for cell in cells))
     return drawn

@@ -2,24 +2,23 @@
 
 from typing import Any
 
-from rich.console import Console
+from minitx.terminal.text import note
 
 
 def announce(facts: dict[str, Any], notes: tuple[str, ...] = ()) -> None:
     """Print what is odd about the corpus, how much there is to train on, if it is finite, and the
     part of val that is read.
     """
-    console, lines = Console(stderr=True), [f"warning: {note}" for note in notes]
+    for line in notes:
+        note(f"warning: {line}")
     if "train_share" in facts:
-        lines.append(_to_train_on(facts))
+        note(_to_train_on(facts))
     part = facts["validation_fraction"]
     if part < 1:
-        lines.append(
+        note(
             f"validations read {part:.1%} of val, always the same part; the final figures are of "
             "all of it (trainer.val_tokens)"
         )
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _to_train_on(facts: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Callbacks that show what a model predicts: samples and a confusion matrix."""
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from minitx.errors import WriteError
 from minitx.runs.atomic_write import append_whole, write_atomically, write_bytes_atomically
 from minitx.runs.paths import CONFUSION, SAMPLES
 from minitx.tasks.base import Task
+from minitx.terminal.text import note
 from minitx.training.trackers import log_image, log_text
 
 
@@ -30,7 +30,7 @@ class Output(L.Callback):
             yield
         except WriteError as error:
             if not self.reported:
-                print(f"{error.filename} is left out: {error.strerror}", file=sys.stderr)
+                note(f"{error.filename} is left out: {error.strerror}")
             self.reported = True
 
 

@@ -1,7 +1,6 @@
 """Show the progress of a run: training, validations and the evaluations at the end."""
 
 import math
-import sys
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,11 +10,12 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from torch import Tensor
 
 from minitx.data.module import StepDataModule
+from minitx.terminal.console import Console, text_column
+from minitx.terminal.text import note
 from minitx.training.callbacks import Clock, ends_step
 from minitx.training.pace import Pace, validations_to_come
 
@@ -128,13 +128,13 @@ class TrainingProgress(ProgressBar):
             self._close()  # decoding the test split shows its own bar
 
     def _open(self) -> None:
-        if self.bar is None and self.console.is_terminal and not self.console.quiet:
+        if self.bar is None and self.console.is_interactive and not self.console.quiet:
             self.bar = Progress(
-                SpinnerColumn(),  # it turns while samples and pictures are made
-                TextColumn("[bold]{task.description}"),
+                SpinnerColumn(self.console.spinner),  # it turns while samples and pictures are made
+                text_column("{task.description}", "bold"),
                 BarColumn(),
                 TaskProgressColumn(),
-                TextColumn("{task.fields[status]}"),
+                text_column("{task.fields[status]}"),
                 console=self.console,
                 refresh_per_second=1 / REFRESH_INTERVAL,
             )
@@ -161,7 +161,7 @@ class TrainingProgress(ProgressBar):
             self.bar.update(task, description=doing, completed=done, status=status)
             self.bar.refresh()
         else:
-            print(f"{doing} {done:4.0%}, {status}", file=sys.stderr, flush=True)
+            note(f"{doing} {done:4.0%}, {status}")
 
     def _facts(self, trainer: L.Trainer) -> list[str]:
         facts = self._left(trainer)

@@ -24,6 +24,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from minitx.config.schema import LoggerConfig
 from minitx.runs.atomic_write import write_atomically
 from minitx.runs.paths import METRICS
+from minitx.terminal.text import note
 
 PATIENCE = 300.0  # seconds that any call of a tracker may take
 OPENING, FINISHING = 60.0, 240.0  # seconds that W&B itself waits for its server
@@ -120,12 +121,12 @@ class Tracker(Logger):
             self._report(f"is offline ({reason(error)}): `wandb sync` uploads the run later")
             disconnect_wandb()  # its process would refuse another run with this id
             return wandb_logger(self.config, "offline", self.folder, self.run_config)
-        print(f"{self.title}: {logger.experiment.url}", file=sys.stderr)
+        note(f"{self.title}: {logger.experiment.url}")
         return logger
 
     def _report(self, what: str) -> None:
         every = f"{self.folder / METRICS} has every metric"
-        print(f"{self.title} {what}; {every}", file=sys.stderr)
+        note(f"{self.title} {what}; {every}")
 
 
 def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Tracker | None:

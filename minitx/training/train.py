@@ -236,7 +236,6 @@ def _silence_advice() -> None:
         "LeafSpec",
         "sync_dist",
         "not resumable",
-        "`srun` command is available",
         "across ranks is zero",  # only the measurements are left
     ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

@@ -1,10 +1,10 @@
 """Shorten the warm-up in a run that has fewer steps."""
 
 import dataclasses
-import sys
 
 from minitx.config.schema import Config, OptimizerConfig
 from minitx.runs.paths import launched_by_lightning
+from minitx.terminal.text import note
 
 
 def within_the_run(config: Config) -> OptimizerConfig:
@@ -19,10 +19,9 @@ def within_the_run(config: Config) -> OptimizerConfig:
         return optimizer
     shorter = steps // 10
     if not launched_by_lightning():
-        print(
+        note(
             f"note: optimizer.warmup_steps={optimizer.warmup_steps} is not smaller than "
             f"trainer.max_steps={steps}, so the learning rate would not reach its peak in time: "
-            f"it is {shorter} in this run",
-            file=sys.stderr,
+            f"it is {shorter} in this run"
         )
     return dataclasses.replace(optimizer, warmup_steps=shorter)

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
-from rich.console import Console
 
 from minitx.data.module import StepDataModule
 from minitx.objectives.base import Objective
+from minitx.terminal.console import Console
 from minitx.training import progress
 from minitx.training.callbacks import Clock
 from minitx.training.pace import Pace, validations_to_come
@@ -191,6 +191,7 @@ def test_lines_come_now_and_then(monkeypatch, capsys):
 
 def test_a_terminal_shows_one_bar_at_a_time(monkeypatch):
     run = Simulated(monkeypatch, max_steps=10)
+    monkeypatch.setenv("TERM", "xterm")
     screen = io.StringIO()
     run.shown.console = Console(file=screen, force_terminal=True, width=120)
     run.start()

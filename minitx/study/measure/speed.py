@@ -58,7 +58,8 @@ def measure_speed(config: Config, seconds: float = 5.0) -> dict[str, float]:
         [sys.executable, "-m", "minitx.study.measure.stopwatch"],
         input=json.dumps(job),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # messages of libraries, which quote paths
         check=False,
     )
     if ended.returncode:

@@ -187,9 +187,8 @@ def finish(figure: Figure, title: str, own: Mapping[str, Style] | None = None) -
     if own and len(own) > 1:
         columns = max(1, int(width / (KEY + LETTER * max(map(len, own)))))
         legend = figure.legend(
-            handles=[
-                Line2D([], [], label=drawable(name), **style.drawing) for name, style in own.items()
-            ],
+            # The names follow, because a label that begins with _ is left out.
+            handles=[Line2D([], [], label="arm", **style.drawing) for style in own.values()],
             loc="outside lower left",
             ncols=min(columns, len(own)),
             frameon=False,
@@ -197,8 +196,8 @@ def finish(figure: Figure, title: str, own: Mapping[str, Style] | None = None) -
             columnspacing=1.6,
             prop={"size": TEXT_SIZE - 0.5, "family": text_style()["family"]},
         )
-        for text in legend.get_texts():
-            text.set(color=INK, parse_math=False)
+        for text, name in zip(legend.get_texts(), own, strict=True):
+            text.set(text=drawable(name), color=INK, parse_math=False)
         figure.set_figheight(height + ROW * -(-len(own) // columns))
     return figure
 

@@ -2,11 +2,11 @@
 
 import errno
 import shutil
-import sys
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from typing import TextIO
 
 from filelock import FileLock, Timeout
 
@@ -21,6 +21,7 @@ from minitx.study.measure.speed import measure_speed
 from minitx.study.plan.manifest import PlannedRun, read_manifest
 from minitx.study.plan.run_store import MEASURED, RunStore
 from minitx.study.results.results import FAILED
+from minitx.terminal.text import note
 from minitx.training.checks import check_tracker
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
@@ -41,7 +42,7 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     try:
         with (
             FileLock(store.lock(key), timeout=LOOK),
-            store.log(key).open("a") as log,
+            _log(store, key) as log,
             redirect_stdout(log),
             redirect_stderr(log),
         ):
@@ -54,10 +55,15 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
         if isinstance(error, OSError) and error.errno in FULL:  # the next run would fail as well
             file = error.filename or str(store.log(key))
             raise WriteError(error.errno, error.strerror, file) from error
-        with store.log(key).open("a") as log:
+        with _log(store, key) as log:
             traceback.print_exc(file=log)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         store.record_failure(key, reason.splitlines()[0])
+
+
+def _log(store: RunStore, key: str) -> TextIO:
+    """Open the run's log, which takes any text in any locale."""
+    return store.log(key).open("a", encoding="utf-8", errors="backslashreplace")
 
 
 def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> None:
@@ -101,7 +107,7 @@ def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
             if _failed(store, key):
                 raise
             # The checkpoint is damaged, or training was complete.
-            print(f"starting again: {error}", file=sys.stderr)
+            note(f"starting again: {error}")
             config.resume = None
         else:
             return
@@ -115,7 +121,7 @@ def _check_tracker(logger: LoggerConfig) -> None:
     try:
         check_tracker(logger)
     except UserError as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         logger.mode = "offline"
 
 

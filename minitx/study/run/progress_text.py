@@ -1,15 +1,14 @@
 """Tell the user about a finished study, in the terminal and in W&B."""
 
-import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from minitx.config.schema import LoggerConfig
 from minitx.study.report.report import Report
 from minitx.study.results.axes import at
 from minitx.study.results.conditions import plain
 from minitx.study.results.results import FAILED, FINISHED, Results
+from minitx.terminal.console import Console
+from minitx.terminal.text import note, say
 from minitx.training.trackers import (
     PATIENCE,
     disconnect_wandb,
@@ -23,24 +22,23 @@ from minitx.training.trackers import (
 def show(results: Results, report: Report, folder: Path) -> None:
     """Print the answer, the runs that are missing, and the files of the report."""
     console = Console()
-    console.print(results.study.question, style="bold", highlight=False, markup=False)
+    console.print(results.study.question, style="bold")
     for sentence in report.answer:
-        console.print(f"  {sentence}", highlight=False, markup=False)
+        console.print(f"  {sentence}")
     lacking = results.runs[results.runs["status"] != FINISHED]
     for _, run in lacking.iterrows():
         why = f": {run['reason']}" if run["reason"] else ""
         place = [at(axis, plain(run[axis])) for axis in results.axes]
         name = ", ".join([run["arm"], *place, f"seed {run['seed']}"])
-        console.print(f"  {run['status']}: {name}{why}", highlight=False, markup=False)
+        console.print(f"  {run['status']}: {name}{why}")
     if failed := list(dict.fromkeys(lacking.loc[lacking["status"] == FAILED, "folder"])):
         files = " ".join(f"{folder}.failed.json" for folder in failed)
-        again = f"  To try failed runs again, delete: {files}"
-        console.print(again, highlight=False, soft_wrap=True, markup=False)
+        say(f"  To try failed runs again, delete: {files}")
     if results.preset == "quick":
-        console.print("This is the quick preset; for figures to quote, use preset=full.")
-    console.print("The report:")
+        say("This is the quick preset; for figures to quote, use preset=full.")
+    say("The report:")
     for name in ("report.html", "report.md", "runs.csv"):
-        console.print(f"  {folder / name}", highlight=False, soft_wrap=True, markup=False)
+        say(f"  {folder / name}")
 
 
 def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
@@ -53,7 +51,7 @@ def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
     try:
         within(PATIENCE, lambda: _publish(results, folder, logger))
     except Exception as error:
-        print(f"W&B failed ({reason(error)}): the report is not in it", file=sys.stderr)
+        note(f"W&B failed ({reason(error)}): the report is not in it")
         disconnect_wandb()
 
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress
 
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import RunStore
+from minitx.terminal.console import Console, text_column
+from minitx.terminal.text import note
 
 EVERY, EVERY_LINE = 1.0, 30.0  # seconds between updates of the bar; between lines
 
@@ -42,15 +43,15 @@ def _watch(
 ) -> None:
     console = Console(file=stderr)
     bar = Progress(
-        TextColumn("[bold]studying"),
+        text_column("studying", "bold"),
         BarColumn(),
-        TextColumn("{task.fields[status]}"),
+        text_column("{task.fields[status]}"),
         console=console,
         transient=True,
         auto_refresh=False,
         redirect_stdout=False,  # jobs in this process redirect it to their logs
         redirect_stderr=False,
-        disable=not console.is_terminal,
+        disable=not console.is_interactive,
     )
     task = bar.add_task("", total=total, status="")
     began, line_due = time.time(), 0.0
@@ -61,8 +62,8 @@ def _watch(
             status = _status(runs, finished, store, total, began, before)
             bar.update(task, completed=len(finished), status=status)
             bar.refresh()
-            if not console.is_terminal and time.time() >= line_due:
-                print(f"studying: {status}", file=stderr, flush=True)
+            if not console.is_interactive and time.time() >= line_due:
+                note(f"studying: {status}", stderr)
                 line_due = time.time() + EVERY_LINE
             if stop.wait(EVERY):
                 return

@@ -1,5 +1,6 @@
 """Test the sections of a report on results whose answers are known."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from made_results import failing, made
 
+from minitx.drawing import figures
 from minitx.drawing.figures import png
 from minitx.errors import UserError
 from minitx.study.report.sections import SECTIONS, sections_of
@@ -40,6 +42,23 @@ def test_quality_has_a_row_for_every_arm_and_names_those_without_runs():
     assert list(section.table["seeds planned"]) == [3, 3, 3]
     assert "No run of gru finished." in section.sentences
     assert png(section.figure)
+
+
+def test_names_of_arms_are_taken_literally(monkeypatch):
+    monkeypatch.setattr(figures, "_fonts", lambda: ["DejaVu Sans"])  # others have more characters
+    names = ["$a_", "_b", "\\frac", "[b]\x1b[31m", "漢\u202e"]
+    drawn = ["$a_", "_b", "\\frac", "[b]□[31m", "□□"]
+    for section in sections_of(made(dict.fromkeys(names, 2.0))):
+        if section.figure is None:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            png(section.figure)
+        [legend] = section.figure.legends or [None]
+        if legend is None:
+            assert [each.get_text() for each in section.figure.axes[0].get_yticklabels()] == drawn
+        else:
+            assert [each.get_text() for each in legend.get_texts()] == drawn
 
 
 def test_quality_is_nothing_without_a_finished_run():

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minitx.drawing.figures import INK, MUTED, PAPER, TEXT_SIZE, drawable, text_style
+from minitx.drawing.figures import MUTED, PAPER, TEXT_SIZE, drawable, text_style
 from minitx.drawing.formatting import count, settings
 from minitx.study.report import comparison
 from minitx.study.report.comparison import (
@@ -150,8 +150,9 @@ def _figure(results: Results, conditions: list[Condition]) -> Figure:
         f"{condition.arm}, {condition.place}" if condition.axes else condition.arm
         for condition in conditions
     ]
-    axes.set_yticks(range(len(conditions)), list(map(drawable, labels)))
-    axes.tick_params(axis="y", length=0, labelsize=TEXT_SIZE, labelcolor=INK)
+    names = list(map(drawable, labels))
+    axes.set_yticks(range(len(conditions)), names, size=TEXT_SIZE, **text_style())
+    axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
     scale_values(axes.xaxis, results.measure)
     name_axes(axes, results.measure.on_test, "")
