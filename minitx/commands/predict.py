@@ -38,9 +38,10 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     def show(values: list[float]) -> str:
         ranked = vocabulary.ranked(values)
         if readable:
-            named = {on_one_line(name): share for name, share in ranked.items()}
-            width = max(map(len, named))
-            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in named.items())
+            names = list(map(on_one_line, ranked))
+            width = max(map(len, names))
+            rows = zip(names, ranked.values(), strict=True)
+            return "\n".join(f"{name:<{width}}  {share:7.2%}" for name, share in rows)
         return json_line({"label": next(iter(ranked)), "probabilities": ranked})
 
     answer_lines(config.text, config.input, config.output, prepare, answer)
