@@ -10,5 +10,24 @@ class UserError(Exception):
     """
 
 
+class WriteError(UserError, OSError):
+    """A file or folder cannot be written, for example because the disk is full.
+
+    It is made like an OSError: WriteError(errno, strerror, filename). `advice` says how to go on
+    once the file can be written.
+    """
+
+    advice = "try again when it can be"
+
+    def __str__(self) -> str:
+        return f"{self.filename} cannot be written: {self.strerror}; {self.advice}"
+
+    def advising(self, advice: str) -> "WriteError":
+        """Return the same error with other advice."""
+        error = WriteError(*self.args, self.filename)
+        error.advice = advice
+        return error
+
+
 class StoppedByUser(UserError):
     """The user stopped a run. A multirun does not start its other jobs either."""

@@ -1,6 +1,6 @@
 """Print how fast minitx is: python scripts/bench.py --help"""
 
-from minitx.commands.cli import main
+from minitx.commands.start import main
 
 if __name__ == "__main__":
     main("bench")

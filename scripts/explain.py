@@ -1,6 +1,6 @@
 """Show one head of attention step by step, with its numbers: python scripts/explain.py --help"""
 
-from minitx.commands.cli import main
+from minitx.commands.start import main
 
 if __name__ == "__main__":
     main("explain")

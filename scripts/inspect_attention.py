@@ -1,6 +1,6 @@
 """Show what a trained model attends to: python scripts/inspect_attention.py --help"""
 
-from minitx.commands.cli import main
+from minitx.commands.start import main
 
 if __name__ == "__main__":
     main("inspect")

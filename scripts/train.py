@@ -1,6 +1,6 @@
 """Train a model on a task: python scripts/train.py --help"""
 
-from minitx.commands.cli import main
+from minitx.commands.start import main
 
 if __name__ == "__main__":
     main("train")

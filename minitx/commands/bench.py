@@ -9,6 +9,7 @@ import os
 from typing import Any, NoReturn
 
 from minitx.commands.command import Command
+from minitx.config.paths import full_path
 from minitx.errors import UserError
 from minitx.terminal.text import say
 from minitx.training.environment import quiet_libraries
@@ -55,14 +56,18 @@ def parse(words: list[str]) -> dict[str, Any]:
         of[each].set_defaults(bench=each)
     for each in in_rounds:
         of[each].add_argument("--rounds", type=int, default=5, help="repetitions of each side [5]")
-    of[time_to_loss].add_argument(
-        "--data-dir", default="data", help="folder with tiny_shakespeare/ [data]"
-    )
-    of[translation].add_argument("--data-dir", default="data", help="folder with multi30k/ [data]")
+    for each, corpus in ((time_to_loss, "tiny_shakespeare"), (translation, "multi30k")):
+        of[each].add_argument(
+            "--data-dir", default="data", type=_folder, help=f"folder with {corpus}/ [data]"
+        )
     of[translation].add_argument("--run", help="time the beam search of this run of task=multi30k")
     of[gpu].add_argument("--peak", type=float, help="the device's TFLOPS [by its data sheet]")
     of[gpu].add_argument("--tiny", action="store_true", help="tiny sizes, on the CPU")
     return vars(parser.parse_args(words))
+
+
+def _folder(path: str) -> str:
+    return full_path(path, "--data-dir")
 
 
 COMMAND = Command(

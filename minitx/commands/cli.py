@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -22,9 +21,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from minitx.commands.command import Command
-from minitx.commands.completion import complete_line, config_folders
+from minitx.commands.completion import complete_line, config_folders, with_full_folders
 from minitx.commands.help import help_text, overview
-from minitx.commands.quoting import quoted
+from minitx.commands.quoting import PATHS, quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
@@ -38,6 +37,7 @@ COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
+UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -50,7 +50,7 @@ class UserConfigFolders(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for folder in self.folders:
-            search_path.prepend("own", f"file://{Path(folder).absolute()}", anchor="main")
+            search_path.prepend("own", f"file://{folder}", anchor="main")
 
 
 def main(name: str | None = None) -> None:
@@ -115,7 +115,7 @@ def run(command: Command, arguments: list[str]) -> None:
     if HELP & set(arguments):
         write_data(f"{help_text(command)}\n")
         return
-    arguments = renamed_overrides(arguments)
+    arguments = with_full_folders(renamed_overrides(arguments))
     _check_arguments(command, arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
     started = sys.argv[1 : len(sys.argv) - len(arguments)]  # the command's name after `minitx`
@@ -187,10 +187,10 @@ class Jobs:
         """Print what ended the command, unless a job has. Raises an error that is a bug."""
         if error in self.failures:
             return
-        if isinstance(error, OSError) and not isinstance(error, HydraException):
-            if error.errno not in (errno.EACCES, errno.EROFS) or error.filename is None:
+        if isinstance(error, OSError) and not isinstance(error, HydraException | UserError):
+            if error.errno not in UNWRITABLE:
                 raise error
-            message = f"{error.filename} cannot be written or read: {error.strerror}"
+            message = f"{error.filename or 'a file'} cannot be written or read: {error.strerror}"
         else:
             assert self.command.schema is not None
             message = describe(error, self.command.schema, self.asked, folders)
@@ -222,6 +222,8 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
             raise UserError(f"{argument}: no part of the config can be left out")
+        if name in PATHS and not value:
+            raise UserError(f"{argument} is empty: give a path, or leave {name} out")
         if value == "null" and (CONF / name).is_dir():
             known = ", ".join(options(name, *config_folders(arguments)))
             raise UserError(

@@ -9,10 +9,6 @@ from hydra.core.config_store import ConfigStore
 from minitx.config.command_line import command_line, running_script
 from minitx.config.compose import register_schemas
 
-# Keys of several commands whose values are paths.
-CORPUS = ("data.dir", "data.path", "data.target_path", "data.cache_dir")
-RUN = ("run.dir", "resume", *CORPUS)
-
 # Hydra creates no folder and no log file, and stays in the working folder.
 QUIET = {"output_subdir": None, "run": {"dir": "."}}
 NO_LOGGING = [{f"override hydra/{name}": "disabled"} for name in ("hydra_logging", "job_logging")]
@@ -26,8 +22,8 @@ class Command:
     `conclude` is called at the end with all results. A command without a schema parses its own
     options: `function` gets the words of the command line.
 
-    `texts` and `paths` are the keys whose values are passed verbatim. Hydra would interpret commas,
-    quotes and brackets in them.
+    `texts` are the keys whose values are passed verbatim, as those of paths are. Hydra would
+    interpret commas, quotes and brackets in them.
     """
 
     name: str
@@ -38,7 +34,6 @@ class Command:
     config: str | None = None  # the file in conf/, if the command has one
     groups: tuple[str, ...] = ()  # config groups to choose from
     texts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
     conclude: Callable[[list[Any]], None] = lambda results: None
     script: str | None = None  # if it differs from `name`
 

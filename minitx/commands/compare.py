@@ -1,6 +1,6 @@
 """Answer a question with a study: a grid of runs and a report."""
 
-from minitx.commands.command import RUN, Command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.config.schema import CompareConfig
 from minitx.training.environment import quiet_libraries
@@ -40,5 +40,4 @@ COMMAND = Command(
         ("study=heads hydra/launcher=joblib hydra.launcher.n_jobs=2", ""),
     ),
     groups=("study", "task", "optimizer", "trainer", "logger", "experiment"),
-    paths=("study.dir", "study.runs", *RUN),
 )

@@ -5,6 +5,7 @@ with `-sc query=bash` and the typed line in COMP_LINE. The answers come from her
 offer the current value instead of the possible ones, and internal schemas.
 """
 
+import os
 import re
 import typing
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,10 @@ from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed
 from minitx.config.keys import as_typed, keys, model_schema, options
+from minitx.config.paths import full_path, is_path
+
+CONFIG_FLAGS = ("--config-dir", "-cd")  # followed by a folder of the user's own
+JOINED = "--config-dir="
 
 
 def complete_line(line: str, command: Command | None) -> list[str]:
@@ -47,9 +52,20 @@ def complete_line(line: str, command: Command | None) -> list[str]:
 
 def config_folders(words: Sequence[str]) -> list[str]:
     """Return the user's own config folders: what the words give as --config-dir."""
-    flags = ("--config-dir", "-cd")
-    joined = [word.partition("=")[2] for word in words if word.startswith("--config-dir=")]
-    return joined + [folder for flag, folder in pairwise(words) if flag in flags]
+    joined = [word.removeprefix(JOINED) for word in words if word.startswith(JOINED)]
+    return joined + [folder for flag, folder in pairwise(words) if flag in CONFIG_FLAGS]
+
+
+def with_full_folders(words: Sequence[str]) -> list[str]:
+    """Return the words with the full paths of the user's own config folders."""
+    found = []
+    for flag, word in pairwise(["", *words]):
+        if flag in CONFIG_FLAGS:
+            word = full_path(word, flag)
+        elif word.startswith(JOINED):
+            word = JOINED + full_path(word.removeprefix(JOINED), CONFIG_FLAGS[0])
+        found.append(word)
+    return found
 
 
 def _names(command: Command, before: list[str]) -> dict[str, typing.Any]:
@@ -73,9 +89,9 @@ def _values(command: Command, before: list[str], name: str, value: str) -> list[
     names = _names(command, before)
     if name not in names:
         return []
-    if name in command.paths:
-        return _files(value)
     field = names[name]
+    if is_path(field):
+        return _files(value)
     if field is None:
         found = options(name, *config_folders(before))
     elif "choices" in field.metadata:
@@ -99,7 +115,7 @@ def _files(start: str) -> list[str]:
     """Return the files and folders whose path begins with `start`."""
     folder, slash, name = start.rpartition("/")
     with suppress(OSError):
-        found = sorted(Path(folder + slash or ".").iterdir())
+        found = sorted(Path(os.path.expanduser(folder + slash) or ".").iterdir())
         shown = [each.name + "/" * each.is_dir() for each in found if each.name.startswith(name)]
         return [folder + slash + each for each in shown if not re.search(r"\s", each)]
     return []

@@ -1,6 +1,6 @@
 """Measure a trained model on a whole split."""
 
-from minitx.commands.command import CORPUS, Command
+from minitx.commands.command import Command
 from minitx.commands.console import loading, show_evaluation
 from minitx.config.compose import changed
 from minitx.config.schema import DataLocation, EvaluateConfig, ImportanceConfig
@@ -46,5 +46,4 @@ COMMAND = Command(
         ("run=runs/... split=test", ""),
         ("run=runs/... split=test decoding.beam=10", ""),
     ),
-    paths=("run", *CORPUS),
 )

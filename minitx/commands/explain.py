@@ -74,5 +74,4 @@ COMMAND = Command(
         ("format=html output=explain.html", ""),
     ),
     texts=("text",),
-    paths=("run", "output"),
 )

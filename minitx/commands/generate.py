@@ -31,5 +31,4 @@ COMMAND = Command(
     schema=GenerateConfig,
     examples=(('run=runs/... prompt="ROMEO:" temperature=0.8', ""),),
     texts=("prompt",),
-    paths=("run",),
 )

@@ -1,6 +1,6 @@
 """Measure a trained model without each of its heads."""
 
-from minitx.commands.command import CORPUS, Command
+from minitx.commands.command import Command
 from minitx.commands.console import loading
 from minitx.commands.evaluate import check_evaluation
 from minitx.config.schema import ImportanceConfig
@@ -23,6 +23,5 @@ COMMAND = Command(
     function=importance,
     schema=ImportanceConfig,
     examples=(("run=runs/...", ""), ("run=runs/... prune=8", "")),
-    paths=("run", *CORPUS),
     script="head_importance",
 )

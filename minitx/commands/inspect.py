@@ -22,7 +22,7 @@ def check_inspection(config: InspectConfig) -> None:
     if config.text is None:
         raise UserError('no text given: set text="..."')
     if config.other is not None:
-        check_run(config.other)
+        check_run(config.other, key="other")
 
 
 COMMAND = Command(
@@ -35,6 +35,5 @@ COMMAND = Command(
         ('run=runs/... other=runs/... text="attention"', ""),
     ),
     texts=("text", "target"),
-    paths=("run", "other", "dir"),
     script="inspect_attention",  # a file named inspect.py would hide Python's own module
 )

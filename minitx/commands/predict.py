@@ -75,5 +75,4 @@ COMMAND = Command(
         ("run=runs/... input=texts.txt output=classes.jsonl", ""),
     ),
     texts=("text",),
-    paths=("run", "input", "output"),
 )

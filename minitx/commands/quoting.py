@@ -3,9 +3,13 @@
 import re
 
 from minitx.commands.table import COMMANDS
-from minitx.config.compose import literal
+from minitx.config.compose import in_quotes
+from minitx.config.keys import keys
+from minitx.config.paths import is_path
 
-VERBATIM = sorted({key for each in COMMANDS.values() for key in (*each.texts, *each.paths)})
+SCHEMAS = [each.schema for each in COMMANDS.values() if each.schema is not None]
+PATHS = {name for schema in SCHEMAS for name, field in keys(schema) if is_path(field)}
+VERBATIM = sorted(PATHS.union(*(each.texts for each in COMMANDS.values())))
 
 
 def quoted(argument: str) -> str:
@@ -15,8 +19,4 @@ def quoted(argument: str) -> str:
     is_text = equals and name in VERBATIM
     if not is_text or already_quoted or (value == "null" and name not in ("prompt", "text")):
         return argument
-    value = literal(value)
-    # Inside quotes, backslashes count only before a quote: double those, and escape the quote.
-    value = re.sub(r'(\\*)"', r'\1\1\\"', value)
-    value = re.sub(r"(\\+)\Z", r"\1\1", value)
-    return f'{name}{equals}"{value}"'
+    return f"{name}={in_quotes(value)}"

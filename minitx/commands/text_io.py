@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, TypeVar
 
+from minitx.config.paths import check_readable
 from minitx.data.corpora.records import count_lines, read_lines
 from minitx.data.progress import progress
 from minitx.errors import UserError
@@ -67,6 +68,7 @@ def check_texts(text: str | None, input: str | None, output: str | None) -> None
         raise UserError("text= and input= were both given: leave one of them out")
     check_output(output)
     if input is not None:
+        check_readable(input, "input")
         next(read_lines(Path(input)), None)
 
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from minitx.commands.command import RUN, Command
+from minitx.commands.command import Command
 from minitx.commands.console import loading, show_run, show_runs
 from minitx.config.compose import resumed
 from minitx.config.schema import Config
 from minitx.runs.paths import launched_by_lightning
 from minitx.training.checks import check_training
+from minitx.training.environment import end_with_parent
 
 
 def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
@@ -15,6 +16,8 @@ def train(config: Config, overrides: list[str]) -> tuple[Path, list[str]]:
     if config.resume is not None:
         config = resumed(config, overrides)
     check_training(config)
+    if launched_by_lightning():
+        end_with_parent()  # else it would train on when the first process was killed
     with loading(f"torch and the corpus {config.task.name}"):
         from minitx.training.train import train as train_run
 
@@ -43,6 +46,5 @@ COMMAND = Command(
         ("resume=runs/...", "continue a run"),
     ),
     groups=("task", "model", "optimizer", "trainer", "logger", "experiment"),
-    paths=RUN,
     conclude=show_runs,
 )

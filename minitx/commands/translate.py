@@ -80,5 +80,4 @@ COMMAND = Command(
         ("run=runs/... < words.txt", ""),
     ),
     texts=("text",),
-    paths=("run", "input", "output"),
 )

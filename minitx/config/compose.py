@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, unknown_key
 from minitx.config.options import check_mixers
+from minitx.config.paths import full_paths
 from minitx.config.renames import key_of, renamed, renamed_overrides
 from minitx.config.schema import (
     MIXERS,
@@ -83,12 +84,16 @@ def composed(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def to_typed(composed: DictConfig, schema: type[Schema], overrides: Iterable[str] = ()) -> Schema:
-    """Return the composed config as dataclasses, with every value checked.
+    """Return the composed config as dataclasses, with every value checked and full paths.
 
     `overrides` are the user's. Raises UserError for a key that does not exist (with the nearest
-    one), for an invalid value, and for an override that sets an option which no mixer of the model
-    has.
+    one), for an invalid value, for an override that sets an option which no mixer of the model has,
+    and as `full_path`.
     """
+    return full_paths(_checked(composed, schema, overrides))
+
+
+def _checked(composed: DictConfig, schema: type[Schema], overrides: Iterable[str] = ()) -> Schema:
     known = known_keys(composed, schema)
     for name in _names(composed):
         if name not in known:
@@ -116,7 +121,10 @@ def changed(group: Schema, change: Any) -> Schema:
 
 
 def from_plain(values: Any) -> Config:
-    """Return the config that `to_plain` was given. Raises UserError if the values are not one."""
+    """Return the config that `to_plain` was given, with its paths as they are.
+
+    Raises UserError if the values are not a config.
+    """
     try:
         model = MODELS[values["model"]["name"]]
         if not isinstance(values["model"].get("mixer", ""), str | list):
@@ -127,12 +135,21 @@ def from_plain(values: Any) -> Config:
         reason = str(error).splitlines()[0]
         raise UserError(f"not a config of a minitx run ({reason})") from error
     assert isinstance(merged, DictConfig)
-    return to_typed(merged, Config)
+    return _checked(merged, Config)
 
 
 def literal(text: str) -> str:
     """Escape a text so that OmegaConf reads "${" as it is, and not as an interpolation."""
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # backslashes count only before one
+
+
+def in_quotes(text: str) -> str:
+    """Return a text as the value of an override, in quotes, so that Hydra reads it as it is."""
+    value = literal(text)
+    # Inside quotes, backslashes count only before a quote: double those, and escape the quote.
+    value = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    value = re.sub(r"(\\+)\Z", r"\1\1", value)
+    return f'"{value}"'
 
 
 def _literals(values: Any) -> Any:
@@ -162,7 +179,10 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
     UserError for an override that would make it a different run.
     """
     assert asked.resume is not None
-    saved = read_config(Path(asked.resume, "config.yaml"))
+    file = Path(asked.resume, "config.yaml")
+    if not file.is_file():
+        raise UserError(f"resume={asked.resume} is not a run's folder: it has no {file.name}")
+    saved = full_paths(read_config(file))
     for override in overrides:
         name = key_of(override)
         group, *rest = name.split(".")

@@ -14,11 +14,13 @@ def key(
     above: float | None = None,
     below: float | None = None,
     several: bool = False,
+    path: bool = False,
 ) -> Any:
     """Return the field of a key, with its default, its meaning and its rules.
 
     The value must satisfy `minimum` <= value <= `maximum` and `above` < value < `below`, and be one
-    of `choices`. With `several`, it may also be a list of choices.
+    of `choices`. With `several`, it may also be a list of choices. With `path`, it is the path of a
+    file or folder, which `minitx.config.paths` completes.
     """
     rules = {
         "choices": choices,
@@ -27,6 +29,7 @@ def key(
         "above": above,
         "below": below,
         "several": several or None,
+        "path": path or None,
     }
     metadata = {"help": help, **{name: rule for name, rule in rules.items() if rule is not None}}
     if isinstance(default, type):  # a group of keys, or a container

@@ -49,11 +49,13 @@ TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")
 
 @dataclass
 class DataConfig:
-    dir: str | None = key(None, "folder with the files of corpora")
+    dir: str | None = key(None, "folder with the files of corpora", path=True)
     path: str | None = key(
-        None, "your own file: .txt, or pairs or labels as .tsv or .jsonl, or .gz"
+        None, "your own file: .txt, or pairs or labels as .tsv or .jsonl, or .gz", path=True
     )
-    target_path: str | None = key(None, "your file of targets, if data.path has only the sources")
+    target_path: str | None = key(
+        None, "your file of targets, if data.path has only the sources", path=True
+    )
     val_fraction: float = key(
         0.05, "fraction of your file for validation, and again for test", above=0, below=0.5
     )
@@ -75,7 +77,7 @@ class DataConfig:
     )
     workers: int = key(0, "processes that prepare batches", minimum=0)
     cache_dir: str | None = key(
-        None, "folder for tokenised corpora [$MINITX_CACHE or ~/.cache/minitx]"
+        None, "folder for tokenised corpora [$MINITX_CACHE or ~/.cache/minitx]", path=True
     )
 
 
@@ -247,7 +249,7 @@ class DecodingConfig:
 
 @dataclass
 class RunConfig:
-    dir: str | None = key(None, "folder of the run [runs/DATE_TIME_TASK_MODEL_SEED]")
+    dir: str | None = key(None, "folder of the run [runs/DATE_TIME_TASK_MODEL_SEED]", path=True)
 
 
 @dataclass
@@ -264,7 +266,7 @@ class Config:
     budget: BudgetConfig = key(BudgetConfig, "size of the model, for fair comparisons")
     run: RunConfig = key(RunConfig, "folder for results")
     seed: int = key(1, "seed of weights, batches and dropout", minimum=0, below=2**32)
-    resume: str | None = key(None, "folder of a run to continue with its own config")
+    resume: str | None = key(None, "folder of a run to continue with its own config", path=True)
 
 
 # A model's name decides its keys.
@@ -317,7 +319,7 @@ for built_in in BUILT_IN:
 class GenerateConfig:
     """The keys of `minitx generate`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     prompt: str = key("\n", "the text to continue; \\n is a line break")
     length: int = key(500, "tokens to generate", minimum=1)
     samples: int = key(1, "texts to generate", minimum=1)
@@ -330,10 +332,10 @@ class GenerateConfig:
 
 @dataclass
 class DataLocation:
-    dir: str | None = key(None, "folder with the files of corpora [as in the run]")
-    path: str | None = key(None, "your own file [as in the run]")
-    target_path: str | None = key(None, "your file of targets [as in the run]")
-    cache_dir: str | None = key(None, "folder for tokenised corpora [as in the run]")
+    dir: str | None = key(None, "folder with the files of corpora [as in the run]", path=True)
+    path: str | None = key(None, "your own file [as in the run]", path=True)
+    target_path: str | None = key(None, "your file of targets [as in the run]", path=True)
+    cache_dir: str | None = key(None, "folder for tokenised corpora [as in the run]", path=True)
 
 
 @dataclass
@@ -358,7 +360,7 @@ class DecodingChange:
 class EvaluateConfig:
     """The keys of `minitx evaluate`."""
 
-    run: str | None = key(None, "folder of a run, or a .ckpt file")
+    run: str | None = key(None, "folder of a run, or a .ckpt file", path=True)
     split: str = key("val", "split of the corpus", choices=("train", "val", "test"))
     device: str = key("cpu", "cpu, cuda, mps, ...")
     data: DataLocation = key(DataLocation, "location of the corpus")
@@ -369,10 +371,12 @@ class EvaluateConfig:
 class TranslateConfig:
     """The keys of `minitx translate`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "a source [the lines of standard input]")
-    input: str | None = key(None, "a file of sources, one per line")
-    output: str | None = key(None, "a file for the outputs, one line per source [standard output]")
+    input: str | None = key(None, "a file of sources, one per line", path=True)
+    output: str | None = key(
+        None, "a file for the outputs, one line per source [standard output]", path=True
+    )
     n_best: int = key(1, "outputs for each source; more than 1 with their scores", minimum=1)
     scores: bool = key(False, "write each output's score before it")
     temperature: float | None = key(
@@ -389,10 +393,12 @@ class TranslateConfig:
 class PredictConfig:
     """The keys of `minitx predict`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "a text to classify [the lines of standard input]")
-    input: str | None = key(None, "a file of texts, one per line")
-    output: str | None = key(None, "a .jsonl file for labels and probabilities [standard output]")
+    input: str | None = key(None, "a file of texts, one per line", path=True)
+    output: str | None = key(
+        None, "a .jsonl file for labels and probabilities [standard output]", path=True
+    )
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
@@ -400,7 +406,7 @@ class PredictConfig:
 class ExplainConfig:
     """The keys of `minitx explain`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file [the tutorial]")
+    run: str | None = key(None, "a run's folder, or a .ckpt file [the tutorial]", path=True)
     text: str | None = key(None, "the text that the model reads")
     part: str | None = key(
         None,
@@ -412,7 +418,7 @@ class ExplainConfig:
     head: int | None = key(None, "which head, counted from 0 [0]")
     truncate: bool = key(False, "cut a text that is longer than the model's context")
     format: str = key("text", "format of the page", choices=("text", "html", "markdown"))
-    output: str | None = key(None, "output file [standard output]")
+    output: str | None = key(None, "output file [standard output]", path=True)
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
@@ -420,14 +426,14 @@ class ExplainConfig:
 class InspectConfig:
     """The keys of `minitx inspect`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "the text that the model reads")
-    other: str | None = key(None, "another run, shown next to the first")
+    other: str | None = key(None, "another run, shown next to the first", path=True)
     target: str | None = key(None, "an output to use instead of the model's own, or a label")
     layers: list[int] | None = key(None, "layers to keep, as in layers=[0,1] [all]")
     heads: list[int] | None = key(None, "heads to keep [all]")
     truncate: bool = key(False, "cut a text that is longer than the model's context")
-    dir: str | None = key(None, "folder for the files [the run's]")
+    dir: str | None = key(None, "folder for the files [the run's]", path=True)
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
 
@@ -435,7 +441,7 @@ class InspectConfig:
 class ImportanceConfig:
     """The keys of `minitx importance`."""
 
-    run: str | None = key(None, "a run's folder, or a .ckpt file")
+    run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     split: str = key("val", "part of the corpus", choices=("val", "test"))
     metric: str = key("loss", "metric to judge heads by", choices=("loss", "accuracy"))
     prune: int = key(0, "switch off this many of the least important heads together", minimum=0)
@@ -483,8 +489,8 @@ class StudyConfig:
     sections: list[str] = key(list, "sections of the report, in order")
     quick: PresetConfig = key(PresetConfig, "a first impression in minutes")
     full: PresetConfig = key(PresetConfig, "figures to quote")
-    dir: str | None = key(None, "folder of the study [studies/STUDY_TASK_PRESET]")
-    runs: str = key("studies/runs", "folder with the runs of all studies")
+    dir: str | None = key(None, "folder of the study [studies/STUDY_TASK_PRESET]", path=True)
+    runs: str = key("studies/runs", "folder with the runs of all studies", path=True)
 
 
 @dataclass

@@ -1,11 +1,11 @@
-"""Progress of long work on a corpus. Short work shows nothing."""
+"""Progress of long work. Short work shows nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from threading import Event, Thread
 from typing import Protocol, TypeVar
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TimeRemainingColumn
 
 from minitx.terminal.console import Console, text_column
 from minitx.terminal.text import note
@@ -27,6 +27,30 @@ class Watch(Protocol):
 @contextmanager
 def progress() -> Iterator[Watch]:
     """Give a function to pass items through. It draws a bar, or prints lines outside a terminal."""
+    with _bars() as bars:
+
+        def watch(
+            doing: str, items: Iterable[Item], total: int, size: Callable[[Item], int]
+        ) -> Iterator[Item]:
+            bar = bars.add_task(doing, total=total)
+            for item in items:
+                yield item
+                bars.advance(bar, size(item))
+
+        yield watch
+
+
+@contextmanager
+def announced(doing: str) -> Iterator[None]:
+    """Show what is done meanwhile, for work that cannot tell how far it is."""
+    with _bars() as bars:
+        bars.add_task(doing, total=None)
+        yield
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """Give tasks that a thread shows. So even the first item is announced if it takes long."""
     console = Console(stderr=True)
     bars = Progress(
         text_column("{task.description}"),
@@ -37,25 +61,29 @@ def progress() -> Iterator[Watch]:
         transient=True,
         disable=not console.is_interactive,
     )
-    due = monotonic() + QUIET_SECONDS
+    done = Event()
 
-    def watch(
-        doing: str, items: Iterable[Item], total: int, size: Callable[[Item], int]
-    ) -> Iterator[Item]:
-        nonlocal due
-        bar = bars.add_task(doing, total=total)
-        for item in items:
-            yield item
-            bars.advance(bar, size(item))
-            if monotonic() > due:
-                due = monotonic() + LINE_SECONDS
+    def show() -> None:
+        seconds = QUIET_SECONDS
+        while not done.wait(seconds):
+            seconds = LINE_SECONDS
+            if not bars.disable:
                 bars.start()
-                if bars.disable:
-                    task = bars.tasks[bar]
-                    left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
-                    note(f"{doing}: {task.percentage:.0f}%{left}")
+            elif bars.tasks:
+                note(_line(bars.tasks[-1]))
 
+    thread = Thread(target=show, daemon=True)
+    thread.start()
     try:
-        yield watch
+        yield bars
     finally:
+        done.set()
+        thread.join()
         bars.stop()
+
+
+def _line(task: Task) -> str:
+    if task.total is None:
+        return f"{task.description} ..."
+    left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
+    return f"{task.description}: {task.percentage:.0f}%{left}"

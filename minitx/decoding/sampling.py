@@ -47,7 +47,9 @@ def pick(
     if temperature == 0:
         return logits.argmax(dim=-1)
     probabilities = filter_logits(logits.float() / temperature, top_k, top_p).softmax(dim=-1)
-    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+    # As torch.multinomial draws, without its checks: the first of events with these rates.
+    waiting = torch.empty_like(probabilities).exponential_(generator=generator)
+    return (probabilities / waiting).argmax(dim=-1)
 
 
 @torch.inference_mode()

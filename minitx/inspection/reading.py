@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minitx.data.progress import announced
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
 from minitx.inspection.influence import token_influence
@@ -109,7 +110,9 @@ def _maps(
 
 def _influence(run: StoredRun, passage: Passage) -> Influence:
     target_in = None if passage.target_in is None else passage.target_in.ids
-    weights = token_influence(run.model, passage.source.ids, passage.predicted.ids[0], target_in)
+    source, predicted = passage.source.ids, passage.predicted.ids[0]
+    with announced("measuring the influence of every token"):
+        weights = token_influence(run.model, source, predicted, target_in)
     return Influence(weights, passage.predicted.labels, passage.source.labels)
 
 

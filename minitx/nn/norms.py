@@ -29,7 +29,7 @@ class RMSNorm(nn.RMSNorm):
 def _normalised(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """Return y (..., C) for x (..., C), and r = 1 / sqrt(mean(x^2) + eps), (..., 1)."""
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    r = norm.square_().div_(x.size(-1)).add_(eps).rsqrt_()
+    r = torch.full_like(norm, eps).addcmul_(norm, norm, value=1 / x.size(-1)).rsqrt_()
     return (x * r).mul_(weight), r
 
 

@@ -10,15 +10,17 @@ from minitx.errors import UserError
 from minitx.runs.paths import CONFIG, find_checkpoint
 
 
-def check_run(path: str | None, objective: ObjectiveSpec | None = None) -> Path:
-    """Return the checkpoint that `run=` names.
+def check_run(
+    path: str | None, objective: ObjectiveSpec | None = None, *, key: str = "run"
+) -> Path:
+    """Return the checkpoint that a key names.
 
     Raises UserError if no run was named, if it has no checkpoint, or if the config in its folder
     has another objective.
     """
     if path is None:
         raise UserError("no run given: set run=<a run's folder or .ckpt file>")
-    file = find_checkpoint(Path(path))
+    file = find_checkpoint(Path(path), key=key)
     config = config_of(path)
     if objective is not None and config is not None:
         check_objective(path, config, objective)

@@ -1,10 +1,12 @@
 """The files of a run, and checks of the folders and files that a command writes."""
 
+import json
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from minitx.config.paths import full_path
 from minitx.config.schema import Config
 from minitx.errors import UserError
 
@@ -41,7 +43,7 @@ def create_run_folder(config: Config) -> Path:
     if config.run.dir is None:
         moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         name = f"{moment}_{config.task.name}_{config.model.name}_{config.seed}"
-        folder = _first_free(Path("runs"), name)
+        folder = _first_free(default_runs(), name)
     else:
         folder = Path(config.run.dir)
         check_run_folder(folder)
@@ -49,6 +51,11 @@ def create_run_folder(config: Config) -> Path:
     check_writable(folder, f"run.dir={folder}")
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     return folder
+
+
+def default_runs() -> Path:
+    """Return the folder in which a run gets a folder if `run.dir` is not set."""
+    return Path(full_path("runs", "run.dir"))
 
 
 def check_run_folder(folder: Path) -> None:
@@ -60,30 +67,45 @@ def check_run_folder(folder: Path) -> None:
         )
 
 
-def find_checkpoint(path: Path, *, last: bool = False) -> Path:
-    """Return the checkpoint in a run's folder, or the file itself. Raises UserError without one."""
+def find_checkpoint(path: Path, *, last: bool = False, key: str = "run") -> Path:
+    """Return the checkpoint in a run's folder, or the file itself. Raises UserError without one.
+
+    `key` is the key that names the path in errors.
+    """
     if path.is_file():
         return path
     if not path.exists():
-        raise UserError(f"{path} does not exist: give a run's folder or a .ckpt file")
+        raise UserError(f"{key}={path} does not exist: give a run's folder or a .ckpt file")
     for name in (LAST, AVERAGED, BEST) if last else (AVERAGED, BEST, LAST):
         if (path / name).is_file():
             return path / name
     raise UserError(
-        f"{path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the run "
-        "ended before its first validation"
+        f"{key}={path} holds no checkpoint ({BEST} or {LAST}): it is not a run's folder, or the "
+        "run ended before its first validation"
     )
 
 
-def last_checkpoint(run: str) -> Path:
-    """Return the checkpoint from which `resume=run` continues. Raises UserError without one."""
+def last_checkpoint(run: str) -> Path | None:
+    """Return the checkpoint from which `resume=run` continues.
+
+    This is None for a run that stopped before its first checkpoint: it starts again. Raises
+    UserError if the checkpoint of a finished run is missing.
+    """
     file = Path(run, LAST)
-    if not file.is_file():
-        raise UserError(
-            f"resume={run}: there is no {LAST} in it; the run stopped before its first "
-            "validation, so start it again"
-        )
-    return file
+    if file.is_file():
+        return file
+    if finished(Path(run)):
+        raise UserError(f"resume={run}: the run has finished, but there is no {LAST} in it")
+    return None
+
+
+def finished(folder: Path) -> bool:
+    """Return whether the run's summary.json says that it was trained and measured."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and summary.get("status") == "finished"
 
 
 def make_folder(folder: Path, name: str) -> None:
@@ -134,7 +156,8 @@ def _first_free(parent: Path, name: str) -> Path:
             attempt += 1
         except OSError as error:
             raise UserError(
-                f"the run's folder {folder} cannot be made ({error.strerror}); say where: run.dir="
+                f"the run's folder {folder} cannot be made ({error.strerror}): choose another "
+                "with run.dir="
             ) from error
         else:
             return folder

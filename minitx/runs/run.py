@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from minitx.config.compose import from_plain
+from minitx.config.paths import full_path
 from minitx.config.schema import Config
 from minitx.config.tasks import ObjectiveSpec
 from minitx.data.tokenizers.sequence import SequenceTokenizer
@@ -52,7 +53,7 @@ class StoredRun(Generic[AnyModel, AnyVocabulary]):
         Nothing in the file is executed: it is read with torch's `weights_only=True`.
         Raises UserError if there is no checkpoint, or it is damaged, or minitx did not write it.
         """
-        file = find_checkpoint(Path(path), last=last)
+        file = find_checkpoint(Path(full_path(path, "run")), last=last)
         checkpoint = read_checkpoint(file)
         archive = checkpoint["hyper_parameters"]
         config = from_plain(archive["config"])

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from minitx.config.compose import to_plain
+from minitx.config.home import default_cache_dir
 from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.label_store import LabelStore
 from minitx.data.batching.pair_store import PairStore
 from minitx.data.batching.recall import Recall
-from minitx.data.batching.token_store import TokenStore, default_cache_dir
+from minitx.data.batching.token_store import TokenStore
 from minitx.data.module import StepDataModule
 from minitx.objectives.base import Objective
 from minitx.runs.vocabulary import Vocabulary
@@ -59,6 +60,7 @@ class Task(ABC, Generic[AnyModel, AnyVocabulary]):
     store: TokenStore | PairStore | LabelStore | Recall
     vocabulary: AnyVocabulary
     labels: tuple[str, ...] = ()  # the classes, in the order of a classifier's outputs
+    notes: tuple[str, ...] = ()  # what is odd about the corpus
 
     def __init__(self, config: Config) -> None:
         self.config = config

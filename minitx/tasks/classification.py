@@ -13,7 +13,7 @@ from minitx.data.batching.buckets import EVALUATION_TOKENS
 from minitx.data.batching.label_store import LabelStore, open_labels
 from minitx.data.corpora.sources import source_of
 from minitx.data.module import ExampleData, require_context
-from minitx.data.progress import progress
+from minitx.data.progress import announced, progress
 from minitx.metrics.scores import accuracy, confusion, macro_f1
 from minitx.models.classifier import Classifier
 from minitx.objectives.classification import Classification
@@ -33,7 +33,7 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         self.budget = batch_tokens(config)
         corpus = source_of(config).open(config)
         self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
-        self.labels = self.store.labels
+        self.labels, self.notes = self.store.labels, corpus.notes
         self.vocabulary = LabelVocabulary(self.store.tokenizer, self.labels)
 
     def data(self) -> ExampleData:
@@ -81,10 +81,11 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels
         labels = len(self.labels)
-        scores = {
-            "accuracy": accuracy(predicted, true),
-            "macro_f1": macro_f1(predicted, true, labels),
-        }
+        with announced(f"scoring {split}"):
+            scores = {
+                "accuracy": accuracy(predicted, true),
+                "macro_f1": macro_f1(predicted, true, labels),
+            }
         loss = -log_p[np.arange(len(true)), true].mean()
         return Evaluation(
             metrics={"loss": float(loss)} | {name: score.value for name, score in scores.items()},

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from minitx.config.compose import changed
+from minitx.config.paths import full_paths
 from minitx.config.schema import DataLocation, DecodingChange, GenerateConfig
 from minitx.config.tasks import (
     CLASSIFICATION,
@@ -107,7 +108,8 @@ class Run(StoredRun[Any, Any]):
         """
         from minitx.tasks.evaluation import evaluate_run  # it imports Lightning
 
-        return evaluate_run(self, split, DataLocation(**corpus), DecodingChange())
+        where = full_paths(DataLocation(**corpus), "data.")
+        return evaluate_run(self, split, where, DecodingChange())
 
     def _require(self, objective: ObjectiveSpec) -> None:
         """Raise UserError if the run has another objective."""

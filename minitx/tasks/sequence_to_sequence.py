@@ -8,10 +8,11 @@ from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.pair_store import PairStore, open_pairs
 from minitx.data.corpora.sources import source_of
 from minitx.data.module import ExampleData, require_context
+from minitx.data.progress import announced
 from minitx.decoding.search import most_tokens
 from minitx.decoding.translation import search, with_end_symbol
 from minitx.errors import UserError
-from minitx.metrics.scores import bleu, chrf, phoneme_error_rate, word_error_rate
+from minitx.metrics.scores import Score, bleu, chrf, phoneme_error_rate, word_error_rate
 from minitx.models.seq2seq import Seq2Seq
 from minitx.objectives.sequence_to_sequence import SequenceToSequence
 from minitx.runs.vocabulary import PairVocabulary
@@ -84,6 +85,18 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         for pair in self.store.split("val").pairs[:count]:
             yield pair.source, pair.targets[0]
 
+    def _scores(self, outputs: list[str], references: list[tuple[str, ...]]) -> dict[str, Score]:
+        if self.config.task.measure == "wer":
+            return {
+                "wer": word_error_rate(outputs, references),
+                "per": phoneme_error_rate(outputs, references),
+            }
+        return {
+            "bleu": bleu(outputs, references),
+            "bleu_lowercase": bleu(outputs, references, lowercase=True),
+            "chrf": chrf(outputs, references),
+        }
+
     def evaluate(self, model: Seq2Seq, split: str, decoding: DecodingConfig) -> Evaluation:
         """Decode the sources of a split, and score the outputs against all their references."""
         examples = self.store.split(split)
@@ -92,17 +105,8 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         best = search(model, self.vocabulary, sources, decoding, doing=f"decoding {split}")
         outputs = [first.text for (first,) in best]
         references = [pair.targets for pair in examples.pairs]
-        if self.config.task.measure == "wer":
-            scores = {
-                "wer": word_error_rate(outputs, references),
-                "per": phoneme_error_rate(outputs, references),
-            }
-        else:
-            scores = {
-                "bleu": bleu(outputs, references),
-                "bleu_lowercase": bleu(outputs, references, lowercase=True),
-                "chrf": chrf(outputs, references),
-            }
+        with announced(f"scoring {split}"):
+            scores = self._scores(outputs, references)
         return Evaluation(
             metrics={name: score.value for name, score in scores.items()},
             intervals={name: (score.low, score.high) for name, score in scores.items()},

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from minitx.data.batching.windows import IGNORE
-from minitx.data.progress import progress
+from minitx.data.progress import announced, progress
 from minitx.metrics.scores import Score, ratio
 from minitx.metrics.token_metrics import perplexity
 from minitx.tasks.base import Evaluation
@@ -53,7 +53,8 @@ def evaluate_windows(
             of_windows.append(torch.stack([part.sum(dim=1) for part in parts], dim=1).numpy())
             sums = torch.stack([part.sum(dim=0) for part in parts[:2]], dim=1)
             by_position = by_position + sums.numpy()
-    return _evaluation(np.concatenate(of_windows), by_position, byte_lengths is not None)
+    with announced("scoring"):
+        return _evaluation(np.concatenate(of_windows), by_position, byte_lengths is not None)
 
 
 def _evaluation(of_windows: np.ndarray, by_position: np.ndarray, has_bytes: bool) -> Evaluation:

@@ -5,8 +5,12 @@ from typing import Any
 from minitx.terminal.text import note
 
 
-def announce(facts: dict[str, Any]) -> None:
-    """Print the size of the training data, if it is finite, and the part of val that is read."""
+def announce(facts: dict[str, Any], notes: tuple[str, ...] = ()) -> None:
+    """Print what is odd about the corpus, how much there is to train on, if it is finite, and the
+    part of val that is read.
+    """
+    for line in notes:
+        note(f"warning: {line}")
     if "train_share" in facts:
         note(_to_train_on(facts))
     part = facts["validation_fraction"]

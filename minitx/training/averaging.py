@@ -1,8 +1,6 @@
 """Averages of weights: a moving one during training, and one over kept checkpoints."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from minitx.objectives.base import Objective
 from minitx.runs.paths import AVERAGED
 from minitx.runs.run import read_checkpoint
 from minitx.training.callbacks import log, measured
-from minitx.training.checkpoints import KeptCheckpoint
+from minitx.training.checkpoints import KeptCheckpoint, save_checkpoint
 
 # The weights that the optimizer updates, in a checkpoint whose `state_dict` holds their average.
 # Lightning's own WeightAveraging uses the same name.
@@ -152,6 +150,8 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
     """
     if not files:
         raise UserError("there is nothing to average: give at least one .ckpt file")
+    if not target.parent.is_dir():
+        raise UserError(f"{target} cannot be written: there is no folder {target.parent}")
     newest: dict[str, Any] = {"global_step": -1}
     shapes: dict[str, torch.Size] = {}
     sums: dict[str, Tensor] = {}
@@ -171,7 +171,7 @@ def average_checkpoints(files: Sequence[Path], target: Path) -> None:
         if tensor.is_floating_point() or tensor.is_complex():
             tensor.copy_(sums[name] / len(files))  # in place: two names of one tensor stay that
     kept = {name: value for name, value in newest.items() if name not in ONLY_TO_RESUME}
-    _save_atomically(target, kept)
+    save_checkpoint(kept, target)
 
 
 def validate_whole(
@@ -241,17 +241,3 @@ def _difference(found: dict[str, torch.Size], wanted: dict[str, torch.Size]) -> 
         if found[name] != wanted[name]:
             return f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
     return None
-
-
-def _save_atomically(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write a temporary file next to `path`, then rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(checkpoint, file)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # it is no longer there, or never was
-            temporary.unlink()

@@ -135,6 +135,12 @@ class RecordMetrics(L.Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         log(trainer, measured(trainer, "test/"))
 
+    def on_save_checkpoint(self, trainer: L.Trainer, *args: Any) -> None:
+        # A run that is killed afterwards continues from this checkpoint, after this row.
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.save()
+
 
 def ends_step(trainer: L.Trainer, batch_idx: int) -> bool:
     """Return whether this batch is the last one whose gradients are added up for a step."""

@@ -1,11 +1,28 @@
-"""Which checkpoints a run keeps, and how long it waits for a better one."""
+"""Which checkpoints a run keeps, how they are written, and how long it waits for a better one."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
+
+
+class WriteCheckpoints(TorchCheckpointIO):
+    """Replace a checkpoint only by a complete one.
+
+    Lightning's own class writes into the folder for temporary files. If that is another file
+    system, it then copies over the previous checkpoint, which a full disk or a kill leaves cut off.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        save_checkpoint(checkpoint, Path(path))
 
 
 class Checkpoint(ModelCheckpoint):
@@ -34,6 +51,13 @@ class Patience(EarlyStopping):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict | {"patience": self.patience})
+
+
+def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint atomically. Raises WriteError."""
+    content = io.BytesIO()  # torch hides the error of a file that cannot be written
+    torch.save(checkpoint, content)
+    write_bytes_atomically(path, content.getbuffer())
 
 
 def checkpoint(file: Path, monitor: str | None = None) -> Checkpoint:

@@ -1,17 +1,23 @@
 """Refuse a training that cannot work, before torch is imported."""
 
+import re
 from pathlib import Path
 
+from minitx.config.home import replace_home
 from minitx.config.schema import Config, LoggerConfig
 from minitx.data.corpora.packages import is_installed
 from minitx.errors import UserError
 from minitx.runs.paths import (
     check_creatable,
     check_run_folder,
+    default_runs,
     last_checkpoint,
     launched_by_lightning,
 )
 from minitx.tasks.requirements import check_corpus, check_keys
+from minitx.training.environment import quiet_libraries
+
+PLAIN_NAME = re.compile(r"[\w-]{1,128}")
 
 
 def check_training(config: Config) -> None:
@@ -30,7 +36,8 @@ def check_training(config: Config) -> None:
 def check_new_run(folder: str | None) -> None:
     """Refuse the folder of a new run if it is not empty or can't be written. Raises UserError."""
     if folder is None:
-        check_creatable(Path("runs"), "runs/ (choose another place with run.dir=)")
+        runs = default_runs()
+        check_creatable(runs, f"{runs} (choose another place with run.dir=)")
     else:
         check_run_folder(Path(folder))
         check_creatable(Path(folder), f"run.dir={folder}")
@@ -44,20 +51,46 @@ def check_limits(config: Config) -> None:
 
 def check_tracker(config: LoggerConfig) -> None:
     """Refuse a tracker that will not work, before anything is loaded. Raises UserError."""
+    if config.name == "wandb":
+        replace_home()
     if config.name == "tensorboard" and not is_installed("tensorboard"):
         raise UserError('logger=tensorboard needs a package: pip install "minitx[tensorboard]"')
-    if config.name == "wandb" and config.mode == "online":
-        import wandb  # importing it takes a while, and most runs need no login
+    if config.name == "wandb":
+        _check_project(config.project)
+        if config.mode == "online":
+            _check_login()
 
-        try:
-            has_key = wandb.login(prompt=False)
-        except wandb.errors.Error as error:
-            raise UserError(
-                f"logger.mode=online: W&B refused the login ({error}); keep logger.mode=offline to "
-                "train without it, and upload later with `wandb sync`"
-            ) from error
-        if not has_key:
-            raise UserError(
-                "logger.mode=online needs a W&B key and none was found: run `wandb login`, set "
-                "WANDB_API_KEY, or keep logger.mode=offline (no account needed)"
-            )
+
+def _check_project(project: str) -> None:
+    """Refuse a name that W&B refuses. Raises UserError."""
+    if not project.strip():
+        raise UserError("logger.project is empty: give the project in W&B a name")
+    if PLAIN_NAME.fullmatch(project):  # W&B takes a while to import
+        return
+    try:
+        import wandb
+    except Exception:  # the tracker reports it, and the run goes on
+        return
+    try:
+        wandb.Settings(project=project)
+    except (wandb.errors.Error, ValueError) as error:
+        raise UserError(f"logger.project={project}: {' '.join(str(error).split())}") from error
+
+
+def _check_login() -> None:
+    """Refuse mode=online without a key that W&B accepts. Raises UserError."""
+    quiet_libraries()
+    try:
+        import wandb
+
+        has_key = wandb.login(prompt=False)
+    except Exception as error:
+        raise UserError(
+            f"logger.mode=online: W&B refused the login ({' '.join(str(error).split())}); keep "
+            "logger.mode=offline to train without it, and upload later with `wandb sync`"
+        ) from error
+    if not has_key:
+        raise UserError(
+            "logger.mode=online needs a W&B key and none was found: run `wandb login`, set "
+            "WANDB_API_KEY, or keep logger.mode=offline (no account needed)"
+        )

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 
 # Linux: where a process reads its own status, and how it resets its peak memory.
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+PR_SET_PDEATHSIG = 1  # an option of Linux's prctl(2)
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -49,6 +52,15 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE)
         mallopt(M_TRIM_THRESHOLD, LARGE)
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when its parent ends. Only Linux can."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def peak_memory() -> int:

@@ -1,17 +1,15 @@
-"""Loggers: metrics.csv always, and W&B or TensorBoard if they are configured."""
+"""metrics.csv, the record of a run."""
 
 import csv
 import io
-import uuid
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from minitx.config.schema import LoggerConfig
-from minitx.runs.atomic_write import write_atomically
+from minitx.runs.atomic_write import append_whole, write_atomically
 from minitx.runs.paths import METRICS
 
 
@@ -31,6 +29,7 @@ class MetricsFile(Logger):
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 self.columns = next(csv.reader(file), self.columns)
+            self.written = _last_step(self._rows())
 
     @property
     def name(self) -> str:
@@ -62,13 +61,13 @@ class MetricsFile(Logger):
         continued = self.row["step"] == self.written  # as in the test after the last validation
         if new or continued or not self.path.exists():
             rows = self._rows()
-            if continued:
-                self.row = rows.pop() | self.row
-            self._rewrite(rows, self.columns + new)
-        self.written = self.row["step"]
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(self.row)
-        self.row = {}
+            before = rows.pop() if continued else {}
+            self._rewrite([*rows, before | self.row], self.columns + new)
+        else:
+            text = io.StringIO()
+            csv.DictWriter(text, self.columns).writerow(self.row)
+            append_whole(self.path, text.getvalue())
+        self.written, self.row = self.row["step"], {}
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -79,7 +78,9 @@ class MetricsFile(Logger):
     def keep_until(self, step: int) -> None:
         """Drop the rows after `step`."""
         if self.path.exists():
-            self._rewrite([r for r in self._rows() if int(r["step"]) <= step], self.columns)
+            kept = [row for row in self._rows() if int(row["step"]) <= step]
+            self._rewrite(kept, self.columns)
+            self.written = _last_step(kept)
 
     def best(self, name: str) -> dict[str, float]:
         """Return the row with the lowest value of a metric; empty if it was never measured."""
@@ -91,47 +92,18 @@ class MetricsFile(Logger):
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            lines = file.readlines()
+        # A process that was killed may have left a part of its last row.
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
-    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
-        self.columns = columns
+    def _rewrite(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\r\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path, text.getvalue())
+        self.columns = columns
 
 
-def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Logger | None:
-    """Return the tracker that the config names in addition to metrics.csv, or None.
-
-    The id of the W&B run is kept in the folder, so it is the same when the run is resumed. An
-    offline run that is resumed leaves a second offline folder in the same W&B group.
-    """
-    if config.name == "wandb":
-        tracker = WandbLogger(
-            name=folder.name,
-            id=_wandb_id(folder),
-            group=config.group or folder.name,
-            project=config.project,
-            save_dir=folder.resolve(),  # W&B's own process may have another working directory
-            offline=config.mode == "offline",
-            mode=config.mode,  # Lightning's `offline` sets a variable that W&B reads only once
-            log_model=config.mode == "online",
-            config=run_config,
-            settings={"silent": config.mode == "offline"},
-        )
-        tracker._wandb_init.pop("anonymous")  # Lightning passes what W&B warns about
-        return tracker
-    if config.name == "tensorboard":
-        return TensorBoardLogger(folder, name="tensorboard", version="")
-    return None
-
-
-def _wandb_id(folder: Path) -> str:
-    """Return the W&B id of the run in this folder, which is drawn once and kept there."""
-    path = folder / "wandb" / "id.txt"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, uuid.uuid4().hex[:8])
-    return path.read_text(encoding="utf-8").strip()
+def _last_step(rows: list[dict[str, str]]) -> int | None:
+    return int(rows[-1]["step"]) if rows else None

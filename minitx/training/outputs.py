@@ -1,53 +1,106 @@
 """Callbacks that show what a model predicts: samples and a confusion matrix."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
-from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
+from minitx.errors import WriteError
+from minitx.runs.atomic_write import append_whole, write_atomically, write_bytes_atomically
 from minitx.runs.paths import CONFUSION, SAMPLES
 from minitx.tasks.base import Task
+from minitx.terminal.text import note
+from minitx.training.trackers import log_image, log_text
 
 
-class WriteSamples(L.Callback):
+class Output(L.Callback):
+    """Writes files without which a run is complete: a failure is reported, and training goes on."""
+
+    reported = False
+
+    @contextmanager
+    def writing_output(self) -> Iterator[None]:
+        """Report the first WriteError of such blocks, and suppress all."""
+        try:
+            yield
+        except WriteError as error:
+            if not self.reported:
+                note(f"{error.filename} is left out: {error.strerror}")
+            self.reported = True
+
+
+class WriteSamples(Output):
     """Write a sample of the model's outputs at each validation: to samples.txt, and to W&B.
 
     `sample(model, device)` returns the text, or None. It must not draw from torch's own
     generators, so that it does not change the training.
+
+    A sample is made in the validation, but written after the checkpoint of the same step. That
+    checkpoint contains it: a run that was killed in between writes it when it is resumed.
     """
 
     def __init__(self, folder: Path, sample: Callable[[Any, torch.device], str | None]) -> None:
         self.path = folder / SAMPLES
         self.sample = sample
+        self.unwritten: dict[str, Any] = {}  # `step` and `text`, or empty
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.is_global_zero or trainer.state.fn != TrainerFn.FITTING:
             return
-        sample = self.sample(pl_module.model, pl_module.device)
-        if sample is None:
+        # Every token has a new shape, for which a compiled model would be compiled again.
+        with torch.compiler.set_stance("force_eager"):
+            sample = self.sample(pl_module.model, pl_module.device)
+        if sample is not None:
+            self.unwritten = {"step": trainer.global_step, "text": sample}
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self._write(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
+        self._write(trainer)
+
+    def _write(self, trainer: L.Trainer) -> None:
+        if not (self.unwritten and trainer.is_global_zero):
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"--- step {trainer.global_step} ---\n{sample}\n\n")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                rows = [[str(trainer.global_step), sample]]
-                logger.log_text("sample", ["step", "text"], rows)
+        step, text = self.unwritten["step"], self.unwritten["text"]
+        self.unwritten = {}
+        with self.writing_output():
+            append_whole(self.path, f"--- step {step} ---\n{text}\n\n")
+        log_text(trainer, "sample", ["step", "text"], [[str(step), text]])
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
-        if trainer.is_global_zero and self.path.exists():  # a resumed run writes later ones
-            parts = re.split(r"^(?=--- step (\d+) ---$)", self.path.read_text("utf-8"), flags=re.M)
-            samples = zip(parts[1::2], parts[2::2], strict=True)
-            kept = [text for step, text in samples if int(step) <= trainer.global_step]
-            write_atomically(self.path, "".join(kept))
+        """Drop the samples that a resumed run writes later, and write one that is missing."""
+        if not trainer.is_global_zero:
+            return
+        samples = _read_samples(self.path)
+        kept = {step: text for step, text in samples.items() if step <= trainer.global_step}
+        if kept != samples:
+            with self.writing_output():
+                write_atomically(self.path, "".join(kept.values()))
+        if self.unwritten.get("step") in kept:
+            self.unwritten = {}
+        self._write(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.unwritten)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.unwritten = dict(state_dict)
 
 
-class DrawConfusion(L.Callback):
+def _read_samples(path: Path) -> dict[int, str]:
+    """Return the samples in a file by step, each with its heading."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    parts = re.split(r"^(?=--- step (\d+) ---$)", text, flags=re.M)
+    return {int(step): sample for step, sample in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+class DrawConfusion(Output):
     """Draw the confusion matrix of the test split: to a picture, and to W&B."""
 
     def __init__(self, folder: Path, labels: tuple[str, ...]) -> None:
@@ -60,10 +113,9 @@ class DrawConfusion(L.Callback):
 
         picture = draw_confusion(pl_module.confusion.cpu().numpy(), self.labels, "test")
         path = self.folder / CONFUSION.format(split="test")
-        write_bytes_atomically(path, picture)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("confusion", [str(path)])
+        with self.writing_output():
+            write_bytes_atomically(path, picture)
+            log_image(trainer, "confusion", path)
 
 
 def output_callbacks(task: Task, folder: Path) -> list[L.Callback]:

@@ -1,24 +1,36 @@
-"""Resume a run: check that it is the same, and not finished."""
+"""Resume a run: check that it is the same, and find out what is left to do."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from minitx.config.compose import to_plain
 from minitx.config.renames import renamed
-from minitx.config.schema import Config
+from minitx.config.schema import Config, TrainerConfig
 from minitx.errors import UserError
-from minitx.runs.paths import LAST, last_checkpoint
+from minitx.runs.paths import LAST, finished, last_checkpoint
 from minitx.runs.run import read_checkpoint
 
 
-def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
-    """Return the checkpoint to continue from; None for a run that is not resumed.
+class Resumption(NamedTuple):
+    """Where a run continues: `checkpoint` is None at its beginning.
+
+    `trained_steps` is None if steps are left. Otherwise all were done, but the run was stopped
+    while it was measured.
+    """
+
+    checkpoint: Path | None = None
+    trained_steps: int | None = None
+
+
+def resumption(config: Config, fingerprint: str) -> Resumption:
+    """Return where `config.resume` continues; a run that is not resumed begins.
 
     `fingerprint` identifies the corpus and its tokenizers as they are now. Raises UserError if the
     run is no longer the same, or is finished.
     """
-    if config.resume is None:
-        return None
-    file = last_checkpoint(config.resume)
+    file = None if config.resume is None else last_checkpoint(config.resume)
+    if config.resume is None or file is None:
+        return Resumption()
     checkpoint = read_checkpoint(file)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
@@ -26,23 +38,26 @@ def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
         raise UserError(
             f"resume={config.resume}: config.yaml describes a different model from {LAST}"
         )
-    steps = checkpoint["global_step"]
-    if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:
-        raise UserError(
-            f"resume={config.resume}: the run has finished its {steps:,} steps; to train it "
-            f"longer, add trainer.max_steps={2 * steps}"
-        )
+    end = _end(checkpoint, config.trainer)
+    if end is None:
+        return Resumption(file)
+    if finished(Path(config.resume)):
+        raise UserError(f"resume={config.resume}: the run {end}")
+    return Resumption(file, trained_steps=checkpoint["global_step"])
+
+
+def _end(checkpoint: dict[str, Any], limits: TrainerConfig) -> str | None:
+    """Return which limit ended the training, and how to train longer; None if none did."""
+    steps, longer = checkpoint["global_step"], "; to train it longer, add"
+    if limits.max_steps is not None and steps >= limits.max_steps:
+        return f"has finished its {steps:,} steps{longer} trainer.max_steps={2 * steps}"
     minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
-    if config.trainer.max_minutes is not None and minutes >= config.trainer.max_minutes:
-        raise UserError(
-            f"resume={config.resume}: the run has finished its {config.trainer.max_minutes:g} "
-            "minutes; to train it longer, add "
-            f"trainer.max_minutes={2 * config.trainer.max_minutes:g}"
+    if limits.max_minutes is not None and minutes >= limits.max_minutes:
+        return (
+            f"has finished its {limits.max_minutes:g} minutes{longer} "
+            f"trainer.max_minutes={2 * limits.max_minutes:g}"
         )
     waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
-    if config.trainer.patience is not None and waited >= config.trainer.patience:
-        raise UserError(
-            f"resume={config.resume}: the run had {waited} validations without improvement; "
-            f"to train it longer, add trainer.patience={2 * waited}"
-        )
-    return file
+    if limits.patience is not None and waited >= limits.patience:
+        return f"had {waited} validations without improvement{longer} trainer.patience={2 * waited}"
+    return None

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -9,41 +11,67 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
+from minitx.config.command_line import command_line
+from minitx.errors import StoppedByUser
 from minitx.runs.paths import LAST
+from minitx.runs.run import read_checkpoint
 from minitx.training.callbacks import ends_step
 
 
-class Interrupted(Exception):
-    """The user asked the run to stop."""
+class Interrupted(BaseException):
+    """The user asked the run to stop.
+
+    It is not an Exception, so that code that handles failures does not handle it.
+    """
 
 
 class StopOnRequest(L.Callback):
-    """End a run on Ctrl-C or SIGTERM after the current step, with a checkpoint of that step.
+    """End a run on Ctrl-C, SIGTERM, or SIGHUP, which a terminal sends when it is closed.
 
-    A validation that is due after that step is done first. A second Ctrl-C does not wait. Raises
-    Interrupted when the checkpoint is written.
+    During training, the run ends after the current step, with a checkpoint of that step. A
+    validation that is due after that step is done first. Before the first step, after the last one
+    and on a second signal, the run ends at once. It ends with Interrupted. Signals are handled
+    within `stoppable`.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self, folder: Path) -> None:
-        self.checkpoint = folder / LAST
+        self.folder = folder
+        self.stepping = False  # whether the run is between its first step and its last
+        self.trained = False
         self.requested = False  # whether this process got a signal
         self.agreed = False  # whether any process did; all processes stop at the same step
         self.previous: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
-        if threading.current_thread() is threading.main_thread():  # signals can only be set there
-            for number in self.SIGNALS:
-                self.previous[number] = signal.signal(number, self._request)
+    def handle_signals(self, trainer: L.Trainer) -> None:
+        """Handle signals until `restore`."""
 
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        self._restore()
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.stepping and not self.requested:
+                self.requested = True
+                return
+            self.restore()
+            if trainer.strategy.launcher is not None:
+                trainer.strategy.launcher.kill(number)  # the processes that this one has started
+            raise Interrupted
 
-    def _restore(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # signals can only be set there
+        # Lightning's own handler synchronises all processes at once. Processes that are about to
+        # synchronise elsewhere would wait for ever. Lightning calls the handler that it finds next.
+        trainer._signal_connector._sigterm_notifier_fn = lambda *signal: None  # type: ignore
+        for number in self.SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                self.previous[number] = signal.signal(number, handle)
+
+    def restore(self) -> None:
+        """Give the signals back to those who handled them before."""
         while self.previous:
             signal.signal(*self.previous.popitem())
+
+    def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
+        self.stepping = True
 
     def on_train_batch_end(
         self,
@@ -56,7 +84,7 @@ class StopOnRequest(L.Callback):
         self.agreed = trainer.strategy.reduce_boolean_decision(self.requested, all=False)
         validation_follows = batch_idx + 1 == trainer.num_training_batches
         if self.agreed and ends_step(trainer, batch_idx) and not validation_follows:
-            trainer.save_checkpoint(self.checkpoint)
+            trainer.save_checkpoint(self.folder / LAST)
             raise Interrupted
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
@@ -64,22 +92,36 @@ class StopOnRequest(L.Callback):
             raise Interrupted
 
     def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
-        self._restore()
+        self.stepping = False
 
     def on_exception(self, trainer: L.Trainer, *args: Any) -> None:
-        self._restore()
+        self.stepping = False
+
+    def on_fit_end(self, trainer: L.Trainer, *args: Any) -> None:
+        self.trained = True
 
 
-def leave_on_sigterm(trainer: L.Trainer) -> None:
-    """Let SIGTERM raise Interrupted when StopOnRequest does not handle it.
+@contextmanager
+def stoppable(trainer: L.Trainer) -> Iterator[None]:
+    """Let signals stop a run, as its StopOnRequest says. Raises StoppedByUser if they did."""
+    (stop,) = (each for each in trainer.callbacks if isinstance(each, StopOnRequest))  # type: ignore
+    stop.handle_signals(trainer)
+    try:
+        yield
+    except Interrupted:
+        raise StoppedByUser(_kept(trainer.global_step, stop)) from None
+    finally:
+        stop.restore()
 
-    That is before the first step, and in an evaluation. Lightning's own handler synchronises all
-    processes at once. Processes that are about to synchronise elsewhere would wait for ever.
-    """
 
-    def leave(number: int, frame: FrameType | None) -> None:
-        if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(number)  # the processes that this one has started
-        raise Interrupted
-
-    trainer._signal_connector._sigterm_notifier_fn = leave  # type: ignore
+def _kept(step: int, stop: StopOnRequest) -> str:
+    """Say what is kept of a run that was stopped at a step, and how to resume it."""
+    again = command_line("train", f"resume={stop.folder}")
+    last = stop.folder / LAST
+    if not last.is_file():
+        return f"stopped before its first checkpoint; to start again: {again}"
+    if stop.trained:
+        return f"stopped after its last step; to measure it: {again}"
+    kept = read_checkpoint(last)["global_step"]
+    lost = "nothing is lost" if kept == step else f"its last checkpoint is of step {kept:,}"
+    return f"stopped at step {step:,}, {lost}; to go on: {again}"

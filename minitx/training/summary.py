@@ -1,6 +1,7 @@
 """summary.json: what was trained, on what, for how long, and how good it is."""
 
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from minitx.config.schema import Config
-from minitx.errors import StoppedByUser
+from minitx.errors import StoppedByUser, WriteError
 from minitx.models.language_model import count_parameters
 from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import SUMMARY
@@ -18,7 +19,7 @@ from minitx.training.callbacks import Clock
 from minitx.training.environment import forget_peak, git_commit, peak_memory
 from minitx.training.loggers import MetricsFile
 
-# The user's ways to stop a run. The last two are a second Ctrl-C, which does not wait.
+# The user's ways to stop a run. The last two are signals that `stoppable` does not handle.
 INTERRUPTIONS = (StoppedByUser, KeyboardInterrupt, SystemExit)
 
 
@@ -70,7 +71,8 @@ class Summary:
         if kind is None:
             self.write("finished")
         else:
-            self.write("interrupted" if issubclass(kind, INTERRUPTIONS) else "failed")
+            with suppress(WriteError):  # it would replace the error that ended the run
+                self.write("interrupted" if issubclass(kind, INTERRUPTIONS) else "failed")
 
     def write(self, status: str) -> None:
         """Write the file with a status. Only the process of rank 0 does."""

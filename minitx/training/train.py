@@ -2,13 +2,13 @@
 
 import dataclasses
 import os
-import sys
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
@@ -16,30 +16,36 @@ from lightning.pytorch.callbacks import Callback
 
 from minitx.config.command_line import command_line
 from minitx.config.compose import to_plain
+from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
-from minitx.errors import StoppedByUser, UserError
+from minitx.errors import UserError, WriteError
 from minitx.models.budget import fit_width
 from minitx.objectives.base import Objective
-from minitx.runs.atomic_write import write_yaml
+from minitx.runs.atomic_write import remove_temporary_files, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
-from minitx.runs.run import read_checkpoint
 from minitx.tasks.base import Task
 from minitx.tasks.open import open_task
 from minitx.tasks.run import Run, load
 from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_kept, validate_whole
 from minitx.training.callbacks import Clock, RecordMetrics
-from minitx.training.checkpoints import Patience, checkpoint, kept_checkpoints
+from minitx.training.checkpoints import (
+    Patience,
+    WriteCheckpoints,
+    checkpoint,
+    kept_checkpoints,
+)
 from minitx.training.checks import check_training
 from minitx.training.environment import keep_freed_memory, quiet_libraries
 from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
-from minitx.training.loggers import MetricsFile, make_tracker
+from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
-from minitx.training.resume import checkpoint_to_resume
-from minitx.training.stopping import Interrupted, StopOnRequest, leave_on_sigterm
+from minitx.training.resume import Resumption, resumption
+from minitx.training.stopping import StopOnRequest, stoppable
 from minitx.training.summary import Summary
+from minitx.training.trackers import Tracker, make_tracker
 from minitx.training.warmup import within_the_run
 from minitx.training.watch_attention import WatchAttention
 
@@ -50,26 +56,31 @@ def train(config: Config, *, test: bool = True) -> Run:
     """Train a run and return it, opened at its best checkpoint.
 
     With `test`, the run is measured on the test split at the end, if the corpus has one. With
-    `config.resume`, the run in that folder continues as if it had never stopped. Raises UserError,
-    before anything is written, for a config that cannot be trained.
+    `config.resume`, the run in that folder continues as if it had never stopped. Raises
+    StoppedByUser if the user stops it, and UserError, before anything is written, for a config that
+    cannot be trained.
     """
     training = prepare(config, test)
-    with _clean_process(), training.summary:
-        fit(training)
-        finish(training)
+    try:
+        with _clean_process(training.trainer), training.summary, stoppable(training.trainer):
+            fit(training)
+            finish(training)
+    except WriteError as error:
+        again = command_line("train", f"resume={training.folder}")
+        raise error.advising(f"free some space, then go on: {again}") from error
     return load(training.folder, training.trainer.strategy.root_device)
 
 
 @dataclass
 class Training:
-    """What `prepare` makes of a config. `resumed` is the checkpoint to continue from, if any."""
+    """What `prepare` makes of a config."""
 
     folder: Path
     task: Task
     data: StepDataModule
     objective: Objective
     trainer: L.Trainer
-    resumed: Path | None
+    resumed: Resumption
     summary: Summary
     splits: list[str]  # splits to evaluate in full after the fit
 
@@ -77,7 +88,7 @@ class Training:
 def prepare(config: Config, test: bool) -> Training:
     """Check the config, open the corpus, build the model and the trainer, and make the folder."""
     quiet_libraries()
-    check_training(config)
+    check_training(full_paths(config))
     check_hardware(config.trainer)
     task = open_task(config)
     build, budget = task.vocabulary.build, config.budget.parameters
@@ -88,7 +99,7 @@ def prepare(config: Config, test: bool) -> Training:
     model = _checked_build(lambda: build(config.model))
     data = task.data()
     check_shares(data, config.trainer.devices)
-    resumed = checkpoint_to_resume(config, task.store.fingerprint)
+    resumed = resumption(config, task.store.fingerprint)
     folder = create_run_folder(config) if config.resume is None else Path(config.resume)
     # The run's config.yaml holds what the run is, not how this part of it was started.
     optimizer = within_the_run(config)
@@ -106,50 +117,53 @@ def prepare(config: Config, test: bool) -> Training:
         model.compile()  # in place, so that the weights keep their names
     facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
-        write_yaml(folder / CONFIG, objective.archive["config"])
-        task.vocabulary.write(folder)
-        (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
-        announce(facts)
+        _write_first_files(folder, objective.archive["config"], task, new=config.resume is None)
+        announce(facts, task.notes)
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     return Training(folder, task, data, objective, trainer, resumed, summary, splits)
 
 
-def fit(training: Training) -> None:
-    """Train. Raises StoppedByUser if the user interrupts it."""
-    trainer = training.trainer
+def _write_first_files(folder: Path, config: dict[str, Any], task: Task, *, new: bool) -> None:
+    """Write what a run's folder has before the first step, or remove a new folder again."""
     try:
-        trainer.fit(
-            training.objective, training.data, ckpt_path=training.resumed, weights_only=True
-        )
-    except Interrupted:
-        raise StoppedByUser(_stopped(trainer.global_step, training.folder)) from None
+        write_yaml(folder / CONFIG, config)
+        task.vocabulary.write(folder)
+    except WriteError as error:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise error.advising(
+                "free some space, or choose another place with run.dir="
+            ) from error
+        raise
+    (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
+    remove_temporary_files(folder)
+
+
+def fit(training: Training) -> None:
+    """Train, unless only the measurements are left."""
+    trainer, resumed = training.trainer, training.resumed
+    if resumed.trained_steps is not None:  # patience or minutes may have ended the training
+        trainer.fit_loop.epoch_loop.max_steps = resumed.trained_steps
+    trainer.fit(training.objective, training.data, ckpt_path=resumed.checkpoint, weights_only=True)
 
 
 def finish(training: Training) -> None:
-    """Average the kept checkpoints, and measure the best one on all of val and on test.
-
-    Raises StoppedByUser if the user interrupts it.
-    """
+    """Average the kept checkpoints, and measure the best one on all of val and on test."""
     trainer, objective, data = training.trainer, training.objective, training.data
     folder, summary = training.folder, training.summary
-    try:
-        if "val" in training.splits:
-            summary.val = validate_whole(trainer, objective, data, folder / BEST)
-        else:
-            summary.val = MetricsFile(folder).best("val/loss")
-        summary.val |= average_kept(trainer, objective, data, folder, summary.val["val/loss"])
-        summary.write("running")
-        if "test" in training.splits:
-            best = find_checkpoint(folder)
-            trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
-    except Interrupted:
-        split = "test" if "test" in training.task.store.splits else "val"
-        again = command_line("evaluate", f"run={folder}", f"split={split}")
-        raise StoppedByUser(f"stopped after its last step; to measure it: {again}") from None
+    if "val" in training.splits:
+        summary.val = validate_whole(trainer, objective, data, folder / BEST)
+    else:
+        summary.val = MetricsFile(folder).best("val/loss")
+    summary.val |= average_kept(trainer, objective, data, folder, summary.val["val/loss"])
+    summary.write("running")
+    if "test" in training.splits:
+        best = find_checkpoint(folder)
+        trainer.test(objective, data, ckpt_path=best, weights_only=True, verbose=False)
 
 
 @contextmanager
-def _clean_process() -> Iterator[None]:
+def _clean_process(trainer: L.Trainer) -> Iterator[None]:
     """Silence Lightning's advice, and leave nothing behind for the next run of this process."""
     environment, exit_code = dict(os.environ), 1
     try:
@@ -158,7 +172,9 @@ def _clean_process() -> Iterator[None]:
             yield
         exit_code = 0
     finally:
-        _finish_wandb(exit_code)
+        for logger in trainer.loggers:
+            if isinstance(logger, Tracker):
+                logger.finish(exit_code)
         leave_process_group(environment)
 
 
@@ -182,15 +198,15 @@ def make_trainer(
         *outputs,
         *([] if ema is None else [MovingAverage(ema)]),  # after those that look at the model
         StopOnRequest(folder),
-        checkpoint(folder / BEST, monitor="val/loss"),
-        checkpoint(folder / LAST),
     ]
-    if settings.average is not None:
-        callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
+    if settings.average is not None:
+        callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
+    callbacks.append(checkpoint(folder / BEST, monitor="val/loss"))
+    callbacks.append(checkpoint(folder / LAST))  # last: it says which of the others are there
     trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
-    trainer = L.Trainer(
+    return L.Trainer(
         **hardware(settings),
         max_steps=settings.max_steps or -1,
         max_epochs=-1,
@@ -200,23 +216,11 @@ def make_trainer(
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
         callbacks=callbacks,
+        plugins=[WriteCheckpoints()],
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    leave_on_sigterm(trainer)
-    return trainer
-
-
-def _stopped(step: int, folder: Path) -> str:
-    """Say what is kept of a run that was stopped at a step, and how to resume it."""
-    last = folder / LAST
-    if not last.is_file():
-        return "stopped before its first checkpoint, so start it again"
-    kept = read_checkpoint(last)["global_step"]
-    lost = "nothing is lost" if kept == step else f"its last checkpoint is of step {kept:,}"
-    again = command_line("train", f"resume={folder}")
-    return f"stopped at step {step:,}, {lost}; to go on: {again}"
 
 
 def _checked_build(build: Callable[[], Built]) -> Built:
@@ -227,13 +231,6 @@ def _checked_build(build: Callable[[], Built]) -> Built:
         raise UserError(str(error)) from error
 
 
-def _finish_wandb(exit_code: int) -> None:
-    if "wandb" in sys.modules:
-        import wandb
-
-        wandb.finish(exit_code=exit_code)  # else the next run would log into this one's
-
-
 def _silence_advice() -> None:
     """Ignore Lightning's warnings about what is intended or already done."""
     for advice in (
@@ -242,5 +239,7 @@ def _silence_advice() -> None:
         "LeafSpec",
         "sync_dist",
         "not resumable",
+        "`srun` command is available",
+        "across ranks is zero",  # only the measurements are left
     ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from minitx.config.schema import Config
@@ -16,11 +15,13 @@ from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
 from minitx.runs.run import StoredRun
 from minitx.runs.vocabulary import Vocabulary
+from minitx.training.outputs import Output
+from minitx.training.trackers import log_image
 
 FOLDER = "attention"  # within the run's
 
 
-class WatchAttention(L.Callback):
+class WatchAttention(Output):
     """Draw the attention maps of a fixed text: to attention/step_<step>.png, and to W&B.
 
     `text()` returns the text; `config` and `vocabulary` belong to the run. Nothing is drawn for a
@@ -58,7 +59,6 @@ class WatchAttention(L.Callback):
             # reason to end a training.
             return
         picture = self.folder / FOLDER / f"step_{trainer.global_step}.png"
-        write_bytes_atomically(picture, png(attention_grid(maps)))
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("attention", [str(picture)])
+        with self.writing_output():
+            write_bytes_atomically(picture, png(attention_grid(maps)))
+            log_image(trainer, "attention", picture)

@@ -80,7 +80,7 @@ TRAINING = {
     "pairs of another task": (["task.pairs=4"], ["task.pairs=4", "recall", "task=text"]),
     "a file beside a corpus": (
         ["task=recall", "data.path=verse.txt"],
-        ["data.path=verse.txt", "task=recall", "text, pairs, labels"],
+        ["data.path=HERE/verse.txt", "task=recall", "text, pairs, labels"],
     ),
     "stress of another task": (["data.stress=true"], ["data.stress=True", "cmudict", "task=text"]),
     "two tokenizers of a text": (["data.target_tokenizer=bpe"], ["target_tokenizer", "multi30k"]),
@@ -89,13 +89,16 @@ TRAINING = {
         ["task=recall", "data.batch_size=null", "data.batch_tokens=400"],
         ["task=recall", "data.batch_size", "data.batch_tokens"],
     ),
-    "missing corpus": (["data.path=no.txt"], ["no.txt", "No such file"]),
-    "corpus is a folder": (["data.path=folder"], ["folder", "directory"]),
+    "missing corpus": (["data.path=no.txt"], ["data.path=HERE/no.txt", "No such file"]),
+    "corpus is a folder": (["data.path=folder"], ["data.path=HERE/folder", "directory"]),
     "empty corpus": (["data.path=empty.txt"], ["empty.txt", "empty"]),
     "corpus not UTF-8": (["data.path=latin.txt"], ["latin.txt", "UTF-8"]),
     "corpus shorter than a context": (["data.path=short.txt"], ["too short", "model.context=16"]),
     "split shorter than a context": (["data.path=brief.txt"], ["too short", "model.context=16"]),
-    "run folder exists": (["run.dir=taken"], ["taken", "exists", "resume=taken"]),
+    "run folder exists": (
+        ["run.dir=taken"],
+        ["run.dir=HERE/taken already exists", "resume=HERE/taken"],
+    ),
     "run folder is a file": (["run.dir=short.txt"], ["short.txt"]),
     "run folder below a file": (["run.dir=short.txt/run"], ["short.txt/run", "Not a directory"]),
     "no GPU": (["trainer=gpu"], ["trainer.accelerator=gpu"]),
@@ -206,7 +209,7 @@ def here(tmp_path, monkeypatch, good):
 
 
 def refuses(script, here, name, arguments, parts):
-    """Runs the script and checks how it refuses."""
+    """Runs the script and checks how it refuses. HERE in a part is the working folder."""
     before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a warning would be one more line on standard error
@@ -217,7 +220,7 @@ def refuses(script, here, name, arguments, parts):
     assert answer.err.endswith("\n")
     assert answer.out == ""
     for part in parts:
-        assert part in answer.err, answer.err
+        assert part.replace("HERE", str(here)) in answer.err, answer.err
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 

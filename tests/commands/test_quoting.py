@@ -1,6 +1,7 @@
 """Test that text and paths on the command line pass through Hydra unchanged."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -82,5 +83,5 @@ def test_other_words_are_left_alone(argument):
 
 @pytest.mark.parametrize("path", ["my, [odd] file.txt", r"a\${b}.txt", "it's=1", "${oc.env:HOME}"])
 def test_a_path_reaches_the_config(path):
-    assert compose(quoted(f"data.path={path}")).data.path == path
+    assert compose(quoted(f"data.path={path}")).data.path == str(Path.cwd() / path)
     assert compose(quoted("data.path=null")).data.path is None

@@ -18,17 +18,29 @@ TEXT, PAIRS = OLD_RUNS / "language_modeling", OLD_RUNS / "sequence_to_sequence"
 HEAVY = {"torch", "lightning", "torchmetrics", "numpy", "pandas", "scipy", "matplotlib"}
 HEAVY |= {"wandb", "datasets", "sacrebleu", "tokenizers"}
 
-# (script, what is typed, what must be said)
+# (script, what is typed, what must be said; HERE is the working folder)
 ERRORS = {
-    "missing text": ("train", ["task=text", "data.path=no.txt"], "cannot read no.txt"),
+    "missing text": (
+        "train",
+        ["task=text", "data.path=no.txt"],
+        "data.path=HERE/no.txt cannot be read: No such",
+    ),
     "no text": ("train", ["task=text"], "task=text needs your file"),
-    "missing pairs": ("train", ["task=pairs", "data.path=no.tsv"], "cannot read no.tsv"),
+    "missing pairs": (
+        "train",
+        ["task=pairs", "data.path=no.tsv"],
+        "data.path=HERE/no.tsv cannot be read: No such file",
+    ),
     "missing targets": (
         "train",
         ["task=pairs", "data.path=here.txt", "data.target_path=no.txt"],
-        "cannot read no.txt",
+        "data.target_path=HERE/no.txt cannot be read: No such file",
     ),
-    "missing labels": ("train", ["task=labels", "data.path=no.tsv"], "cannot read no.tsv"),
+    "missing labels": (
+        "train",
+        ["task=labels", "data.path=no.tsv"],
+        "data.path=HERE/no.tsv cannot be read: No such file",
+    ),
     "missing corpus": ("train", ["task=tiny_shakespeare", "data.dir=."], "tiny_shakespeare/input"),
     "part of a corpus": ("train", ["task=trec", "data.dir=."], "trec/ with test.tsv"),
     "unknown key": ("train", ["modle.dim=8"], "there is no key modle"),
@@ -43,26 +55,50 @@ ERRORS = {
         "has no option heads",
     ),
     "no end": ("train", ["trainer.max_steps=null"], "the run has no limit"),
-    "folder exists": ("train", ["run.dir=taken"], "run.dir=taken already exists"),
-    "resumed from nowhere": ("train", ["resume=nowhere"], "nowhere/config.yaml does not exist"),
-    "resumed too early": ("train", ["resume=early"], "resume=early: there is no checkpoints"),
+    "folder exists": ("train", ["run.dir=taken"], "run.dir=HERE/taken already exists"),
+    "resumed from nowhere": (
+        "train",
+        ["resume=nowhere"],
+        "resume=HERE/nowhere is not a run's folder",
+    ),
+    "resumed without a checkpoint": (
+        "train",
+        ["resume=bare"],
+        "resume=HERE/bare: the run has finished, but",
+    ),
     "unknown split": ("evaluate", [f"run={TEXT}", "split=valid"], "did you mean val?"),
-    "corpus gone": ("evaluate", [f"run={TEXT}", "data.path=no.txt"], "cannot read no.txt"),
+    "corpus gone": (
+        "evaluate",
+        [f"run={TEXT}", "data.path=no.txt"],
+        "data.path=HERE/no.txt cannot be read: No such file",
+    ),
     "no run": ("evaluate", [], "no run given"),
-    "missing run": ("evaluate", ["run=nowhere"], "nowhere does not exist"),
-    "folder of no run": ("generate", ["run=taken"], "taken holds no checkpoint"),
+    "missing run": ("evaluate", ["run=nowhere"], "run=HERE/nowhere does not exist"),
+    "folder of no run": ("generate", ["run=taken"], "run=HERE/taken holds no checkpoint"),
     "run of another objective": ("generate", [f"run={PAIRS}"], "scripts/translate.py"),
     "empty prompt": ("generate", [f"run={TEXT}", "prompt="], 'prompt="" is empty'),
-    "missing input": ("translate", [f"run={PAIRS}", "input=no.txt"], "cannot read no.txt"),
+    "missing input": (
+        "translate",
+        [f"run={PAIRS}", "input=no.txt"],
+        "input=HERE/no.txt cannot be read: No such file",
+    ),
     "output exists": (
         "translate",
         [f"run={PAIRS}", "output=here.txt"],
-        "here.txt already exists",
+        "output=HERE/here.txt already exists",
     ),
-    "missing classifier": ("predict", ["run=nowhere.ckpt"], "nowhere.ckpt does not exist"),
+    "missing classifier": ("predict", ["run=nowhere.ckpt"], "run=HERE/nowhere.ckpt does not exist"),
     "no text to inspect": ("inspect_attention", [f"run={TEXT}"], 'text="..."'),
-    "no other run": ("inspect_attention", [f"run={TEXT}", "text=a", "other=x"], "x does not exist"),
-    "missing run with heads": ("head_importance", ["run=nowhere"], "nowhere does not exist"),
+    "no other run": (
+        "inspect_attention",
+        [f"run={TEXT}", "text=a", "other=x"],
+        "other=HERE/x does not exist",
+    ),
+    "missing run with heads": (
+        "head_importance",
+        ["run=nowhere"],
+        "run=HERE/nowhere does not exist",
+    ),
     "head of no run": ("explain", ["head=1"], "head= is for a trained model"),
     "missing study": ("compare", ["study=heads", "report_only=true"], "holds no study"),
     "study of another version": ("compare", ["study=heads", "study.dir=old"], "another version"),
@@ -70,7 +106,7 @@ ERRORS = {
     "study of missing text": (
         "compare",
         ["study=heads", "task=text", "data.path=no.txt"],
-        "cannot read no.txt",
+        "data.path=HERE/no.txt cannot be read: No such file",
     ),
 }
 
@@ -119,8 +155,9 @@ def here(tmp_path, monkeypatch):
     Path("here.txt").write_text("to be\n", encoding="utf-8")
     Path("taken").mkdir()
     Path("taken", "thesis.txt").touch()
-    Path("early").mkdir()
-    Path("early", "config.yaml").write_bytes((TEXT / "config.yaml").read_bytes())
+    Path("bare").mkdir()
+    for name in ("config.yaml", "summary.json"):
+        Path("bare", name).write_bytes((TEXT / name).read_bytes())
     Path("old").mkdir()
     Path("old", "study.json").write_text('{"format": 0}', encoding="utf-8")
     Path("trec").mkdir()
@@ -134,7 +171,7 @@ def test_an_error_that_can_be_told_at_once_does_not_wait_for_torch(case, here):
     assert answer.returncode == 1
     assert len(said) == 1, said
     assert said[0].startswith("error: ")
-    assert part in said[0]
+    assert part.replace("HERE", str(Path.cwd())) in said[0]
     assert answer.stdout == ""
     assert "hydra" in modules
     assert not HEAVY & modules

@@ -95,6 +95,14 @@ def test_temperature_zero_takes_the_best():
     assert torch.equal(pick(logits, torch.Generator(), 0), logits.argmax(dim=-1))
 
 
+@given(logits=LOGITS, seed=st.integers(0, 2**32))
+def test_the_draw_is_that_of_multinomial(logits, seed):
+    probabilities = torch.tensor([logits]).softmax(dim=-1)
+    expected = torch.multinomial(probabilities, 1, generator=torch.Generator().manual_seed(seed))
+    drawn = pick(torch.tensor([logits]), torch.Generator().manual_seed(seed))
+    assert torch.equal(drawn, expected[:, 0])
+
+
 @pytest.mark.parametrize(
     ("settings", "allowed"),
     [({}, 6), ({"temperature": 0.5}, 6), ({"temperature": 3.0}, 6), ({"top_k": 3}, 3)],

@@ -71,9 +71,9 @@ def test_yaml_and_json_read_back_equal_and_in_order(tmp_path):
 def test_the_name_says_when_and_what(tmp_path):
     folder = create_run_folder(make_config())
     pattern = r"runs/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_shakespeare_transformer_3"
-    assert re.fullmatch(pattern, str(folder))
-    assert (tmp_path / folder).is_dir()
-    assert os.environ[FOLDER_VARIABLE] == str(tmp_path / folder)
+    assert re.fullmatch(pattern, str(folder.relative_to(tmp_path)))
+    assert folder.is_dir()
+    assert os.environ[FOLDER_VARIABLE] == str(folder)
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own():

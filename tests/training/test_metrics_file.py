@@ -101,3 +101,39 @@ def test_a_resumed_run_writes_its_rows_again(tmp_path):
 def test_there_may_be_nothing_to_drop(tmp_path, step):
     MetricsFile(tmp_path).keep_until(step)
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_a_row_that_was_written_in_part_is_dropped_and_written_again(tmp_path):
+    metrics = MetricsFile(tmp_path)
+    for step in (9, 10, 11):
+        metrics.log_metrics({"lr": step / 4}, step)
+    metrics.save()
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(path.read_bytes()[:-5])  # "11,2.75" ends as "11,2", a row that looks complete
+    metrics = MetricsFile(tmp_path)
+    metrics.keep_until(10)
+    metrics.log_metrics({"lr": 2.75}, step=11)
+    metrics.save()
+    assert rows(tmp_path) == {9: {"lr": 2.25}, 10: {"lr": 2.5}, 11: {"lr": 2.75}}
+
+
+def test_a_row_that_another_process_began_is_continued(tmp_path):
+    metrics = MetricsFile(tmp_path)
+    metrics.log_metrics({"val/loss": 2.0}, step=10)
+    metrics.save()
+    metrics = MetricsFile(tmp_path)
+    metrics.log_metrics({"test/loss": 3.0}, step=10)
+    metrics.save()
+    assert rows(tmp_path) == {10: {"val/loss": 2.0, "test/loss": 3.0}}
+
+
+def test_the_step_after_a_dropped_row_is_a_row_of_its_own(tmp_path):
+    metrics = MetricsFile(tmp_path)
+    for step in (1, 2, 3):
+        metrics.log_metrics({"lr": float(step)}, step)
+    metrics.save()
+    metrics = MetricsFile(tmp_path)
+    metrics.keep_until(2)
+    metrics.log_metrics({"lr": 3.5}, step=3)
+    metrics.save()
+    assert rows(tmp_path) == {1: {"lr": 1.0}, 2: {"lr": 2.0}, 3: {"lr": 3.5}}

@@ -1,6 +1,8 @@
 """Test that a stopped and resumed run equals an uninterrupted one, bit for bit."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 from run_files import OVERFITTING, assert_same, checkpoint, files, rows, series, summary
@@ -9,6 +11,7 @@ from minitx.config.compose import read_config
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 from minitx.objectives.language_modeling import LanguageModeling
+from minitx.training.checkpoints import AtomicCheckpoints
 
 # Everything that draws random numbers or changes with time.
 RANDOM = ["model.dropout=0.1", "optimizer.warmup_steps=4", "trainer.max_steps=15", "seed=3"]
@@ -145,38 +148,121 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     assert_same_run(parts, whole)
 
 
-def test_a_run_killed_before_its_first_checkpoint_must_start_again(train, during_step, tmp_path):
+def test_a_run_killed_before_its_first_checkpoint_starts_again(train, during_step, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(f"run.dir={whole}", *RANDOM)
     during_step(3, power_cut)
     with pytest.raises(PowerCut):
-        train(f"run.dir={tmp_path / 'run'}")
-    with pytest.raises(UserError, match="before its first validation, so start it again"):
+        train(f"run.dir={parts}", *RANDOM)
+    train(f"resume={parts}")
+    assert_same_run(parts, whole)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        ["trainer.max_steps=10"],
+        ["trainer.max_steps=null", "trainer.max_minutes=0.0001"],
+        ["trainer.patience=1", "trainer.max_steps=100", *OVERFITTING],
+    ],
+    ids=["steps", "minutes", "patience"],
+)
+def test_a_run_killed_while_it_was_tested_is_only_tested(limit, train, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(StepDataModule, "test_dataloader", lambda data: power_cut())
+        with pytest.raises(PowerCut):
+            train(f"run.dir={folder}", *limit)
+    before, table = checkpoint(folder, "last"), rows(folder)
+    monkeypatch.setattr(LanguageModeling, "training_step", lambda *_: power_cut())
+    train(f"resume={folder}")
+    assert summary(folder)["status"] == "finished"
+    assert summary(folder)["steps"] == before["global_step"]
+    assert summary(folder)["tokens_seen"] == before["callbacks"]["Clock"]["tokens"]
+    assert_same(checkpoint(folder, "last"), before)
+    last = max(table)
+    measured = {name: value for name, value in rows(folder)[last].items() if "test/" in name}
+    assert measured
+    assert rows(folder) == table | {last: table[last] | measured}
+    assert summary(folder)["metrics"].items() >= measured.items()
+
+
+def test_a_finished_run_without_its_checkpoint_is_not_started_again(train, tmp_path):
+    train(f"run.dir={tmp_path / 'run'}")
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").unlink()
+    table = rows(tmp_path / "run")
+    with pytest.raises(UserError, match=r"has finished, but there is no checkpoints/last\.ckpt"):
         train(f"resume={tmp_path / 'run'}")
+    assert rows(tmp_path / "run") == table
+
+
+def test_a_row_is_written_before_the_checkpoint_of_its_step(train, tmp_path, monkeypatch):
+    """A run that is killed right after its checkpoint continues after this row."""
+    save = AtomicCheckpoints.save_checkpoint
+    monkeypatch.setattr(
+        AtomicCheckpoints, "save_checkpoint", lambda *args, **_: (save(*args), power_cut())
+    )
+    with pytest.raises(PowerCut):
+        train(f"run.dir={tmp_path / 'run'}")
+    assert "val/loss" in rows(tmp_path / "run")[5]
+
+
+def test_a_checkpoint_is_never_seen_in_part(train, tmp_path, monkeypatch):
+    """Also if the temporary folder is on another file system, from where a file is copied."""
+    replaced = []
+    replace = os.replace
+
+    def watch(source, target):
+        replaced.append((Path(source), Path(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watch)
+    train(f"run.dir={tmp_path / 'run'}")
+    checkpoints = [pair for pair in replaced if pair[1].suffix == ".ckpt"]
+    assert {target.name for _, target in checkpoints} == {"best.ckpt", "last.ckpt"}
+    assert all(source.parent == target.parent for source, target in checkpoints)
 
 
 def test_sigterm_stops_like_ctrl_c_and_handlers_are_given_back(train, during_step, tmp_path):
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in signals]
     during_step(6, terminate)
     with pytest.raises(UserError, match="stopped at step 6,"):
         train(f"run.dir={tmp_path / 'run'}")
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert [signal.getsignal(number) for number in signals] == handlers
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 6
 
 
 @pytest.mark.parametrize(
     ("loader", "said"),
     [
-        ("train_dataloader", "stopped before its first checkpoint, so start it again"),
-        ("test_dataloader", "stopped after its last step; to measure it: minitx evaluate run="),
+        ("train_dataloader", "stopped before its first checkpoint; to start again: minitx train"),
+        ("test_dataloader", "stopped after its last step; to measure it: minitx train"),
     ],
 )
 def test_sigterm_before_and_after_the_steps_ends_the_run_at_once(
     loader, said, train, tmp_path, monkeypatch
 ):
     """Processes that train together would otherwise wait for each other for ever."""
-    monkeypatch.setattr(StepDataModule, loader, lambda data: terminate())
-    with pytest.raises(UserError, match=said):
-        train(f"run.dir={tmp_path / 'run'}")
+    with monkeypatch.context() as patch:
+        patch.setattr(StepDataModule, loader, lambda data: terminate())
+        with pytest.raises(UserError, match=f"{said} resume={tmp_path / 'run'}$"):
+            train(f"run.dir={tmp_path / 'run'}")
     assert summary(tmp_path / "run")["status"] == "interrupted"
+    train(f"resume={tmp_path / 'run'}")
+    assert summary(tmp_path / "run")["status"] == "finished"
+    assert "test/loss" in summary(tmp_path / "run")["metrics"]
+
+
+def test_a_closed_terminal_stops_the_run_unless_nohup_started_it(train, during_step, tmp_path):
+    during_step(6, lambda: signal.raise_signal(signal.SIGHUP))
+    with pytest.raises(UserError, match="stopped at step 6,"):
+        train(f"run.dir={tmp_path / 'run'}")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    during_step(8, lambda: signal.raise_signal(signal.SIGHUP))
+    train(f"resume={tmp_path / 'run'}")
+    signal.signal(signal.SIGHUP, before)
+    assert summary(tmp_path / "run")["status"] == "finished"
 
 
 def test_a_second_sigterm_does_not_wait_and_tells_what_is_kept(train, during_step, tmp_path):
@@ -187,12 +273,9 @@ def test_a_second_sigterm_does_not_wait_and_tells_what_is_kept(train, during_ste
 
 
 def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
-    # Python's own handler, which a shell's background job does not get.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     during_step(6, lambda: (interrupt(), interrupt()))
-    with pytest.raises(SystemExit):  # Lightning's answer to a KeyboardInterrupt
+    with pytest.raises(UserError, match="stopped at step 5, nothing is lost; to go on: "):
         train(f"run.dir={tmp_path / 'run'}")
-    signal.signal(signal.SIGINT, before)
     assert summary(tmp_path / "run")["status"] == "interrupted"
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
 

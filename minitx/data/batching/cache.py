@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
+from minitx.data.progress import announced
 from minitx.errors import UserError
 
 Found = TypeVar("Found")
@@ -28,11 +29,16 @@ def cached(
         return found
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        lock = FileLock(f"{folder}.lock")
+        with announced("waiting for another process that tokenises the same corpus"):
+            lock.acquire()
+        try:
             found = load(folder)
             if found is None:
                 _fill(folder, build)
                 found = load(folder)
+        finally:
+            lock.release()
     except OSError as error:
         raise UserError(
             f"cannot write {folder.parent} ({error.strerror}): "

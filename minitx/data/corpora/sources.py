@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from minitx.config.paths import check_readable
 from minitx.config.registry import Registry
 from minitx.config.schema import Config
 from minitx.errors import UserError
@@ -39,7 +40,13 @@ def corpora_folder(config: Config) -> Path | None:
 
 
 def own_file(config: Config, example: str) -> Path:
-    """Return the user's file. Raises UserError if none was named."""
+    """Return the user's file. Raises UserError if none was named, and as `check_file`."""
     if config.data.path is None:
         raise UserError(f"task={config.task.name} needs your file: data.path={example}")
-    return Path(config.data.path)
+    return check_file("data.path", config.data.path)
+
+
+def check_file(key: str, name: str) -> Path:
+    """Return the file that a key names. Raises UserError if it cannot be read."""
+    check_readable(name, key)
+    return Path(name)

@@ -13,6 +13,7 @@ from minitx.config.schema import Config
 from minitx.data.corpora.plays import plain_text, play_files
 from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
 from minitx.data.corpora.splits import check_val_fraction, scan
+from minitx.data.progress import announced
 from minitx.errors import UserError
 
 # Whole plays, one of each genre. None is part of a series, as the Henrys are, so their characters
@@ -50,7 +51,8 @@ class Corpus:
 
     @cached_property
     def _scan(self) -> tuple[str, dict[str, int]]:
-        return scan(self.splits, str.encode, len)
+        with announced(f"reading {self.name}"):
+            return scan(self.splits, str.encode, len)
 
 
 def shakespeare() -> Corpus:

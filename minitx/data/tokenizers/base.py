@@ -1,14 +1,16 @@
 """What both kinds of tokenizers share: a tokenizer of the library `tokenizers`, and its file."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import numpy as np
 import tokenizers
-from tokenizers import Regex, decoders, models, pre_tokenizers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from minitx.errors import UserError
+
+LONGEST_LEARNED = 1024  # bytes of a word; training cuts longer words
 
 
 class SavedTokenizer:
@@ -44,6 +46,21 @@ class SavedTokenizer:
             raise
         except Exception as error:  # the library raises nothing narrower
             raise UserError(f"not a tokenizer of minitx: {error}") from None
+
+
+def learn_pieces(
+    inner: tokenizers.Tokenizer, trainer: trainers.Trainer, texts: Iterable[str]
+) -> None:
+    """Train a byte-level tokenizer. It learns pieces from words of up to `LONGEST_LEARNED` bytes.
+
+    The time that a word takes grows with the square of its length, so longer words are cut
+    meanwhile. The trained tokenizer does not cut them: encoding takes time in proportion.
+    """
+    words = inner.pre_tokenizer
+    cut = pre_tokenizers.FixedLength(LONGEST_LEARNED)
+    inner.pre_tokenizer = pre_tokenizers.Sequence([words, cut])
+    inner.train_from_iterator(texts, trainer)
+    inner.pre_tokenizer = words
 
 
 def character_lookup(vocab: Mapping[str, int], unknown: str) -> tokenizers.Tokenizer:

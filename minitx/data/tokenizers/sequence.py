@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from minitx.data.tokenizers.base import SavedTokenizer, character_lookup, looks_up, word_lookup
+from minitx.data.tokenizers.base import (
+    SavedTokenizer,
+    character_lookup,
+    learn_pieces,
+    looks_up,
+    word_lookup,
+)
 from minitx.errors import UserError
 
 PAD, BOS, EOS, UNK = range(4)
@@ -118,7 +124,7 @@ def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(SPECIALS), initial_alphabet=_BYTES, show_progress=False
     )
-    inner.train_from_iterator(texts, trainer)
+    learn_pieces(inner, trainer, texts)
     model = json.loads(inner.to_str())["model"]
     vocab = _vocab(sorted(model["vocab"], key=model["vocab"].__getitem__))
     return _byte_level(models.BPE(vocab, [(first, second) for first, second in model["merges"]]))
@@ -129,7 +135,7 @@ def _unigram(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     trainer = trainers.UnigramTrainer(
         vocab_size=vocab_size - len(SPECIALS), initial_alphabet=_BYTES, show_progress=False
     )
-    inner.train_from_iterator(texts, trainer)
+    learn_pieces(inner, trainer, texts)
     scores = _settled(dict(json.loads(inner.to_str())["model"]["vocab"]))
     pieces = sorted(scores, key=lambda piece: (-scores[piece], piece))
     vocab = [(special, 0.0) for special in SPECIALS] + [(p, scores[p]) for p in pieces]

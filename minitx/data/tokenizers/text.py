@@ -9,7 +9,13 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from minitx.data.tokenizers.base import SavedTokenizer, character_lookup, looks_up, word_lookup
+from minitx.data.tokenizers.base import (
+    SavedTokenizer,
+    character_lookup,
+    learn_pieces,
+    looks_up,
+    word_lookup,
+)
 from minitx.errors import UserError
 
 MIN_BPE_VOCAB = 257  # every byte, and one pair
@@ -174,10 +180,10 @@ def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     inner = _byte_level(models.BPE(), use_regex=True)
     # Lines, because the library keeps a few hundred pieces in memory.
     lines = (line for text in _at_word_ends(texts) for line in _LINES.split(text))
-    inner.train_from_iterator(
-        lines,
-        trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=_ALPHABET, show_progress=False),
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, initial_alphabet=_ALPHABET, show_progress=False
     )
+    learn_pieces(inner, trainer, lines)
     return inner
 
 

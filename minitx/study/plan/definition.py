@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minitx.config.keys import nearest
+from minitx.config.paths import full_path
 from minitx.config.renames import key_of, renamed
 from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
 from minitx.config.tasks import TASKS
@@ -64,7 +65,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
             *_checked_overrides("task_settings", preset.task_settings.get(task, [])),
             *common,
         ],
-        dir=study.dir or f"studies/{study.name}_{task}_{config.preset}",
+        dir=study.dir or full_path(f"studies/{study.name}_{task}_{config.preset}", "study.dir"),
     )
     if not merged.arms:
         raise UserError(f"study={study.name} has nothing to compare: study.arms is empty")

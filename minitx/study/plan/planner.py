@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-from minitx.config.compose import compose, to_plain
+from minitx.config.compose import compose, in_quotes, to_plain
+from minitx.config.paths import paths_of
+from minitx.config.renames import key_of
 from minitx.config.schema import Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
 from minitx.models.budget import fit_width, size_of
@@ -65,7 +67,7 @@ class Planner:
         config = compose(*overrides)
         fingerprint = self._opened(config).store.fingerprint
         key = run_key(config, fingerprint, self.study.measures)
-        return PlannedRun(key, point, choice, seed, overrides)
+        return PlannedRun(key, point, choice, seed, _with_full_paths(overrides, config))
 
     def _overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
         overrides = self._own_overrides(point, choice, seed)
@@ -118,4 +120,13 @@ class Planner:
 
 def _quoted(value: Any) -> str:
     """Format a value for Hydra. Text is quoted, because it may have commas and blanks."""
-    return json.dumps(value, ensure_ascii=False)
+    return in_quotes(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _with_full_paths(overrides: list[str], config: Config) -> list[str]:
+    """Return overrides for any working folder, with the paths of the config composed from them."""
+    paths = paths_of(config)
+    return [
+        f"{key_of(each)}={in_quotes(path)}" if (path := paths.get(key_of(each))) else each
+        for each in overrides
+    ]

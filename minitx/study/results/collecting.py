@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from minitx.config.compose import read_config
+from minitx.config.paths import full_path
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.paths import CONFIG, METRICS
 from minitx.study.measure.measuring import ITEMS
@@ -27,8 +28,8 @@ def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
     `runs` is the run store, by default the one that the study was started with. Raises UserError if
     there is no study in `folder`, or if another version wrote it.
     """
-    manifest = read_manifest(Path(folder))
-    return collect(manifest, RunStore(Path(runs or manifest.study.runs)))
+    manifest = read_manifest(Path(full_path(folder, "study.dir")))
+    return collect(manifest, RunStore(Path(full_path(runs or manifest.study.runs, "study.runs"))))
 
 
 def collect(manifest: Manifest, store: RunStore) -> Results:

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from minitx.config.schema import CompareConfig, StudyConfig
-from minitx.errors import UserError
+from minitx.errors import UserError, WriteError
 from minitx.runs.paths import check_writable, make_folder
 from minitx.study.plan.definition import seeds, study_folder
 from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
@@ -76,6 +76,15 @@ def run_and_report(
 
     `definition` is what `check_comparison` returned, `command` the command line.
     """
+    try:
+        _run_and_report(asked, definition, command, launch)
+    except WriteError as error:
+        raise error.advising(f"free some space, then go on: {command}") from error
+
+
+def _run_and_report(
+    asked: CompareConfig, definition: StudyConfig, command: str, launch: Launch
+) -> None:
     folder = study_folder(definition)
     launched: list[str] = []
 

@@ -1,17 +1,18 @@
 """Do one run of a study: train it, measure it, and record a failure."""
 
+import errno
 import shutil
 import time
 import traceback
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TextIO
 
 from filelock import FileLock, Timeout
 
 from minitx.config.compose import compose
-from minitx.config.schema import CompareConfig, Config
-from minitx.errors import StoppedByUser, UserError
+from minitx.config.schema import CompareConfig, Config, LoggerConfig
+from minitx.errors import StoppedByUser, UserError, WriteError
 from minitx.runs.atomic_write import write_json
 from minitx.runs.paths import LAST
 from minitx.study.measure.machine import machine
@@ -21,9 +22,11 @@ from minitx.study.plan.manifest import PlannedRun, read_manifest
 from minitx.study.plan.run_store import MEASURED, RunStore
 from minitx.study.results.results import FAILED
 from minitx.terminal.text import note
+from minitx.training.checks import check_tracker
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOOK = 0.5  # seconds; others hold the lock briefly to see whether the run is busy
 
 
@@ -31,7 +34,8 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     """Train and measure the run with this key in the plan of the study in `folder`.
 
     Nothing is done twice. A failure is recorded in the run store and does not stop other runs.
-    Raises StoppedByUser if the user stops the run, and UserError for an unknown key.
+    Raises StoppedByUser if the user stops the run, WriteError if the disk is full, and UserError
+    for an unknown key.
     """
     run = read_manifest(folder).run(key)
     store = RunStore(Path(asked.study.runs))
@@ -48,6 +52,9 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     except StoppedByUser:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:  # the next run would fail as well
+            file = error.filename or str(store.log(key))
+            raise WriteError(error.errno, error.strerror, file) from error
         with _log(store, key) as log:
             traceback.print_exc(file=log)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -73,12 +80,14 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
         else:
             config.logger = asked.logger
             config.logger.group = asked.logger.group or study
+            _check_tracker(config.logger)
             config.trainer.watch_attention = False
             _train(config, folder, store, run.key)
             if run.chosen:
                 measure(folder, run.details, config.data)
     finally:
-        store.add_seconds(run.key, time.monotonic() - began)
+        with suppress(WriteError):  # it would replace another error
+            store.add_seconds(run.key, time.monotonic() - began)
     store.forget_failure(run.key)
 
 
@@ -105,6 +114,15 @@ def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
     if folder.exists():  # it failed, or was stopped before its first checkpoint
         shutil.rmtree(folder)
     train(config, test=False)
+
+
+def _check_tracker(logger: LoggerConfig) -> None:
+    """Track the run offline if W&B, which worked when the study began, does not work now."""
+    try:
+        check_tracker(logger)
+    except UserError as error:
+        note(str(error))
+        logger.mode = "offline"
 
 
 def _failed(store: RunStore, key: str) -> bool:

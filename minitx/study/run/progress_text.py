@@ -8,7 +8,15 @@ from minitx.study.results.axes import at
 from minitx.study.results.conditions import plain
 from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.terminal.console import Console
-from minitx.terminal.text import say
+from minitx.terminal.text import note, say
+from minitx.training.trackers import (
+    PATIENCE,
+    disconnect_wandb,
+    quiet_wandb,
+    reason,
+    wandb_settings,
+    within,
+)
 
 
 def show(results: Results, report: Report, folder: Path) -> None:
@@ -40,15 +48,25 @@ def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
     """
     if logger.name != "wandb":
         return
+    try:
+        within(PATIENCE, lambda: _publish(results, folder, logger))
+    except Exception as error:
+        note(f"W&B failed ({reason(error)}): the report is not in it")
+        disconnect_wandb()
+
+
+def _publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
     import wandb
 
+    quiet_wandb(folder / "wandb")
     with wandb.init(
         project=logger.project,
         group=logger.group or folder.name,
         name="report",
         dir=folder.resolve(),  # W&B's own process may work in another directory
         mode="online" if logger.mode == "online" else "offline",
-        settings=wandb.Settings(silent=True),
+        settings=wandb.Settings(**wandb_settings()),
+        reinit="create_new",
     ) as run:
         run.log({"runs": wandb.Table(dataframe=results.runs)})
         for picture in sorted((folder / "figures").glob("*.png")):

@@ -42,7 +42,7 @@ def test_every_study_can_be_had_and_its_words_compose(name, preset):
     config = asked(f"study={name}", f"task={task}", f"preset={preset}")
     study = defined(config)
     assert study.name == name
-    assert study.dir == f"studies/{name}_{task}_{preset}"
+    assert study.dir == str(Path.cwd() / f"studies/{name}_{task}_{preset}")
     assert study.question.endswith("?")
     assert set(study.sections) <= set(SECTIONS)
     assert set(details_of(study.sections)) <= set(DETAILS)

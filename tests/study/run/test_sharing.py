@@ -84,7 +84,7 @@ def test_a_study_is_planned_by_one_process_at_a_time(compare):
     with FileLock("study/study.lock"):
         answer = compare()
     assert answer.status == 1
-    assert "error: another process is running the study in study: " in answer.err
+    assert f"error: another process is running the study in {Path.cwd()}/study: " in answer.err
     assert not LEDGER.root.exists()
 
 
@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_is_one_line(compare):
     Path("study").write_text("a file")
     answer = compare("study.dir=study/below")
     assert answer.status == 1
-    assert "error: study.dir=study/below cannot be written" in answer.err
+    assert f"error: study.dir={Path.cwd()}/study/below cannot be written" in answer.err
 
 
 def test_arms_that_are_the_same_share_their_run_and_are_alike(compare, monkeypatch):

@@ -1,0 +1,258 @@
+"""W&B and TensorBoard: what they cannot do is reported once, and never stops a run."""
+
+import logging
+import os
+import sys
+import textwrap
+import threading
+import uuid
+from argparse import Namespace
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning as L
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from minitx.config.schema import LoggerConfig
+from minitx.runs.atomic_write import write_atomically
+from minitx.runs.paths import METRICS
+from minitx.terminal.text import note
+
+PATIENCE = 300.0  # seconds that any call of a tracker may take
+OPENING, FINISHING = 60.0, 240.0  # seconds that W&B itself waits for its server
+LEAVING = 5.0  # seconds that W&B's own process may take to end
+
+Result = TypeVar("Result")
+
+
+class Tracker(Logger):
+    """The tracker that the config names in addition to metrics.csv, made when it is first used.
+
+    Every call is made in a thread, and is left behind if it takes longer than PATIENCE. The first
+    one that fails is reported in one line, and no other follows. An online run that cannot be
+    started is tracked offline.
+    """
+
+    def __init__(self, config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> None:
+        super().__init__()
+        self.config, self.folder, self.run_config = config, folder, run_config
+        self.title = {"wandb": "W&B", "tensorboard": "TensorBoard"}[config.name]
+        self.logger: Logger | None = None
+        self.failed = False
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self._call(lambda logger: logger.log_metrics(metrics, step))
+
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
+    ) -> None:
+        """W&B gets the config when it is started."""
+
+    def log_text(self, name: str, columns: list[str], rows: list[list[str]]) -> None:
+        """Log a table of text, if the tracker has tables."""
+        if self.config.name == "wandb":
+            self._call(lambda logger: logger.log_text(name, columns, rows))
+
+    def log_image(self, name: str, picture: Path) -> None:
+        """Log a picture, if the tracker is W&B."""
+        if self.config.name == "wandb":
+            self._call(lambda logger: logger.log_image(name, [str(picture)]))
+
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        self._call(lambda logger: logger.after_save_checkpoint(checkpoint_callback))
+
+    def save(self) -> None:
+        self._call(lambda logger: logger.save())
+
+    def finalize(self, status: str) -> None:
+        """End a fit, a validation or a test: others of the same run may follow."""
+        self._call(lambda logger: logger.finalize(status))
+
+    @rank_zero_only
+    def finish(self, exit_code: int) -> None:
+        """End the run, whose process ends with this code."""
+        run = getattr(self.logger, "_experiment", None)
+        if self.config.name == "wandb" and run is not None:
+            self._call(lambda logger: run.finish(exit_code=exit_code))
+        if self.config.name == "wandb" and self.failed:
+            disconnect_wandb()
+
+    @rank_zero_only
+    def _call(self, action: Callable[[Any], object]) -> None:
+        if self.failed:
+            return
+        try:
+            within(PATIENCE, lambda: action(self._opened()))
+        except Exception as error:
+            self.failed = True
+            self._report(f"failed ({reason(error)}): the run goes on without it")
+
+    def _opened(self) -> Logger:
+        if self.logger is None and self.config.name == "wandb":
+            self.logger = self._open_wandb()
+        elif self.logger is None:
+            _keep_quiet_in_thread("tensorboard")
+            self.logger = TensorBoardLogger(self.folder, name="tensorboard", version="")
+        return self.logger
+
+    def _open_wandb(self) -> Logger:
+        quiet_wandb(self.folder / "wandb")
+        if self.config.mode == "offline":
+            return wandb_logger(self.config, "offline", self.folder, self.run_config)
+        try:
+            logger = wandb_logger(self.config, "online", self.folder, self.run_config)
+        except Exception as error:
+            self._report(f"is offline ({reason(error)}): `wandb sync` uploads the run later")
+            disconnect_wandb()  # its process would refuse another run with this id
+            return wandb_logger(self.config, "offline", self.folder, self.run_config)
+        note(f"{self.title}: {logger.experiment.url}")
+        return logger
+
+    def _report(self, what: str) -> None:
+        every = f"{self.folder / METRICS} has every metric"
+        note(f"{self.title} {what}; {every}")
+
+
+def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Tracker | None:
+    """Return the tracker that the config names in addition to metrics.csv, or None."""
+    named = config.name in ("wandb", "tensorboard")
+    return Tracker(config, folder, run_config) if named else None
+
+
+def log_text(trainer: L.Trainer, name: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Pass a table of text to the trackers of a run."""
+    for logger in trainer.loggers:
+        if isinstance(logger, Tracker):
+            logger.log_text(name, columns, rows)
+
+
+def log_image(trainer: L.Trainer, name: str, picture: Path) -> None:
+    """Pass a picture to the trackers of a run."""
+    for logger in trainer.loggers:
+        if isinstance(logger, Tracker):
+            logger.log_image(name, picture)
+
+
+def wandb_logger(
+    config: LoggerConfig, mode: str, folder: Path, run_config: dict[str, Any]
+) -> WandbLogger:
+    """Start the W&B run of a folder, and return its logger.
+
+    The id of the W&B run is kept in the folder, so it is the same when the run is resumed. An
+    offline run that is resumed leaves a second offline folder in the same W&B group.
+    """
+    logger = WandbLogger(
+        name=folder.name,
+        id=_wandb_id(folder),
+        group=config.group or folder.name,
+        project=config.project,
+        save_dir=folder.resolve(),  # W&B's own process may have another working directory
+        mode=mode,  # Lightning's `offline` sets a variable, also for later runs of this process
+        log_model=mode == "online",
+        config=run_config,
+        reinit="create_new",  # the next run of this process must not log into this one
+        settings=wandb_settings(),
+    )
+    logger._wandb_init.pop("anonymous")  # Lightning passes what W&B warns about
+    _ = logger.experiment  # starts it
+    return logger
+
+
+def wandb_settings() -> dict[str, Any]:
+    """Return the settings with which W&B prints nothing, and waits for its server a while only."""
+    return {
+        "silent": True,
+        "init_timeout": OPENING,
+        "finish_timeout": FINISHING,
+        "finish_timeout_raises": True,
+    }
+
+
+def quiet_wandb(folder: Path) -> None:
+    """Let W&B use `folder` if it cannot write into the home folder, and log no tracebacks."""
+    import wandb
+
+    for variable, place in (
+        ("WANDB_CACHE_DIR", wandb.env.get_cache_dir()),
+        ("WANDB_DATA_DIR", wandb.env.get_data_dir()),
+    ):
+        try:
+            Path(place).mkdir(parents=True, exist_ok=True)
+            writable = os.access(place, os.W_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            os.environ[variable] = str((folder / "files").resolve())
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its log may be on a full disk
+
+
+def disconnect_wandb() -> None:
+    """Leave W&B's process, which would otherwise be waited for when this process ends."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None:
+        with suppress(Exception):  # that it failed has been reported
+            within(LEAVING, wandb.teardown)
+
+
+def within(seconds: float, action: Callable[[], Result]) -> Result:
+    """Return what an action returns. It is left behind after `seconds`: raises TimeoutError."""
+    outcome: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(action())
+        except SystemExit as error:  # not of this process
+            outcome.set_exception(RuntimeError(f"exit status {error.code}"))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.result(timeout=seconds)
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no answer within {seconds:g} seconds") from None
+
+
+def reason(error: BaseException) -> str:
+    """Return the message of an error, or else its name, as one short line.
+
+    If an OSError, such as a full disk, caused the error, it is its message.
+    """
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    told = next((cause for cause in causes if isinstance(cause, OSError)), error)
+    return textwrap.shorten(str(told) or type(told).__name__, 300, placeholder=" ...")
+
+
+def _wandb_id(folder: Path) -> str:
+    """Return the W&B id of the run in this folder, which is drawn once and kept there."""
+    path = folder / "wandb" / "id.txt"
+    if not path.exists():
+        write_atomically(path, uuid.uuid4().hex[:8])
+    return path.read_text(encoding="utf-8").strip()
+
+
+@cache
+def _keep_quiet_in_thread(package: str) -> None:
+    """Print no tracebacks of the threads of a package, which also raises them in its next call."""
+    previous = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        if not type(arguments.thread).__module__.startswith(package):
+            previous(arguments)
+
+    threading.excepthook = hook
