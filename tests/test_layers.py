@@ -20,6 +20,8 @@ PACKAGES = {
     "drawing": "matplotlib numpy jinja2",
     "models": "torch",
     "data.random_streams": "torch numpy",
+    "data.cleaning": "",
+    "data.lines": "",
     "data.progress": "rich",
     "data.corpora": "datasets huggingface_hub",
     "data.tokenizers": "numpy tokenizers",

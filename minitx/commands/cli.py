@@ -23,11 +23,13 @@ from omegaconf.errors import OmegaConfBaseException
 from minitx.commands.command import Command
 from minitx.commands.completion import complete_line, config_folders, with_full_folders
 from minitx.commands.help import help_text, overview
-from minitx.commands.quoting import PATHS, quoted
+from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
 from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
+from minitx.config.paths import working_folder
 from minitx.config.renames import renamed_overrides
+from minitx.data.cleaning import check_unicode
 from minitx.errors import StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
 from minitx.terminal.streams import ReaderGone, note_lost_messages, protect_streams, write_data
@@ -115,6 +117,7 @@ def run(command: Command, arguments: list[str]) -> None:
     if HELP & set(arguments):
         write_data(f"{help_text(command)}\n")
         return
+    working_folder()  # Hydra needs it, too
     arguments = with_full_folders(renamed_overrides(arguments))
     _check_arguments(command, arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them
@@ -216,14 +219,20 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
     flags = get_args_parser()._option_string_actions
     for argument in arguments:
         name, _, value = argument.partition("=")
+        if name not in command.paths:  # the name of a file may have any bytes
+            check_unicode(value, f"{name}=")
         if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")
         if argument.startswith("-") and name not in flags:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
             raise UserError(f"{argument}: no part of the config can be left out")
-        if name in PATHS and not value:
+        if name in command.paths and not value:
             raise UserError(f"{argument} is empty: give a path, or leave {name} out")
+        if value.strip("\"'") == "???":
+            raise UserError(
+                f"{argument}: ??? is a missing value to Hydra: write another, or ./??? for a file"
+            )
         if value == "null" and (CONF / name).is_dir():
             known = ", ".join(options(name, *config_folders(arguments)))
             raise UserError(

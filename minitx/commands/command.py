@@ -8,6 +8,8 @@ from hydra.core.config_store import ConfigStore
 
 from minitx.config.command_line import command_line, running_script
 from minitx.config.compose import register_schemas
+from minitx.config.keys import keys
+from minitx.config.paths import is_path
 
 # Hydra creates no folder and no log file, and stays in the working folder.
 QUIET = {"output_subdir": None, "run": {"dir": "."}}
@@ -22,8 +24,8 @@ class Command:
     `conclude` is called at the end with all results. A command without a schema parses its own
     options: `function` gets the words of the command line.
 
-    `texts` are the keys whose values are passed verbatim, as those of paths are. Hydra would
-    interpret commas, quotes and brackets in them.
+    `texts` and `paths` are the keys whose values are passed verbatim. Hydra would interpret commas,
+    quotes and brackets in them.
     """
 
     name: str
@@ -46,6 +48,11 @@ class Command:
         """The command as examples show it."""
         script = f"python scripts/{self.script or self.name}.py"
         return f"minitx {self.name}" if running_script() is None else script
+
+    @property
+    def paths(self) -> list[str]:
+        """The keys whose values are paths."""
+        return [name for name, field in keys(self.schema) if is_path(field)] if self.schema else []
 
     def register(self) -> str:
         """Give Hydra the schema, and return the name of the config that Hydra composes."""

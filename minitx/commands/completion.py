@@ -22,7 +22,7 @@ from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed
 from minitx.config.keys import as_typed, keys, model_schema, options
-from minitx.config.paths import full_path, is_path
+from minitx.config.paths import full_path
 
 CONFIG_FLAGS = ("--config-dir", "-cd")  # followed by a folder of the user's own
 JOINED = "--config-dir="
@@ -89,9 +89,9 @@ def _values(command: Command, before: list[str], name: str, value: str) -> list[
     names = _names(command, before)
     if name not in names:
         return []
-    field = names[name]
-    if is_path(field):
+    if name in command.paths:
         return _files(value)
+    field = names[name]
     if field is None:
         found = options(name, *config_folders(before))
     elif "choices" in field.metadata:

@@ -1,6 +1,5 @@
 """Classify texts with a trained classifier."""
 
-import json
 import sys
 
 from rich.cells import cell_len
@@ -10,6 +9,7 @@ from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.schema import PredictConfig
 from minitx.config.tasks import CLASSIFICATION
+from minitx.data.lines import json_line
 from minitx.runs.checks import check_run
 from minitx.terminal.text import printable
 
@@ -33,8 +33,7 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
     readable = config.output is None and (config.text is not None or sys.stdout.isatty())
 
     def prepare(text: str) -> list[int]:
-        context = run.config.model.context
-        return encode_text(text, vocabulary.tokenizer, context, purpose="classify")
+        return encode_text(text, vocabulary.tokenizer, run.config.model.context)
 
     def answer(texts: list[list[int]]) -> list[str]:
         return [show(values) for values in probabilities(model, texts)]
@@ -43,8 +42,7 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
         ranked = vocabulary.ranked(values)
         if readable:
             return table(ranked)
-        answer = {"label": next(iter(ranked)), "probabilities": ranked}
-        return json.dumps(answer, ensure_ascii=False)
+        return json_line({"label": next(iter(ranked)), "probabilities": ranked})
 
     answer_lines(config.text, config.input, config.output, prepare, answer)
 

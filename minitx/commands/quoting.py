@@ -4,12 +4,8 @@ import re
 
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import in_quotes
-from minitx.config.keys import keys
-from minitx.config.paths import is_path
 
-SCHEMAS = [each.schema for each in COMMANDS.values() if each.schema is not None]
-PATHS = {name for schema in SCHEMAS for name, field in keys(schema) if is_path(field)}
-VERBATIM = sorted(PATHS.union(*(each.texts for each in COMMANDS.values())))
+VERBATIM = sorted({key for each in COMMANDS.values() for key in (*each.texts, *each.paths)})
 
 
 def quoted(argument: str) -> str:

@@ -1,17 +1,16 @@
-"""Texts in, answers out: one from the command line, or the lines of a file or of standard input.
+"""Texts in, answers out: one from the command line, or the lines of a file or of a stream.
 
 Answers are written chunk by chunk, so a long job that ends early keeps the answers so far.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from minitx.config.paths import check_readable
-from minitx.data.corpora.records import count_lines, read_lines
+from minitx.data.lines import count_lines, decoded, is_stream, open_stream, read_lines
 from minitx.data.progress import progress
 from minitx.errors import UserError
 from minitx.runs.paths import check_output, open_output
@@ -29,33 +28,33 @@ def answer_lines(
     prepare: Callable[[str], Prepared],
     answer: Callable[[list[Prepared]], list[str]],
 ) -> None:
-    """Answer `text`, or else every line of the file `input`, or else every line of standard input.
+    """Answer `text`, or else every line of `input`, or else every line of standard input.
 
     `prepare` turns a text into an input for `answer`, which answers many at once. `prepare` raises
-    UserError for a text that cannot be answered. Answers go to the file `output`, or to standard
-    output.
+    UserError for a text that cannot be answered. Answers go to `output`, or to standard output.
+    `input` and `output` may be files or streams.
 
     Raises UserError for a bad text, with its line number, after the texts before it are answered;
     for files that cannot be read or written; and for an output that already exists. Raises
     ReaderGone as `Data.flush`.
     """
     check_texts(text, input, output)
-    with _opened(output) as file:
+    written = False
+    with nullcontext(Data()) if output is None else open_output(output) as file:
         for chunk, failure in _chunks(text, input):
             ready: list[Prepared] = []
             for place, line in chunk:
                 try:
-                    check_utf8(line)
                     ready.append(prepare(line))
                 except UserError as error:
                     failure = UserError(f"{place}{error}")
                     break
             for reply in answer(ready) if ready else []:
                 file.write(f"{reply}\n")
+                written = True
             file.flush()
             if failure is not None:
-                to_file = not isinstance(file, Data) and file.tell()
-                kept = f"; what came before it is in {output}" if to_file else ""
+                kept = f"; what came before it is in {output}" if output and written else ""
                 raise UserError(f"{failure}{kept}") from failure
 
 
@@ -67,17 +66,9 @@ def check_texts(text: str | None, input: str | None, output: str | None) -> None
     if text is not None and input is not None:
         raise UserError("text= and input= were both given: leave one of them out")
     check_output(output)
-    if input is not None:
+    if input is not None and not is_stream(Path(input)):  # a stream can be read only once
         check_readable(input, "input")
         next(read_lines(Path(input)), None)
-
-
-def check_utf8(text: str) -> None:
-    """Raise UserError for a text that is not UTF-8, such as a command line in another encoding."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UserError("the text is not UTF-8: convert it to UTF-8") from None
 
 
 Chunk = tuple[list[tuple[str, str]], UserError | None]
@@ -88,52 +79,36 @@ def _chunks(text: str | None, input: str | None) -> Iterator[Chunk]:
     if text is not None:
         yield [("", text)], None
         return
-    if input is None:
+    if input is None or open_stream(Path(input)) == 0:
+        if sys.stdin is None:
+            raise UserError('standard input is closed: set text="..." or input=file')
         # In a terminal, each line is answered before the next one is typed.
-        typed = sys.stdin.isatty()
-        yield from _grouped(_standard_input(), "standard input", 1 if typed else CHUNK)
+        size = 1 if sys.stdin.isatty() else CHUNK
+        name = "standard input"
+        yield from _grouped(decoded(sys.stdin.buffer, name), name, size)
         return
     path = Path(input)
+    chunks = _grouped(read_lines(path), str(path), CHUNK)
+    if is_stream(path):
+        yield from chunks
+        return
     with progress() as watch:
-        chunks = _grouped(read_lines(path), str(path), CHUNK)
         yield from watch("answering", chunks, count_lines(path), lambda chunk: len(chunk[0]))
 
 
 def _grouped(lines: Iterator[str], name: str, size: int) -> Iterator[Chunk]:
     chunk: list[tuple[str, str]] = []
+    number = 0
     try:
         for number, line in enumerate(lines, 1):
             chunk.append((f"{name}, line {number}: ", line))
             if len(chunk) == size:
                 yield chunk, None
                 chunk = []
+        if number == 0:
+            raise UserError(f'{name} is empty: set text="..." or input=file, or pipe lines in')
     except UserError as error:
         yield chunk, error
         return
     if chunk:
         yield chunk, None
-
-
-def _standard_input() -> Iterator[str]:
-    number = 0
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        try:
-            yield line.decode().rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise UserError(f"standard input is not UTF-8 (line {number})") from None
-    if number == 0:
-        raise UserError('nothing to answer: set text="..." or input=file, or pipe lines in')
-
-
-@contextmanager
-def _opened(output: str | None) -> Iterator[TextIO | Data]:
-    if output is None:
-        yield Data()
-        return
-    with open_output(output) as file:
-        try:
-            yield file
-        except UserError:
-            if not file.tell():  # it is empty
-                os.unlink(output)
-            raise

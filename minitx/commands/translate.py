@@ -6,6 +6,7 @@ from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.compose import changed
 from minitx.config.schema import TranslateConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE
+from minitx.data.lines import on_one_line
 from minitx.errors import UserError
 from minitx.runs.checks import check_run
 
@@ -14,7 +15,8 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     """Translate `config.text`, or the lines of a file or of standard input.
 
     Writes the best output of each source on a line. With scores or `n_best`, writes `n_best` lines
-    for each source, best first, each with a score, a tab and an output. Raises UserError as
+    for each source, best first, each with a score, a tab and an output. Line breaks in an output
+    are written as in JSON, and tabs too if there are scores. Raises UserError as
     `answer_lines` does, for a run of another objective, and for a source that is empty or longer
     than the model's context.
     """
@@ -22,7 +24,7 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
     with loading(f"torch and {config.run}"):
         import torch
 
-        from minitx.decoding.translation import draw, encode_source, search
+        from minitx.decoding.translation import Output, draw, encode_source, search
         from minitx.runs.run import load_for
 
     run = load_for(SEQUENCE_TO_SEQUENCE, config.run, config.device)
@@ -44,11 +46,12 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
             found = search(model, vocabulary, sources, decoding, config.n_best)
         else:
             found = draw(model, vocabulary, sources, config, decoding, generator)
-        return [
-            f"{output.score:.4f}\t{output.text}" if with_scores else output.text
-            for outputs in found
-            for output in outputs
-        ]
+        return [line(output) for outputs in found for output in outputs]
+
+    def line(output: Output) -> str:
+        text = on_one_line(output.text)
+        tabbed = text.replace("\t", "\\t")
+        return f"{output.score:.4f}\t{tabbed}" if with_scores else text
 
     answer_lines(config.text, config.input, config.output, prepare, answer)
 

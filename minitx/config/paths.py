@@ -38,9 +38,9 @@ def paths_of(config: Any) -> dict[str, str | None]:
     return {name: getattr(*place) for name, place in _path_keys(config).items()}
 
 
-def is_path(field: dataclasses.Field[Any] | None) -> bool:
+def is_path(field: dataclasses.Field[Any]) -> bool:
     """Return whether the value of a key is a path."""
-    return field is not None and "path" in field.metadata
+    return "path" in field.metadata
 
 
 def full_path(path: str | os.PathLike[str], name: str) -> str:
@@ -53,24 +53,26 @@ def full_path(path: str | os.PathLike[str], name: str) -> str:
     and for a path that no file can have.
     """
     given = os.fspath(path)
-    _check_characters(given, name)
+    _check_possible(given, name)
     expanded = os.path.expanduser(given)
     if expanded.split("/")[0] == "~":
         raise UserError(f"{name}={given}: ~ is unknown, as HOME is not set: write the full path")
     if expanded.startswith(OF_THE_SYSTEM):
         return expanded
-    try:
-        whole = expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), expanded)
-    except FileNotFoundError:
-        raise UserError(
-            f"{name}={given}: the current folder no longer exists: go to another one"
-        ) from None
+    whole = expanded if os.path.isabs(expanded) else os.path.join(working_folder(), expanded)
     folder, last = os.path.split(whole.rstrip("/") or "/")
     kept, target = os.path.join(os.path.realpath(folder), last), os.path.realpath(whole)
-    _check_length(kept, name)
     if not os.path.islink(kept) or os.path.isdir(target):
         return target
     return target if os.path.isfile(target) and _suffix(target) == _suffix(kept) else kept
+
+
+def working_folder() -> str:
+    """Return the current folder. Raises UserError if it no longer exists."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the current folder no longer exists: go to another one") from None
 
 
 def check_readable(path: str, name: str) -> None:
@@ -105,18 +107,11 @@ def _path_keys(config: Any, prefix: str = "") -> dict[str, tuple[Any, str]]:
     return found
 
 
-def _check_characters(path: str, name: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{name}={path!a}: the path is not UTF-8, so rename the file") from None
-    if "\0" in path:
-        raise UserError(f"{name}={path!a}: a path has no zero character")
-
-
-def _check_length(path: str, name: str) -> None:
+def _check_possible(path: str, name: str) -> None:
     try:
         os.lstat(path)
+    except ValueError:  # it has a zero, or half of a surrogate pair
+        raise UserError(f"{name}={path!a}: no file can have this name") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise UserError(f"{name}={path[:60]}...: {error.strerror}") from None

@@ -373,7 +373,7 @@ class TranslateConfig:
 
     run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "a source [the lines of standard input]")
-    input: str | None = key(None, "a file of sources, one per line", path=True)
+    input: str | None = key(None, "a file or a pipe of sources, one per line", path=True)
     output: str | None = key(
         None, "a file for the outputs, one line per source [standard output]", path=True
     )
@@ -395,7 +395,7 @@ class PredictConfig:
 
     run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "a text to classify [the lines of standard input]")
-    input: str | None = key(None, "a file of texts, one per line", path=True)
+    input: str | None = key(None, "a file or a pipe of texts, one per line", path=True)
     output: str | None = key(
         None, "a .jsonl file for labels and probabilities [standard output]", path=True
     )

@@ -2,6 +2,7 @@
 
 from pathlib import PurePosixPath
 
+import yaml
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
@@ -9,6 +10,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
 from minitx.config.renames import renamed
+from minitx.errors import UserError
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
@@ -19,7 +21,12 @@ class FileConfigSource(file_config_source.FileConfigSource):
     """
 
     def load_config(self, config_path: str) -> ConfigResult:
-        result = super().load_config(config_path)
+        try:
+            result = super().load_config(config_path)
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            file = PurePosixPath(self.path, self._normalize_file_name(config_path))
+            said = str(error) if isinstance(error, yaml.YAMLError) else "it is not UTF-8"
+            raise UserError(f"{file} cannot be read: {' '.join(said.split())}") from None
         package = result.header.get("package") or "_group_"
         folder = ".".join(PurePosixPath(config_path).parent.parts)
         group = {"_group_": folder, "_global_": ""}.get(package, package)

@@ -32,16 +32,22 @@ class Hypothesis(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The number of tokens of an output: at least `shortest`, at most `longest`, int64 (S,)."""
+    """What an output may be: at least `shortest` and at most `longest` tokens, int64 (S,).
+
+    No output has a token of `excluded`.
+    """
 
     shortest: int
     longest: Tensor
+    excluded: tuple[int, ...] = ()
 
     def apply(self, log_probs: Tensor, length: int, eos: int) -> Tensor:
         """Rule out what may not follow `length` tokens: log_probs (S, ..., V), changed in place.
 
-        Below `shortest` that is the end symbol, at `longest` everything else.
+        That is `excluded`; below `shortest` the end symbol, and at `longest` everything else.
         """
+        for token in self.excluded:
+            log_probs[..., token] = -torch.inf
         if length < self.shortest:
             log_probs[..., eos] = -torch.inf
         due = self.longest <= length  # (S,)

@@ -1,21 +1,19 @@
 """Encode the user's texts for a model that reads each as a whole."""
 
+from minitx.data.cleaning import clean
 from minitx.data.tokenizers.sequence import UNK, SequenceTokenizer
 from minitx.errors import UserError
 from minitx.terminal.text import note
 
 
-def encode_text(
-    text: str, tokenizer: SequenceTokenizer, context: int, *, purpose: str
-) -> list[int]:
+def encode_text(text: str, tokenizer: SequenceTokenizer, context: int) -> list[int]:
     """Return a text's ids for a model with this context, without the special symbol it reads too.
 
-    `purpose` is the verb in the error for an empty text: "translate". Raises UserError for a text
-    that is empty or longer than the context. Prints a note on standard error if the text has
-    characters or words that the tokenizer does not know.
+    The text is cleaned as in training. Raises UserError as `clean`, and for a text that is longer
+    than the context. Prints a note on standard error if the text has characters or words that the
+    tokenizer does not know.
     """
-    if not text.strip():
-        raise UserError(f"the text is empty: give something to {purpose}")
+    text = clean(text)
     ids = tokenizer.encode(text)
     length = len(ids) + 1
     if length > context:

@@ -36,13 +36,17 @@ def beam_search(
     length_penalty: float = 0.6,
     min_length: int = 0,
     max_length: int | None = None,
+    excluded: tuple[int, ...] = (),
 ) -> list[list[Hypothesis]]:
     """Return for each source the `n_best` outputs that a beam of width `beam` finds, best first.
 
     A score is log p(output) / ((5 + L) / 6)^length_penalty, and L counts the end symbol (Wu et al.
     2016, equation 14). An output has at most `max_length` tokens, or if that is None ten more than
-    twice its source. `minitx.decoding.beam` describes the search. The default penalty is that of
-    Vaswani et al. (2017, section 6.1). A beam of 1 is greedy search.
+    twice its source, and none of the tokens in `excluded`. `minitx.decoding.beam` describes the
+    search. The default penalty is that of Vaswani et al. (2017, section 6.1). A beam of 1 is greedy
+    search.
+
+    There are fewer than `n_best` only if no more outputs of these lengths exist.
 
     Raises ValueError for numbers out of range, an empty source, or one beyond the context.
     """
@@ -52,7 +56,7 @@ def beam_search(
         raise ValueError(f"length_penalty={length_penalty}: it may not be negative")
     found: dict[int, list[Hypothesis]] = {}
     for numbers, source, padding in _batches(model, sources, max(1, ROWS // beam)):
-        limits = _limits(model, padding, min_length, max_length)
+        limits = _limits(model, padding, min_length, max_length, excluded)
         best = search_beam(model, source, padding, bos, eos, limits, beam, n_best, length_penalty)
         found |= zip(numbers, best, strict=True)
     return [found[number] for number in range(len(sources))]
@@ -71,14 +75,16 @@ def sample(
     top_p: float | None = None,
     min_length: int = 0,
     max_length: int | None = None,
+    excluded: tuple[int, ...] = (),
 ) -> list[Hypothesis]:
     """Sample an output for each source, token by token (see `pick`). Temperature 0 is greedy.
 
-    Its score is log p(output) at any temperature. Lengths and errors are as in `beam_search`.
+    Its score is log p(output) at any temperature. `excluded`, lengths and errors are as in
+    `beam_search`.
     """
     drawn: dict[int, Hypothesis] = {}
     for numbers, source, padding in _batches(model, sources, ROWS):
-        limits = _limits(model, padding, min_length, max_length)
+        limits = _limits(model, padding, min_length, max_length, excluded)
         memory, state = model.encode(source, padding), None
         number = torch.tensor(numbers, device=source.device)  # (R,)
         tokens = source.new_full((len(source), 1), bos)  # (R, T)
@@ -128,9 +134,17 @@ def most_tokens(context: int, min_length: int, max_length: int | None) -> int:
     return most
 
 
-def _limits(model: Seq2Seq, padding: Tensor, min_length: int, max_length: int | None) -> Limits:
-    """Return the lengths of outputs for the sources with this padding (B, S)."""
+def _limits(
+    model: Seq2Seq,
+    padding: Tensor,
+    min_length: int,
+    max_length: int | None,
+    excluded: tuple[int, ...],
+) -> Limits:
+    """Return what outputs may be for the sources with this padding (B, S)."""
     most = most_tokens(model.context, min_length, max_length)
-    if max_length is not None:
-        return Limits(min_length, torch.full_like(padding[:, 0], max_length, dtype=torch.long))
-    return Limits(min_length, (2 * padding.sum(dim=1) + 10).clamp(min_length, most))
+    if max_length is None:
+        longest = (2 * padding.sum(dim=1) + 10).clamp(min_length, most)
+    else:
+        longest = torch.full_like(padding[:, 0], max_length, dtype=torch.long)
+    return Limits(min_length, longest, excluded)

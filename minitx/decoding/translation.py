@@ -7,7 +7,7 @@ import torch
 
 from minitx.config.schema import DecodingConfig, TranslateConfig
 from minitx.data.progress import progress
-from minitx.data.tokenizers.sequence import BOS, EOS
+from minitx.data.tokenizers.sequence import BOS, EOS, PAD, UNK
 from minitx.decoding.beam import Hypothesis
 from minitx.decoding.encoding import encode_text
 from minitx.decoding.search import beam_search, sample
@@ -16,6 +16,7 @@ from minitx.models.seq2seq import Seq2Seq
 from minitx.runs.vocabulary import PairVocabulary
 
 CHUNK = 1000  # sources that are searched before progress is shown again
+WITHOUT_TEXT = (PAD, BOS, UNK)  # no output has these tokens, because they stand for no text
 
 
 class Output(NamedTuple):
@@ -27,7 +28,7 @@ class Output(NamedTuple):
 
 def encode_source(text: str, vocabulary: PairVocabulary, context: int) -> list[int]:
     """Return a source's ids as the model reads them. Raises UserError as `encode_text` does."""
-    return with_end_symbol(encode_text(text, vocabulary.source, context, purpose="translate"))
+    return with_end_symbol(encode_text(text, vocabulary.source, context))
 
 
 def with_end_symbol(ids: Iterable[int]) -> list[int]:
@@ -45,7 +46,7 @@ def search(
 ) -> list[list[Output]]:
     """Return the `n_best` outputs of each source (ids, as from `encode_source`), best first.
 
-    Raises UserError if `beam_search` raises ValueError.
+    Raises UserError if `beam_search` raises ValueError, and if fewer than `n_best` outputs exist.
     """
     found: list[list[Output]] = []
     chunks = [sources[i : i + CHUNK] for i in range(0, len(sources), CHUNK)]
@@ -63,7 +64,7 @@ def search_tokens(
 ) -> list[list[Hypothesis]]:
     """Return the `n_best` outputs of each source as `search` does, but as tokens."""
     try:
-        return beam_search(
+        found = beam_search(
             model,
             sources,
             BOS,
@@ -73,9 +74,18 @@ def search_tokens(
             length_penalty=decoding.length_penalty,
             min_length=decoding.min_length,
             max_length=decoding.max_length,
+            excluded=WITHOUT_TEXT,
         )
     except ValueError as error:
         raise UserError(f"decoding: {error}") from error
+    exist = min(map(len, found), default=n_best)
+    if exist < n_best:
+        raise UserError(
+            f"n_best={n_best}: only {exist} outputs exist with decoding.min_length="
+            f"{decoding.min_length} and decoding.max_length={decoding.max_length}: set n_best="
+            f"{exist}, or a larger decoding.max_length"
+        )
+    return found
 
 
 def draw(
@@ -100,6 +110,7 @@ def draw(
             top_p=config.top_p,
             min_length=decoding.min_length,
             max_length=decoding.max_length,
+            excluded=WITHOUT_TEXT,
         )
     except ValueError as error:
         raise UserError(f"decoding: {error}") from error

@@ -8,7 +8,7 @@ constants below, so that a dark style or TeX in the user's matplotlibrc has no e
 import io
 import textwrap
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from math import ceil
 from typing import Any
@@ -158,11 +158,11 @@ def _fonts() -> list[str]:
     return [name for name in FONTS if name in installed]
 
 
-def drawable(text: str) -> str:
-    """Return the text in one line, with boxes for the characters that no installed font has.
+def drawable(text: str, stand_in: Callable[[str], str] = lambda character: "□") -> str:
+    """Return the text in one line, with stand-ins for the characters that no installed font has.
 
-    matplotlib draws such boxes automatically, but with a warning for each character. Characters
-    that change the direction of others become boxes as well, although fonts have them.
+    matplotlib draws boxes automatically, but with a warning for each character. Characters that
+    change the direction of others get stand-ins as well, although fonts have them.
     """
     fonts = [get_font(findfont(name)) for name in _fonts()]
 
@@ -170,7 +170,7 @@ def drawable(text: str) -> str:
         known = any(font.get_char_index(ord(character)) for font in fonts)
         return known and printable(character) == character
 
-    return "".join(c if drawn(c) else "□" for c in " ".join(text.split()))
+    return "".join(c if drawn(c) else stand_in(c) for c in " ".join(text.split()))
 
 
 def shortened(name: str) -> str:

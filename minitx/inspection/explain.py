@@ -1,7 +1,9 @@
 """One head of attention step by step, with its numbers: in a tutorial, or in a trained model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from minitx.data.lines import is_stream
 from minitx.errors import UserError
 from minitx.inspection.capture import (
     Attention,
@@ -14,7 +16,7 @@ from minitx.inspection.capture import (
 from minitx.inspection.formulas import formulas_of
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.steps import Steps, steps_of
-from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, label_of
+from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, labels_of
 from minitx.inspection.tables_html import to_html
 from minitx.inspection.tables_markdown import to_markdown
 from minitx.inspection.tables_text import PAGE_WIDTH, to_text, write_text
@@ -31,9 +33,9 @@ LONGEST_QUOTE = 80  # characters
 
 
 def write_page(page: Page, format: str, output: str | None) -> None:
-    """Write a page to the file `output`, or to standard output.
+    """Write a page to `output`, or to standard output. If `output` is a file, print its name.
 
-    Raises UserError if `output` already exists or cannot be written.
+    Raises UserError as `open_output` does.
     """
     console = Console()
     on_terminal = output is None and format == "text" and console.is_terminal
@@ -46,7 +48,8 @@ def write_page(page: Page, format: str, output: str | None) -> None:
         return
     with open_output(output) as file:
         file.write(written)
-    say(output)
+    if not is_stream(Path(output)):
+        say(output)
 
 
 def explain_head(
@@ -63,8 +66,8 @@ def explain_head(
     name, attention = _chosen(run, part, layer, head)
     passage = read_passage(run, text, truncate=truncate)
     steps = steps_of(attention, lambda: passage.read_by(run.model))
-    queries, keys = (list(map(label_of, labels)) for labels in passage.labels(name))
-    notes = [f"The text is {_quoted(text)}."]
+    queries, keys = map(labels_of, passage.labels(name))
+    notes = [f"The text is {_quoted(passage.text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")
     if kind_of(name) == "cross":

@@ -24,7 +24,8 @@ from minitx.drawing.figures import (
 )
 from minitx.errors import UserError
 from minitx.inspection.layout import POINT, Labels, Sheet, line_height
-from minitx.inspection.tables import label_of
+from minitx.inspection.tables import labels_of
+from minitx.inspection.token_labels import named
 from minitx.inspection.weights import KINDS, AttentionMap, AttentionWeights, words_for
 
 # Lengths are in dots, sizes of type in points.
@@ -221,7 +222,7 @@ def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:
 def _plan(sheet: Sheet, block: _Block, cell: int, pool: int) -> _Plan:
     size = min(max(0.65 * cell / POINT, SMALLEST_SIZE), TITLE_SIZE)
     queries, keys = (
-        sheet.labels([drawable(label_of(token)) for token in tokens], cell / pool, size)
+        sheet.labels([drawable(label, named) for label in labels_of(tokens)], cell / pool, size)
         for tokens in (block.maps[0].queries, block.maps[0].keys)
     )
     layers = sheet.measure(block.row_names, NAME_SIZE)[0]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from minitx.data.cleaning import clean
 from minitx.data.tokenizers.sequence import BOS, EOS, SPECIALS, UNK, SequenceTokenizer
 from minitx.decoding.translation import search_tokens
 from minitx.errors import UserError
@@ -26,6 +27,7 @@ class Tokens(NamedTuple):
 class Passage:
     """One text as a model reads it, and the model's prediction.
 
+    text       the text, cleaned as in training
     source     the input of a language model, of a classifier (with <bos>) or of an encoder (with
                <eos>)
     target_in  the input of a decoder: <bos> and the output; None for other models
@@ -36,6 +38,7 @@ class Passage:
     notes      what readers should know
     """
 
+    text: str
     source: Tokens
     target_in: Tokens | None
     predicted: Tokens
@@ -69,9 +72,9 @@ def read_passage(
     """Return what the run's model reads for a text, with its own prediction or with `output`.
 
     `output` is the output of a sequence-to-sequence model, or the name of a label. `truncate` cuts
-    what is longer than the context. Raises UserError for a text that is empty, longer than the
-    context, or has characters that a language model does not know; for an output given to a
-    language model; and for an unknown label.
+    what is longer than the context. Both texts are cleaned as in training. Raises UserError for a
+    text that is empty, longer than the context, or has characters that a language model does not
+    know; for an output given to a language model; for an unknown label; and as `check_unicode`.
     """
     return _read(run.vocabulary, run, text, output, _Room(run.config.model.context, truncate))
 
@@ -113,31 +116,28 @@ def _read(
 def _of_language_model(
     vocabulary: TextVocabulary, run: StoredRun, text: str, output: str | None, room: _Room
 ) -> Passage:
-    _check_text("text", text, allow_blank=True)
+    if not text:
+        raise UserError("the text is empty")
     if output is not None:
         raise UserError(
             "a language model takes only a text: an output can be given to sequence-to-sequence "
             "models, and a label to classifiers"
         )
     tokenizer = vocabulary.tokenizer
-
-    def spell(ids: Sequence[int]) -> list[str]:
-        return [tokenizer.decode([i]) for i in ids]
-
     ids, notes = room.fit("text", tokenizer.encode(text))
-    source = _tokens(run, ids, spell)
+    source = _tokens(run, ids, tokenizer.spell)
     with torch.no_grad():
         logits, _ = run.model(source.ids)
     guess = int(logits[0, -1].argmax())
-    predicted = _tokens(run, [*ids[1:], guess], spell)
-    return Passage(source, None, predicted, predicted.labels[-1], tuple(notes))
+    predicted = _tokens(run, [*ids[1:], guess], tokenizer.spell)
+    return Passage(text, source, None, predicted, predicted.labels[-1], tuple(notes))
 
 
 @_read.register
 def _of_classifier(
     vocabulary: LabelVocabulary, run: StoredRun, text: str, label: str | None, room: _Room
 ) -> Passage:
-    _check_text("text", text)
+    text, label = clean(text), None if label is None else clean(label, "label")
     tokenizer, names = vocabulary.tokenizer, vocabulary.labels
     if label is not None and label not in names:
         raise UserError(f"{label!r} is not a label of this run: it has {', '.join(names)}")
@@ -148,14 +148,14 @@ def _of_classifier(
             label = names[int(run.model(source.ids)[0].argmax())]
     number = torch.tensor([[names.index(label)]], device=run.device)
     notes += _notes_of_unknown("text", ids, tokenizer)
-    return Passage(source, None, Tokens(number, (label,)), label, tuple(notes))
+    return Passage(text, source, None, Tokens(number, (label,)), label, tuple(notes))
 
 
 @_read.register
 def _of_pair(
     vocabulary: PairVocabulary, run: StoredRun, text: str, output: str | None, room: _Room
 ) -> Passage:
-    _check_text("text", text)
+    text = clean(text)
     ids, notes = room.fit("text", vocabulary.source.encode(text), special=1)
     notes += _notes_of_unknown("text", ids, vocabulary.source)
     source = [*ids, EOS]
@@ -164,28 +164,19 @@ def _of_pair(
         written = best.tokens  # as `minitx translate` finds it
         output, cut = vocabulary.target.decode(written), written
     else:
-        _check_text("output", output)
+        output = clean(output, "output")
         written = vocabulary.target.encode(output)
         cut, more = room.fit("output", written, special=1)
         notes += more + _notes_of_unknown("output", cut, vocabulary.target)
     predicted = [*written, EOS][: len(cut) + 1]  # an output that was cut goes on after the cut
     return Passage(
+        text,
         _tokens(run, source, vocabulary.source.spell),
         _tokens(run, [BOS, *cut], vocabulary.target.spell),
         _tokens(run, predicted, vocabulary.target.spell),
         output,
         tuple(notes),
     )
-
-
-def _check_text(what: str, text: str, *, allow_blank: bool = False) -> None:
-    """Raise UserError for a text that is empty, or that no tokenizer can read."""
-    if not (text if allow_blank else text.strip()):
-        raise UserError(f"the {what} is empty")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"the {what} is not Unicode from character {error.start} on") from None
 
 
 def _notes_of_unknown(what: str, ids: Sequence[int], tokenizer: SequenceTokenizer) -> list[str]:

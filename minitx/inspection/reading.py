@@ -47,7 +47,7 @@ def attention(
         )
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
-    about = _about(run, text, passage, layers, heads, truncate, output)
+    about = _about(run, passage, layers, heads, truncate, output)
     return AttentionMaps(maps, run.title, about)
 
 
@@ -81,7 +81,7 @@ def inspect_text(
     more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
     """
     passage = read_passage(run, text, truncate=truncate, output=output)
-    about = _about(run, text, passage, layers, heads, truncate, output)
+    about = _about(run, passage, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
     if find_attention(run.model):
         maps = _maps(run, passage, layers, heads)
@@ -118,7 +118,6 @@ def _influence(run: StoredRun, passage: Passage) -> Influence:
 
 def _about(
     run: StoredRun,
-    text: str,
     passage: Passage,
     layers: Sequence[int] | None,
     heads: Sequence[int] | None,
@@ -133,7 +132,7 @@ def _about(
         "task": run.config.task.name,
         "objective": run.config.task.objective.name,
         "model": run.config.model.name,
-        "text": text,
+        "text": passage.text,
         "output": passage.output,
         "notes": list(passage.notes),
         "settings": {

@@ -3,6 +3,7 @@
 `tables_text`, `tables_markdown` and `tables_html` write them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -86,14 +87,26 @@ def shown(count: int, most: int, *, ends: bool) -> list[int | None]:
     return [*range(most - last), None, *range(count - last, count)]
 
 
-def label_of(token: str) -> str:
-    """Return a token as the label of a row or a column: visible, and cut if it is long."""
-    return cut(visible(token), LONGEST_LABEL)
+def labels_of(tokens: Sequence[str]) -> list[str]:
+    """Return tokens as the labels of rows or columns: visible, and cut if they are long."""
+    return cut(list(map(visible, tokens)), LONGEST_LABEL)
 
 
-def cut(label: str, length: int) -> str:
-    """Return a label of at most `length` characters."""
-    return label if len(label) <= length else label[: length - 1] + GAP
+def cut(labels: Sequence[str], length: int) -> list[str]:
+    """Return labels of at most `length` characters.
+
+    Long ones lose their end. If they would look the same, they lose their middle instead.
+
+    >>> cut(["attention", "lengthen", "lengthened"], 6)
+    ['atten…', 'le…hen', 'le…ned']
+    """
+    short = {x: x if len(x) <= length else x[: length - 1] + GAP for x in labels}
+    same = Counter(short.values())
+    head = (length - 1) // 2
+    return [
+        short[x] if same[short[x]] == 1 else x[:head] + GAP + x[len(x) - length + head + 1 :]
+        for x in labels
+    ]
 
 
 def number(value: float, decimals: int) -> str:

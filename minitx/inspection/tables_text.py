@@ -91,8 +91,8 @@ def _rich_table(table: Table) -> RichTable:
         padding=(0, gap, 0, 0),
     )
     drawn.add_column("", no_wrap=True)
-    for label in grid.columns:
-        drawn.add_column(Text(cut(label, longest)), justify="right", no_wrap=True)
+    for label in cut(grid.columns, longest):
+        drawn.add_column(Text(label), justify="right", no_wrap=True)
     for label, cells in grid.rows:
         drawn.add_row(Text(label), *(Text(cell.text) for cell in cells))
     return drawn

@@ -2,13 +2,17 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from minitx.config.paths import full_path
 from minitx.config.schema import Config
+from minitx.data.lines import is_stream, open_stream
 from minitx.errors import UserError
+from minitx.terminal.streams import ReaderGone
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
@@ -131,18 +135,35 @@ def check_creatable(folder: Path, name: str) -> None:
 
 
 def check_output(output: str | None) -> None:
-    """Refuse an `output=` that already exists. Raises UserError."""
-    if output is not None and Path(output).exists():
+    """Refuse an `output=` that already exists and is not a stream. Raises UserError."""
+    if output is not None and os.path.exists(output) and not is_stream(Path(output)):
         raise UserError(f"output={output} already exists: choose another name")
 
 
-def open_output(output: str) -> TextIO:
-    """Create the file `output=`. Raises UserError if it already exists, or cannot be created."""
+@contextmanager
+def open_output(output: str) -> Iterator[IO[str]]:
+    """Open `output=`: a new file, or a stream such as /dev/stdout. Both are written as UTF-8.
+
+    A new file that is still empty when the block fails is removed. Raises UserError if the file
+    already exists or cannot be created, and in the block if it cannot be written. Raises ReaderGone
+    if it is a pipe that nobody reads any more.
+    """
     check_output(output)
+    path = Path(output)
+    stream, mode, created = open_stream(path), "w" if is_stream(path) else "x", False
     try:
-        return open(output, "x", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"output={output} cannot be written: {error.strerror}") from None
+        to = path if stream is None else stream
+        with open(to, mode, encoding="utf-8", closefd=stream is None) as file:
+            created = mode == "x"
+            yield file
+    except BaseException as error:
+        if created and not path.stat().st_size:
+            path.unlink()
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGone from None
+        if isinstance(error, OSError):
+            raise UserError(f"output={output} cannot be written: {error.strerror}") from None
+        raise
 
 
 def _first_free(parent: Path, name: str) -> Path:

@@ -1,10 +1,10 @@
 """Measure a trained model on a whole split of its corpus."""
 
-import json
 from dataclasses import fields
 
 from minitx.config.compose import changed, to_plain
 from minitx.config.schema import DataConfig, DataLocation, DecodingChange, EvaluateConfig
+from minitx.data.lines import json_line
 from minitx.errors import UserError
 from minitx.metrics.scores import RESAMPLES
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
@@ -79,7 +79,7 @@ def write_evaluation(run: StoredRun, split: str, evaluation: Evaluation) -> list
     write_json(run.folder / files[0], figures)
     if evaluation.outputs:
         files.append(OUTPUTS.format(split=split))
-        lines = [json.dumps(output, ensure_ascii=False) + "\n" for output in evaluation.outputs]
+        lines = [json_line(output) + "\n" for output in evaluation.outputs]
         write_atomically(run.folder / files[-1], "".join(lines))
     if evaluation.confusion is not None:
         from minitx.drawing.figures import draw_confusion  # importing matplotlib takes a while

@@ -92,9 +92,7 @@ class Run(StoredRun[Any, Any]):
 
         def answer(several: list[str]) -> list[dict[str, float]]:
             context, tokenizer = self.config.model.context, self.vocabulary.tokenizer
-            encoded = [
-                encode_text(text, tokenizer, context, purpose="classify") for text in several
-            ]
+            encoded = [encode_text(text, tokenizer, context) for text in several]
             return [self.vocabulary.ranked(values) for values in probabilities(self.model, encoded)]
 
         return _answers(texts, answer)

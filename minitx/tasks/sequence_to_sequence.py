@@ -7,6 +7,7 @@ import torch
 from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.pair_store import PairStore, open_pairs
 from minitx.data.corpora.sources import source_of
+from minitx.data.lines import on_one_line
 from minitx.data.module import ExampleData, require_context
 from minitx.data.progress import announced
 from minitx.decoding.search import most_tokens
@@ -69,12 +70,15 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         )
 
     def sample(self, model: Seq2Seq, device: torch.device) -> str:
-        """Return the model's outputs for the first pairs of val, next to the references."""
+        """Return the model's outputs for the first pairs of val, next to the references.
+
+        Each pair is a line.
+        """
         val = self.store.split("val")
         sources = [with_end_symbol(val.source[i]) for i in range(min(SAMPLES, len(val)))]
         outputs = search(model, self.vocabulary, sources, DecodingConfig(beam=1))
         return "\n".join(
-            f"{pair.source} -> {output.text}    ({' | '.join(pair.targets)})"
+            on_one_line(f"{pair.source} -> {output.text}    ({' | '.join(pair.targets)})")
             for pair, (output,) in zip(val.pairs, outputs, strict=False)
         )
 

@@ -61,7 +61,7 @@ class WriteSamples(Output):
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
         self._write(trainer)
 
-    def on_train_end(self, trainer: L.Trainer, *args: Any) -> None:
+    def on_fit_end(self, trainer: L.Trainer, *args: Any) -> None:
         self._write(trainer)
 
     def _write(self, trainer: L.Trainer) -> None:
@@ -69,6 +69,8 @@ class WriteSamples(Output):
             return
         step, text = self.unwritten["step"], self.unwritten["text"]
         self.unwritten = {}
+        if step in _read_samples(self.path):  # by the run that this one continues
+            return
         with self.writing_output():
             append_whole(self.path, f"--- step {step} ---\n{text}\n\n")
         log_text(trainer, "sample", ["step", "text"], [[str(step), text]])
@@ -82,8 +84,6 @@ class WriteSamples(Output):
         if kept != samples:
             with self.writing_output():
                 write_atomically(self.path, "".join(kept.values()))
-        if self.unwritten.get("step") in kept:
-            self.unwritten = {}
         self._write(trainer)
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """W&B and TensorBoard: what they cannot do is reported once, and never stops a run."""
 
+import atexit
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import textwrap
 import threading
 import uuid
@@ -109,7 +112,7 @@ class Tracker(Logger):
         return self.logger
 
     def _open_wandb(self) -> Logger:
-        quiet_wandb(self.folder / "wandb")
+        prepare_wandb()
         if self.config.mode == "offline":
             return wandb_logger(self.config, "offline", self.folder, self.run_config)
         try:
@@ -181,8 +184,11 @@ def wandb_settings() -> dict[str, Any]:
     }
 
 
-def quiet_wandb(folder: Path) -> None:
-    """Let W&B use `folder` if it cannot write into the home folder, and log no tracebacks."""
+def prepare_wandb() -> None:
+    """Give W&B a temporary folder for its own files if they cannot be written, and no log.
+
+    It prints a traceback for each line that it cannot log, for example because the disk is full.
+    """
     import wandb
 
     for variable, place in (
@@ -195,8 +201,9 @@ def quiet_wandb(folder: Path) -> None:
         except OSError:
             writable = False
         if not writable:
-            os.environ[variable] = str((folder / "files").resolve())
-    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its log may be on a full disk
+            os.environ[variable] = temporary = tempfile.mkdtemp(prefix="minitx-")
+            atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)
 
 
 def disconnect_wandb() -> None:

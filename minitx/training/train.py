@@ -57,8 +57,8 @@ def train(config: Config, *, test: bool = True) -> Run:
 
     With `test`, the run is measured on the test split at the end, if the corpus has one. With
     `config.resume`, the run in that folder continues as if it had never stopped. Raises
-    StoppedByUser if the user stops it, and UserError, before anything is written, for a config that
-    cannot be trained.
+    StoppedByUser if the user stops it, WriteError if a file of the run cannot be written, and
+    UserError, before anything is written, for a config that cannot be trained.
     """
     training = prepare(config, test)
     try:
@@ -100,7 +100,8 @@ def prepare(config: Config, test: bool) -> Training:
     data = task.data()
     check_shares(data, config.trainer.devices)
     resumed = resumption(config, task.store.fingerprint)
-    folder = create_run_folder(config) if config.resume is None else Path(config.resume)
+    new = config.resume is None
+    folder = Path(config.resume) if config.resume is not None else create_run_folder(config)
     # The run's config.yaml holds what the run is, not how this part of it was started.
     optimizer = within_the_run(config)
     task.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
@@ -117,7 +118,7 @@ def prepare(config: Config, test: bool) -> Training:
         model.compile()  # in place, so that the weights keep their names
     facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
-        _write_first_files(folder, objective.archive["config"], task, new=config.resume is None)
+        _write_first_files(folder, objective.archive["config"], task, new=new)
         announce(facts, task.notes)
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     return Training(folder, task, data, objective, trainer, resumed, summary, splits)
@@ -129,12 +130,10 @@ def _write_first_files(folder: Path, config: dict[str, Any], task: Task, *, new:
         write_yaml(folder / CONFIG, config)
         task.vocabulary.write(folder)
     except WriteError as error:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise error.advising(
-                "free some space, or choose another place with run.dir="
-            ) from error
-        raise
+        if not new:
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise error.advising("free some space, or choose another place with run.dir=") from error
     (folder / AVERAGED).unlink(missing_ok=True)  # a run that continues averages again
     remove_temporary_files(folder)
 
@@ -239,7 +238,6 @@ def _silence_advice() -> None:
         "LeafSpec",
         "sync_dist",
         "not resumable",
-        "`srun` command is available",
         "across ranks is zero",  # only the measurements are left
     ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

@@ -41,6 +41,12 @@ TRAINING = {
         [*LABELS, "data.path=unseen.tsv"],
         ["unseen.tsv", "'vegetable'", "not in train"],
     ),
+    "labels in the second column": (
+        [*LABELS, "data.path=swapped.tsv"],
+        ["the first column is read as the label", "200 different", "swap the two"],
+    ),
+    "a heading": ([*LABELS, "data.path=heading.tsv"], ["heading.tsv, line 1", "heading"]),
+    "a heading of pairs": ([*PAIRS, "data.path=heading.tsv"], ["heading.tsv, line 1", "heading"]),
     "one label": ([*LABELS, "data.path=one.tsv"], ["one.tsv", "1 label", "two or more"]),
     "an empty label": ([*LABELS, "data.path=no_source.tsv"], ["no_source.tsv, line 3", "label"]),
     "a context too short for val": (
@@ -135,6 +141,9 @@ def here(tmp_path, monkeypatch):
     write_tsv(Path("no_target.tsv"), [*NUMBERS[:2], ("1", " "), *NUMBERS[3:]])
     long = [*NUMBERS[:LONG], (NUMBERS[LONG][0], "one " * 40), *NUMBERS[LONG + 1 :]]
     write_tsv(Path("long.tsv"), long)
+    numbered = [(label, f"{n} {text}") for n, (label, text) in enumerate(labelled_texts(200))]
+    write_tsv(Path("swapped.tsv"), [row[::-1] for row in numbered])
+    write_tsv(Path("heading.tsv"), [("label", "sentence"), *numbered])
     write_tsv(Path("one.tsv"), [("fruit", f"pear {n}") for n in range(200)])
     write_tsv(Path("same_size.tsv"), [(f"a b {n}", f"c d {n}") for n in range(100)])
     held_out = part_of_pairs([(text, None) for _, text in labelled_texts(200)], "val")

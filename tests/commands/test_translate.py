@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 import torch
-from example_corpora import SMALL, number_pairs, part_of_pairs, write_tsv
+from example_corpora import DIGITS, SMALL, number_pairs, part_of_pairs, write_tsv
 
 import minitx
 from minitx.commands import text_io
@@ -116,6 +116,18 @@ def test_n_best_outputs_come_with_scores_best_first(translate, folder):
         assert score == pytest.approx(total / ((5 + length) / 6) ** 0.6, abs=1e-4)
 
 
+def test_every_output_is_a_text_of_its_own(translate):
+    """The ten digits and the empty output: the other four tokens stand for no text."""
+    words = ["n_best=11", "decoding.beam=11", "decoding.max_length=1"]
+    found = [scored(line)[1] for line in answered(translate(*words, "text=471"))]
+    assert sorted(found) == sorted(["", *DIGITS])
+    drawn = answered(translate("n_best=300", "temperature=20", "seed=1", "text=471"))
+    words = {word for line in drawn for word in scored(line)[1].split()}
+    assert words == {*DIGITS}
+    kept = answered(translate("temperature=1", "top_k=1000", "text=471"))
+    assert kept == answered(translate("temperature=1", "text=471"))
+
+
 def test_the_runs_decoding_may_be_changed(translate, folder):
     def scores(*words):
         return [
@@ -216,6 +228,12 @@ REFUSED = {
     "a first line that is bad": (["input=blank.txt"], ["blank.txt, line 1", "empty"]),
     "more than the beam holds": (["text=1", "n_best=5"], ["n_best=5", "decoding.beam=4", "=5"]),
     "more than a beam said": (["text=1", "n_best=2", "decoding.beam=1"], ["decoding.beam=1"]),
+    "more than there are": (
+        ["text=1", "n_best=20", "decoding.beam=20", "decoding.max_length=1"],
+        ["n_best=20", "only 11 outputs", "n_best=11", "decoding.max_length=1"],
+    ),
+    "a beam of none": (["text=1", "decoding.beam=0"], ["decoding.beam=0", "at least 1"]),
+    "an output of none": (["text=1", "decoding.max_length=0"], ["max_length=0", "at least 1"]),
     "no outputs": (["text=1", "n_best=0"], ["n_best=0", "at least 1"]),
     "longer than the context": (["text=1", "decoding.max_length=24"], ["max_length=24", "23"]),
     "shortest over longest": (

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitx.commands.table import COMMANDS
-from minitx.config import paths
 from minitx.config.keys import keys
 from minitx.config.paths import check_readable, full_path, full_paths, is_path, paths_of
 from minitx.config.schema import Config, EvaluateConfig, ModelConfig
@@ -48,6 +47,7 @@ def here(tmp_path, monkeypatch):
         "loop": "here/loop",
         "loop/x": "here/loop/x",
         "my, [odd]=${x}\n'file'": "here/my, [odd]=${x}\n'file'",
+        "caf\udce9.txt": "here/caf\udce9.txt",  # a name that is not UTF-8
     }.items(),
 )
 def test_a_path_begins_at_the_root_and_has_no_links(path, found, here):
@@ -89,8 +89,8 @@ def test_a_path_is_complete_after_one_time(name):
 @pytest.mark.parametrize(
     ("path", "said"),
     {
-        "\udcff.txt": r"data.path='\udcff.txt': the path is not UTF-8, so rename the file",
-        "a\0b": r"data.path='a\x00b': a path has no zero character",
+        "a\0b": r"data.path='a\x00b': no file can have this name",
+        "\ud83d": r"data.path='\ud83d': no file can have this name",
         300 * "a": "File name too long",
         3000 * "a/": "File name too long",
     }.items(),
@@ -115,7 +115,7 @@ def test_without_a_working_folder_only_full_paths_are_known(here, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr("os.getcwd", gone)
-    with pytest.raises(UserError, match=r"^run.dir=x: the current folder no longer exists"):
+    with pytest.raises(UserError, match=r"^the current folder no longer exists: go to another"):
         full_path("x", "run.dir")
     assert full_path(here / "x", "run.dir") == str(here / "x")
 
@@ -157,7 +157,7 @@ def test_every_path_of_a_config_is_completed_by_its_name(here):
         "resume": str(here / "here/runs/a"),
     }
     evaluation = EvaluateConfig(run=300 * "a")
-    with pytest.raises(UserError, match=r"^run=/"):
+    with pytest.raises(UserError, match=r"^run=a+\.\.\.: File name too long"):
         full_paths(evaluation)
 
 
@@ -170,4 +170,3 @@ def test_no_key_that_names_a_file_or_folder_is_forgotten(name):
             assert is_path(field) == ("file" in said or "folder" in said or "run," in said), key
         else:
             assert not is_path(field), key
-    assert paths.is_path(None) is False

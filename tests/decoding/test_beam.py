@@ -347,3 +347,54 @@ def test_numbers_out_of_range_are_refused(settings, message):
 def test_an_empty_source_is_refused():
     with pytest.raises(ValueError, match=r"sources\[1\] is empty"):
         beam_search(make_model("lstm"), [[3], []], BOS, EOS)
+
+
+EXCLUDED = (BOS, 3)
+
+
+@pytest.mark.parametrize("shortest", [0, 1])
+def test_excluded_tokens_are_in_no_output_and_change_no_score(shortest):
+    model = make_model("sinusoidal")
+    sources, settings = texts([2, 4]), {"beam": TARGET**3, "min_length": shortest}
+    every = beam_search(model, sources, BOS, EOS, n_best=13, max_length=2, **settings)
+    kept = 6 + (shortest == 0)  # outputs of two tokens that are left: 2 + 4, and the empty one
+    found = beam_search(
+        model, sources, BOS, EOS, n_best=kept, max_length=2, excluded=EXCLUDED, **settings
+    )
+    for hypotheses, others in zip(found, every, strict=True):
+        assert len(hypotheses) == kept
+        assert len({tuple(hypothesis.tokens) for hypothesis in hypotheses}) == kept
+        assert not {token for h in hypotheses for token in h.tokens} & {*EXCLUDED}
+        scores = {tuple(h.tokens): h.score for h in others}
+        for tokens, score in hypotheses:
+            if tuple(tokens) in scores:
+                assert score == pytest.approx(scores[tuple(tokens)], rel=1e-5)
+
+
+def test_excluded_tokens_are_never_drawn():
+    model, generator = make_model("lstm"), torch.Generator().manual_seed(0)
+    model.to_logits = nn.Linear(8, TARGET)
+    nn.init.zeros_(model.to_logits.weight)
+    model.to_logits.bias.data = torch.tensor([0.0, 0.0, 0.0, 50.0, 0.0])  # it wants to write 3
+    settings = {"max_length": 3, "excluded": EXCLUDED}
+    drawn = sample(model, texts([3] * 200), BOS, EOS, generator, temperature=2.0, **settings)
+    assert {token for one in drawn for token in one.tokens} == {2, 4}
+    greedy = sample(model, texts([3]), BOS, EOS, generator, temperature=0, **settings)
+    assert not {*greedy[0].tokens} & {*EXCLUDED}
+
+
+@pytest.mark.parametrize(
+    ("limits", "possible"),
+    [
+        ({"max_length": 1}, 5),
+        ({"max_length": 1, "min_length": 1}, 4),
+        ({"max_length": 1, "excluded": EXCLUDED}, 3),
+        ({"max_length": 2, "excluded": EXCLUDED}, 7),
+        ({"max_length": 0}, 1),
+    ],
+)
+def test_there_are_as_many_hypotheses_as_asked_for_if_they_exist(limits, possible):
+    model, sources = make_model("gru, dot"), texts([2, 4])
+    for n_best in (1, possible, 20):
+        found = beam_search(model, sources, BOS, EOS, beam=20, n_best=n_best, **limits)
+        assert [len(hypotheses) for hypotheses in found] == [min(n_best, possible)] * 2

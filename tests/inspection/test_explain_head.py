@@ -14,7 +14,7 @@ from minitx.inspection.capture import find_attention
 from minitx.inspection.explain import explain_head
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.reading import attention as attention_maps
-from minitx.inspection.tables import label_of
+from minitx.inspection.tables import labels_of
 from minitx.nn.attention import MultiHeadAttention
 
 assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
@@ -71,8 +71,8 @@ def test_tables_are_what_the_model_computed(name):
             section = explained(run, text, each.kind, layer, head)
             assert section.title == f"{each.name}, head {head}"
             q, k, v, s, w, y = (tables_of(section)[name] for name in "qkvswy")
-            assert tuple(q.rows) == tuple(w.rows) == tuple(map(label_of, each.queries))
-            assert tuple(k.rows) == tuple(v.rows) == tuple(map(label_of, each.keys))
+            assert tuple(q.rows) == tuple(w.rows) == tuple(labels_of(each.queries))
+            assert tuple(k.rows) == tuple(v.rows) == tuple(labels_of(each.keys))
             assert s.columns == w.columns == k.rows
             # To rounding, as here the other layers take the fused path.
             assert_close(w.values, each.weights[head])

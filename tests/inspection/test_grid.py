@@ -290,9 +290,10 @@ def test_tokens_are_taken_literally_and_can_be_seen(monkeypatch):
         "\u202eabc": "‹U+202E›abc",
         "\u0301": "◌\u0301",
         "שלום": "שלום",
-        "中文": "□□",
+        "中文": "‹U+4E2D›‹U+6587›",
         "": "∅",
         "long" * 10: "longlonglon…",
+        r"\xf0\x9f": r"\xf0\x9f",
     }
     figure = attention_grid(with_tokens(shown))
     assert [text.get_text() for text in queries(figure)] == list(shown.values())

@@ -17,7 +17,7 @@ from minitx.inspection.tables import (
     Step,
     Table,
     grid_of,
-    label_of,
+    labels_of,
     number,
     shown,
 )
@@ -125,11 +125,22 @@ def test_numbers():
 
 
 def test_labels_can_be_seen_and_are_short():
-    assert label_of(" the\n") == "␣the⏎"
-    assert all(label_of(token).isprintable() for token in NASTY if "🚀" not in token)
-    assert label_of("a" * 12) == "a" * 12
-    assert label_of("a" * 13) == "a" * 11 + GAP
-    assert label_of("") != ""
+    assert labels_of([" the\n", "a" * 12, "a" * 13]) == ["␣the⏎", "a" * 12, "a" * 11 + GAP]
+    nasty = labels_of(NASTY)
+    assert all(label.isprintable() for label in nasty if "🚀" not in label)
+    assert all(0 < len(label) <= 12 for label in nasty)
+
+
+def test_long_labels_can_be_told_apart():
+    parts = [rf" \xf0\x9f\x{byte:x}" for byte in range(0x80, 0xC0)]
+    words = ["counterrevolution", "counterrevolutionary", "counterrevolution", "countermand"]
+    for tokens in (parts, words):
+        labels = labels_of(tokens)
+        assert len(set(labels)) == len(set(tokens))
+        assert max(map(len, labels)) <= 12
+    assert labels_of(parts)[0] == r"␣\xf0…9f\x80"
+    text = to_text(page_of(square(labels_of(parts[:4]))))
+    assert {rf"␣\x…x8{digit}" for digit in range(4)} <= set(text.split())  # in columns of 7
 
 
 def test_whole_numbers_have_no_decimals_unless_one_is_none():
@@ -202,7 +213,7 @@ def test_all_formats_show_the_same_cells(count):
 
 
 def test_no_token_is_taken_for_html():
-    labels = list(map(label_of, NASTY))
+    labels = labels_of(NASTY)
     raw = Table("<b>", NASTY[:4], torch.randn(4, 2))  # not even of labels that nobody made visible
     page = page_of(square(labels), raw, worked=["s[<script>, a] = 1 & 2"])
     found = Tables(to_html(page))
@@ -233,14 +244,14 @@ def test_what_has_no_formulas_has_no_empty_block():
 
 
 def test_no_token_breaks_a_markdown_table():
-    labels = list(map(label_of, NASTY))
+    labels = labels_of(NASTY)
     (rows,) = markdown_tables(to_markdown(page_of(square(labels))))
     assert {len(row) for row in rows} == {15}
     assert [row[0] for row in rows[1:]] == [*labels[:6], GAP, *labels[-6:]]
 
 
 def test_no_token_is_taken_for_markup_or_an_escape_in_text():
-    labels = list(map(label_of, NASTY))
+    labels = labels_of(NASTY)
     text = to_text(page_of(square(labels[:8]), square(labels[8:])))
     assert "[bold]red[/…" in text
     joiner = "\u200d"  # within an emoji

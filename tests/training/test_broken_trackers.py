@@ -188,7 +188,9 @@ def test_a_wandb_process_that_dies_or_hangs(number, reports, monkeypatch, tmp_pa
     assert wandb_run(tmp_path / "next")["exit"] == 0
 
 
-def test_without_a_home_wandb_uses_the_folder_of_the_run(reports, monkeypatch, tmp_path):
+def test_wandb_gets_a_temporary_folder_in_place_of_one_it_cannot_write(
+    reports, monkeypatch, tmp_path
+):
     for name in ("CACHE", "DATA", "CONFIG"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", "/dev/null/nowhere")  # not even root can make it
     assert reports("logger=wandb") == []

@@ -227,8 +227,11 @@ def test_a_label_that_was_added_is_another_corpus(train, corpus, tmp_path):
         train(f"resume={tmp_path / 'run'}", "trainer.max_steps=12")
 
 
-def test_two_labels_are_enough_and_one_may_be_missing_from_a_split(train, tmp_path):
-    """Of a label with one example, val and test have none, and metrics are finite all the same."""
+def test_two_labels_are_enough_and_one_may_be_missing_from_a_split(train, tmp_path, capsys):
+    """Of a label with one example, val and test have none, and metrics are finite all the same.
+
+    The user is warned before the first step.
+    """
     records = [("yes" if n % 3 else "no", f"number {n} of them") for n in range(200)]
     rare = next(n for n in range(200) if records[n] in part_of_texts(records, "train"))
     records[rare] = ("perhaps", records[rare][1])
@@ -237,6 +240,9 @@ def test_two_labels_are_enough_and_one_may_be_missing_from_a_split(train, tmp_pa
     path = write_tsv(tmp_path / "texts.tsv", records)
     words = ["task=labels", f"data.path={path}", *SMALL, "data.batch_tokens=300", *FEW]
     run = train(*words, f"run.dir={tmp_path / 'run'}")
+    said = capsys.readouterr().err.partition("examples to train on")[0]
+    assert f"warning: 1 of 3 labels in {path} has a single example: 'perhaps', " in said
+    assert f"with the text {records[rare][1]!r}. The label is read from the first column" in said
     assert run.vocabulary.labels == ("no", "perhaps", "yes")
     found = summary(tmp_path / "run")["metrics"]
     assert 0 <= found["test/macro_f1"] <= found["test/accuracy"] + 1e-6 <= 1 + 1e-6

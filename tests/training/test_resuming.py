@@ -11,7 +11,7 @@ from minitx.config.compose import read_config
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 from minitx.objectives.language_modeling import LanguageModeling
-from minitx.training.checkpoints import AtomicCheckpoints
+from minitx.training.checkpoints import WriteCheckpoints
 
 # Everything that draws random numbers or changes with time.
 RANDOM = ["model.dropout=0.1", "optimizer.warmup_steps=4", "trainer.max_steps=15", "seed=3"]
@@ -196,11 +196,34 @@ def test_a_finished_run_without_its_checkpoint_is_not_started_again(train, tmp_p
     assert rows(tmp_path / "run") == table
 
 
+@pytest.mark.parametrize("name", ["kept", "best", "last"])
+def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
+    name, train, tmp_path, monkeypatch
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    many = [*RANDOM, "trainer.average=2", "trainer.average_of=last"]
+    train(f"run.dir={whole}", *many)
+    save, saved = WriteCheckpoints.save_checkpoint, []
+
+    def killed(io, state, path, *args, **settings):
+        save(io, state, path, *args, **settings)
+        saved.append(Path(path).stem.partition("-")[0])
+        if saved.count(name) == 2:  # at step 10
+            power_cut()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteCheckpoints, "save_checkpoint", killed)
+        with pytest.raises(PowerCut):
+            train(f"run.dir={parts}", *many)
+    train(f"resume={parts}")
+    assert_same_run(parts, whole)
+
+
 def test_a_row_is_written_before_the_checkpoint_of_its_step(train, tmp_path, monkeypatch):
     """A run that is killed right after its checkpoint continues after this row."""
-    save = AtomicCheckpoints.save_checkpoint
+    save = WriteCheckpoints.save_checkpoint
     monkeypatch.setattr(
-        AtomicCheckpoints, "save_checkpoint", lambda *args, **_: (save(*args), power_cut())
+        WriteCheckpoints, "save_checkpoint", lambda *args, **_: (save(*args), power_cut())
     )
     with pytest.raises(PowerCut):
         train(f"run.dir={tmp_path / 'run'}")

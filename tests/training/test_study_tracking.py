@@ -5,6 +5,9 @@ from pathlib import Path
 import yaml
 from wandb_files import read
 
+from minitx.config.schema import LoggerConfig
+from minitx.study.run.progress_text import publish
+
 
 def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -34,3 +37,17 @@ def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monk
     # Nothing new, nothing published.
     assert script("compare", *words).status == 0
     assert len(list(Path("studies").glob("mine_text_quick/wandb/offline-run-*"))) == 1
+
+
+def test_a_report_that_wandb_refuses_is_one_line(capsys, monkeypatch, tmp_path):
+    """The study is done, and its report is written."""
+
+    def refuse(**settings):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("wandb.init", refuse)
+    publish(None, tmp_path, LoggerConfig("wandb"))
+    publish(None, tmp_path, LoggerConfig("csv"))
+    assert capsys.readouterr().err == (
+        "W&B failed ([Errno 13] Permission denied): the report is not in it\n"
+    )

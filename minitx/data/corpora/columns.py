@@ -59,11 +59,12 @@ class Columns:
         path, place, count = self.records.path, self.records.place(0), len(self.labels)
         single = [label for label, examples in self.labels.items() if examples == 1]
         if single:
+            have = "has" if len(single) == 1 else "have"
             texts = some(self.first[label] for label in single)
             notes.append(
-                f"{len(single)} of {count} labels in {path} have a single example: {some(single)}, "
-                f"with the text {texts}. The label is read from {place}; give more examples of "
-                "these labels, or leave them out"
+                f"{len(single)} of {count} labels in {path} {have} a single example: "
+                f"{some(single)}, with the text {texts}. The label is read from {place}; give more "
+                "examples of these labels, or leave them out"
             )
         alike = defaultdict(list)
         for label in self.labels:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minitx.config.home import replace_home
 from minitx.data.corpora.packages import is_installed
 from minitx.data.corpora.records import two_texts
 from minitx.errors import UserError
@@ -31,7 +32,7 @@ class HubSplit:
                 if not all(type(text) is str for text in texts):
                     raise ValueError(f"not two texts in {' and '.join(self.columns)}")
                 yield two_texts(self.columns, texts)
-            except ValueError as error:
+            except (ValueError, UserError) as error:
                 raise UserError(f"{self.where} {number}: {error}") from None
 
 
@@ -121,6 +122,7 @@ def load(repository: str) -> Any:
     if the hub does not answer, this reads the local copy. Raises what `datasets` and
     `huggingface_hub` raise.
     """
+    replace_home()  # before `datasets` is imported, which looks for its cache then
     # Imported here, because it takes a second and nothing else needs it.
     from datasets import config, load_dataset
     from huggingface_hub import HfApi

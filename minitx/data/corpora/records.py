@@ -1,17 +1,14 @@
-"""Files of lines, and files with a record of two texts on each line."""
+"""Files with a record of two texts on each line."""
 
-import codecs
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
-from typing import IO, cast
 
-from minitx.data.progress import announced
+from minitx.data.cleaning import clean
+from minitx.data.lines import count_lines, read_lines
 from minitx.errors import UserError
 
 _HEADING = re.compile(
@@ -25,44 +22,9 @@ def is_heading(text: str) -> bool:
     return _HEADING.fullmatch(text) is not None
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file without their ends. A file named *.gz is unpacked.
-
-    Only a line feed ends a line, as in other tools. A carriage return before it is dropped, and so
-    is a byte order mark. Raises UserError if the file is missing, damaged or not UTF-8.
-    """
-    number = 1
-    try:
-        with _open(path) as file:
-            for number, line in enumerate(file, 1):
-                start = len(codecs.BOM_UTF8) if line.startswith(codecs.BOM_UTF8) else 0
-                yield line[start if number == 1 else 0 :].decode().removesuffix("\n").rstrip("\r")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 (line {number}): save it again as UTF-8") from None
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read {path} ({reason}): give a UTF-8 text file") from None
-
-
-def count_lines(path: Path) -> int:
-    """Return the number of lines. Raises UserError as `read_lines` does, and for an empty file."""
-    with announced(f"counting the lines of {path}"):
-        count = sum(1 for _ in read_lines(path))
-    if not count:
-        raise UserError(f"{path} is empty: give a file with text")
-    return count
-
-
 def two_texts(fields: tuple[str, str], texts: Sequence[str]) -> tuple[str, str]:
-    """Return two texts without the white space around them.
-
-    Raises ValueError with the field's name for an empty text, and for one that UTF-8 cannot encode.
-    """
-    first, second = (text.strip() for text in texts)
-    for name, text in zip(fields, (first, second), strict=True):
-        if not text:
-            raise ValueError(f"the {name} is empty")
-        text.encode()  # a ValueError for half a surrogate pair, which JSON can contain
+    """Return two texts as `clean` does, which calls them by the names of their fields."""
+    first, second = (clean(text, field) for field, text in zip(fields, texts, strict=True))
     return first, second
 
 
@@ -98,7 +60,7 @@ class RecordFile:
         for number, line in enumerate(read_lines(self.path), 1):
             try:
                 yield two_texts(self.fields, self._parse(line))
-            except ValueError as error:
+            except (ValueError, UserError) as error:
                 raise UserError(f"{self.where} {number}: {error}") from None
 
     def place(self, field: int) -> str:
@@ -165,17 +127,17 @@ class ParallelFiles:
             )
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for number, sides in enumerate(zip(*map(read_lines, self.paths), strict=True), 1):
-            first, second = (side.strip() for side in sides)
-            for path, text in zip(self.paths, (first, second), strict=True):
-                if not text:
-                    raise UserError(f"{path}, line {number}: the line is empty")
-            yield first, second
+        return zip(*map(_cleaned_lines, self.paths), strict=True)
 
 
 def _is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] == '"'
 
 
-def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def _cleaned_lines(path: Path) -> Iterator[str]:
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            cleaned = clean(line, "line")
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+        yield cleaned

@@ -9,6 +9,7 @@ from typing import Any
 from minitx.config.paths import check_readable
 from minitx.config.registry import Registry
 from minitx.config.schema import Config
+from minitx.data.lines import is_stream
 from minitx.errors import UserError
 
 
@@ -47,6 +48,15 @@ def own_file(config: Config, example: str) -> Path:
 
 
 def check_file(key: str, name: str) -> Path:
-    """Return the file that a key names. Raises UserError if it cannot be read."""
+    """Return the file that a key names. Raises UserError if it cannot be read, or is a stream.
+
+    A corpus is read several times, and again when a run is resumed or evaluated.
+    """
+    path = Path(name)
+    if is_stream(path):
+        raise UserError(
+            f"{key}={name} can be read only once, and a corpus is read several times: write it "
+            f"to a file, and give {key}=FILE"
+        )
     check_readable(name, key)
-    return Path(name)
+    return path

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from minitx.config.schema import Config
 from minitx.data.corpora.plays import plain_text, play_files
 from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
 from minitx.data.corpora.splits import check_val_fraction, scan
+from minitx.data.lines import opened
 from minitx.data.progress import announced
 from minitx.errors import UserError
 
@@ -95,31 +96,33 @@ def text_file(path: Path, val_fraction: float) -> Corpus:
 
     Val and test each have `val_fraction` of the file's bytes, with 0 < val_fraction < 0.5. A cut
     moves to the start of the next line if it is near. The file is streamed, so it is never in
-    memory as a whole. A byte order mark is dropped.
+    memory as a whole. A byte order mark is dropped. A file named *.gz is unpacked while it is read,
+    and its bytes are those of the text.
 
     Raises UserError if the file is missing, a folder, unreadable or empty. Reading the text raises
     UserError if it is not UTF-8. Raises ValueError for a wrong `val_fraction`.
     """
     check_val_fraction(val_fraction)
-    with _open(path) as file:
-        start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
+    start = _start(path)
+    with opened(path) as file:
         size = file.seek(0, os.SEEK_END)
-        if size == start:
-            raise UserError(f"{path} is empty: give a file with text")
         held = int((size - start) * val_fraction)
         val, test = (_cut(file, size - held * n, min(LINE_REACH, held // 4)) for n in (2, 1))
     bounds = {"train": (start, val), "val": (val, test), "test": (test, size)}
     return Corpus(path.stem, {name: partial(_read, path, *ends) for name, ends in bounds.items()})
 
 
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}): give a UTF-8 text file") from None
+def _start(path: Path) -> int:
+    """Return where the text of a file begins. Raises UserError if there is none."""
+    with opened(path) as file:
+        first = file.read(len(codecs.BOM_UTF8) + 1)
+    start = len(codecs.BOM_UTF8) if first.startswith(codecs.BOM_UTF8) else 0
+    if len(first) == start:
+        raise UserError(f"{path} is empty: give a file with text")
+    return start
 
 
-def _cut(file: BinaryIO, position: int, reach: int) -> int:
+def _cut(file: IO[bytes], position: int, reach: int) -> int:
     """Return the start of the next line within `reach` bytes, else of the next character."""
     file.seek(position)
     nearby = file.read(max(reach, 3))
@@ -132,7 +135,7 @@ def _cut(file: BinaryIO, position: int, reach: int) -> int:
 def _read(path: Path, start: int = 0, stop: int = sys.maxsize) -> Iterator[str]:
     """Yield the text between two bytes of a file."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _open(path) as file:
+    with opened(path) as file:
         file.seek(start)
         try:
             while block := file.read(min(BLOCK, stop - file.tell())):
@@ -164,4 +167,4 @@ def _own_text(config: Config) -> Corpus:
     return text_file(own_file(config, "my.txt"), config.data.val_fraction)
 
 
-SOURCES.register("text", Source(_own_text, _own_text))
+SOURCES.register("text", Source(_own_text, lambda config: _start(own_file(config, "my.txt"))))

@@ -1,6 +1,7 @@
 """What both kinds of tokenizers share: a tokenizer of the library `tokenizers`, and its file."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Self
 
@@ -11,6 +12,35 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from minitx.errors import UserError
 
 LONGEST_LEARNED = 1024  # bytes of a word; training cuts longer words
+
+# ByteLevel writes each byte as a printable character. A printable byte is written as itself. The
+# other bytes, in order, are written as the characters that follow. Sorting the alphabet gives this
+# order.
+ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
+_PRINTABLE = [ord(character) for character in ALPHABET if ord(character) < 256]
+BYTES = dict(zip(ALPHABET, _PRINTABLE + sorted(set(range(256)) - set(_PRINTABLE)), strict=True))
+
+_LOOKS_LIKE_A_BYTE = re.compile(rb"\\x[0-9a-f]{2}")
+
+
+def bytes_of(token: str) -> bytes:
+    """Return the bytes that a token of a byte-level tokenizer stands for."""
+    return bytes(map(BYTES.__getitem__, token))
+
+
+def label_of(token: bytes) -> str:
+    r"""Return the text of a token, as a label. Different tokens have different labels.
+
+    Bytes that are part of a character only are written as \xf0. If a token has such bytes, or has
+    these letters as text, its backslashes are doubled.
+    """
+    try:
+        text = token.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if text and not _LOOKS_LIKE_A_BYTE.search(token):
+        return text
+    return token.replace(b"\\", b"\\\\").decode(errors="backslashreplace")
 
 
 class SavedTokenizer:

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
+from minitx.data.cleaning import check_unicode
 from minitx.data.tokenizers.base import (
+    ALPHABET,
     SavedTokenizer,
+    bytes_of,
     character_lookup,
+    label_of,
     learn_pieces,
     looks_up,
     word_lookup,
@@ -19,8 +23,7 @@ PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")  # the first tokens of every vocabulary
 KINDS = ("char", "word", "bpe", "unigram")
 
-_BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())  # a printable character for each byte
-MIN_SUBWORDS = len(SPECIALS) + len(_BYTES) + 1  # every byte, and one piece
+MIN_SUBWORDS = len(SPECIALS) + len(ALPHABET) + 1  # every byte, and one piece
 
 
 class SequenceTokenizer(SavedTokenizer):
@@ -45,9 +48,17 @@ class SequenceTokenizer(SavedTokenizer):
         super().__init__(inner)
         subwords = "bpe" if isinstance(inner.model, models.BPE) else "unigram"
         self.kind = looks_up(inner) or subwords
+        tokens = [inner.id_to_token(i) or "" for i in range(self.vocab_size)]
+        if self.kind == subwords:
+            tokens[len(first) :] = [label_of(bytes_of(token)) for token in tokens[len(first) :]]
+        self._labels = tokens
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text, without tokens for its beginning and end."""
+        """Return the ids of a text, without tokens for its beginning and end.
+
+        Raises UserError as `check_unicode`.
+        """
+        check_unicode(text)
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -61,12 +72,11 @@ class SequenceTokenizer(SavedTokenizer):
         return self._inner.decode([i for i in ids if i > UNK], skip_special_tokens=False)
 
     def spell(self, ids: Iterable[int]) -> list[str]:
-        """Return the text of each id, as a label for figures. Special tokens have their names."""
-        tokens = [self._inner.id_to_token(i) or "" for i in ids]
-        if self.kind in ("char", "word"):
-            return tokens
-        spelt = decoders.ByteLevel()
-        return [token if token in SPECIALS else spelt.decode([token]) for token in tokens]
+        """Return a label for each id, as for figures. Special tokens have their names.
+
+        No two tokens share a label: see `label_of`.
+        """
+        return [self._labels[i] for i in ids]
 
 
 def train_sequence_tokenizer(kind: str, vocab_size: int, texts: Iterable[str]) -> SequenceTokenizer:
@@ -122,7 +132,7 @@ def _vocab(tokens: list[str]) -> dict[str, int]:
 def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     inner = _byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - len(SPECIALS), initial_alphabet=_BYTES, show_progress=False
+        vocab_size=vocab_size - len(SPECIALS), initial_alphabet=ALPHABET, show_progress=False
     )
     learn_pieces(inner, trainer, texts)
     model = json.loads(inner.to_str())["model"]
@@ -133,7 +143,7 @@ def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
 def _unigram(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     inner = _byte_level(models.Unigram())
     trainer = trainers.UnigramTrainer(
-        vocab_size=vocab_size - len(SPECIALS), initial_alphabet=_BYTES, show_progress=False
+        vocab_size=vocab_size - len(SPECIALS), initial_alphabet=ALPHABET, show_progress=False
     )
     learn_pieces(inner, trainer, texts)
     scores = _settled(dict(json.loads(inner.to_str())["model"]["vocab"]))
@@ -150,7 +160,7 @@ def _settled(scores: dict[str, float]) -> dict[str, float]:
     from the lowest score.
     """
     lowest = min(scores.values())
-    filled = lowest + 1e-4 * (len(_BYTES) + 1)
+    filled = lowest + 1e-4 * (len(ALPHABET) + 1)
     lacking = {piece for piece, score in scores.items() if len(piece) == 1 and score < filled}
     return {p: round(lowest if p in lacking else score, 4) for p, score in scores.items()}
 

@@ -9,9 +9,14 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from minitx.data.cleaning import check_unicode
 from minitx.data.tokenizers.base import (
+    ALPHABET,
+    BYTES,
     SavedTokenizer,
+    bytes_of,
     character_lookup,
+    label_of,
     learn_pieces,
     looks_up,
     word_lookup,
@@ -20,13 +25,6 @@ from minitx.errors import UserError
 
 MIN_BPE_VOCAB = 257  # every byte, and one pair
 LONGEST_WORD = 2**20  # characters; longer words are cut, to bound memory
-
-# ByteLevel writes each byte as a printable character. A printable byte is written as itself. The
-# other bytes, in order, are written as the characters that follow. Sorting the alphabet gives this
-# order.
-_ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
-_PRINTABLE = [ord(character) for character in _ALPHABET if ord(character) < 256]
-_BYTES = dict(zip(_ALPHABET, _PRINTABLE + sorted(set(range(256)) - set(_PRINTABLE)), strict=True))
 
 # BPE never joins a word to the white space after it, so text may be cut there.
 _UP_TO_LAST_WORD = re.compile(r"(?s).*\S(?=[ \t\r\n])")
@@ -51,7 +49,7 @@ class Tokenizer(SavedTokenizer):
         # Only byte pairs are kept within words.
         self.kind = looks_up(inner) or ("bpe" if inner.pre_tokenizer.use_regex else "byte")
         vocab = inner.get_vocab()
-        self._tokens = [self._spell(token) for token in sorted(vocab, key=vocab.__getitem__)]
+        self._tokens = [self._bytes_of(token) for token in sorted(vocab, key=vocab.__getitem__)]
         if self.kind == "char":
             points = [ord(token.decode()) for token in self._tokens]
             self._known = set(map(chr, points))
@@ -59,17 +57,18 @@ class Tokenizer(SavedTokenizer):
             self._ids = np.full(max(points) + 2, -1, np.int32)
             self._ids[points] = np.arange(len(points))
 
-    def _spell(self, token: str) -> bytes:
+    def _bytes_of(self, token: str) -> bytes:
         if self.kind == "word":
             return f" {token}".encode()  # the blank that separates it from the word before
-        return token.encode() if self.kind == "char" else bytes(map(_BYTES.__getitem__, token))
+        return token.encode() if self.kind == "char" else bytes_of(token)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text.
 
-        Raises UserError for unknown characters ("char") or words ("word"), and for a text without
-        words ("word").
+        Raises UserError for unknown characters ("char") or words ("word"), for a text without words
+        ("word"), and as `check_unicode`.
         """
+        check_unicode(text)
         return self.encode_array(text).tolist()
 
     def encode_array(self, text: str) -> np.ndarray:
@@ -107,6 +106,11 @@ class Tokenizer(SavedTokenizer):
                 yield text
         if rest := decoder.decode(b"", final=True):
             yield rest
+
+    def spell(self, ids: Iterable[int]) -> list[str]:
+        """Return a label for each id, as for figures: see `label_of`. No two tokens share one."""
+        blank = b" " if self.kind == "word" else b""
+        return [label_of(self._tokens[i].removeprefix(blank)) for i in ids]
 
     def byte_lengths(self) -> np.ndarray:
         """Return the number of UTF-8 bytes of each token, int64 (vocab,)."""
@@ -160,7 +164,7 @@ def train_tokenizer(kind: str, vocab_size: int, texts: Iterable[str]) -> Tokeniz
         case "char":
             return Tokenizer(_characters(texts))
         case "byte":
-            return Tokenizer(_byte_level(models.BPE(_BYTES, []), use_regex=False))
+            return Tokenizer(_byte_level(models.BPE(BYTES, []), use_regex=False))
         case "bpe":
             return Tokenizer(_byte_pairs(vocab_size, texts))
     raise UserError(f"data.tokenizer={kind} is unknown: choose char, byte or bpe")
@@ -181,7 +185,7 @@ def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     # Lines, because the library keeps a few hundred pieces in memory.
     lines = (line for text in _at_word_ends(texts) for line in _LINES.split(text))
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, initial_alphabet=_ALPHABET, show_progress=False
+        vocab_size=vocab_size, initial_alphabet=ALPHABET, show_progress=False
     )
     learn_pieces(inner, trainer, lines)
     return inner

@@ -5,6 +5,7 @@ launcher. A job has the same command line with `only=<key>` added.
 """
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from omegaconf import DictConfig
 from minitx.config.command_line import command_line
 from minitx.config.compose import register_schemas, to_typed
 from minitx.config.schema import CompareConfig
-from minitx.errors import StoppedByUser
+from minitx.errors import StoppedByUser, UserError
 from minitx.study.plan.definition import defined, study_folder
 from minitx.study.run.job import do_run
 from minitx.terminal.text import printable
@@ -39,7 +40,11 @@ def command(overrides: Sequence[str]) -> str:
 
 
 def launch(keys: Sequence[str]) -> None:
-    """Do the runs with these keys, and return when all have finished or failed."""
+    """Do the runs with these keys, and return when all have finished or failed.
+
+    Raises UserError if a launcher does not work, or if a job ends without an answer because it was
+    cancelled or its process was killed.
+    """
     hydra, here = GlobalHydra.instance().hydra, HydraConfig.get()
     assert hydra is not None
     asked = list(here.overrides.task)
@@ -49,7 +54,15 @@ def launch(keys: Sequence[str]) -> None:
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     launcher = Plugins.instance().instantiate_launcher(context, _job, whole)
     jobs = [[*asked, f'only="{key}"'] for key in keys]  # unquoted, 12e45678 would be a number
-    for ended in launcher.launch(jobs, initial_job_idx=0):
+    try:
+        results = launcher.launch(jobs, initial_job_idx=0)
+    except Exception as error:  # of the launcher: a job's own exception is in its result
+        reason = textwrap.shorten(str(error) or type(error).__name__, 240, placeholder=" ...")
+        raise UserError(
+            f"hydra/launcher={here.runtime.choices['hydra/launcher']} did not end all of its jobs: "
+            f"{reason}; run this command again to finish the study"
+        ) from error
+    for ended in results:
         if ended.status is JobStatus.FAILED:  # before the run began; later ones are in the store
             raise ended._return_value
 

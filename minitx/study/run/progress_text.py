@@ -12,7 +12,7 @@ from minitx.terminal.text import note, say
 from minitx.training.trackers import (
     PATIENCE,
     disconnect_wandb,
-    quiet_wandb,
+    prepare_wandb,
     reason,
     wandb_settings,
     within,
@@ -58,7 +58,7 @@ def publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
 def _publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
     import wandb
 
-    quiet_wandb(folder / "wandb")
+    prepare_wandb()
     with wandb.init(
         project=logger.project,
         group=logger.group or folder.name,

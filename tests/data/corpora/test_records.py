@@ -4,10 +4,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from minitx.data.corpora.records import ParallelFiles, RecordFile, read_lines
+from minitx.data.corpora.records import ParallelFiles, RecordFile
 from minitx.errors import UserError
 
 PAIR = ("source", "target")
@@ -16,7 +14,7 @@ LABEL = ("label", "text")
 
 def write(path: Path, data: str | bytes) -> Path:
     data = data.encode() if isinstance(data, str) else data
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    path.write_bytes(gzip.compress(data) if path.suffix.lower() == ".gz" else data)
     return path
 
 
@@ -25,26 +23,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("records")
 
 
-@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1)))
-@pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz"])
-def test_only_line_feeds_end_lines(place: Path, name: str, lines: list[str]) -> None:
-    lines = [f"a{line}\u2028\x85" for line in lines]  # other programs would see more lines here
-    for end in ("\n", "\r\n"):
-        path = write(place / name, "".join(line + end for line in lines))
-        assert list(read_lines(path)) == lines
-
-
-def test_a_byte_order_mark_and_a_missing_last_end_make_no_difference(place: Path) -> None:
-    assert list(read_lines(write(place / "a.txt", b"\xef\xbb\xbfone\ntwo"))) == ["one", "two"]
-
-
-@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz"])
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "A.TSV", "A.TSV.GZ"])
 def test_columns(place: Path, name: str) -> None:
     path = write(place / name, 'hello \thallo\n"quoted"\t\u00e9\n')
     assert list(RecordFile(path, PAIR)) == [("hello", "hallo"), ('"quoted"', "é")]
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "A.JsonL.gZ"])
 def test_objects(place: Path, name: str) -> None:
     text = '{"text": " a\\tb ", "label": 3, "id": null}\n{"label": "x", "text": "c"}\n'
     assert list(RecordFile(write(place / name, text), LABEL)) == [("3", "a\tb"), ("x", "c")]
@@ -77,7 +62,9 @@ def test_a_bad_object_is_named(place: Path, line: str) -> None:
 
 def test_half_a_character_is_an_error(place: Path) -> None:
     path = write(place / "half.jsonl", '{"label": "x", "text": "\\ud83d"}\n')
-    with pytest.raises(UserError, match=r"half\.jsonl, line 1: .*surrogates not allowed"):
+    with pytest.raises(
+        UserError, match=r"half\.jsonl, line 1: the text is not Unicode from character 0 on"
+    ):
         list(RecordFile(path, LABEL))
 
 

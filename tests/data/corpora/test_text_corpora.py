@@ -1,5 +1,6 @@
 """Test the corpora of text."""
 
+import gzip
 import importlib.util
 import subprocess
 import sys
@@ -144,6 +145,42 @@ def test_a_large_file_comes_in_bounded_pieces(path: Path) -> None:
 def test_a_byte_order_mark_is_left_out(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfto be\nor not\n")
     assert whole_text(text_file(path, 0.3)) == "to be\nor not\n"
+
+
+@given(text=st.text(min_size=1), held_out=st.floats(0.01, 0.49))
+@pytest.mark.parametrize("name", ["mine.txt.gz", "MINE.TXT.GZ"])
+def test_a_packed_file_is_the_corpus_of_the_text(
+    path: Path, name: str, text: str, held_out: float
+) -> None:
+    data = b"\xef\xbb\xbfx" + text.encode()
+    path.write_bytes(data)
+    packed = path.with_name(name)
+    packed.write_bytes(gzip.compress(data, 1))
+    assert text_file(packed, held_out).fingerprint == text_file(path, held_out).fingerprint
+
+
+PACKED = gzip.compress(b"to be or not\n" * 1000)
+DAMAGED = {
+    "not packed": (b"to be\n", "Not a gzipped file"),
+    "cut": (PACKED[:-12], "ended before the end"),
+    "overwritten": (PACKED[:20] + b"\xff" * 9 + PACKED[29:], "Error -3"),
+    "another text": (PACKED[:-8] + bytes(4) + PACKED[-4:], "CRC check failed"),
+    "no byte": (b"", "mine.txt.gz is empty"),
+    "no text": (gzip.compress(b""), "mine.txt.gz is empty"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_packed_file_is_an_error(path: Path, case: str) -> None:
+    data, reason = DAMAGED[case]
+    packed = path.with_name("mine.txt.gz")
+    packed.write_bytes(data)
+    with pytest.raises(UserError) as caught:
+        text_file(packed, 0.1)
+    message = str(caught.value)
+    assert reason in message
+    assert str(packed) in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("at", [0, 5, 1_500_000, 1_999_999])

@@ -1,0 +1,101 @@
+"""Train random configs: it works, or it is refused in one line before anything is written."""
+
+import json
+import math
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from random_configs import LARGE, STEPS, draw_valid, spoil, words, write_corpora
+
+from minitx.runs.atomic_write import write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = 20  # of a full campaign, run as commands
+LIMIT = 300  # seconds
+COUNTS = "random_configs.json"  # in the folder of the session, for whoever reports them
+
+
+@pytest.fixture(scope="module")
+def corpora(text_file, tmp_path_factory):
+    return write_corpora(tmp_path_factory.mktemp("corpora"), text_file)
+
+
+@pytest.fixture
+def attempt(script, tmp_path):
+    """Trains a config, in this process or in another, and checks what is left. Returns the status.
+
+    A run that trains must end at its last step with a finite loss. One that does not must say why
+    in one line and leave no folder, unless its loss was not finite.
+    """
+
+    def attempt(config, number, as_process=False):
+        folder = tmp_path / f"run{number}"
+        line = [*words(config), f"run.dir={folder}"]
+        if as_process:
+            done = subprocess.run(
+                [sys.executable, ROOT / "scripts" / "train.py", *line],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=LIMIT,
+            )
+            status, out, err = done.returncode, done.stdout, done.stderr
+        else:
+            status, out, err = script("train", *line)
+        typed = shlex.join(["train.py", *words(config)])
+        assert "Traceback" not in out + err, f"{typed}\n{err}"
+        if status == 0:
+            summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+            assert (summary["status"], summary["steps"]) == ("finished", STEPS), typed
+            assert math.isfinite(summary["metrics"]["val/loss"]), typed
+            return status, ""
+        lines = [each for each in err.splitlines() if each.startswith("error: ")]
+        assert (status, len(lines)) == (1, 1), f"{typed}\n{status} {err}"
+        if folder.exists():
+            summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+            assert summary["status"] == "failed", typed
+            assert "not finite" in lines[0], f"{typed}\n{lines[0]}"
+        return status, f"{lines[0]}   {typed}"
+
+    return attempt
+
+
+def test_valid_configs_train(attempt, corpora, tally, trials, tmp_path_factory):
+    row = tally("random valid configs", "2 steps, or one line")
+    refused = []
+    for seed in trials(fast=6, full=200):
+        # The last ones read whole packages.
+        tasks = [LARGE[seed % len(LARGE)]] if seed >= 194 else None
+        config = draw_valid(seed, corpora, tasks)
+        with row.trial(f"seed {seed}: {shlex.join(words(config))}"):
+            status, line = attempt(config, seed, as_process=seed >= 200 - PROCESSES)
+            refused += [line] if status else []
+    _report(tmp_path_factory, "valid", row.tried, refused)
+
+
+def test_configs_with_an_invalid_value_are_one_line(
+    attempt, corpora, tally, trials, tmp_path_factory
+):
+    row = tally("random configs with an invalid value", "2 steps, or one line and no folder")
+    refused = []
+    for seed in trials(fast=20, full=200):
+        config, forbidden = spoil(seed, draw_valid(seed, corpora))
+        with row.trial(f"seed {seed}: {shlex.join(words(config))}"):
+            status, line = attempt(config, seed, as_process=seed >= 200 - PROCESSES)
+            refused += [line] if status else []
+            assert status == 1 or not forbidden, "it was trained"
+    _report(tmp_path_factory, "invalid", row.tried, refused)
+
+
+def _report(tmp_path_factory, kind, tried, refused):
+    """Print the reasons for which configs were refused, with the number of each."""
+    write_json(
+        tmp_path_factory.getbasetemp() / f"{kind}_{COUNTS}",
+        {"tried": tried, "refused": len(refused), "lines": sorted(refused)},
+    )
+    reasons = Counter(line.partition(":")[2].partition("=")[0].strip() for line in refused)
+    print(f"{kind}: {len(refused)} of {tried} refused: {reasons}")
