@@ -38,8 +38,8 @@ from minitx.terminal.text import note
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
-UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
+UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserConfigFolders(SearchPathPlugin):
