@@ -25,6 +25,11 @@ def is_heading(text: str) -> bool:
     return _HEADING.fullmatch(text) is not None
 
 
+def is_quoted(text: str) -> bool:
+    """Return whether a text is in quotes, as in CSV."""
+    return len(text) > 1 and text[0] == text[-1] == '"'
+
+
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without their ends. A file named *.gz is unpacked.
 
@@ -113,7 +118,7 @@ class RecordFile:
         first = rows[0]
         if len(first) == len(set(first)) > 1 and all(map(is_heading, first)):
             raise UserError(f"{self.where} 1: {lines[0]!r} looks like a heading: remove the line")
-        if all(len(row) > 1 and all(map(_is_quoted, row)) for row in rows):
+        if all(len(row) > 1 and all(map(is_quoted, row)) for row in rows):
             raise UserError(
                 f"{self.where} 1: the texts are in quotes, which would be part of them: "
                 f"write {self._shape('.tsv')} without quotes"
@@ -171,10 +176,6 @@ class ParallelFiles:
                 if not text:
                     raise UserError(f"{path}, line {number}: the line is empty")
             yield first, second
-
-
-def _is_quoted(text: str) -> bool:
-    return len(text) > 1 and text[0] == text[-1] == '"'
 
 
 def _open(path: Path) -> IO[bytes]:
