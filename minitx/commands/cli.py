@@ -38,8 +38,8 @@ from minitx.terminal.text import note
 COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
-UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
+UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -219,7 +219,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
     flags = get_args_parser()._option_string_actions
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if name not in command.paths:  # the name of a file may have any bytes
+        if name not in command.paths and name not in flags:  # the name of a file may have any bytes
             check_unicode(value, f"{name}=")
         if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")

@@ -40,7 +40,8 @@ def answer_lines(
     """
     check_texts(text, input, output)
     written = False
-    with nullcontext(Data()) if output is None else open_output(output) as file:
+    to_standard = output is None or open_stream(Path(output)) == 1
+    with nullcontext(Data()) if to_standard else open_output(str(output)) as file:
         for chunk, failure in _chunks(text, input):
             ready: list[Prepared] = []
             for place, line in chunk:

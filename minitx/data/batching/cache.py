@@ -40,8 +40,9 @@ def cached(
         finally:
             lock.release()
     except OSError as error:
+        why = error.strerror or "the disk is full"  # numpy only counts what it could write
         raise UserError(
-            f"cannot write {folder.parent} ({error.strerror}): "
+            f"cannot write {folder.parent} ({why}): "
             "give another folder with data.cache_dir=DIR or MINITX_CACHE"
         ) from error
     assert found is not None

@@ -19,7 +19,7 @@ from typing import Any, Generic
 from minitx.data.batching.cache import cached
 from minitx.data.batching.ragged import Ragged
 from minitx.data.corpora.examples import ExampleCorpus, Record
-from minitx.data.progress import progress
+from minitx.data.progress import announced, progress
 from minitx.data.tokenizers.sequence import SequenceTokenizer, train_sequence_tokenizer
 from minitx.errors import UserError
 
@@ -50,8 +50,9 @@ class ExampleStore:
 
     def examples(self, split: str) -> list[list[Any]]:
         """Return the examples of a split as text: the fields of the corpus's named tuple."""
-        text = (self.folder / f"{split}.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        with announced(f"reading {split}"):
+            text = (self.folder / f"{split}.jsonl").read_text(encoding="utf-8")
+            return [json.loads(line) for line in text.splitlines()]
 
 
 @dataclass(frozen=True)
