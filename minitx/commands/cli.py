@@ -164,7 +164,11 @@ class Jobs:
         """Call the command's function with a composed config."""
         protect_streams()  # if a launcher runs the job in a process of its own
         UserConfigFolders.folders = ()  # not for the configs that the function composes
-        overrides = list(HydraConfig.get().overrides.task)
+        try:
+            overrides = list(HydraConfig.get().overrides.task)
+        except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+            self.add_failure(error, [])  # Hydra would report an exception
+            return
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         # Lightning starts further processes for DDP with this command line: of the job alone.
         folders = [f"--config-dir={folder}" for folder in config_folders(self.asked)]

@@ -101,7 +101,10 @@ def _checked(composed: DictConfig, schema: type[Schema], overrides: Iterable[str
     for name in _names(composed):
         if name not in known:
             raise unknown_key(name, known, schema)
-    config = OmegaConf.to_object(composed)
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+        raise UserError(describe(error, schema, list(overrides))) from error
     assert isinstance(config, schema)
     _check(config, "")
     model = getattr(config, "model", None)

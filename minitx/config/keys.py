@@ -145,10 +145,12 @@ def _describe_value(
     error: OmegaConfBaseException, context: str, schema: type, overrides: Sequence[str]
 ) -> str:
     override = re.search(r"(?:override|value) '?([\w.]+)", context)
-    name = error.full_key or (override and override.group(1)) or str(error.key)
+    name = error.full_key or (override and override.group(1)) or error.key
+    if name is None:  # it comes from an interpolation, such as ${oc.env:NAME}
+        name = next((each for each in overrides if "${" in each), "an interpolation")
     if "not in" in str(error):
         known = [key for key, _ in keys(schema, model_schema(overrides))]
-        return str(unknown_key(name, known, schema))
+        return str(unknown_key(str(name), known, schema))
     said = str(error).splitlines()[0]
     if "is not a ListConfig" in said:
         return f"{name} is a list: write {name}=[...], even for one value"

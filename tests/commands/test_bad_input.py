@@ -33,6 +33,13 @@ TRAINING = {
     "dropout 1": (["model.dropout=1"], ["model.dropout=1", "below 1"]),
     "seed -1": (["seed=-1"], ["seed=-1", "at least 0"]),
     "not a number": (["optimizer.lr=nan"], ["optimizer.lr"]),
+    "infinite": (["optimizer.lr=inf"], ["optimizer.lr=inf", "a finite number"]),
+    "beyond 64 bits": (["data.vocab_size=" + "9" * 30], ["data.vocab_size=9999", "2**63"]),
+    "many processes": (["data.workers=1000000"], ["data.workers=1000000", "at most 1000"]),
+    "no variable": (
+        ["model.dim=${oc.env:NO_SUCH}"],
+        ["model.dim=${oc.env:NO_SUCH}: ", "not found"],
+    ),
     "no end": (["trainer.max_steps=null"], ["trainer.max_steps", "trainer.max_minutes"]),
     "unknown task": (["task=shakespear"], ["task=shakespear", "did you mean shakespeare?"]),
     "unknown model": (["model=transfromer"], ["did you mean transformer?", "lstm"]),
