@@ -140,6 +140,11 @@ class Cluster:
         """Return the ids of the jobs that run, such as 2_0."""
         return self.ask("squeue", "--noheader", "--states=RUNNING", "--format=%i").split()
 
+    def clear(self) -> None:
+        """Cancel all jobs, and wait until they have ended."""
+        self.ask("scancel", "--me")
+        _wait(lambda: not self.ask("squeue", "--noheader"), "the jobs do not end")
+
     def submitted(self) -> int:
         """Return how many jobs were ever submitted."""
         return len(self.ask("scontrol", "--oneliner", "show", "jobs").splitlines())

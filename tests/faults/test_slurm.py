@@ -19,7 +19,7 @@ import yaml
 from slurm_cluster import Cluster, missing
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS, EVERY = 2000, 100  # of each run; between checkpoints
+STEPS, EVERY = 4000, 100  # of each run; between checkpoints
 LIMIT = 3600  # seconds that a study may take, on a slow machine
 STUDY = {
     "defaults": ["study_schema", "_self_"],
@@ -32,9 +32,9 @@ STUDY = {
         *(f"trainer.max_steps={STEPS}", f"trainer.val_every={EVERY}"),
     ],
     "sections": ["quality"],
-    "quick": {"seeds": [1, 2]},
+    "quick": {"seeds": [1, 2, 3, 4]},
 }
-RUNS = 4
+RUNS = 8
 
 
 @pytest.fixture
@@ -103,9 +103,13 @@ class Study:
     def summaries(self):
         return sorted(self.store.glob("*/summary.json"))
 
-    def in_training(self):
-        """Return the keys of the runs that have a checkpoint and are not finished."""
-        kept = {path.parents[1].name for path in self.store.glob("*/checkpoints/last.ckpt")}
+    def in_training(self, since):
+        """Return the keys of unfinished runs that have written a checkpoint since."""
+        kept = {
+            path.parents[1].name
+            for path in self.store.glob("*/checkpoints/last.ckpt")
+            if path.stat().st_mtime > since
+        }
         return sorted(kept - set(self.losses()))
 
     def validations(self, key):
@@ -136,24 +140,25 @@ def test_a_study_survives_a_cancelled_job_and_a_restarted_node(
     # SLURM sends SIGUSR2 shortly before a job's time is over.
     for name, options in {"cancelled": [], "out of time": ["--signal=USR2"]}.items():
         with row.trial(f"a job is {name}"):
-            process = begin(study, slurm)
-            wait_for(study.in_training, process)
-            time.sleep(3)  # between two checkpoints
-            stopped = cluster.running()[0]
-            cluster.ask("scancel", *options, stopped)
+            since, process = time.time(), begin(study, slurm)
+            wait_for(lambda since=since: study.in_training(since), process)
+            time.sleep(1)  # between two checkpoints
+            stopped = cluster.running()
+            cluster.ask("scancel", *options, *stopped)
             out, err = process.communicate(timeout=LIMIT)
             assert process.returncode == 1, err
             assert "Traceback" not in out + err
             (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-            assert stopped in line
+            assert any(job in line for job in stopped)
             assert "run this command again" in line
             assert not list(study.store.glob("*.failed.json"))
+        cluster.clear()  # the jobs that are left would do the study while it starts again
 
     with row.trial("the node is restarted"):
-        second = begin(study, slurm)
+        since, second = time.time(), begin(study, slurm)
         finished = study.losses()
-        wait_for(lambda: len(study.losses()) < RUNS and study.in_training(), second)
-        time.sleep(3)
+        wait_for(lambda: study.in_training(since), second)
+        time.sleep(1)
         cluster.restart_node()
         out, err = second.communicate(timeout=LIMIT)
         assert second.returncode == 0, err
