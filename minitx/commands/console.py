@@ -1,6 +1,5 @@
 """What a command prints when it is done: tables, samples, and the commands to type next."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from minitx.config.checksums import read_json
 from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
 from minitx.drawing.formatting import metric
@@ -59,7 +59,7 @@ def loading(what: str) -> Iterator[None]:
 def show_run(run: "StoredRun") -> None:
     """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
     folder = run.folder
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    summary = _summary(folder)
     console = Console()
     console.print(_title(summary), highlight=False)
     console.print(metrics_table(summary["metrics"]))
@@ -129,7 +129,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     common = set.intersection(*(set(words) for _, words in runs))
     table = Table(title=f"{len(runs)} runs", title_justify="left")
     table.add_column("run")
-    summaries = [json.loads((folder / SUMMARY).read_text("utf-8")) for folder, _ in runs]
+    summaries = [_summary(folder) for folder, _ in runs]
     compared = dict.fromkeys(
         name
         for summary in summaries
@@ -152,6 +152,10 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     console.print(table)
     for folder, _ in runs:
         console.print(f"  {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    return read_json(folder / SUMMARY, remedy="minitx evaluate measures the run again")
 
 
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import uuid
 from argparse import Namespace
 from pathlib import Path
@@ -11,7 +12,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from minitx.config.schema import LoggerConfig
+from minitx.errors import UserError
 from minitx.runs.atomic_write import write_atomically
+from minitx.runs.growing_file import append, read_checked, write_whole
 from minitx.runs.paths import METRICS
 
 
@@ -66,8 +69,7 @@ class MetricsFile(Logger):
                 self.row = rows.pop() | self.row
             self._rewrite(rows, self.columns + new)
         self.written = self.row["step"]
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(self.row)
+        append(self.path, self._text([self.row]))
         self.row = {}
 
     @rank_zero_only
@@ -90,16 +92,16 @@ class MetricsFile(Logger):
     def _rows(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return list(csv.DictReader(io.StringIO(read_checked(self.path).decode(), newline="")))
 
     def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         self.columns = columns
+        write_whole(self.path, self._text([dict(zip(columns, columns, strict=True)), *rows]))
+
+    def _text(self, rows: list[dict[str, Any]]) -> str:
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(self.path, text.getvalue())
+        csv.DictWriter(text, self.columns).writerows(rows)
+        return text.getvalue()
 
 
 def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Logger | None:
@@ -134,4 +136,7 @@ def _wandb_id(folder: Path) -> str:
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, uuid.uuid4().hex[:8])
-    return path.read_text(encoding="utf-8").strip()
+    found = path.read_text(encoding="utf-8").strip()
+    if not re.fullmatch(r"\w{1,64}", found):  # it becomes the name of a folder
+        raise UserError(f"{path} is not the id of a W&B run: delete it")
+    return found

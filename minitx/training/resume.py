@@ -6,7 +6,8 @@ from minitx.config.compose import to_plain
 from minitx.config.renames import renamed
 from minitx.config.schema import Config
 from minitx.errors import UserError
-from minitx.runs.paths import LAST, last_checkpoint
+from minitx.runs.growing_file import read_checked
+from minitx.runs.paths import LAST, METRICS, last_checkpoint
 from minitx.runs.run import read_checkpoint
 
 
@@ -20,26 +21,32 @@ def checkpoint_to_resume(config: Config, fingerprint: str) -> Path | None:
         return None
     file = last_checkpoint(config.resume)
     checkpoint = read_checkpoint(file)
+    if (metrics := Path(config.resume, METRICS)).is_file():
+        read_checked(metrics)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
     if renamed(checkpoint["hyper_parameters"]["config"])["model"] != to_plain(config.model):
         raise UserError(
             f"resume={config.resume}: config.yaml describes a different model from {LAST}"
         )
+    try:
+        states = checkpoint["callbacks"]
+        minutes = states["Clock"]["elapsed"] / 60
+        waited = max((state.get("wait_count", 0) for state in states.values()), default=0)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is not of a run that can be resumed") from error
     steps = checkpoint["global_step"]
     if config.trainer.max_steps is not None and steps >= config.trainer.max_steps:
         raise UserError(
             f"resume={config.resume}: the run has finished its {steps:,} steps; to train it "
             f"longer, add trainer.max_steps={2 * steps}"
         )
-    minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
     if config.trainer.max_minutes is not None and minutes >= config.trainer.max_minutes:
         raise UserError(
             f"resume={config.resume}: the run has finished its {config.trainer.max_minutes:g} "
             "minutes; to train it longer, add "
             f"trainer.max_minutes={2 * config.trainer.max_minutes:g}"
         )
-    waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
     if config.trainer.patience is not None and waited >= config.trainer.patience:
         raise UserError(
             f"resume={config.resume}: the run had {waited} validations without improvement; "

@@ -12,8 +12,8 @@ from filelock import FileLock, Timeout
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, Config
 from minitx.errors import StoppedByUser, UserError
-from minitx.runs.atomic_write import write_json
-from minitx.runs.paths import LAST
+from minitx.runs.atomic_write import write_checked_json
+from minitx.runs.paths import LAST, check_links
 from minitx.study.measure.machine import machine
 from minitx.study.measure.measuring import measure
 from minitx.study.measure.speed import measure_speed
@@ -30,10 +30,12 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     """Train and measure the run with this key in the plan of the study in `folder`.
 
     Nothing is done twice. A failure is recorded in the run store and does not stop other runs.
-    Raises StoppedByUser if the user stops the run, and UserError for an unknown key.
+    Raises StoppedByUser if the user stops the run, and UserError for an unknown key, and for links
+    out of the run's folder.
     """
     run = read_manifest(folder).run(key)
     store = RunStore(Path(asked.study.runs))
+    check_links(store.folder(key), store.log(key), store.lock(key))
     try:
         with (
             FileLock(store.lock(key), timeout=LOOK),
@@ -63,7 +65,7 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
     try:
         if asked.study.measures == "speed":
             where = {"machine": machine(), "git_commit": git_commit()}
-            write_json(folder / MEASURED, measure_speed(config) | where)
+            write_checked_json(folder / MEASURED, measure_speed(config) | where)
         else:
             config.logger = asked.logger
             config.logger.group = asked.logger.group or study
