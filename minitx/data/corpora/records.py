@@ -5,10 +5,13 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from minitx.errors import UserError
+
+LONGEST_LINE = 100_000_000  # bytes, because a short .gz file can hold one that fills the memory
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -20,7 +23,9 @@ def read_lines(path: Path) -> Iterator[str]:
     number = 1
     try:
         with _open(path) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
+                if len(line) == LONGEST_LINE:
+                    raise UserError(f"{path}, line {number}: it is longer than 100 MB")
                 start = len(codecs.BOM_UTF8) if line.startswith(codecs.BOM_UTF8) else 0
                 yield line[start if number == 1 else 0 :].decode().removesuffix("\n").rstrip("\r")
     except UnicodeDecodeError:
@@ -95,7 +100,7 @@ class RecordFile:
         try:
             record = json.loads(line)
             texts = [record[name] for name in self.fields]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             texts = [None]
         if not all(type(text) in (str, int) for text in texts):
             raise ValueError(f"not of the form {self._shape('.jsonl')}")

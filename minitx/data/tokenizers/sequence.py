@@ -40,6 +40,11 @@ class SequenceTokenizer(SavedTokenizer):
         subwords = "bpe" if isinstance(inner.model, models.BPE) else "unigram"
         self.kind = looks_up(inner) or subwords
 
+    @staticmethod
+    def kinds() -> list[tokenizers.Tokenizer]:
+        lookups = [lookup({}, SPECIALS[UNK]) for lookup in (character_lookup, word_lookup)]
+        return [*lookups, _byte_level(models.BPE()), _byte_level(models.Unigram())]
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without tokens for its beginning and end."""
         return self.encode_batch([text])[0]
