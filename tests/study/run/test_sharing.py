@@ -170,7 +170,7 @@ def test_a_run_that_failed_is_trained_anew_and_only_once_more(compare, monkeypat
     LEDGER.forget_failure(run.key)
     write_json(LEDGER.folder(run.key) / "summary.json", {"status": "running"})
     compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH)
-    assert begun == [str(LEDGER.folder(run.key)), None]
+    assert begun == [str(LEDGER.folder(run.key).absolute()), None]
 
 
 def test_a_run_that_cannot_be_measured_has_failed_and_may_be_tried_again(compare, monkeypatch):
