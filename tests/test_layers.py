@@ -41,7 +41,7 @@ PACKAGES = {
     "study.report": "numpy pandas matplotlib jinja2 markdown_it",
     "study.run": "hydra omegaconf filelock rich wandb",
     "study": "",
-    "bench": "torch pandas wandb",
+    "bench": "torch pandas",
     "commands": "torch hydra omegaconf rich",
     "": "",
 }

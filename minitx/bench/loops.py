@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import wandb
 from torch import nn
 
 from minitx.config.schema import Config
@@ -17,6 +16,7 @@ from minitx.tasks.open import open_task
 from minitx.training.callbacks import Clock
 from minitx.training.environment import keep_freed_memory
 from minitx.training.outputs import output_callbacks
+from minitx.training.trackers import finish_trackers
 from minitx.training.train import make_trainer
 
 
@@ -52,7 +52,7 @@ def trained(config: Config, steps: int) -> StepTimes:
         trainer.limit_val_batches = 0
         objective = task.objective(model, lambda: trainer.global_step / steps)
         trainer.fit(objective, task.data())
-        wandb.finish()
+        finish_trackers(trainer, 0)
     return times
 
 

@@ -221,7 +221,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
     groups = [folder.name for folder in CONF.iterdir() if folder.is_dir()]
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if name not in command.paths:  # the name of a file may have any bytes
+        if name not in command.paths and name not in flags:  # the name of a file may have any bytes
             check_unicode(value, f"{name}=")
         if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")

@@ -50,8 +50,10 @@ def translate(config: TranslateConfig, overrides: list[str]) -> None:
 
     def line(output: Output) -> str:
         text = on_one_line(output.text)
-        tabbed = text.replace("\t", "\\t")
-        return f"{output.score:.4f}\t{tabbed}" if with_scores else text
+        if not with_scores:
+            return text
+        untabbed = text.replace("\t", r"\t")
+        return f"{output.score:.4f}\t{untabbed}"
 
     answer_lines(config.text, config.input, config.output, prepare, answer)
 

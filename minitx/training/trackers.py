@@ -149,6 +149,13 @@ def log_image(trainer: L.Trainer, name: str, picture: Path) -> None:
             logger.log_image(name, picture)
 
 
+def finish_trackers(trainer: L.Trainer, exit_code: int) -> None:
+    """End what the trackers of a run have begun. The run's process ends with this code."""
+    for logger in trainer.loggers:
+        if isinstance(logger, Tracker):
+            logger.finish(exit_code)
+
+
 def wandb_logger(
     config: LoggerConfig, mode: str, folder: Path, run_config: dict[str, Any]
 ) -> WandbLogger:

@@ -45,7 +45,7 @@ from minitx.training.progress import TrainingProgress, fraction_done
 from minitx.training.resume import Resumption, resumption
 from minitx.training.stopping import StopOnRequest, stoppable
 from minitx.training.summary import Summary
-from minitx.training.trackers import Tracker, make_tracker
+from minitx.training.trackers import finish_trackers, make_tracker
 from minitx.training.warmup import within_the_run
 from minitx.training.watch_attention import WatchAttention
 
@@ -171,9 +171,7 @@ def _clean_process(trainer: L.Trainer) -> Iterator[None]:
             yield
         exit_code = 0
     finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, Tracker):
-                logger.finish(exit_code)
+        finish_trackers(trainer, exit_code)
         leave_process_group(environment)
 
 

@@ -1,5 +1,6 @@
 """Test that runs and studies are found from every folder, however their paths were given."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from minitx.commands.table import COMMANDS
 from minitx.config.schema import StudyConfig
 from minitx.data.corpora.labels import label_file
 from minitx.data.corpora.pairs import pair_file
+from minitx.data.corpora.text import text_file as plain_text
 from minitx.errors import UserError
 from minitx.study.plan.manifest import Manifest, read_manifest, write_manifest
 from minitx.study.plan.planner import Planner
@@ -130,6 +132,7 @@ def test_a_path_in_a_yaml_file_is_completed(folders, script):
         "data.path=./???": "/a/??? cannot be read: No such file",
         f"run.dir={300 * 'a'}": "File name too long",
         "data.path=a[b],{c}=d.txt": "/a/a[b],{c}=d.txt cannot be read: No such file",
+        "data.path=a\nb.txt": r"/a/a\nb.txt cannot be read: No such file",
         "data.path=loop": "/a/loop cannot be read: Too many levels of symbolic links",
         "data.path=~nobody-of-this-name": "/a/~nobody-of-this-name cannot be read",
     }.items(),
@@ -172,6 +175,11 @@ def test_suffixes_may_be_in_capitals(folders):
         Path(name).write_text("".join(f"w{n}\tv{n}\n" for n in range(100)), encoding="utf-8")
         counts = pair_file(Path(name), 0.1).counts
         assert sum(counts.values()) == 100
+        Path(f"{name}.GZ").write_bytes(gzip.compress(Path(name).read_bytes()))
+        assert pair_file(Path(f"{name}.GZ"), 0.1).counts == counts
+    plain = plain_text(Path("t.txt"), 0.1)
+    Path("T.TXT.GZ").write_bytes(gzip.compress(Path("t.txt").read_bytes()))
+    assert plain_text(Path("T.TXT.GZ"), 0.1).fingerprint == plain.fingerprint
     lines = "".join(f'{{"label": "{n % 2}", "text": "t{n}"}}\n' for n in range(100))
     Path("X.JSONL").write_text(lines, encoding="utf-8")
     assert label_file(Path("X.JSONL"), 0.1).labels == ("0", "1")

@@ -4,6 +4,8 @@ import http.server
 import os
 import re
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -186,6 +188,34 @@ def test_a_wandb_process_that_dies_or_hangs(number, reports, monkeypatch, tmp_pa
     monkeypatch.undo()
     assert reports("logger=wandb", name="next") == []
     assert wandb_run(tmp_path / "next")["exit"] == 0
+
+
+KILLED = """
+import os, signal, sys
+from minitx.commands.start import main
+from minitx.training.trackers import Tracker
+from wandb.sdk import wandb_setup
+
+log = Tracker.log_metrics
+
+def log_metrics(self, metrics, step=None):
+    if step == 3:
+        os.kill(wandb_setup.singleton()._connection._proc._process.pid, signal.SIGKILL)
+    log(self, metrics, step)
+
+Tracker.log_metrics = log_metrics
+main("train")
+"""
+
+
+def test_a_dead_wandb_process_prints_no_traceback_when_the_run_ends(tiny, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, *tiny, "logger=wandb", f"run.dir={folder}"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(re.findall("^W&B failed .*", ended.stderr, flags=re.M)) == 1
+    assert list(rows(folder)) == list(range(1, 11))
 
 
 def test_wandb_gets_a_temporary_folder_in_place_of_one_it_cannot_write(
