@@ -38,6 +38,9 @@ MOVED_ON_RESUME = ("data.dir", "data.path", "data.target_path", "data.cache_dir"
 
 UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
 
+# torch, numpy and the tokenizers calculate with these: whole numbers of 64 bits, and float32.
+LARGEST_INT, LARGEST_FLOAT = 2**63, 1e38
+
 Schema = TypeVar("Schema")
 
 
@@ -258,6 +261,10 @@ def _check_value(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None
         raise UserError(f"{name}={value}: it must be above {rules['above']}")
     if "below" in rules and not value < rules["below"]:
         raise UserError(f"{name}={value}: it must be below {rules['below']}")
+    if isinstance(value, int) and abs(value) >= LARGEST_INT:
+        raise UserError(f"{name}={value}: it must be below 2**63")
+    if isinstance(value, float) and not abs(value) < LARGEST_FLOAT:
+        raise UserError(f"{name}={value}: it must be a finite number below {LARGEST_FLOAT:g}")
 
 
 def _check_choice(name: str, value: Any, rules: typing.Mapping[str, Any]) -> None:

@@ -189,7 +189,9 @@ class OptimizerConfig:
 @dataclass
 class TrainerConfig:
     max_steps: int | None = key(2000, "optimizer steps [no limit]", minimum=1)
-    max_minutes: float | None = key(None, "minutes of training [no limit]", above=0)
+    max_minutes: float | None = key(
+        None, "minutes of training [no limit]", above=0, maximum=1_000_000
+    )
     val_every: int = key(250, "steps between validations, each with a checkpoint", minimum=1)
     val_tokens: int | None = key(
         None,
@@ -206,7 +208,7 @@ class TrainerConfig:
         None, "stop after this many validations without improvement", minimum=1
     )
     accelerator: str = key("cpu", "cpu, gpu, mps, auto, ...")
-    devices: int = key(1, "number of devices", minimum=1)
+    devices: int = key(1, "number of devices", minimum=1, maximum=1_000)
     strategy: str = key("auto", "Lightning's strategy: auto, ddp, ...")
     precision: str = key(
         "32-true",
@@ -245,7 +247,10 @@ class BudgetConfig:
 class DecodingConfig:
     beam: int = key(5, "number of hypotheses; 1 is greedy search", minimum=1, maximum=10_000)
     length_penalty: float = key(
-        0.6, "exponent of the length; 0 prefers short outputs, 1 averages over tokens", minimum=0
+        0.6,
+        "exponent of the length; 0 prefers short outputs, 1 averages over tokens",
+        minimum=0,
+        maximum=100,
     )
     min_length: int = key(0, "minimum number of tokens in an output", minimum=0)
     max_length: int | None = key(
@@ -353,6 +358,7 @@ class DecodingChange:
         None,
         "exponent of the length; 0 prefers short outputs, 1 averages over tokens [as in the run]",
         minimum=0,
+        maximum=100,
     )
     min_length: int | None = key(
         None, "minimum number of tokens in an output [as in the run]", minimum=0

@@ -26,7 +26,9 @@ class Interrupted(BaseException):
 
 
 class StopOnRequest(L.Callback):
-    """End a run on Ctrl-C, SIGTERM, or SIGHUP, which a terminal sends when it is closed.
+    """End a run on Ctrl-C, SIGTERM, SIGHUP, which a terminal sends when it is closed, or SIGUSR2.
+
+    SLURM sends SIGUSR2 to a job of `hydra/launcher=submitit_slurm` shortly before its time is over.
 
     During training, the run ends after the current step, with a checkpoint of that step. A
     validation that is due after that step is done first. Before the first step, after the last one
@@ -34,7 +36,7 @@ class StopOnRequest(L.Callback):
     within `stoppable`.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -38,7 +38,14 @@ from minitx.training.checkpoints import (
 )
 from minitx.training.checks import check_training
 from minitx.training.environment import keep_freed_memory, quiet_libraries
-from minitx.training.hardware import check_hardware, check_shares, hardware, leave_process_group
+from minitx.training.hardware import (
+    check_batch,
+    check_hardware,
+    check_shares,
+    enough_memory,
+    hardware,
+    leave_process_group,
+)
 from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
@@ -62,7 +69,12 @@ def train(config: Config, *, test: bool = True) -> Run:
     """
     training = prepare(config, test)
     try:
-        with _clean_process(training.trainer), training.summary, stoppable(training.trainer):
+        with (
+            _clean_process(training.trainer),
+            training.summary,
+            stoppable(training.trainer),
+            enough_memory(),
+        ):
             fit(training)
             finish(training)
     except WriteError as error:
@@ -100,6 +112,7 @@ def prepare(config: Config, test: bool) -> Training:
     model = _checked_build(lambda: build(config.model))
     data = task.data()
     check_shares(data, config.trainer.devices)
+    check_batch(config)
     resumed = resumption(config, task.store.fingerprint)
     new = config.resume is None
     folder = Path(config.resume) if config.resume is not None else create_run_folder(config)

@@ -246,10 +246,13 @@ def test_a_checkpoint_is_never_seen_in_part(train, tmp_path, monkeypatch):
     assert all(source.parent == target.parent for source, target in checkpoints)
 
 
-def test_sigterm_stops_like_ctrl_c_and_handlers_are_given_back(train, during_step, tmp_path):
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2], ids=["SIGTERM", "SIGUSR2"])
+def test_a_signal_stops_like_ctrl_c_and_handlers_are_given_back(
+    number, train, during_step, tmp_path
+):
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
     handlers = [signal.getsignal(number) for number in signals]
-    during_step(6, terminate)
+    during_step(6, lambda: signal.raise_signal(number))
     with pytest.raises(UserError, match="stopped at step 6,"):
         train(f"run.dir={tmp_path / 'run'}")
     assert [signal.getsignal(number) for number in signals] == handlers
