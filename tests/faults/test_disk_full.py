@@ -216,7 +216,8 @@ def test_a_run_that_cannot_be_continued_yet_stays_as_it_is(limit, script, words,
 
 @pytest.mark.parametrize("task", ["text", "pairs"])
 def test_a_cache_on_a_small_disk(task, disk, script, tiny, tally, trials, tmp_path):
-    row = tally("disk full while the cache is written (tmpfs)", "one line, nothing left, same run")
+    fault = f"disk full while the cache of task={task} is written (tmpfs)"
+    row = tally(fault, "one line, nothing left, same run")
     name, lines = ("corpus.txt", 10_000) if task == "text" else ("corpus.tsv", 1_000)
     corpus = tmp_path / name
     corpus.write_text("".join(f"{n:05} a\t{n % 7:03} b\n" for n in range(lines)))
