@@ -50,6 +50,12 @@ def _alone(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    """Work that is slow on a slow machine is not announced, except in the tests of that."""
+    monkeypatch.setattr("minitx.data.progress.QUIET_SECONDS", 3600)
+
+
+@pytest.fixture(autouse=True)
 def _seeded():
     """Torch's random numbers start afresh in every test."""
     if "torch" in sys.modules:  # most tests import it; those that do not need not wait for it

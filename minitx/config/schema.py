@@ -75,7 +75,7 @@ class DataConfig:
     batch_tokens: int | None = key(
         None, "pairs and labels: tokens in a batch over all devices, with padding", minimum=1
     )
-    workers: int = key(0, "processes that prepare batches", minimum=0)
+    workers: int = key(0, "processes that prepare batches", minimum=0, maximum=1_000)
     cache_dir: str | None = key(
         None, "folder for tokenised corpora [$MINITX_CACHE or ~/.cache/minitx]", path=True
     )
@@ -84,9 +84,10 @@ class DataConfig:
 @dataclass
 class ModelConfig:
     name: str = key("", "the architecture")
-    dim: int = key(128, "width of the model", minimum=1)
-    layers: int = key(4, "number of layers", minimum=1)
-    context: int = key(64, "longest input, in tokens", minimum=1)
+    # The upper limits are beyond any model: they bound what a stranger's config can ask for.
+    dim: int = key(128, "width of the model", minimum=1, maximum=1_000_000)
+    layers: int = key(4, "number of layers", minimum=1, maximum=1_000)
+    context: int = key(64, "longest input, in tokens", minimum=1, maximum=100_000_000)
     dropout: float = key(0.0, "fraction of features dropped in training", minimum=0, below=1)
     tie_embeddings: bool = key(True, "one matrix for input and output embeddings")
     share_embeddings: bool = key(
@@ -107,7 +108,9 @@ class TransformerConfig(AttentionOptions, ModelConfig):
     Attention's options are among them whatever the mixer is, because a decoder has cross-attention.
     """
 
-    ff_dim: int | None = key(None, "width of the feed-forward [4 * dim]", minimum=1)
+    ff_dim: int | None = key(
+        None, "width of the feed-forward [4 * dim]", minimum=1, maximum=10_000_000
+    )
     mixer: Any = key(
         "attention",
         "what moves information between positions; a list is repeated over the layers",
@@ -186,7 +189,9 @@ class OptimizerConfig:
 @dataclass
 class TrainerConfig:
     max_steps: int | None = key(2000, "optimizer steps [no limit]", minimum=1)
-    max_minutes: float | None = key(None, "minutes of training [no limit]", above=0)
+    max_minutes: float | None = key(
+        None, "minutes of training [no limit]", above=0, maximum=1_000_000
+    )
     val_every: int = key(250, "steps between validations, each with a checkpoint", minimum=1)
     val_tokens: int | None = key(
         None,
@@ -203,7 +208,7 @@ class TrainerConfig:
         None, "stop after this many validations without improvement", minimum=1
     )
     accelerator: str = key("cpu", "cpu, gpu, mps, auto, ...")
-    devices: int = key(1, "number of devices", minimum=1)
+    devices: int = key(1, "number of devices", minimum=1, maximum=1_000)
     strategy: str = key("auto", "Lightning's strategy: auto, ddp, ...")
     precision: str = key(
         "32-true",
@@ -231,15 +236,21 @@ class LoggerConfig:
 @dataclass
 class BudgetConfig:
     parameters: int | None = key(
-        None, "choose the width that gives this number of parameters", minimum=1
+        None,
+        "choose the width that gives this number of parameters",
+        minimum=1,
+        maximum=1_000_000_000_000,
     )
 
 
 @dataclass
 class DecodingConfig:
-    beam: int = key(5, "number of hypotheses; 1 is greedy search", minimum=1)
+    beam: int = key(5, "number of hypotheses; 1 is greedy search", minimum=1, maximum=10_000)
     length_penalty: float = key(
-        0.6, "exponent of the length; 0 prefers short outputs, 1 averages over tokens", minimum=0
+        0.6,
+        "exponent of the length; 0 prefers short outputs, 1 averages over tokens",
+        minimum=0,
+        maximum=100,
     )
     min_length: int = key(0, "minimum number of tokens in an output", minimum=0)
     max_length: int | None = key(
@@ -347,6 +358,7 @@ class DecodingChange:
         None,
         "exponent of the length; 0 prefers short outputs, 1 averages over tokens [as in the run]",
         minimum=0,
+        maximum=100,
     )
     min_length: int | None = key(
         None, "minimum number of tokens in an output [as in the run]", minimum=0

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from minitx.config.schema import ImportanceConfig
-from minitx.data.progress import progress
+from minitx.data.progress import announced, progress
 from minitx.drawing.figures import png
 from minitx.errors import UserError
 from minitx.inspection.capture import find_attention, head_count
@@ -101,7 +101,8 @@ def head_importance(
                 objective.score(objective.transfer_batch_to_device(batch, objective.device, 0))
         return objective.scores()[metric]
 
-    whole = measured([])
+    with announced(f"measuring {split}"):
+        whole = measured([])
     if whole == 0:
         raise UserError(f"the {metric} on {split} is 0 with all heads: it cannot get worse")
     with progress() as watch:

@@ -9,6 +9,7 @@ from rich.table import Table
 from torch import Tensor
 
 from minitx.config.schema import InspectConfig
+from minitx.data.progress import announced
 from minitx.drawing.figures import png, svg
 from minitx.errors import UserError
 from minitx.inspection.grid import attention_grid
@@ -50,6 +51,13 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
         None if config.other is None else _read(StoredRun.open(config.other, config.device), whole)
     )
     folder = run.folder if config.dir is None else Path(config.dir)
+    with announced("drawing the maps"):
+        files = _write(folder, maps, other)
+    return maps, measure_heads(maps.maps, _induction(run)), files
+
+
+def _write(folder: Path, maps: AttentionMaps, other: AttentionMaps | None) -> list[Path]:
+    """Write the page, the maps and the pictures, and return the files."""
     shown, figure = page(maps, other), attention_grid(maps) if maps else None
     files = [folder / "attention.html"]
     try:
@@ -63,7 +71,7 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
         raise UserError(
             f"{folder} cannot be written ({error.strerror}): choose another folder with dir="
         ) from error
-    return maps, measure_heads(maps.maps, _induction(run)), files
+    return files
 
 
 def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:

@@ -2,14 +2,17 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, MPSAccelerator
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
-from minitx.config.schema import TrainerConfig
+from minitx.config.schema import Config, TrainerConfig
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 
@@ -30,6 +33,38 @@ def check_shares(data: StepDataModule, devices: int) -> None:
             )
 
 
+def check_batch(config: Config) -> None:
+    """Refuse windows of which a batch cannot fit into the memory of this machine. Raises UserError.
+
+    A batch needs more than what is counted here: its ids, and an output of each layer.
+    """
+    size, model = config.data.batch_size, config.model
+    if size is None or config.trainer.accelerator != "cpu":
+        return
+    needed = size // config.trainer.devices * model.context * (8 + 4 * model.dim * model.layers)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise UserError(
+            f"data.batch_size={size}: a batch needs at least {needed / 1e9:,.0f} GB, and this "
+            f"machine has {memory / 1e9:,.0f} GB; make it smaller"
+        )
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raise UserError if the memory of the device does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        on_cpu = "can't allocate memory" in str(error)
+        if not on_cpu and not isinstance(error, MemoryError | torch.OutOfMemoryError):
+            raise
+        raise UserError(
+            "the memory does not suffice: make batches (data.batch_size or data.batch_tokens), "
+            "model.context or model.dim smaller"
+        ) from error
+
+
 def hardware(settings: TrainerConfig) -> dict[str, Any]:
     """Return the options of Lightning's trainer that concern the machine."""
     return {
@@ -46,9 +81,20 @@ def check_hardware(settings: TrainerConfig) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what is refused below
             trainer = L.Trainer(**hardware(settings), logger=False, enable_checkpointing=False)
-    except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+        MisconfigurationException,
+    ) as error:
         asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
         raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(
+            f"trainer.strategy={settings.strategy} trains in copies of this process, which cannot "
+            "return the run: use trainer.strategy=ddp"
+        )
     for accelerator, (precision, instead) in NOT_ON.items():
         if isinstance(trainer.accelerator, accelerator) and settings.precision == precision:
             raise UserError(

@@ -26,7 +26,9 @@ class Interrupted(BaseException):
 
 
 class StopOnRequest(L.Callback):
-    """End a run on Ctrl-C, SIGTERM, or SIGHUP, which a terminal sends when it is closed.
+    """End a run on Ctrl-C, SIGTERM, SIGHUP, which a terminal sends when it is closed, or SIGUSR2.
+
+    SLURM sends SIGUSR2 to a job of `hydra/launcher=submitit_slurm` shortly before its time is over.
 
     During training, the run ends after the current step, with a checkpoint of that step. A
     validation that is due after that step is done first. Before the first step, after the last one
@@ -34,7 +36,7 @@ class StopOnRequest(L.Callback):
     within `stoppable`.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,32 +45,42 @@ class StopOnRequest(L.Callback):
         self.requested = False  # whether this process got a signal
         self.agreed = False  # whether any process did; all processes stop at the same step
         self.previous: dict[int, Any] = {}
+        self.launcher: Any = None
 
     def handle_signals(self, trainer: L.Trainer) -> None:
         """Handle signals until `restore`."""
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            if self.stepping and not self.requested:
-                self.requested = True
-                return
-            self.restore()
-            if trainer.strategy.launcher is not None:
-                trainer.strategy.launcher.kill(number)  # the processes that this one has started
-            raise Interrupted
-
         if threading.current_thread() is not threading.main_thread():
             return  # signals can only be set there
         # Lightning's own handler synchronises all processes at once. Processes that are about to
         # synchronise elsewhere would wait for ever. Lightning calls the handler that it finds next.
         trainer._signal_connector._sigterm_notifier_fn = lambda *signal: None  # type: ignore
+        self.launcher = trainer.strategy.launcher
         for number in self.SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                self.previous[number] = signal.signal(number, handle)
+                self.previous[number] = signal.getsignal(number)
+        # Python runs no handler while processes wait for each other to start, so signals end them.
+        self._set_handlers(self._handle if self.launcher is None else signal.SIG_DFL)
 
     def restore(self) -> None:
         """Give the signals back to those who handled them before."""
         while self.previous:
             signal.signal(*self.previous.popitem())
+
+    def _set_handlers(self, handler: Any) -> None:
+        for number in self.previous:
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.stepping and not self.requested:
+            self.requested = True
+            return
+        self.restore()
+        if self.launcher is not None:
+            self.launcher.kill(signal.SIGKILL)  # the processes that this one has started
+        raise Interrupted
+
+    def setup(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._set_handlers(self._handle)  # all processes have started
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
         self.stepping = True
@@ -109,6 +121,8 @@ def stoppable(trainer: L.Trainer) -> Iterator[None]:
     try:
         yield
     except Interrupted:
+        if stop.launcher is not None:
+            stop.launcher.procs.clear()  # Lightning would kill this process because they ended
         raise StoppedByUser(_kept(trainer.global_step, stop)) from None
     finally:
         stop.restore()

@@ -204,6 +204,8 @@ def broken(rules):
         yield "nonsense"
     if "minimum" in rules:
         yield rules["minimum"] - 1
+    if "maximum" in rules:
+        yield rules["maximum"] + 1
     if "above" in rules:
         yield rules["above"]
     if "below" in rules:
@@ -220,11 +222,15 @@ def test_every_rule_is_kept(script, model, name, value):
 
 
 @every_key
-def test_a_number_is_not_nan_where_it_has_rules(script, model, name, field):
-    numeric = float in (typing.get_args(field.type) or (field.type,))
-    if numeric and {"minimum", "above", "below"} & set(field.metadata):
-        with pytest.raises(UserError, match=f"^{name}=nan: "):
-            checked(script, model, name, float("nan"))
+def test_a_number_is_finite_and_can_be_calculated_with(script, model, name, field):
+    union = typing.get_origin(field.type) not in (list, dict)
+    types = (typing.get_args(field.type) if union else ()) or (field.type,)
+    too_large = [2**63, 10**30] if int in types else []
+    if float in types:
+        too_large = [float("nan"), float("inf"), float("-inf"), 1e300]
+    for value in too_large:
+        with pytest.raises(UserError, match=rf"^{name}={re.escape(str(value))}: .*must be"):
+            checked(script, model, name, value)
 
 
 @pytest.mark.parametrize(

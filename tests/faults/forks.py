@@ -38,14 +38,15 @@ class Moment(NamedTuple):
 class Ended(NamedTuple):
     """How a process ended: its exit status, negative for a signal, and what it wrote.
 
-    `changes` are its changes of files, as (event, path), if no signal ended it.
+    Unless a signal ended it, `changes` are its changes of files, as (event, path), and `seconds` is
+    the time it took.
     """
 
     status: int
     out: str
     err: str
-    changes: list[tuple[str, str]]
-    seconds: float
+    changes: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
 
 
 class Fork:
@@ -55,7 +56,6 @@ class Fork:
         self.moment = moment
         folder.mkdir(parents=True, exist_ok=True)
         self.said = folder.parent / f"{folder.name}.{time.monotonic_ns()}"
-        self.began = time.monotonic()
         words = [str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
         self.process = SERVER.Process(target=_run, args=(words, folder, self.said, moment))
         self.process.start()
@@ -73,9 +73,8 @@ class Fork:
         if status is None:
             self.end()
             raise TimeoutError(f"still running: {_read(self.said, 'err')}")
-        changes = json.loads(_read(self.said, "changes") or "[]")
         out, err = _read(self.said, "out"), _read(self.said, "err")
-        return Ended(status, out, err, changes, time.monotonic() - self.began)
+        return Ended(status, out, err, *json.loads(_read(self.said, "facts") or "[]"))
 
     def end(self):
         """Kill the whole group, if some of it is left."""
@@ -119,13 +118,13 @@ def _run(words, folder, said, moment):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    changes = _watch(str(folder), moment)
+    changes, began = _watch(str(folder), moment), time.monotonic()
     sys.argv[:] = words
     try:
         runpy.run_path(words[0], run_name="__main__")
     finally:
-        path = said.with_suffix(said.suffix + ".changes")
-        path.write_text(json.dumps(changes), encoding="utf-8")
+        facts = changes, time.monotonic() - began
+        said.with_suffix(said.suffix + ".facts").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _watch(folder, moment):

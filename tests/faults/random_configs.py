@@ -6,6 +6,7 @@ the width, a list of mixers is not longer than the model, a key is set only if t
 task use it.
 """
 
+import gzip
 import random
 import typing
 
@@ -21,7 +22,7 @@ from minitx.config.schema import (
 from minitx.config.tasks import CLASSIFICATION, LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE, TASKS
 
 OBJECTIVES = {
-    LANGUAGE_MODELING: ("char", "byte", "word", "bpe"),
+    LANGUAGE_MODELING: ("char", "byte", "bpe"),
     SEQUENCE_TO_SEQUENCE: ("char", "word", "bpe", "unigram"),
     CLASSIFICATION: ("char", "word", "bpe", "unigram"),
 }
@@ -39,7 +40,10 @@ def write_corpora(folder, text_file):
     for name, part in {"train": pairs, "val": pairs[:40], "test_2016_flickr": pairs[-40:]}.items():
         for column, language in enumerate(("en", "de")):
             lines = "".join(f"{pair[column]}\n" for pair in part)
-            (folder / "multi30k" / f"{name}.{language}").write_text(lines, encoding="utf-8")
+            with gzip.open(
+                folder / "multi30k" / f"{name}.{language}.gz", "wt", encoding="utf-8"
+            ) as file:
+                file.write(lines)
     labels = {"sst2": 2, "trec": 6}
     for name, count in labels.items():
         records = [
@@ -210,7 +214,20 @@ def _trainer(draw):
 
 HUGE = 10**12
 WRONG_TEXTS = ("", "zzz", "[1,2]", "{a:1}", "[]", "true", "null", "???", "${seed}", "${oc.env:NO}")
-NUMBERS = ("nan", "inf", "-inf", "-1", "0", "1.5", "1e400", "0x10", str(HUGE), "9" * 30, "-1e300")
+NUMBERS = (
+    "nan",
+    "inf",
+    "1e300",
+    "-inf",
+    "-1",
+    "0",
+    "1.5",
+    "1e400",
+    "0x10",
+    str(HUGE),
+    "9" * 30,
+    "-1e300",
+)
 # These end a run, or say how it is divided: a large one is valid, and does not end in 2 steps.
 ENDLESS = {"trainer.max_steps", "trainer.accumulate", "trainer.max_minutes"}
 # Any text or path may be valid for these.

@@ -19,8 +19,8 @@ import yaml
 from slurm_cluster import Cluster, missing
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS, EVERY = 3000, 100  # of each run; between checkpoints
-LIMIT = 900  # seconds that a study may take, on a slow machine
+STEPS, EVERY = 2000, 100  # of each run; between checkpoints
+LIMIT = 3600  # seconds that a study may take, on a slow machine
 STUDY = {
     "defaults": ["study_schema", "_self_"],
     "name": "two",
@@ -54,8 +54,31 @@ def cluster(request, tmp_path):
         cluster.stop()
 
 
+@pytest.fixture
+def begin():
+    """Starts a process that does a study. It ends with the test at the latest."""
+    processes = []
+
+    def begin(study, *words):
+        process = subprocess.Popen(
+            [sys.executable, ROOT / "scripts" / "compare.py", *study.words, *words],
+            cwd=study.folder,
+            env=study.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
 class Study:
-    """The study's folder, and the processes that do it."""
+    """A study in a folder of its own."""
 
     def __init__(self, folder, text_file, environment):
         self.folder, self.environment = folder, environment
@@ -67,16 +90,6 @@ class Study:
             *("--config-dir", "mine", "study=two", "task=text", f"data.path={text_file}"),
             *("optimizer=adamw", "logger=csv", "study.dir=study"),
         ]
-
-    def begin(self, *words):
-        return subprocess.Popen(
-            [sys.executable, ROOT / "scripts" / "compare.py", *self.words, *words],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
     def losses(self):
         """Return the loss of each finished run on val, by its key."""
@@ -113,26 +126,31 @@ def wait_for(condition, process):
 
 
 @pytest.mark.timeout(0)
-def test_a_study_survives_a_cancelled_job_and_a_restarted_node(cluster, tally, tmp_path, text_file):
+def test_a_study_survives_a_cancelled_job_and_a_restarted_node(
+    cluster, begin, tally, tmp_path, text_file
+):
     row = tally("a SLURM job cancelled, the node restarted", "resumes; nothing trains twice")
     study = Study(tmp_path / "cluster", text_file, cluster.environment)
     slurm = "hydra/launcher=submitit_slurm"
 
-    with row.trial("a job is cancelled"):
-        first = study.begin(slurm)
-        wait_for(study.in_training, first)
-        time.sleep(3)  # between two checkpoints
-        cancelled = cluster.running()[0]
-        cluster.ask("scancel", cancelled)
-        out, err = first.communicate(timeout=LIMIT)
-        assert first.returncode == 1, err
-        assert "Traceback" not in out + err
-        (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        assert cancelled in line
-        assert "run this command again" in line
+    # SLURM sends SIGUSR2 shortly before a job's time is over.
+    for name, options in {"cancelled": [], "out of time": ["--signal=USR2"]}.items():
+        with row.trial(f"a job is {name}"):
+            process = begin(study, slurm)
+            wait_for(study.in_training, process)
+            time.sleep(3)  # between two checkpoints
+            stopped = cluster.running()[0]
+            cluster.ask("scancel", *options, stopped)
+            out, err = process.communicate(timeout=LIMIT)
+            assert process.returncode == 1, err
+            assert "Traceback" not in out + err
+            (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+            assert stopped in line
+            assert "run this command again" in line
+            assert not list(study.store.glob("*.failed.json"))
 
     with row.trial("the node is restarted"):
-        second = study.begin(slurm)
+        second = begin(study, slurm)
         finished = study.losses()
         wait_for(lambda: len(study.losses()) < RUNS and study.in_training(), second)
         time.sleep(3)
@@ -145,7 +163,7 @@ def test_a_study_survives_a_cancelled_job_and_a_restarted_node(cluster, tally, t
 
     with row.trial("a finished study launches nothing"):
         submitted, finished = cluster.submitted(), study.losses()
-        third = study.begin(slurm)
+        third = begin(study, slurm)
         out, err = third.communicate(timeout=LIMIT)
         assert third.returncode == 0, err
         assert (cluster.submitted(), study.losses()) == (submitted, finished)
@@ -161,7 +179,7 @@ def test_a_study_survives_a_cancelled_job_and_a_restarted_node(cluster, tally, t
 
     with row.trial("as if it had not been interrupted"):
         alone = Study(tmp_path / "alone", text_file, dict(os.environ))
-        process = alone.begin()
+        process = begin(alone)
         out, err = process.communicate(timeout=LIMIT)
         assert process.returncode == 0, err
         assert alone.losses() == study.losses()

@@ -13,12 +13,15 @@ from safetensors.torch import load_file
 
 import minitx
 from minitx.data.tokenizers.sequence import BOS, EOS
+from minitx.data.tokenizers.text import train_tokenizer
 from minitx.decoding.translation import WITHOUT_TEXT
 from minitx.errors import UserError
 from minitx.inspection.capture import capture
 from minitx.inspection.maps import AttentionMaps
+from minitx.inspection.page import page
 from minitx.inspection.reading import attention, influence, inspect_text
 from minitx.inspection.weights import AttentionMap
+from minitx.runs.vocabulary import TextVocabulary
 
 PAIR_MODELS = {
     "plain": transformer(),
@@ -89,6 +92,20 @@ def test_the_output_is_the_one_that_decoding_finds():
     maps = attention(run, "abc")
     assert maps.about["output"] == PAIRS.target.decode(written)
     assert maps["decoder.layers.0.cross"].shape == (4, len(written), 4)
+
+
+def test_parts_of_a_character_are_labelled_with_their_bytes(tmp_path):
+    """In the maps, in the influence, on the page and in the saved files."""
+    expected = (r"\xf0", r"\x9f", r"\x99", r"\x82", r"\xf0", r"\x9f", r"\x99", r"\x83")
+    run = make_run(TextVocabulary(train_tokenizer("byte", 0, [])), transformer())
+    maps = inspect_text(run, "🙂🙃")
+    assert all(each.queries == each.keys == expected for each in maps.maps)
+    assert maps.influence.sources == expected
+    assert maps.influence.targets[:-1] == expected[1:]
+    assert maps.about["output"] == maps.influence.targets[-1] != "\ufffd"
+    assert json.dumps(expected, separators=(",", ":")) in page(maps)
+    _, words = maps.save(tmp_path)
+    assert json.loads(words.read_text(encoding="utf-8"))["maps"][0]["keys"] == list(expected)
 
 
 def test_a_language_model_reads_the_text_once():

@@ -2,13 +2,14 @@
 
 import json
 import os
+import pickle
 import re
 
 import pytest
 import yaml
 
 from minitx.config.schema import Config, TransformerConfig
-from minitx.errors import UserError
+from minitx.errors import UserError, WriteError
 from minitx.runs.atomic_write import write_atomically, write_json, write_yaml
 from minitx.runs.paths import FOLDER_VARIABLE, create_run_folder
 
@@ -116,3 +117,12 @@ def test_a_process_that_lightning_starts_joins_the_folder(tmp_path, monkeypatch)
     assert create_run_folder(make_config()) == tmp_path / first
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert create_run_folder(make_config()) != first
+
+
+def test_an_error_in_another_process_keeps_its_line():
+    """As in a study whose runs have processes of their own."""
+    error = WriteError(28, "No space left on device", "runs/x").advising("go on: this")
+    assert str(error) == "runs/x cannot be written: No space left on device; go on: this"
+    sent = pickle.loads(pickle.dumps(error))
+    assert (str(sent), sent.errno, sent.filename) == (str(error), 28, "runs/x")
+    assert str(error.advising("do that")).endswith("on device; do that")

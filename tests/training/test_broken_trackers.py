@@ -160,6 +160,15 @@ def test_whatever_wandb_raises_is_one_line(place, failure, reports, monkeypatch,
     )
 
 
+@pytest.mark.parametrize("variable", ["WANDB_MODE", "WANDB_BASE_URL"])
+def test_settings_in_the_environment_that_wandb_refuses_are_one_line(
+    variable, reports, monkeypatch
+):
+    monkeypatch.setenv(variable, "nonsense")
+    (line,) = reports("logger=wandb")
+    assert re.match(r"W&B failed \(1 validation error for Settings .*nonsense", line)
+
+
 def test_a_wandb_that_cannot_be_imported_is_one_line(reports, monkeypatch):
     monkeypatch.setitem(trackers.sys.modules, "wandb", None)
     (line,) = reports("logger=wandb")

@@ -179,3 +179,48 @@ def test_the_command_that_is_offered_next_lets_a_run_go_on(
     answer = script("train", *tiny, f"run.dir={tmp_path / 'run'}", *limits)
     assert answer.status == 0, answer.err
     assert f"scripts/train.py resume={tmp_path / 'run'} {next_word}" in answer.out
+
+
+@pytest.mark.parametrize("size", [10**9, 10**12, 2**63 - 1])
+def test_a_batch_that_no_memory_can_hold_is_refused_before_anything_is_written(
+    size, train, tmp_path
+):
+    with pytest.raises(
+        UserError, match=rf"^data.batch_size={size}: a batch needs at least [\d,]+ GB"
+    ):
+        train(f"run.dir={tmp_path / 'run'}", f"data.batch_size={size}")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_run_that_needs_too_much_memory_ends_in_one_line(failure, train, tmp_path, monkeypatch):
+    def step(self, batch, batch_idx):
+        raise failure
+
+    monkeypatch.setattr(LanguageModeling, "training_step", step)
+    with pytest.raises(UserError, match=r"^the memory does not suffice: "):
+        train(f"run.dir={tmp_path / 'run'}")
+    assert summary(tmp_path / "run")["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        *((name, "use trainer.strategy=ddp") for name in ("ddp_spawn", "ddp_fork", "ddp_notebook")),
+        ("single_tpu", "missing"),
+        ("zzz", "invalid strategy name"),
+        ("", "invalid strategy name"),
+    ],
+)
+def test_a_strategy_that_cannot_train_is_refused(strategy, said, train, tmp_path):
+    with pytest.raises(UserError, match=rf"trainer.strategy={strategy}[ ,].*{said}"):
+        train(f"run.dir={tmp_path / 'run'}", f"trainer.strategy={strategy}")
+    assert not (tmp_path / "run").exists()

@@ -52,9 +52,8 @@ def said_besides_progress(err):
     first, second, *others = err.splitlines()
     assert first == "loading torch and the corpus text ..."  # once, not for every process
     assert re.fullmatch(r"[\d,]+ tokens to train on", second)
-    return [
-        line for line in others if not line.startswith(("training ", "validating ", "testing "))
-    ]
+    progress = re.compile(r"(training|validating|testing) .*|.* \.\.\.|.*: \d+%.*")
+    return [line for line in others if not progress.fullmatch(line)]
 
 
 def wait_for_step(folder, step, process):

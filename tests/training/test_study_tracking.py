@@ -6,6 +6,7 @@ import yaml
 from wandb_files import read
 
 from minitx.config.schema import LoggerConfig
+from minitx.study.run import job
 from minitx.study.run.progress_text import publish
 
 
@@ -51,3 +52,11 @@ def test_a_report_that_wandb_refuses_is_one_line(capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().err == (
         "W&B failed ([Errno 13] Permission denied): the report is not in it\n"
     )
+
+
+def test_a_run_of_a_study_is_offline_if_wandb_no_longer_works(capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "short")  # it was longer when the study began
+    logger = LoggerConfig("wandb", mode="online")
+    job._check_tracker(logger)
+    assert logger.mode == "offline"
+    assert capsys.readouterr().err.startswith("logger.mode=online: W&B refused the login")

@@ -5,11 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from minitx.data.corpora.records import RecordFile, is_heading
+from minitx.data.corpora.records import RecordFile, is_heading, is_quoted
 from minitx.errors import UserError
 
 SHOWN = 3  # examples of values in a message
 LONGEST = 40  # characters of a value in a message
+LONGEST_NAME = 200  # characters of a label that is compared with others
 
 
 @dataclass
@@ -68,14 +69,15 @@ class Columns:
             )
         alike = defaultdict(list)
         for label in self.labels:
-            alike[_plain(label)].append(label)
+            if len(label) <= LONGEST_NAME:
+                alike[_plain(label)].append(label)
         for group in alike.values():
             if len(group) > 1:
                 notes.append(
                     f"{some(group)} are {len(group)} of {count} labels in {path}, but differ only "
                     f"in case or white space: write them alike in {place}"
                 )
-        if all(len(label) > 1 and label[0] == label[-1] == '"' for label in self.labels):
+        if all(map(is_quoted, self.labels)):
             notes.append(
                 f"the quotation marks around the labels in {path} are part of them, as in "
                 f"{some(self.labels)}: write {place} without quotes"

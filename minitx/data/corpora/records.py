@@ -22,6 +22,11 @@ def is_heading(text: str) -> bool:
     return _HEADING.fullmatch(text) is not None
 
 
+def is_quoted(text: str) -> bool:
+    """Return whether a text is in quotes, as in CSV."""
+    return len(text) > 1 and text[0] == text[-1] == '"'
+
+
 def two_texts(fields: tuple[str, str], texts: Sequence[str]) -> tuple[str, str]:
     """Return two texts as `clean` does, which calls them by the names of their fields."""
     first, second = (clean(text, field) for field, text in zip(fields, texts, strict=True))
@@ -75,7 +80,7 @@ class RecordFile:
         first = rows[0]
         if len(first) == len(set(first)) > 1 and all(map(is_heading, first)):
             raise UserError(f"{self.where} 1: {lines[0]!r} looks like a heading: remove the line")
-        if all(len(row) > 1 and all(map(_is_quoted, row)) for row in rows):
+        if all(len(row) > 1 and all(map(is_quoted, row)) for row in rows):
             raise UserError(
                 f"{self.where} 1: the texts are in quotes, which would be part of them: "
                 f"write {self._shape('.tsv')} without quotes"
@@ -101,7 +106,7 @@ class RecordFile:
         try:
             record = json.loads(line)
             texts = [record[name] for name in self.fields]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             texts = [None]
         if not all(type(text) in (str, int) for text in texts):
             found = ", ".join(map(json.dumps, record)) if type(record) is dict else ""
@@ -128,10 +133,6 @@ class ParallelFiles:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return zip(*map(_cleaned_lines, self.paths), strict=True)
-
-
-def _is_quoted(text: str) -> bool:
-    return len(text) > 1 and text[0] == text[-1] == '"'
 
 
 def _cleaned_lines(path: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from minitx.config.schema import CompareConfig, StudyConfig
+from minitx.data.progress import announced
 from minitx.errors import UserError, WriteError
 from minitx.runs.paths import check_writable, make_folder
 from minitx.study.plan.definition import seeds, study_folder
@@ -99,7 +100,8 @@ def _run_and_report(
     from minitx.study.report.files import write_report  # imports matplotlib, which is slow
     from minitx.study.run.progress_text import publish, show
 
-    report = write_report(results, folder)
+    with announced("writing the report"):
+        report = write_report(results, folder)
     show(results, report, folder)
     if launched:
         publish(results, folder, asked.logger)

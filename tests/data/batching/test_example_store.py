@@ -182,3 +182,17 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must be at least 261"):
         pairs(tmp_path, source_kind="bpe", vocab_size=260)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_numpy_does_not_say_why_it_wrote_less_than_all(tmp_path):
+    """Its error on a full disk has no number."""
+
+    def build(folder):
+        (folder / "half").write_bytes(b"12")
+        raise OSError("4 requested and 2 written")
+
+    with pytest.raises(
+        UserError, match=r"^cannot write .*cache \(the disk is full\): give another"
+    ):
+        cache.cached(tmp_path / "cache" / "key", lambda folder: None, build)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] in ([], ["key.lock"])

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from filelock import FileLock
+from hydra.core.plugins import Plugins
 
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
@@ -80,6 +82,27 @@ def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkey
     assert not any(run.chosen for run in read_manifest(Path("study")).runs)
 
 
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (RuntimeError("Job 2_1\nhas no output (state: CANCELLED)"), "Job 2_1 has no output (state"),
+        (FileNotFoundError(2, "No such file or directory", "sbatch"), "sbatch"),
+        (ValueError(), "ValueError"),
+    ],
+    ids=str,
+)
+def test_a_launcher_that_loses_a_job_is_one_line(compare, monkeypatch, failure, said):
+    launcher = Mock()
+    launcher.launch.side_effect = failure
+    monkeypatch.setattr(Plugins, "instantiate_launcher", lambda *_: launcher)
+    answer = compare()
+    assert answer.status == 1
+    (line,) = [line for line in answer.err.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: hydra/launcher=basic did not end all of its jobs: ")
+    assert said in line
+    assert line.endswith("; run this command again to finish the study")
+
+
 def test_a_study_is_planned_by_one_process_at_a_time(compare):
     with FileLock("study/study.lock"):
         answer = compare()
@@ -121,6 +144,7 @@ def test_a_run_of_which_a_detail_is_missing_is_not_finished(compare):
     path = Path("study/study.json")
     manifest = json.loads(path.read_text())
     manifest["runs"][0]["details"] = ["heads"]
+    del manifest["crc32"]
     path.write_text(json.dumps(manifest))
     assert set(open_study("study").runs["status"]) == {"missing"}
 
