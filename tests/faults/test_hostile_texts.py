@@ -81,7 +81,7 @@ def ask(script):
 
 def test_commands_answer_hostile_texts(ask, runs, tally, trials, tmp_path, monkeypatch):
     row = tally("hostile texts to every command", "an answer, or one line")
-    for seed in trials(fast=6, full=500):
+    for seed in trials(fast=2, full=500):
         text = hostile(seed)
         with row.trial(f"seed {seed}: {text[:40]!r}"):
             for number, (task, command) in enumerate(COMMANDS.items()):
