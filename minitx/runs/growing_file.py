@@ -5,6 +5,7 @@ them. A process that is killed between the two leaves a checksum of fewer bytes,
 a wrong one.
 """
 
+import errno
 import os
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def _cover_all(path: Path) -> None:
     with writing(_checksum_file(path)):
         file = os.open(_checksum_file(path), os.O_WRONLY | os.O_CREAT, 0o666)
         try:
-            os.write(file, text.encode())
+            if os.write(file, text.encode()) < len(text):
+                os.ftruncate(file, 0)  # no checksum instead of a part of one
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(file)
