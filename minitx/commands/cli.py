@@ -13,6 +13,7 @@ import hydra
 from hydra._internal.utils import get_args_parser  # the flags that Hydra knows
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -221,6 +222,7 @@ def _flag(argument: str) -> str:
 def _check_arguments(command: Command, arguments: list[str]) -> None:
     """Raise UserError for arguments that Hydra answers with a traceback or a usage line."""
     flags = get_args_parser()._option_string_actions
+    groups = [folder.name for folder in CONF.iterdir() if folder.is_dir()]
     for argument in arguments:
         name, _, value = argument.partition("=")
         if name not in command.paths and name not in flags:  # the name of a file may have any bytes
@@ -237,11 +239,22 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise UserError(
                 f"{argument}: ??? is a missing value to Hydra: write another, or ./??? for a file"
             )
-        if value == "null" and (CONF / name).is_dir():
+        if argument.startswith("="):
+            raise UserError(f"{argument}: write key=value")
+        if name in groups and not _names_options(argument):
             known = ", ".join(options(name, *config_folders(arguments)))
             raise UserError(
                 f"{argument}: leave it out, or choose one; {name} may be one of {known}"
             )
+
+
+def _names_options(argument: str) -> bool:
+    """Return whether the value of a config group may name its options. Hydra checks the names."""
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return True  # Hydra says what it cannot read
+    return override.is_sweep_override() or isinstance(override.value(), str | list | dict)
 
 
 def _unknown_flag(command: Command, arguments: list[str], flag: str) -> UserError:

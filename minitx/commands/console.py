@@ -1,6 +1,5 @@
 """What a command prints when it is done: tables, samples, and the commands to type next."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from minitx.config.checksums import read_json
 from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
 from minitx.drawing.formatting import metric
@@ -58,7 +58,7 @@ def loading(what: str) -> Iterator[None]:
 def show_run(run: "StoredRun") -> None:
     """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
     folder = run.folder
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    summary = _summary(folder)
     console = Console()
     say(_title(summary))
     console.print_table(metrics_table(summary["metrics"]))
@@ -134,7 +134,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     common = set.intersection(*(set(words) for _, words in runs))
     table = Table(title=f"{len(runs)} runs", title_justify="left")
     table.add_column("run")
-    summaries = [json.loads((folder / SUMMARY).read_text("utf-8")) for folder, _ in runs]
+    summaries = [_summary(folder) for folder, _ in runs]
     compared = dict.fromkeys(
         name
         for summary in summaries
@@ -156,6 +156,10 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     Console().print_table(table)
     for folder, _ in runs:
         say(f"  {folder}")
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    return read_json(folder / SUMMARY, remedy="minitx evaluate measures the run again")
 
 
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:

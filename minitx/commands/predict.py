@@ -9,7 +9,7 @@ from minitx.commands.console import loading
 from minitx.commands.text_io import answer_lines, check_texts
 from minitx.config.schema import PredictConfig
 from minitx.config.tasks import CLASSIFICATION
-from minitx.data.lines import json_line
+from minitx.data.lines import json_line, on_one_line
 from minitx.runs.checks import check_run
 from minitx.terminal.text import printable
 
@@ -49,7 +49,7 @@ def predict(config: PredictConfig, overrides: list[str]) -> None:
 
 def table(ranked: dict[str, float]) -> str:
     """Return a line for each label, with the probabilities in a column."""
-    names = {label: printable(label, kept="") for label in ranked}
+    names = {label: printable(on_one_line(label), kept="") for label in ranked}
     width = max(map(cell_len, names.values()))
     return "\n".join(
         f"{names[label]}{' ' * (width - cell_len(names[label]))}  {share:7.2%}"

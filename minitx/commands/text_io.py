@@ -81,8 +81,6 @@ def _chunks(text: str | None, input: str | None) -> Iterator[Chunk]:
         yield [("", text)], None
         return
     if input is None or open_stream(Path(input)) == 0:
-        if sys.stdin is None:
-            raise UserError('standard input is closed: set text="..." or input=file')
         # In a terminal, each line is answered before the next one is typed.
         size = 1 if sys.stdin.isatty() else CHUNK
         name = "standard input"

@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from minitx.config.checksums import check_first_line
 from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, unknown_key
 from minitx.config.options import check_mixers
 from minitx.config.paths import full_paths
@@ -27,13 +28,15 @@ from minitx.config.schema import (
     RecurrentConfig,
     StudyConfig,
 )
-from minitx.config.yaml_files import rename_in_files
+from minitx.config.yaml_files import check_size, rename_in_files
 from minitx.errors import UserError
 
 # The groups that may change when a run is resumed. Anything else would make it another run.
 CHANGED_ON_RESUME = ("trainer", "logger", "resume")
 # The corpus may have moved; its fingerprint shows that it is the same.
 MOVED_ON_RESUME = ("data.dir", "data.path", "data.target_path", "data.cache_dir", "data.workers")
+
+UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
 
 # torch, numpy and the tokenizers calculate with these: whole numbers of 64 bits, and float32.
 LARGEST_INT, LARGEST_FLOAT = 2**63, 1e38
@@ -129,15 +132,19 @@ def changed(group: Schema, change: Any) -> Schema:
 def from_plain(values: Any) -> Config:
     """Return the config that `to_plain` was given, with its paths as they are.
 
-    Raises UserError if the values are not a config.
+    Texts are taken as they are: nothing in them is replaced, such as ${oc.env:HOME}. Raises
+    UserError if the values are not a config.
     """
     try:
+        check_size(values)
+        if not isinstance(values["model"], dict):
+            raise TypeError("model is not a group of keys")
         model = MODELS[values["model"]["name"]]
         if not isinstance(values["model"].get("mixer", ""), str | list):
             raise TypeError("model.mixer is neither a name nor a list of names")
         structured = OmegaConf.structured(Config(model=model()))
-        merged = OmegaConf.merge(structured, _literals(renamed(values)))
-    except (LookupError, TypeError, OmegaConfBaseException) as error:
+        merged = OmegaConf.merge(structured, literals(renamed(values)))
+    except (*UNREADABLE, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"not a config of a minitx run ({reason})") from error
     assert isinstance(merged, DictConfig)
@@ -158,19 +165,24 @@ def in_quotes(text: str) -> str:
     return f'"{value}"'
 
 
-def _literals(values: Any) -> Any:
+def literals(values: Any) -> Any:
+    """Return plain values with `literal` texts."""
     if isinstance(values, dict):
-        return {name: _literals(value) for name, value in values.items()}
+        return {name: literals(value) for name, value in values.items()}
+    if isinstance(values, list):
+        return [literals(value) for value in values]
     return literal(values) if isinstance(values, str) else values
 
 
 def read_config(path: Path) -> Config:
     """Return the config in a run's config.yaml. Raises UserError if it is missing or invalid."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_first_line(text)
+        values = yaml.safe_load(text)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: {path.parent} is not a run's folder") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     try:
         return from_plain(values)

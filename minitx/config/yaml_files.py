@@ -1,6 +1,8 @@
-"""How Hydra reads YAML files here: with renamed keys under their new names."""
+"""How Hydra reads YAML files here: with renamed keys under their new names, and without code."""
 
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 from hydra._internal.core_plugins import file_config_source
@@ -9,8 +11,14 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
+from minitx.config.keys import CONF
 from minitx.config.renames import renamed
 from minitx.errors import UserError
+
+MOST_VALUES = 10_000  # in a config; it has about a hundred
+
+# What a file may set of Hydra itself. The others choose code: callbacks, logging, search paths.
+OF_HYDRA = ("launcher", "mode", "output_subdir", "run", "sweep", "sweeper")
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
@@ -18,19 +26,23 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
     It has the name of Hydra's own reader. In the processes of a launcher, Hydra registers its own
     reader after this one, and then keeps this one, because it compares names.
+
+    Loading raises UserError for a file of the user (--config-dir) that is not YAML, or that chooses
+    code by its import path: it may come from a stranger.
     """
 
     def load_config(self, config_path: str) -> ConfigResult:
-        try:
-            result = super().load_config(config_path)
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            file = PurePosixPath(self.path, self._normalize_file_name(config_path))
-            said = str(error) if isinstance(error, yaml.YAMLError) else "it is not UTF-8"
-            raise UserError(f"{file} cannot be read: {' '.join(said.split())}") from None
+        file = Path(self.path, self._normalize_file_name(config_path))
+        users = Path(self.path) != CONF
+        if users and file.is_file():
+            _check_yaml(file)
+        result = super().load_config(config_path)
         package = result.header.get("package") or "_group_"
         folder = ".".join(PurePosixPath(config_path).parent.parts)
         group = {"_group_": folder, "_global_": ""}.get(package, package)
         values = OmegaConf.to_container(result.config)
+        if users:
+            _check_names(file, group, values)
         if (new := renamed(values, group=group)) != values:
             result.config = OmegaConf.create(new)
         return result
@@ -40,3 +52,51 @@ def rename_in_files() -> None:
     """Make Hydra read every YAML file through this `FileConfigSource`."""
     Plugins.instance()  # registers Hydra's own reader, which is replaced here
     SourcesRegistry.instance().types["file"] = FileConfigSource
+
+
+def check_size(values: Any) -> None:
+    """Raise ValueError for more values than a config has.
+
+    A short file can hold very many: YAML and pickles can name one value in several places.
+    """
+    left = [values]
+    for _ in range(MOST_VALUES):
+        if not left:
+            return
+        value = left.pop()
+        if isinstance(value, dict | list | tuple):
+            left.extend(value.values() if isinstance(value, dict) else value)
+    raise ValueError(f"it has over {MOST_VALUES:,} values")
+
+
+def _check_yaml(file: Path) -> None:
+    try:
+        check_size(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file} cannot be read: {reason}") from error
+
+
+def _check_names(file: Path, group: str, values: Any) -> None:
+    """Raise UserError if a file sets a key that names code."""
+    for name in _names(values, group):
+        parts = name.split(".")
+        if parts[-1] == "_target_" or (parts[0] == "hydra" and parts[1:2] not in _ALLOWED):
+            raise UserError(
+                f"{file} sets {name}: no file may choose code; of hydra, it may set "
+                f"{', '.join(OF_HYDRA)}"
+            )
+
+
+_ALLOWED = ([], *([part] for part in OF_HYDRA))
+
+
+def _names(values: Any, path: str) -> Iterator[str]:
+    """Yield the dotted names of all keys in nested values."""
+    items = values.items() if isinstance(values, dict) else ()
+    for name, value in items:
+        below = f"{path}.{name}" if path else str(name)
+        yield below
+        yield from _names(value, below)
+    for value in values if isinstance(values, list) else ():
+        yield from _names(value, path)

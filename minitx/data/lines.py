@@ -8,12 +8,14 @@ import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 from minitx.data.progress import announced
 from minitx.errors import UserError
 
+LONGEST_LINE = 100_000_000  # bytes, because a short .gz file can hold one that fills the memory
 STANDARD = ("stdin", "stdout", "stderr")  # the streams 0, 1 and 2
 
 # All that ends a line for Python's str.splitlines or for other programs, and its name in JSON.
@@ -74,7 +76,7 @@ def _open(path: Path) -> IO[bytes]:
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file or a stream as `decoded` does. Raises UserError as `opened`."""
     with opened(path) as file:
-        yield from decoded(file, str(path))
+        yield from decoded(iter(partial(file.readline, LONGEST_LINE), b""), str(path))
 
 
 def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
@@ -84,6 +86,8 @@ def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
     is a byte order mark. Raises UserError with the line's number for a line that is not UTF-8.
     """
     for number, line in enumerate(lines, 1):
+        if len(line) == LONGEST_LINE:
+            raise UserError(f"{name}, line {number}: it is longer than 100 MB")
         try:
             text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
         except UnicodeDecodeError:

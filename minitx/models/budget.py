@@ -1,6 +1,7 @@
 """Parameter budgets: find the width at which a model has a given number of parameters."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 
 import torch
@@ -82,3 +83,20 @@ def size_of(config: ModelConfig, build: Build) -> int:
     """Return the number of trainable parameters. Raises ValueError if no model can be built."""
     with torch.device("meta"):  # shapes without numbers: nothing is allocated
         return count_parameters(build(config))[0]
+
+
+def sketch(build: Callable[[], nn.Module]) -> nn.Module:
+    """Return a model of shapes without numbers, for which nothing is allocated.
+
+    Raises ValueError if no model can be built, or if the model needs more than all memory.
+    """
+    with torch.device("meta"):
+        model = build()
+    needed = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise ValueError(
+            f"the model needs {needed / 1e9:,.1f} GB, and this machine has {memory / 1e9:,.1f} GB: "
+            "make model.dim, model.layers or model.context smaller"
+        )
+    return model

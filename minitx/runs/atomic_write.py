@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from minitx.config.checksums import with_checksum, with_first_line
 from minitx.errors import WriteError
 
 TEMPORARY = ".tmp"  # the suffix of a file that is still being written
@@ -64,13 +65,19 @@ def remove_temporary_files(folder: Path) -> None:
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:
-    """Write plain dicts, lists and scalars as YAML, in the given order."""
-    write_atomically(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    """Write plain dicts, lists and scalars as YAML, in the given order, after their checksum."""
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    write_atomically(path, with_first_line(text))
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write plain dicts, lists and scalars as JSON, in the given order."""
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_checked_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object that is read again, with a checksum as its last field."""
+    write_json(path, with_checksum(value))
 
 
 def _umask() -> int:

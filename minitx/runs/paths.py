@@ -96,6 +96,7 @@ def last_checkpoint(run: str) -> Path | None:
     UserError if the checkpoint of a finished run is missing.
     """
     file = Path(run, LAST)
+    check_links(Path(run).resolve())
     if file.is_file():
         return file
     if finished(Path(run)):
@@ -110,6 +111,23 @@ def finished(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(summary, dict) and summary.get("status") == "finished"
+
+
+def check_links(*paths: Path) -> None:
+    """Refuse links that lead out of a run, because what is written to them would be elsewhere.
+
+    `paths` are files and run folders. Raises UserError. W&B has such links in folders of its own,
+    which are not written again.
+    """
+    for path in paths:
+        home = path.parent.resolve()
+        inside = (each for pattern in ("*", f"{LAST.parent}/*") for each in path.glob(pattern))
+        for link in filter(Path.is_symlink, (path, *inside)):
+            if not link.resolve().is_relative_to(home / path.name):
+                raise UserError(
+                    f"{link} is a link to {link.resolve()}: put the file or folder itself there, "
+                    "so that nothing is written elsewhere"
+                )
 
 
 def make_folder(folder: Path, name: str) -> None:

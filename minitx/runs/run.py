@@ -3,6 +3,7 @@
 import html
 import pickle
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -17,6 +18,7 @@ from minitx.config.tasks import ObjectiveSpec
 from minitx.data.tokenizers.sequence import SequenceTokenizer
 from minitx.data.tokenizers.text import Tokenizer
 from minitx.errors import UserError
+from minitx.models.budget import sketch
 from minitx.runs.checks import check_objective, check_run
 from minitx.runs.paths import LAST, find_checkpoint
 from minitx.runs.vocabulary import Vocabulary, vocabulary_from_plain
@@ -58,19 +60,20 @@ class StoredRun(Generic[AnyModel, AnyVocabulary]):
         archive = checkpoint["hyper_parameters"]
         config = from_plain(archive["config"])
         vocabulary: Any = vocabulary_from_plain(config.task.objective, archive)
-        try:
-            model = vocabulary.build(config.model)
-        except ValueError as error:
-            raise UserError(f"{file}: no model can be built from its config ({error})") from error
         weights = {
             name.removeprefix("model."): tensor
             for name, tensor in checkpoint["state_dict"].items()
             if name.startswith("model.")
         }
         try:
+            shapes = {name: tensor.to("meta") for name, tensor in weights.items()}
+            sketch(lambda: vocabulary.build(config.model)).load_state_dict(shapes)
+            model = vocabulary.build(config.model)
             model.load_state_dict(weights)
+        except ValueError as error:
+            raise UserError(f"{file}: no model can be built from its config ({error})") from error
         except RuntimeError as error:
-            reason = str(error).splitlines()[1].strip()
+            reason = " ".join(str(error).splitlines()[:2][-1].split())
             raise UserError(f"{file}: its weights do not fit its own config ({reason})") from error
         where = _device(device)
         return cls(
@@ -131,7 +134,17 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
 
     Raises UserError for a file that is damaged, that would run code, or that minitx did not write.
     """
+    refused = UserError(
+        f"{file} is refused: it is damaged, or holds more than tensors and plain values, which "
+        "could run code; minitx opens only checkpoints that it wrote"
+    )
+    damaged = UserError(f"{file} is damaged or not a checkpoint: it cannot be unpacked")
     try:
+        with file.open("rb") as content:
+            if not zipfile.is_zipfile(content):  # in an older format of torch, without checksums
+                raise refused
+        if not _is_whole(file):
+            raise damaged
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
@@ -140,21 +153,35 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{file} is refused: it is damaged, or holds more than tensors and plain values, which "
-            "could run code; minitx opens only checkpoints that it wrote"
-        ) from error
+        raise refused from error
+    except UserError:
+        raise
     except Exception as error:  # damaged bytes make torch raise almost anything
-        raise UserError(f"{file} is damaged or not a checkpoint: it cannot be unpacked") from error
+        raise damaged from error
     if not (
         _has(checkpoint, "state_dict", "hyper_parameters", "global_step")
         and _has(checkpoint["hyper_parameters"], "config", "tokenizer", "data_fingerprint")
         and _has(checkpoint["state_dict"])
+        and all(isinstance(value, torch.Tensor) for value in checkpoint["state_dict"].values())
+        and isinstance(checkpoint["global_step"], int)
     ):
         raise UserError(
             f"{file} is a checkpoint, but not one of minitx: it holds no config and tokenizer"
         )
     return checkpoint
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether the parts of a checkpoint have their checksums. torch does not compare them.
+
+    torch compresses nothing, so a short file with compressed parts is not torch's: they could fill
+    the memory.
+    """
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+        stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+        fits = sum(part.file_size for part in parts) <= file.stat().st_size
+        return stored and fits and archive.testzip() is None
 
 
 def _has(value: Any, *names: str) -> bool:

@@ -10,10 +10,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
+from minitx.runs.run import read_checkpoint
 
 
-class WriteCheckpoints(TorchCheckpointIO):
-    """Replace a checkpoint only by a complete one.
+class CheckpointFiles(TorchCheckpointIO):
+    """Replace a checkpoint only by a complete one, and refuse to read a damaged one.
 
     Lightning's own class writes into the folder for temporary files. If that is another file
     system, it then copies over the previous checkpoint, which a full disk or a kill leaves cut off.
@@ -24,18 +25,27 @@ class WriteCheckpoints(TorchCheckpointIO):
     ) -> None:
         save_checkpoint(checkpoint, Path(path))
 
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
 
 class Checkpoint(ModelCheckpoint):
     """Lightning's callback, which also remembers its best score if the run's folder was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        before, now = state_dict["dirpath"], str(self.dirpath)
-        state = {
-            name: value.replace(before, now) if isinstance(value, str) else value
-            for name, value in state_dict.items()
-        }
+        """Restore the scores, and the names of the files, which are in the folder of this run.
+
+        Lightning deletes the files that it replaces, so no path from a file may lead elsewhere.
+        """
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath), f"{Path(path).stem}.ckpt")) if path else ""
+
+        state = state_dict | {"dirpath": self.dirpath}
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            state[name] = here(state[name])
         scores = state_dict["best_k_models"]
-        state["best_k_models"] = {path.replace(before, now): scores[path] for path in scores}
+        state["best_k_models"] = {here(path): scores[path] for path in scores}
         super().load_state_dict(state)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from minitx.runs.atomic_write import append_whole, write_atomically
+from minitx.runs.growing_file import append, read_checked, write_whole
 from minitx.runs.paths import METRICS
 
 
@@ -64,9 +64,7 @@ class MetricsFile(Logger):
             before = rows.pop() if continued else {}
             self._rewrite([*rows, before | self.row], self.columns + new)
         else:
-            text = io.StringIO()
-            csv.DictWriter(text, self.columns).writerow(self.row)
-            append_whole(self.path, text.getvalue())
+            append(self.path, _csv([self.row], self.columns))
         self.written, self.row = self.row["step"], {}
 
     @rank_zero_only
@@ -91,18 +89,19 @@ class MetricsFile(Logger):
     def _rows(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            lines = file.readlines()
+        lines = io.StringIO(read_checked(self.path).decode(), newline="")
         # A process that was killed may have left a part of its last row.
         return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
     def _rewrite(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(self.path, text.getvalue())
+        write_whole(self.path, _csv([dict(zip(columns, columns, strict=True)), *rows], columns))
         self.columns = columns
+
+
+def _csv(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, columns).writerows(rows)
+    return text.getvalue()
 
 
 def _last_step(rows: list[dict[str, str]]) -> int | None:

@@ -7,7 +7,8 @@ from minitx.config.compose import to_plain
 from minitx.config.renames import renamed
 from minitx.config.schema import Config, TrainerConfig
 from minitx.errors import UserError
-from minitx.runs.paths import LAST, finished, last_checkpoint
+from minitx.runs.growing_file import read_checked
+from minitx.runs.paths import LAST, METRICS, finished, last_checkpoint
 from minitx.runs.run import read_checkpoint
 
 
@@ -32,13 +33,15 @@ def resumption(config: Config, fingerprint: str) -> Resumption:
     if config.resume is None or file is None:
         return Resumption()
     checkpoint = read_checkpoint(file)
+    if (metrics := Path(config.resume, METRICS)).is_file():
+        read_checked(metrics)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
     if renamed(checkpoint["hyper_parameters"]["config"])["model"] != to_plain(config.model):
         raise UserError(
             f"resume={config.resume}: config.yaml describes a different model from {LAST}"
         )
-    end = _end(checkpoint, config.trainer)
+    end = _end(checkpoint, config.trainer, file)
     if end is None:
         return Resumption(file)
     if finished(Path(config.resume)):
@@ -46,18 +49,22 @@ def resumption(config: Config, fingerprint: str) -> Resumption:
     return Resumption(file, trained_steps=checkpoint["global_step"])
 
 
-def _end(checkpoint: dict[str, Any], limits: TrainerConfig) -> str | None:
+def _end(checkpoint: dict[str, Any], limits: TrainerConfig, file: Path) -> str | None:
     """Return which limit ended the training, and how to train longer; None if none did."""
+    try:
+        states = checkpoint["callbacks"]
+        minutes = states["Clock"]["elapsed"] / 60
+        waited = max((state.get("wait_count", 0) for state in states.values()), default=0)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is not of a run that can be resumed") from error
     steps, longer = checkpoint["global_step"], "; to train it longer, add"
     if limits.max_steps is not None and steps >= limits.max_steps:
         return f"has finished its {steps:,} steps{longer} trainer.max_steps={2 * steps}"
-    minutes = checkpoint["callbacks"]["Clock"]["elapsed"] / 60
     if limits.max_minutes is not None and minutes >= limits.max_minutes:
         return (
             f"has finished its {limits.max_minutes:g} minutes{longer} "
             f"trainer.max_minutes={2 * limits.max_minutes:g}"
         )
-    waited = max((s.get("wait_count", 0) for s in checkpoint["callbacks"].values()), default=0)
     if limits.patience is not None and waited >= limits.patience:
         return f"had {waited} validations without improvement{longer} trainer.patience={2 * waited}"
     return None

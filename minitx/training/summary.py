@@ -13,7 +13,7 @@ from torch import nn
 from minitx.config.schema import Config
 from minitx.errors import StoppedByUser, WriteError
 from minitx.models.language_model import count_parameters
-from minitx.runs.atomic_write import write_json
+from minitx.runs.atomic_write import write_checked_json
 from minitx.runs.paths import SUMMARY
 from minitx.training.callbacks import Clock
 from minitx.training.environment import forget_peak, git_commit, peak_memory
@@ -93,7 +93,7 @@ class Summary:
             "peak_memory_mb": round(_peak_memory() / 1e6, 1),
             "metrics": metrics,
         }
-        write_json(self.path, self.facts | figures)
+        write_checked_json(self.path, self.facts | figures)
 
 
 def _peak_memory() -> int:

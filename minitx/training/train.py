@@ -20,7 +20,7 @@ from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError, WriteError
-from minitx.models.budget import fit_width
+from minitx.models.budget import fit_width, sketch
 from minitx.objectives.base import Objective
 from minitx.runs.atomic_write import remove_temporary_files, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
@@ -31,8 +31,8 @@ from minitx.training.announce import announce
 from minitx.training.averaging import MovingAverage, average_kept, validate_whole
 from minitx.training.callbacks import Clock, RecordMetrics
 from minitx.training.checkpoints import (
+    CheckpointFiles,
     Patience,
-    WriteCheckpoints,
     checkpoint,
     kept_checkpoints,
 )
@@ -106,6 +106,7 @@ def prepare(config: Config, test: bool) -> Training:
     build, budget = task.vocabulary.build, config.budget.parameters
     if budget is not None:
         config.model = _checked_build(lambda: fit_width(config.model, build, budget))
+    _checked_build(lambda: sketch(lambda: build(config.model)))
     keep_freed_memory()
     torch.manual_seed(config.seed)
     model = _checked_build(lambda: build(config.model))
@@ -226,7 +227,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         logger=[tracker for tracker in trackers if tracker is not None],
         callbacks=callbacks,
-        plugins=[WriteCheckpoints()],
+        plugins=[CheckpointFiles()],
         log_every_n_steps=1,  # RecordMetrics decides
         enable_model_summary=False,
         default_root_dir=folder,

@@ -47,6 +47,9 @@ def console(monkeypatch, capsys, tmp_path):
         (["model.heads=8"], "write a command first, as in minitx train model.heads=8"),
         (["--epochs", "3"], "write a command first"),
         (["train", "help"], "write minitx train --help"),
+        (["train", "model=1"], "model may be one of gru, lstm, rnn, transformer"),
+        (["train", "task=1.5"], "task=1.5: leave it out, or choose one; task may be one of "),
+        (["train", "=1"], "=1: write key=value"),
         (["train", "--epochs", "3"], "did you mean trainer.max_steps=...?"),
         (["train", "--epochs=3"], "did you mean trainer.max_steps=...?"),
         (["train", "epochs=3"], "did you mean trainer.max_steps?"),
@@ -120,6 +123,11 @@ def test_a_script_names_its_neighbours(typed, monkeypatch):
 @pytest.mark.parametrize("running", ["/usr/bin/minitx", "-c", "mine/scripts/train.py"])
 def test_anything_else_is_told_of_minitx(running, monkeypatch):
     monkeypatch.setattr(sys, "argv", [running])
+    here = Path.cwd()
+    assert command_line("train", f"resume={here}/runs/a b") == "minitx train 'resume=runs/a b'"
+    assert command_line("train", f"resume={here}-2/a") == f"minitx train resume={here}-2/a"
+    home = f"resume={here}/~/a"  # without the folder, ~ would be the home folder
+    assert command_line("train", home) == f"minitx train {shlex.quote(home)}"
     assert command_line("train", "resume=runs/a b") == "minitx train 'resume=runs/a b'"
 
 

@@ -21,7 +21,7 @@ TEXT = (st.text() | st.text("\\${}:'\"# \nab")).filter(lambda t: t != "???" and 
 
 def numbers(kind, rules):
     if kind is int:
-        return st.integers(rules.get("minimum"), 10**9)
+        return st.integers(rules.get("minimum"), rules.get("maximum", 10**9))
     low, high = rules.get("minimum", rules.get("above")), rules.get("below", rules.get("maximum"))
     return st.floats(low, high, exclude_min="above" in rules, exclude_max="below" in rules)
 

@@ -20,6 +20,7 @@ from run_files import checkpoint, rows, summary
 from stopping import assert_same_run
 
 from minitx.runs.atomic_write import TEMPORARY, append_whole, write_atomically
+from minitx.runs.growing_file import append, read_checked, write_whole
 from minitx.study.measure import measuring
 from minitx.study.measure.costs import latency_ms
 from minitx.study.report import files
@@ -216,7 +217,8 @@ def test_a_run_that_cannot_be_continued_yet_stays_as_it_is(limit, script, words,
 
 @pytest.mark.parametrize("task", ["text", "pairs"])
 def test_a_cache_on_a_small_disk(task, disk, script, tiny, tally, trials, tmp_path):
-    row = tally("disk full while the cache is written (tmpfs)", "one line, nothing left, same run")
+    fault = f"disk full while the cache of task={task} is written (tmpfs)"
+    row = tally(fault, "one line, nothing left, same run")
     name, lines = ("corpus.txt", 10_000) if task == "text" else ("corpus.tsv", 1_000)
     corpus = tmp_path / name
     corpus.write_text("".join(f"{n:05} a\t{n % 7:03} b\n" for n in range(lines)))
@@ -304,6 +306,18 @@ def test_a_study_on_a_small_disk(disk, study, tally, trials, tmp_path):
             assert answer.status == 0, answer.err
             assert figures(disk.folder) == figures(tmp_path / "whole")
             assert not list(disk.folder.rglob("*.failed.json"))
+
+
+@pytest.mark.parametrize("size", [0, 5, 11])
+def test_a_table_is_whole_although_its_checksum_is_not(size, limit, tmp_path):
+    path = tmp_path / "metrics.csv"
+    write_whole(path, "step\r\n")
+    append(path, "1\r\n")
+    with limit.after(2, size, tmp_path), pytest.raises(OSError, match="crc32 cannot be written"):
+        append(path, "2\r\n")  # the second file that it opens for writing has the checksum
+    assert read_checked(path) == b"step\r\n1\r\n2\r\n"
+    append(path, "3\r\n")
+    assert read_checked(path) == b"step\r\n1\r\n2\r\n3\r\n"
 
 
 @pytest.mark.parametrize("size", [0, 5, 11])

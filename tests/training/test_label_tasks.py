@@ -97,6 +97,7 @@ def test_the_folder_holds_these_files_and_no_others(finished):
     assert files(folder) == {
         "config.yaml",
         "metrics.csv",
+        "metrics.crc32",
         "summary.json",
         "tokenizer.json",
         "confusion_test.png",

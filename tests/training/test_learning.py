@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def test_the_folder_holds_these_files_and_no_others(finished):
     assert files(folder) == {
         "config.yaml",
         "metrics.csv",
+        "metrics.crc32",
         "summary.json",
         "tokenizer.json",
         "samples.txt",
@@ -240,6 +242,14 @@ def test_results_are_whole_files(finished):
     assert yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["resume"] is None
     assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert (folder / "samples.txt").read_text(encoding="utf-8").count("--- step") == 3
+
+
+def test_files_that_are_read_again_have_checksums(finished):
+    _, folder = finished
+    assert len(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["crc32"]) == 8
+    assert (folder / "config.yaml").read_text(encoding="utf-8").startswith("# crc32 ")
+    table = (folder / "metrics.csv").read_bytes()
+    assert (folder / "metrics.crc32").read_text() == f"{zlib.crc32(table):08x} {len(table):016d}\n"
 
 
 def test_two_half_batches_are_one_batch(train, tmp_path, monkeypatch):

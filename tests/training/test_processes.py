@@ -107,7 +107,7 @@ def test_a_signal_to_all_processes_stops_the_run_and_it_goes_on(number, start, t
     errors = said_besides_progress(err)
     assert len(errors) == 1, err
     assert errors[0].startswith("error: stopped at step ")
-    assert errors[0].endswith(f"to go on: python {SCRIPT} resume={folder}")
+    assert errors[0].endswith(f"to go on: python {SCRIPT} resume=run")
     assert out == ""
     stopped = summary(folder)["steps"]
     assert checkpoint(folder, "last")["global_step"] == stopped == max(rows(folder))

@@ -11,7 +11,7 @@ from minitx.config.compose import read_config
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError
 from minitx.objectives.language_modeling import LanguageModeling
-from minitx.training.checkpoints import WriteCheckpoints
+from minitx.training.checkpoints import CheckpointFiles
 
 # Everything that draws random numbers or changes with time.
 RANDOM = ["model.dropout=0.1", "optimizer.warmup_steps=4", "trainer.max_steps=15", "seed=3"]
@@ -203,7 +203,7 @@ def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     many = [*RANDOM, "trainer.average=2", "trainer.average_of=last"]
     train(f"run.dir={whole}", *many)
-    save, saved = WriteCheckpoints.save_checkpoint, []
+    save, saved = CheckpointFiles.save_checkpoint, []
 
     def killed(io, state, path, *args, **settings):
         save(io, state, path, *args, **settings)
@@ -212,7 +212,7 @@ def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
             power_cut()
 
     with monkeypatch.context() as patch:
-        patch.setattr(WriteCheckpoints, "save_checkpoint", killed)
+        patch.setattr(CheckpointFiles, "save_checkpoint", killed)
         with pytest.raises(PowerCut):
             train(f"run.dir={parts}", *many)
     train(f"resume={parts}")
@@ -221,9 +221,9 @@ def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
 
 def test_a_row_is_written_before_the_checkpoint_of_its_step(train, tmp_path, monkeypatch):
     """A run that is killed right after its checkpoint continues after this row."""
-    save = WriteCheckpoints.save_checkpoint
+    save = CheckpointFiles.save_checkpoint
     monkeypatch.setattr(
-        WriteCheckpoints, "save_checkpoint", lambda *args, **_: (save(*args), power_cut())
+        CheckpointFiles, "save_checkpoint", lambda *args, **_: (save(*args), power_cut())
     )
     with pytest.raises(PowerCut):
         train(f"run.dir={tmp_path / 'run'}")

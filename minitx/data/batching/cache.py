@@ -1,5 +1,6 @@
 """A folder that one process fills once, either completely or not at all."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import TypeVar
 
 from filelock import FileLock
 
+from minitx.config.checksums import file_checksum
 from minitx.data.progress import announced
 from minitx.errors import UserError
 
 Found = TypeVar("Found")
+
+CHECKSUMS = "checksums.json"  # of all other files of the folder
 
 
 def cached(
@@ -18,13 +22,14 @@ def cached(
 ) -> Found:
     """Return what `load` reads from `folder`, after `build` has filled the folder if necessary.
 
-    `load` returns None if the folder is missing or damaged. Then `build` fills an empty folder,
-    which replaces it. Processes that start together wait for the first. The remains of a killed
-    process do no harm. A finished folder is only read.
+    The folder is damaged if `load` fails or returns None, or if a file does not have its checksum:
+    all files are read once, at a few GB/s. Then `build` fills an empty folder, which replaces it.
+    Processes that start together wait for the first. The remains of a killed process do no harm. A
+    finished folder is only read.
 
     Raises UserError if the cache cannot be written.
     """
-    found = load(folder)
+    found = _load(folder, load)
     if found is not None:
         return found
     try:
@@ -33,7 +38,7 @@ def cached(
         with announced("waiting for another process that tokenises the same corpus"):
             lock.acquire()
         try:
-            found = load(folder)
+            found = _load(folder, load)
             if found is None:
                 _fill(folder, build)
                 found = load(folder)
@@ -49,12 +54,31 @@ def cached(
     return found
 
 
+def _load(folder: Path, load: Callable[[Path], Found | None]) -> Found | None:
+    """Return what `load` reads, or None if the folder is missing or damaged."""
+    try:
+        found = load(folder)
+        if found is not None and (folder / CHECKSUMS).exists():  # earlier versions wrote none
+            stored = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+            return found if stored == _checksums(folder) else None
+    except Exception:  # damaged bytes make numpy and json raise almost anything
+        return None
+    return found
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS)
+    return {path.name: file_checksum(path) for path in files}
+
+
 def _fill(folder: Path, build: Callable[[Path], None]) -> None:
     building = folder.with_name(folder.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
     try:
         build(building)
+        checksums = json.dumps(_checksums(building), indent=2)
+        (building / CHECKSUMS).write_text(checksums, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
     finally:

@@ -89,23 +89,20 @@ def open_examples(plan: Plan[Record], cache_dir: Path) -> ExampleStore:
 
 
 def _load(folder: Path) -> ExampleStore | None:
-    """Return the finished store in a folder, or None if it is missing or damaged."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        tokenizers = {
-            column: SequenceTokenizer.from_json((folder / f"{column}.json").read_text("utf-8"))
-            for column in meta["tokenizers"]
-        }
-        hashes = {column: tokenizer.fingerprint for column, tokenizer in tokenizers.items()}
-        both = hashlib.sha256(json.dumps([meta["corpus"], hashes]).encode()).hexdigest()
-        store = ExampleStore(folder, both, meta["counts"], tokenizers)
-        whole = all(
-            len(store.ids(split, column)) == count
-            for split, count in store.counts.items()
-            for column in tokenizers
-        )
-    except (OSError, ValueError, LookupError, UserError):
-        return None
+    """Return the finished store in a folder, or None if its files do not belong together."""
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    tokenizers = {
+        column: SequenceTokenizer.from_json((folder / f"{column}.json").read_text("utf-8"))
+        for column in meta["tokenizers"]
+    }
+    hashes = {column: tokenizer.fingerprint for column, tokenizer in tokenizers.items()}
+    both = hashlib.sha256(json.dumps([meta["corpus"], hashes]).encode()).hexdigest()
+    store = ExampleStore(folder, both, meta["counts"], tokenizers)
+    whole = all(
+        len(store.ids(split, column)) == count
+        for split, count in store.counts.items()
+        for column in tokenizers
+    )
     return store if whole and hashes == meta["tokenizers"] else None
 
 

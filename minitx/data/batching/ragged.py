@@ -74,4 +74,6 @@ class Ragged:
     def load(cls, folder: Path, name: str) -> "Ragged":
         """Map the files that `save` wrote. Raises OSError or ValueError if they are damaged."""
         ids = np.load(folder / f"{name}.ids.npy", mmap_mode="r")
-        return cls(ids, np.load(folder / f"{name}.offsets.npy"))
+        # A map is refused, rather than allocated, if the file is shorter than its header says.
+        offsets = np.load(folder / f"{name}.offsets.npy", mmap_mode="r")
+        return cls(ids, np.array(offsets))

@@ -14,7 +14,6 @@ from minitx.data.batching.cache import cached
 from minitx.data.corpora.text import Corpus
 from minitx.data.progress import progress
 from minitx.data.tokenizers.text import Tokenizer, train_tokenizer
-from minitx.errors import UserError
 
 FORMAT = 1  # raise it when other ids would be written for the same corpus
 
@@ -50,7 +49,8 @@ class TokenStore:
 def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> TokenStore:
     """Return a tokenised corpus from `cache_dir`, after tokenising it if necessary.
 
-    A store is damaged, and replaced, if its files have the wrong size or its tokenizer has changed.
+    A damaged store is replaced: one whose files have other checksums or sizes, or whose tokenizer
+    is another.
     Raises UserError if the cache cannot be written, and as `train_tokenizer` and the corpus do.
     """
     folder = cache_dir / _key(corpus, kind, vocab_size)
@@ -67,14 +67,11 @@ def _ids_file(folder: Path, split: str) -> Path:
 
 
 def _load(folder: Path) -> TokenStore | None:
-    """Return the finished store in a folder, or None if it is missing or damaged."""
-    try:
-        tokenizer = Tokenizer.from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        lengths, trained_on, learned = meta["lengths"], meta["corpus"], meta["tokenizer"]
-        sizes = {name: _ids_file(folder, name).stat().st_size for name in lengths}
-    except (OSError, ValueError, LookupError, TypeError, UserError):
-        return None
+    """Return the finished store in a folder, or None if its files do not belong together."""
+    tokenizer = Tokenizer.from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    lengths, trained_on, learned = meta["lengths"], meta["corpus"], meta["tokenizer"]
+    sizes = {name: _ids_file(folder, name).stat().st_size for name in lengths}
     expected = {name: length * tokenizer.dtype.itemsize for name, length in lengths.items()}
     if tokenizer.fingerprint != learned or sizes != expected:
         return None

@@ -106,7 +106,7 @@ class RecordFile:
         try:
             record = json.loads(line)
             texts = [record[name] for name in self.fields]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             texts = [None]
         if not all(type(text) in (str, int) for text in texts):
             found = ", ".join(map(json.dumps, record)) if type(record) is dict else ""

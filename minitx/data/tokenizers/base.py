@@ -1,9 +1,11 @@
 """What both kinds of tokenizers share: a tokenizer of the library `tokenizers`, and its file."""
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Self
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import tokenizers
@@ -11,6 +13,7 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from minitx.errors import UserError
 
+LONGEST_REASON = 200  # characters of an error of the library
 LONGEST_LEARNED = 1024  # bytes of a word; training cuts longer words
 
 # ByteLevel writes each byte as a printable character. A printable byte is written as itself. The
@@ -43,7 +46,7 @@ def label_of(token: bytes) -> str:
     return token.replace(b"\\", b"\\\\").decode(errors="backslashreplace")
 
 
-class SavedTokenizer:
+class SavedTokenizer(ABC):
     """A trained tokenizer of the library. Its file can be read without minitx."""
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -69,13 +72,36 @@ class SavedTokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the tokenizer that `to_json` wrote. Raises UserError for any other text."""
+        """Return the tokenizer that `to_json` wrote. Raises UserError for any other text.
+
+        The library can do more than minitx uses, such as slow regular expressions, replacements
+        that multiply the text, and padding to any length. No text of a stranger may ask for them.
+        """
         try:
-            return cls(tokenizers.Tokenizer.from_str(text))
+            inner = tokenizers.Tokenizer.from_str(text)
+            # First of all: the library takes as long to write a tokenizer as its highest id says.
+            if set(inner.get_vocab().values()) != set(range(inner.get_vocab_size())):
+                raise UserError("not a tokenizer of minitx: its ids do not count from 0")
+            if _parts(inner) not in map(_parts, cls.kinds()):
+                raise UserError("not a tokenizer of minitx: it has parts that minitx does not use")
+            return cls(inner)
         except UserError:
             raise
         except Exception as error:  # the library raises nothing narrower
-            raise UserError(f"not a tokenizer of minitx: {error}") from None
+            reason = " ".join(str(error).split())[:LONGEST_REASON]
+            raise UserError(f"not a tokenizer of minitx: {reason}") from None
+
+    @staticmethod
+    @abstractmethod
+    def kinds() -> Sequence[tokenizers.Tokenizer]:
+        """Return a tokenizer of each kind, which has learned nothing."""
+
+
+def _parts(inner: tokenizers.Tokenizer) -> dict[str, Any]:
+    """Return all of a tokenizer but what it has learned."""
+    parts: dict[str, Any] = json.loads(inner.to_str())
+    model = parts["model"]
+    return parts | {"model": (model["type"], model.get("dropout"))}
 
 
 def learn_pieces(

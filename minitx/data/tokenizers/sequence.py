@@ -53,6 +53,11 @@ class SequenceTokenizer(SavedTokenizer):
             tokens[len(first) :] = [label_of(bytes_of(token)) for token in tokens[len(first) :]]
         self._labels = tokens
 
+    @staticmethod
+    def kinds() -> list[tokenizers.Tokenizer]:
+        lookups = [lookup({}, SPECIALS[UNK]) for lookup in (character_lookup, word_lookup)]
+        return [*lookups, _byte_level(models.BPE()), _byte_level(models.Unigram())]
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without tokens for its beginning and end.
 

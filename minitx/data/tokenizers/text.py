@@ -57,6 +57,11 @@ class Tokenizer(SavedTokenizer):
             self._ids = np.full(max(points) + 2, -1, np.int32)
             self._ids[points] = np.arange(len(points))
 
+    @staticmethod
+    def kinds() -> list[tokenizers.Tokenizer]:
+        bytes_and_pairs = [_byte_level(models.BPE(), use_regex) for use_regex in (False, True)]
+        return [character_lookup({}, unknown=""), word_lookup({}, unknown=""), *bytes_and_pairs]
+
     def _bytes_of(self, token: str) -> bytes:
         if self.kind == "word":
             return f" {token}".encode()  # the blank that separates it from the word before

@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from minitx.config.checksums import file_checksum
 from minitx.config.schema import DataConfig
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
-from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
+from minitx.runs.atomic_write import (
+    write_atomically,
+    write_bytes_atomically,
+    write_checked_json,
+)
 from minitx.runs.run import StoredRun
 from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
 from minitx.study.measure.machine import machine
@@ -34,8 +39,10 @@ Rows = list[dict[str, Any]]
 def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     """Measure the run in `folder` on test, with `details` (see DETAILS), and write measured/.
 
-    `data` has the paths of the corpus. test.json is written last and marks the run as measured.
+    `data` has the paths of the corpus. test.json is written last and marks the run as measured. It
+    has the checksums of the other files.
     """
+    (folder / MEASURED).unlink(missing_ok=True)
     run: StoredRun = StoredRun.open(folder)
     task = open_corpus(run, located(data), "test")
     evaluation = task.evaluate(run.model, "test", run.config.decoding)
@@ -44,6 +51,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     write_bytes_atomically(folder / ITEMS, buffer.getvalue())
     for name in details:
         _write_rows(detail_file(folder, name), DETAILS[name](run, task, evaluation))
+    files = [folder / ITEMS, *(detail_file(folder, name) for name in details)]
     figures = {
         "metrics": evaluation.metrics,
         "intervals": {name: list(ends) for name, ends in evaluation.intervals.items()},
@@ -51,8 +59,9 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
         "state_size": state_size(run.model, run.config.model.context),
         "latency_ms": latency_ms(run.model, run.config.model.context),
         "machine": machine(),
+        "files": {file.name: file_checksum(file) for file in files},
     }
-    write_json(folder / MEASURED, figures)
+    write_checked_json(folder / MEASURED, figures)
 
 
 def head_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:

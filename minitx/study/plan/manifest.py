@@ -1,6 +1,6 @@
 """study.json: the definition of a study and its runs, for its jobs and its report."""
 
-import json
+import re
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -9,11 +9,13 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from minitx.config.compose import to_plain
+from minitx.config.checksums import read_json
+from minitx.config.compose import UNREADABLE, literals, to_plain
 from minitx.config.renames import renamed
 from minitx.config.schema import StudyConfig
+from minitx.config.yaml_files import check_size
 from minitx.errors import UserError
-from minitx.runs.atomic_write import write_json
+from minitx.runs.atomic_write import write_checked_json
 from minitx.study.plan.definition import Point, Values
 
 FORMAT = 1  # increase it if an older study.json cannot be read
@@ -76,7 +78,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         {STORED_NAMES.get(name, name): value for name, value in to_plain(run).items()}
         for run in manifest.runs
     ]
-    write_json(folder / MANIFEST, head | to_plain(manifest) | {"runs": runs})
+    write_checked_json(folder / MANIFEST, head | to_plain(manifest) | {"runs": runs})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -86,27 +88,30 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, remedy="delete it, its runs are kept")
     except FileNotFoundError as error:
         raise UserError(f"{folder} holds no study: there is no {MANIFEST}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
     _check_version(path, values)
-    values = renamed(values)
     try:
+        check_size(values["study"])
+        values = renamed(values)
         runs = [_planned(run) for run in values["runs"]]
         study = OmegaConf.to_object(
-            OmegaConf.merge(OmegaConf.structured(StudyConfig), values["study"])
+            OmegaConf.merge(OmegaConf.structured(StudyConfig), literals(values["study"]))
         )
         assert isinstance(study, StudyConfig)
         return Manifest(
             study, values["task"], values["preset"], values["measure"], values["command"], runs
         )
-    except (LookupError, TypeError, OmegaConfBaseException) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it, its runs are kept") from error
+    except (*UNREADABLE, OmegaConfBaseException) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is damaged ({reason}): delete it, its runs are kept") from error
 
 
 def _planned(stored: dict[str, Any]) -> PlannedRun:
+    for name in (stored["key"], *stored.get("details", [])):
+        if not re.fullmatch(r"\w+", name):  # they become names of folders and files
+            raise ValueError(f"{name!r} is not the name of a run or a table")
     names = {stored_name: name for name, stored_name in STORED_NAMES.items()}
     values = {names.get(name, name): value for name, value in stored.items()}
     return PlannedRun(**(values | {"point": Point(**values["point"])}))

@@ -19,12 +19,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from minitx.config.checksums import checksum, read_json
 from minitx.config.compose import to_plain
 from minitx.config.options import idle_options
 from minitx.config.renames import OLD_NAMES, renamed
 from minitx.config.schema import Config, TransformerConfig
 from minitx.errors import UserError
-from minitx.runs.atomic_write import write_json
+from minitx.runs.atomic_write import write_checked_json
 from minitx.runs.paths import SUMMARY
 from minitx.study.plan.manifest import PlannedRun
 
@@ -88,6 +89,24 @@ class RunStore:
         """Return the measurements in test.json, or an empty dict."""
         return _read(self.folder(key) / MEASURED)
 
+    def measurement(self, key: str, path: Path) -> bytes:
+        """Return the content of a file of measured/, whose checksum is in test.json.
+
+        Raises UserError if it is missing or damaged.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            reason = error.strerror
+        else:
+            if self.figures(key).get("files", {}).get(path.name) in (None, checksum(content)):
+                return content
+            reason = "it is damaged"
+        raise UserError(
+            f"{path} cannot be read ({reason}): delete {self.folder(key) / MEASURED}, and the run "
+            "will be measured again"
+        )
+
     def failure(self, key: str) -> dict[str, Any]:
         """Return the `reason` and `attempts` of a failed run, or an empty dict."""
         return _read(self.root / f"{key}.failed.json")
@@ -97,12 +116,13 @@ class RunStore:
 
     def record_failure(self, key: str, reason: str) -> None:
         attempts = self.failure(key).get("attempts", 0) + 1
-        write_json(self.root / f"{key}.failed.json", {"reason": reason, "attempts": attempts})
+        record = {"reason": reason, "attempts": attempts}
+        write_checked_json(self.root / f"{key}.failed.json", record)
 
     def add_seconds(self, key: str, seconds: float) -> None:
         """Add to the time spent on a run."""
         spent = self.seconds(key) + seconds
-        write_json(self.root / f"{key}.seconds.json", {"seconds": round(spent, 1)})
+        write_checked_json(self.root / f"{key}.seconds.json", {"seconds": round(spent, 1)})
 
     def seconds(self, key: str) -> float:
         """Return the time spent on a run: training, validation, measurements."""
@@ -141,13 +161,6 @@ def detail_file(folder: Path, name: str) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, remedy="delete it, and it will be made again")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}): delete it, and it will be made again"
-        ) from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is not a JSON object: delete it, and it will be made again")
-    return values

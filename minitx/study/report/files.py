@@ -1,10 +1,12 @@
 """The files of a study's report.
 
 report.md, report.html   the same report, for code viewers and for browsers
-runs.csv                 all runs of the plan with all of their figures
+runs.csv                 all runs of the plan with all of their figures; their folders are named
+                         from the folder of the report
 figures/                 <section>.png and .svg, the figure's data as .csv, and further tables
 """
 
+from os.path import relpath
 from pathlib import Path
 
 from minitx.drawing.figures import png, svg
@@ -32,7 +34,9 @@ def write_report(results: Results, folder: Path) -> Report:
             write_bytes_atomically(picture, png(section.figure))
             write_atomically(picture.with_suffix(".svg"), pictures[section.picture])
     text = markdown(report)
-    write_atomically(folder / "runs.csv", results.runs.to_csv(index=False))
+    # From here, the runs are found on every machine that has a copy of both folders.
+    runs = results.runs.assign(folder=[relpath(run, folder) for run in results.runs["folder"]])
+    write_atomically(folder / "runs.csv", runs.to_csv(index=False))
     write_atomically(folder / "report.html", page(report.title, text, pictures))
     write_atomically(folder / "report.md", text)
     return report

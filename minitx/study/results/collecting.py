@@ -1,5 +1,7 @@
 """Read the results of a study from its folder and its runs."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pandas as pd
 
 from minitx.config.compose import read_config
 from minitx.config.paths import full_path
+from minitx.errors import UserError
 from minitx.metrics.decomposable import MEASURES
+from minitx.runs.growing_file import read_checked
 from minitx.runs.paths import CONFIG, METRICS
 from minitx.study.measure.measuring import ITEMS
 from minitx.study.plan.manifest import Manifest, PlannedRun, read_manifest
@@ -20,6 +24,8 @@ SUMMARISED = (
     *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
     *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit"),
 )
+
+MOST_BYTES = 2**30  # of an archive; a short one can unpack to more than the memory
 
 
 def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
@@ -38,7 +44,9 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
     items: dict[str, np.ndarray] = {}
     details: dict[str, dict[str, pd.DataFrame]] = {}
     settings: dict[str, Settings] = {}
-    measure = MEASURES[manifest.measure]
+    measure = MEASURES.get(manifest.measure)
+    if measure is None:
+        raise UserError(f"measure {manifest.measure!r}: there are only {', '.join(MEASURES)}")
     for run in manifest.runs:
         row = _row(run, store, manifest.study.measures)
         rows.append(row)
@@ -47,11 +55,14 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
         folder = store.folder(run.key)
         curves.append(_curve(run.key, folder))
         if row["status"] == FINISHED and run.chosen:
-            with np.load(folder / ITEMS) as arrays:
-                items[run.key] = arrays[measure.name]
+            content = store.measurement(run.key, folder / ITEMS)
+            items[run.key] = _array(folder / ITEMS, content, measure.name)
             if run.point.arm not in settings:
                 settings[run.point.arm] = settings_of(read_config(folder / CONFIG))
-            details[run.key] = {name: _table(detail_file(folder, name)) for name in run.details}
+            files = {name: detail_file(folder, name) for name in run.details}
+            details[run.key] = {
+                name: _table(store.measurement(run.key, file)) for name, file in files.items()
+            }
     table = pd.DataFrame(rows)
     return Results(
         study=manifest.study,
@@ -102,14 +113,14 @@ def _row(run: PlannedRun, store: RunStore, kind: str) -> dict[str, Any]:
     row |= summary.get("metrics", {})
     metrics = figures.pop("metrics", {})
     row |= {f"test/{name}": value for name, value in metrics.items()} if run.chosen else {}
-    apart = ("intervals", "machine")
+    apart = ("intervals", "machine", "files")
     return row | {name: value for name, value in figures.items() if name not in apart}
 
 
 def _curve(key: str, folder: Path) -> pd.DataFrame:
     """The metrics at every validation."""
     path = folder / METRICS
-    table = _table(path) if path.is_file() else pd.DataFrame()
+    table = _table(read_checked(path)) if path.is_file() else pd.DataFrame()
     if "val/loss" not in table:
         return pd.DataFrame({"key": []})
     kept = ("step", "tokens_seen", "train_seconds")
@@ -117,5 +128,19 @@ def _curve(key: str, folder: Path) -> pd.DataFrame:
     return table.loc[table["val/loss"].notna(), names].astype(float).assign(key=key)
 
 
-def _table(path: Path) -> pd.DataFrame:
-    return pd.DataFrame() if path.stat().st_size == 0 else pd.read_csv(path)
+def _table(content: bytes) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(content)) if content else pd.DataFrame()
+
+
+def _array(path: Path, content: bytes, name: str) -> np.ndarray:
+    """Return an array in the content of an .npz file. Raises UserError if it is damaged."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
+                raise ValueError("it is larger than 1 GiB when it is unpacked")
+        with np.load(io.BytesIO(content)) as arrays:
+            found: np.ndarray = arrays[name]
+            return found
+    except Exception as error:  # damaged bytes make numpy raise almost anything
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is damaged ({reason}): delete it, and measure it again") from error

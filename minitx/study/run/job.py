@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, Config, LoggerConfig
 from minitx.errors import StoppedByUser, UserError, WriteError
-from minitx.runs.atomic_write import write_json
-from minitx.runs.paths import LAST
+from minitx.runs.atomic_write import write_checked_json
+from minitx.runs.paths import LAST, check_links
 from minitx.study.measure.machine import machine
 from minitx.study.measure.measuring import measure
 from minitx.study.measure.speed import measure_speed
@@ -35,10 +35,11 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
 
     Nothing is done twice. A failure is recorded in the run store and does not stop other runs.
     Raises StoppedByUser if the user stops the run, WriteError if the disk is full, and UserError
-    for an unknown key.
+    for an unknown key, and for links out of the run's folder.
     """
     run = read_manifest(folder).run(key)
     store = RunStore(Path(asked.study.runs))
+    check_links(store.folder(key), store.log(key), store.lock(key))
     try:
         with (
             FileLock(store.lock(key), timeout=LOOK),
@@ -76,7 +77,7 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
     try:
         if asked.study.measures == "speed":
             where = {"machine": machine(), "git_commit": git_commit()}
-            write_json(folder / MEASURED, measure_speed(config) | where)
+            write_checked_json(folder / MEASURED, measure_speed(config) | where)
         else:
             config.logger = asked.logger
             config.logger.group = asked.logger.group or study

@@ -53,6 +53,16 @@ def test_all_files_are_there(tmp_path):
         assert len(found) >= (kind == "md") * len(sections)
 
 
+def test_a_copied_report_has_no_paths_of_the_machine(tmp_path):
+    results = made(ARMS, sections=("quality",))
+    results.runs["folder"] = [str(tmp_path / folder) for folder in results.runs["folder"]]
+    write_report(results, tmp_path / "studies" / "heads")
+    folders = pd.read_csv(tmp_path / "studies" / "heads" / "runs.csv")["folder"]
+    assert list(folders) == [f"../runs/{key}" for key in results.runs["key"]]
+    for file in (tmp_path / "studies").rglob("*.*"):
+        assert str(tmp_path).encode() not in file.read_bytes()
+
+
 def test_both_forms_say_the_same_in_the_same_order():
     both = texts(made(ARMS, preset="quick"))
     words = (

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,10 @@ def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compar
         # The items' sums are the figure that they are the items of.
         for key, value in zip(chosen["key"], chosen["test/bits_per_byte"], strict=True):
             assert results.measure.of(results.items[key]) == pytest.approx(value)
+        for folder in map(Path, chosen["folder"]):
+            found = json.loads((folder / "measured/test.json").read_text(encoding="utf-8"))
+            checksum = zlib.crc32((folder / "measured/items.npz").read_bytes())
+            assert found["files"] == {"items.npz": f"{checksum:08x}"}
     sizes = runs["parameters"]
     assert sizes.max() <= 1.02 * sizes.min()
     report = Path("study/report.md").read_text(encoding="utf-8")
@@ -159,6 +164,7 @@ def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, m
     manifest = json.loads(Path("study/study.json").read_text())
     (run,) = [run for run in manifest["runs"] if run["key"] == key]
     run["words"].append(f"trainer.max_steps={before + 15}")
+    del manifest["crc32"]
     Path("study/study.json").write_text(json.dumps(manifest))
     steps = []
     done = Objective.training_step
