@@ -74,6 +74,8 @@ def _check_yaml(file: Path) -> None:
         check_size(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8"
         raise UserError(f"{file} cannot be read: {reason}") from error
 
 

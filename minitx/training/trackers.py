@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from minitx.config.schema import LoggerConfig
+from minitx.errors import UserError
 from minitx.runs.atomic_write import write_atomically
 from minitx.runs.paths import METRICS
 from minitx.terminal.text import note
@@ -257,7 +259,10 @@ def _wandb_id(folder: Path) -> str:
     path = folder / "wandb" / "id.txt"
     if not path.exists():
         write_atomically(path, uuid.uuid4().hex[:8])
-    return path.read_text(encoding="utf-8").strip()
+    found = path.read_text(encoding="utf-8").strip()
+    if not re.fullmatch(r"\w{1,64}", found):  # it becomes the name of a folder
+        raise UserError(f"{path} is not the id of a W&B run: delete it")
+    return found
 
 
 @cache

@@ -23,6 +23,8 @@ def numbers(kind, rules):
     if kind is int:
         return st.integers(rules.get("minimum"), rules.get("maximum", 10**9))
     low, high = rules.get("minimum", rules.get("above")), rules.get("below", rules.get("maximum"))
+    low = -1e37 if low is None else low
+    high = 1e37 if high is None else high
     return st.floats(low, high, exclude_min="above" in rules, exclude_max="below" in rules)
 
 

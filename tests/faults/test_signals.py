@@ -34,7 +34,9 @@ def check_clean(ended, asked, folder):
     assert "Exception ignored" not in ended.err, ended.err
     if ended.status == 1:  # a run was stopped
         (line,) = errors(ended)
-        assert re.fullmatch(rf"error: stopped .*: python \S+train\.py resume={folder}", line), line
+        assert re.fullmatch(
+            rf"error: stopped .*: python \S+train\.py resume={folder.name}", line
+        ), line
         assert summary(folder)["status"] == "interrupted"
         if "nothing is lost" in line:
             step = int(re.search(r"at step (\d+)", line)[1])

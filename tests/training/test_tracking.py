@@ -88,8 +88,8 @@ def test_wandb_holds_samples_of_text(tracked):
 
 def test_nothing_of_wandb_lies_elsewhere(tracked):
     assert {path.parts[0] for path in map(type(tracked), files(tracked))} == {
-        *["config.yaml", "metrics.csv", "summary.json", "tokenizer.json", "samples.txt"],
-        *["checkpoints", "wandb"],
+        *["config.yaml", "metrics.csv", "metrics.crc32", "summary.json", "tokenizer.json"],
+        *["samples.txt", "checkpoints", "wandb"],
     }
     assert list(tracked.parent.iterdir()) == [tracked]
 

@@ -22,7 +22,7 @@ from minitx.runs.paths import last_checkpoint
 from minitx.study.results.collecting import open_study
 from minitx.study.run.job import do_run
 from minitx.training.checkpoints import checkpoint
-from minitx.training.loggers import _wandb_id
+from minitx.training.trackers import _wandb_id
 
 
 def test_caches(attack, tally, guard, tmp_path):

@@ -8,6 +8,7 @@ import torch
 from hostile import EXPECTED, NOWHERE
 
 from minitx.config.compose import compose
+from minitx.data import lines
 from minitx.data.corpora import records
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.page import page as inspection_page
@@ -19,7 +20,7 @@ from minitx.tasks.open import open_task
 
 def test_data(attack, tally, tmp_path, monkeypatch):
     row = tally("data of an attacker", EXPECTED)
-    monkeypatch.setattr(records, "LONGEST_LINE", 10**6)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 10**6)
     long = tmp_path / "long.tsv.gz"
     with gzip.open(long, "wb", 1) as file:
         file.write(bytes(3 * 10**6))
