@@ -1,21 +1,12 @@
 """Processes that share a cache or the runs of studies do not disturb each other."""
 
 import pandas as pd
-import yaml
 from forks import Fork
+from own_studies import MINE, write_study
 from stopping import assert_same_run
 from variants import TEXT, VARIANTS
 
 PROCESSES = 4
-STUDY = {
-    "defaults": ["study_schema", "_self_"],
-    "name": "mine",
-    "question": "Which?",
-    "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
-    "sweep": {"optimizer.lr": [0.001, 0.01]},
-    "sections": ["quality"],
-    "quick": {"seeds": [1, 2]},
-}
 RUNS = 2 * (2 + 1)  # of each arm: two rates, and the better one with another seed
 
 
@@ -62,15 +53,14 @@ def test_studies_share_their_runs(tally, trials, tmp_path):
     for number in trials(fast=1, full=4):
         with row.trial(f"trial {number}"):
             place = tmp_path / f"trial{number}"
-            path = place / "files" / "study" / "mine.yaml"
-            path.parent.mkdir(parents=True)
-            path.write_text(yaml.safe_dump(STUDY), encoding="utf-8")
+            sweep, quick = {"optimizer.lr": [0.001, 0.01]}, {"seeds": [1, 2]}
+            write_study(place, sweep=sweep, quick=quick)
             # The study sets the learning rate and draws no maps.
             words = [word for word in TEXT if not word.startswith(("trainer.watch", "decoding."))]
             together(
                 *(
                     Fork(
-                        *("compare", "--config-dir", "files", "study=mine", *words),
+                        *("compare", *MINE, *words),
                         *(f"study.dir=study{process}", "study.runs=runs"),
                         folder=place,
                     )

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
+from own_studies import MINE, write_study
 from run_files import checkpoint, rows, summary
 from stopping import assert_same_run
 
@@ -261,20 +261,11 @@ def study(script, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "latency_ms", partial(latency_ms, seconds=0.0))
     monkeypatch.setattr(files, "png", lambda figure: bytes(2 * PAGE))  # nobody looks at them
     monkeypatch.setattr(files, "svg", lambda figure: f"<svg>{' ' * PAGE}</svg>")
-    described = {
-        "defaults": ["study_schema", "_self_"],
-        "name": "mine",
-        "question": "Which?",
-        "arms": {"transformer": ["model=transformer"]},
-        "sections": ["quality"],
-        "quick": {"seeds": [1]},
-    }
-    Path("files/study").mkdir(parents=True)
-    Path("files/study/mine.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+    write_study(arms={"transformer": ["model=transformer"]})
 
     def study(folder, *more):
         words = [*tiny, f"study.dir={folder / 'study'}", f"study.runs={folder / 'runs'}"]
-        return script("compare", "--config-dir", "files", "study=mine", *words, *more)
+        return script("compare", *MINE, *words, *more)
 
     return study
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import yaml
+from own_studies import MINE, write_study
 from wandb_files import read
 
 from minitx.config.schema import LoggerConfig
@@ -12,18 +12,9 @@ from minitx.study.run.progress_text import publish
 
 def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    study = {
-        "defaults": ["study_schema", "_self_"],
-        "name": "mine",
-        "question": "Which?",
-        "arms": {"transformer": ["model=transformer"]},
-        "sections": ["quality"],
-        "quick": {"seeds": [1]},
-    }
-    Path("files/study").mkdir(parents=True)
-    Path("files/study/mine.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    write_study(arms={"transformer": ["model=transformer"]})
     words = [
-        *("--config-dir", "files", "study=mine", "task=text", f"data.path={text_file}"),
+        *(*MINE, "task=text", f"data.path={text_file}"),
         *("model.dim=16", "model.layers=1", "model.context=16", "data.batch_size=8"),
         *("trainer.max_steps=10", "trainer.val_every=5", "logger=wandb"),
     ]

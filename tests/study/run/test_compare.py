@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from own_studies import MINE, write_study
 
 from minitx.objectives.base import Objective
 from minitx.study.plan.run_store import RunStore
@@ -36,30 +36,19 @@ def words(text_file):
     ]
 
 
-def write_study(**changes):
-    """A file of a user's own, as conf/study/ holds them: two models, two rates, two seeds."""
-    study = {
-        "defaults": ["study_schema", "_self_"],
-        "name": "mine",
-        "question": "Which?",
-        "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
-        "sweep": {"optimizer.muon_lr": [0.01, 0.02]},
-        "sections": ["quality", "curves", "cost", "tuning"],
-        "quick": {"seeds": [1, 2]},
-    }
-    path = Path("files/study/mine.yaml")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(study | changes), encoding="utf-8")
-
-
-MINE = ("--config-dir", "files", "study=mine")
+# Two models, two rates, two seeds.
+WHOLE = {
+    "sweep": {"optimizer.muon_lr": [0.01, 0.02]},
+    "sections": ["quality", "curves", "cost", "tuning"],
+    "quick": {"seeds": [1, 2]},
+}
 ONE_RUN_EACH = {"sweep": {"optimizer.muon_lr": [0.01]}, "quick": {"seeds": [1]}}
 
 
 @pytest.fixture
 def compare(script, briefly, words):
     def compare(*more, **changes):
-        write_study(**changes)
+        write_study(**WHOLE | changes)
         return script("compare", *MINE, *words, *more)
 
     return compare
@@ -136,7 +125,7 @@ def test_the_same_seeds_give_the_same_figures(compare):
 
 
 def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, monkeypatch):
-    write_study(**ONE_RUN_EACH)
+    write_study(**WHOLE | ONE_RUN_EACH)
     long = [*MINE, *words, "trainer.max_steps=1000000", "trainer.val_every=20"]
     process = subprocess.Popen(
         [sys.executable, ROOT / "scripts/compare.py", *long],
@@ -199,7 +188,7 @@ def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
 
 
 def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
-    write_study(**ONE_RUN_EACH, sections=["quality"])
+    write_study(**ONE_RUN_EACH)
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     answer = subprocess.run(
         [sys.executable, ROOT / "scripts/compare.py", *MINE, *words, *launcher],

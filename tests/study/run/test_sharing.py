@@ -5,9 +5,9 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-import yaml
 from filelock import FileLock
 from hydra.core.plugins import Plugins
+from own_studies import MINE, write_study
 
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_json
@@ -27,25 +27,17 @@ def compare(script, briefly, text_file, tmp_path, monkeypatch):
     """Does a study of one's own: two models, two rates, a seed; each run takes a second."""
     monkeypatch.chdir(tmp_path)
     words = [
-        *("--config-dir", "files", "study=mine"),
-        *("task=text", f"data.path={text_file}", "logger=none", "study.dir=study"),
+        *(*MINE, "task=text", f"data.path={text_file}", "logger=none", "study.dir=study"),
         *("model.dim=32", "model.layers=1", "model.context=16", "data.batch_size=8"),
         *("trainer.max_steps=4", "trainer.val_every=2"),
     ]
 
     def compare(*more, **changes):
-        study = {
-            "defaults": ["study_schema", "_self_"],
-            "name": "mine",
-            "question": "Which?",
-            "arms": {"transformer": ["model=transformer"], "lstm": ["model=lstm"]},
+        values = {
             "sweep": {"optimizer.muon_lr": [0.0001, 0.02]},
             "sections": ["quality", "axis", "curves", "cost", "tuning"],
-            "quick": {"seeds": [1]},
         }
-        path = Path("files/study/mine.yaml")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(study | changes), encoding="utf-8")
+        write_study(**values | changes)
         return script("compare", *words, *more)
 
     return compare
