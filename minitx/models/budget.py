@@ -93,10 +93,15 @@ def sketch(build: Callable[[], nn.Module]) -> nn.Module:
     with torch.device("meta"):
         model = build()
     needed = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     if needed > memory:
         raise ValueError(
             f"the model needs {needed / 1e9:,.1f} GB, and this machine has {memory / 1e9:,.1f} GB: "
             "make model.dim, model.layers or model.context smaller"
         )
     return model
+
+
+def machine_memory() -> int:
+    """Return the number of bytes of main memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -15,6 +15,7 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from minitx.config.schema import Config, TrainerConfig
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError
+from minitx.models.budget import machine_memory
 
 # Precisions that Lightning would replace with another, or that fail when the model is moved.
 NOT_ON: dict[type[Accelerator], tuple[str, str]] = {
@@ -42,7 +43,7 @@ def check_batch(config: Config) -> None:
     if size is None or config.trainer.accelerator != "cpu":
         return
     needed = size // config.trainer.devices * model.context * (8 + 4 * model.dim * model.layers)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     if needed > memory:
         raise UserError(
             f"data.batch_size={size}: a batch needs at least {needed / 1e9:,.0f} GB, and this "
