@@ -27,14 +27,9 @@ _FIRST_LINE = re.compile(r"# crc32 ([0-9a-f]{8}) of all other lines.*\n")
 _DAMAGED = "it is damaged, or was changed after minitx wrote it"
 
 
-def crc32(content: bytes, before: int = 0) -> int:
-    """Return the checksum of some bytes that follow others, whose checksum is `before`."""
-    return zlib.crc32(content, before)
-
-
 def checksum(content: bytes) -> str:
     """Return the checksum of some bytes, in hexadecimal."""
-    return f"{crc32(content):08x}"
+    return f"{zlib.crc32(content):08x}"
 
 
 def file_checksum(path: Path) -> str:
@@ -42,7 +37,7 @@ def file_checksum(path: Path) -> str:
     value = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
-            value = crc32(block, value)
+            value = zlib.crc32(block, value)
     return f"{value:08x}"
 
 

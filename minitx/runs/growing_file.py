@@ -7,9 +7,9 @@ a wrong one.
 
 import errno
 import os
+import zlib
 from pathlib import Path
 
-from minitx.config.checksums import crc32
 from minitx.errors import UserError
 from minitx.runs.atomic_write import append_whole, write_atomically, writing
 
@@ -30,7 +30,7 @@ def append(path: Path, text: str) -> None:
 def read_checked(path: Path) -> bytes:
     """Return the content of the file. Raises UserError if it is damaged."""
     content, (checksum, size) = path.read_bytes(), _covered(path)
-    if len(content) < size or crc32(content[:size]) != checksum:
+    if len(content) < size or zlib.crc32(content[:size]) != checksum:
         raise UserError(
             f"{path} is damaged, or was changed after minitx wrote it: if it is right as it is, "
             f"delete {_checksum_file(path)}"
@@ -65,7 +65,7 @@ def _cover_all(path: Path) -> None:
         added = table.read()
     # This is done for each row, so it is one write of a fixed length into the existing file: a
     # process that is killed leaves the text before it or after it.
-    text = f"{crc32(added, max(checksum, 0)):08x} {size + len(added):016d}\n"
+    text = f"{zlib.crc32(added, max(checksum, 0)):08x} {size + len(added):016d}\n"
     with writing(_checksum_file(path)):
         file = os.open(_checksum_file(path), os.O_WRONLY | os.O_CREAT, 0o666)
         try:
