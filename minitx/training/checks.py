@@ -51,11 +51,10 @@ def check_limits(config: Config) -> None:
 
 def check_tracker(config: LoggerConfig) -> None:
     """Refuse a tracker that will not work, before anything is loaded. Raises UserError."""
-    if config.name == "wandb":
-        replace_home()
     if config.name == "tensorboard" and not is_installed("tensorboard"):
         raise UserError('logger=tensorboard needs a package: pip install "minitx[tensorboard]"')
     if config.name == "wandb":
+        replace_home()
         _check_project(config.project)
         if config.mode == "online":
             _check_login()

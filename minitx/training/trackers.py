@@ -139,23 +139,24 @@ def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any])
 
 def log_text(trainer: L.Trainer, name: str, columns: list[str], rows: list[list[str]]) -> None:
     """Pass a table of text to the trackers of a run."""
-    for logger in trainer.loggers:
-        if isinstance(logger, Tracker):
-            logger.log_text(name, columns, rows)
+    for tracker in _trackers(trainer):
+        tracker.log_text(name, columns, rows)
 
 
 def log_image(trainer: L.Trainer, name: str, picture: Path) -> None:
     """Pass a picture to the trackers of a run."""
-    for logger in trainer.loggers:
-        if isinstance(logger, Tracker):
-            logger.log_image(name, picture)
+    for tracker in _trackers(trainer):
+        tracker.log_image(name, picture)
 
 
 def finish_trackers(trainer: L.Trainer, exit_code: int) -> None:
     """End what the trackers of a run have begun. The run's process ends with this code."""
-    for logger in trainer.loggers:
-        if isinstance(logger, Tracker):
-            logger.finish(exit_code)
+    for tracker in _trackers(trainer):
+        tracker.finish(exit_code)
+
+
+def _trackers(trainer: L.Trainer) -> list[Tracker]:
+    return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
 
 
 def wandb_logger(
