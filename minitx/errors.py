@@ -1,5 +1,10 @@
 """Errors that are meant for the user."""
 
+import errno
+
+# The errno of an OSError if there is no room: on the disk, in a quota, or below a size limit.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class UserError(Exception):
     """The user asked for something that cannot be done.

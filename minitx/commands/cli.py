@@ -31,7 +31,7 @@ from minitx.config.keys import CONF, describe, keys, model_schema, nearest, near
 from minitx.config.paths import working_folder
 from minitx.config.renames import renamed_overrides
 from minitx.data.cleaning import check_unicode
-from minitx.errors import StoppedByUser, UserError
+from minitx.errors import DISK_FULL, StoppedByUser, UserError
 from minitx.runs.paths import launched_by_lightning
 from minitx.terminal.streams import ReaderGone, note_lost_messages, protect_streams, write_data
 from minitx.terminal.text import note
@@ -40,7 +40,7 @@ COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
-UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (errno.EACCES, errno.EROFS, *DISK_FULL)
 
 
 class UserConfigFolders(SearchPathPlugin):
@@ -222,10 +222,10 @@ def _flag(argument: str) -> str:
 def _check_arguments(command: Command, arguments: list[str]) -> None:
     """Raise UserError for arguments that Hydra answers with a traceback or a usage line."""
     flags = get_args_parser()._option_string_actions
-    groups = [folder.name for folder in CONF.iterdir() if folder.is_dir()]
+    groups, paths = [folder.name for folder in CONF.iterdir() if folder.is_dir()], command.paths
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if name not in command.paths and name not in flags:  # the name of a file may have any bytes
+        if name not in paths and name not in flags:  # the name of a file may have any bytes
             check_unicode(value, f"{name}=")
         if argument == "help":
             raise UserError(f"help: write {command.line('--help')}")
@@ -233,7 +233,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
             raise UserError(f"{argument}: no part of the config can be left out")
-        if name in command.paths and not value:
+        if name in paths and not value:
             raise UserError(f"{argument} is empty: give a path, or leave {name} out")
         if value.strip("\"'") == "???":
             raise UserError(

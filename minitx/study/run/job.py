@@ -1,6 +1,5 @@
 """Do one run of a study: train it, measure it, and record a failure."""
 
-import errno
 import shutil
 import time
 import traceback
@@ -12,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, Config, LoggerConfig
-from minitx.errors import StoppedByUser, UserError, WriteError
+from minitx.errors import DISK_FULL, StoppedByUser, UserError, WriteError
 from minitx.runs.atomic_write import write_checked_json
 from minitx.runs.paths import LAST, check_links
 from minitx.study.measure.machine import machine
@@ -26,7 +25,6 @@ from minitx.training.checks import check_tracker
 from minitx.training.environment import git_commit, quiet_libraries
 from minitx.training.train import train
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOOK = 0.5  # seconds; others hold the lock briefly to see whether the run is busy
 
 
@@ -53,7 +51,8 @@ def do_run(asked: CompareConfig, folder: Path, key: str) -> None:
     except StoppedByUser:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:  # the next run would fail as well
+        # With a full disk, the next run would fail as well.
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             file = error.filename or str(store.log(key))
             raise WriteError(error.errno, error.strerror, file) from error
         with _log(store, key) as log:
