@@ -17,8 +17,6 @@ from minitx.tasks.open import open_task
 from minitx.training.checks import check_limits
 from minitx.training.hardware import check_hardware
 
-SPEED_TOKENS = 4096  # in a step whose speed is measured, at every length
-
 
 class Planner:
     """Plan the runs of a study, with the same corpus and, if arms match, the same size."""
@@ -73,9 +71,6 @@ class Planner:
         overrides = self._own_overrides(point, choice, seed)
         if self.study.match:
             overrides.append(f"budget.parameters={self._size(point)}")
-        if self.study.measures == "speed":
-            context = compose(*overrides).model.context
-            overrides.append(f"data.batch_size={max(1, SPEED_TOKENS // context)}")
         return overrides
 
     def _own_overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
