@@ -21,6 +21,6 @@ def computing(settings: TrainerConfig) -> Iterator[None]:
             restored.callback(torch.set_num_threads, threads)
             torch.set_num_threads(settings.threads)
         if not settings.fused:
-            restored.enter_context(torch.backends.mkldnn.flags(enabled=False))
+            restored.enter_context(torch.backends.mkldnn.flags(enabled=False, allow_tf32=None))
             restored.enter_context(torch.backends.cudnn.flags(enabled=False))
         yield
