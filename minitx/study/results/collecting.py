@@ -22,7 +22,7 @@ from minitx.study.results.settings import Settings, settings_of
 
 SUMMARISED = (
     *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
-    *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit"),
+    *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit", "ended_by"),
 )
 
 MOST_BYTES = 2**30  # of an archive; a short one can unpack to more than the memory

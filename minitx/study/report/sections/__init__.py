@@ -85,6 +85,7 @@ SECTIONS = {
         SectionKind("curves"),
         SectionKind("cost"),
         SectionKind("heads", details=["heads", "pruning"]),
+        SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
