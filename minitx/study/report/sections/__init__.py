@@ -83,6 +83,7 @@ SECTIONS = {
         SectionKind("axis"),
         SectionKind("crossover"),
         SectionKind("curves"),
+        SectionKind("seed_curves"),
         SectionKind("cost"),
         SectionKind("heads", details=["heads", "pruning"]),
         SectionKind("success", details=["recall"], tasks=["recall"]),
