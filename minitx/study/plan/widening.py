@@ -22,12 +22,12 @@ def open_sides(best: Values, tried: Sequence[Values]) -> list[Side]:
     """
     sides = []
     for key, value in best.items():
-        if len(values := _numbers(key, tried)) < 2:
+        if len(_numbers(key, tried)) < 2:
             continue
-        values = [each[key] for each in tried if each | {key: value} == best]
-        sides += [
-            (key, way) for way in (-1, 1) if all(way * each <= way * value for each in values)
-        ]
+        line = [each[key] for each in tried if each | {key: value} == best]
+        for way in (-1, 1):
+            if all(way * each <= way * value for each in line):
+                sides.append((key, way))
     return sides
 
 

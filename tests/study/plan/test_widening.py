@@ -23,7 +23,7 @@ def one(*values):
         (8, [8, 16, 32], [4]),
         (1, [1, 2, 4], []),  # half a layer is none
         (0.0, [0.0, 0.1, 0.2], []),  # no ratio leads on from zero
-        (0.1, [0.1, 0.0], [0.2][:0]),
+        (0.1, [0.1, 0.0], []),
         (0.01, [0.01], []),
         ("cosine", ["constant", "cosine"], []),
         (None, [None, 4], []),
