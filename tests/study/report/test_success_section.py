@@ -10,6 +10,7 @@ from scipy import stats
 
 from minitx.drawing.figures import png
 from minitx.study.report.sections import SECTIONS
+from minitx.study.results.sweep import sweeps_of
 
 LEARNS = {  # the step at which each seed of an arm reaches 99%, by the context
     ("transformer", 16): [50, 100, 100, 150, 100],
@@ -116,3 +117,25 @@ def test_a_study_of_pairs_names_them_once():
 def test_nothing_is_shown_without_answers():
     assert SECTIONS["success"](made({"lstm": 0.5}, measure="accuracy")) is None
     assert SECTIONS["success"](made({"lstm": 0.5})) is None
+
+
+def test_a_sweep_prefers_the_rate_that_reaches_the_goal_soonest():
+    """Though another rate has a lower loss, because it saw more until the same accuracy."""
+    results = results_of(LEARNS, best_rate=0.02)
+    losses, steps = {0.005: 0.03, 0.01: 0.02, 0.02: 0.05}, {0.005: 900, 0.01: 700, 0.02: 300}
+    rate = results.runs["optimizer.muon_lr"]
+    lstm = results.runs["arm"] == "lstm"
+    runs = results.runs.assign(
+        **{"val/loss": rate.map(losses), "steps": rate.map(steps)},
+        ended_by=np.where(lstm, "max_steps", "goal"),
+    )
+    transformer, *_, last = sweeps_of(replace(results, runs=runs))
+    assert transformer.best
+    assert list(transformer.tried["optimizer.muon_lr"]) == [0.005, 0.01, 0.02]
+    assert list(transformer.tried["steps"]) == [900, 700, 300]
+    assert not last.best  # no run of the LSTM reached the goal, so the lowest loss counts
+    section = SECTIONS["tuning"](replace(results, runs=runs))
+    assert "the sweep chose muon_lr 0.02" in section.sentences[0]
+    assert "(300 steps to the goal)" in section.sentences[0]
+    assert "(loss on val 0.050 nats/token)" in section.sentences[-1]
+    assert "steps to the goal" in section.table
