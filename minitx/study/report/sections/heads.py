@@ -46,10 +46,10 @@ def section(results: Results) -> Section | None:
         sentences=[_changes(name, line, found) for name, line in lines.items()]
         or [_summary(name, measures) for name, measures in found.items() if measures],
         note=(
-            "Means over all heads of a model, then over seeds; bands: 95% intervals over seeds "
-            "(Student's t on the log scale for the entropy, on the logit scale for the others), for "
-            f"{LEAST_SEEDS} seeds or more. Entropy: of the weights of a query; 0 if it attends to one token only. "
-            "Distance: the total variation between the weights of two heads of a layer; 0 for "
+            "Means over all heads of a model, then over seeds; bands: 95% intervals over "
+            f"{LEAST_SEEDS} seeds or more (Student's t, on the log scale for the entropy, on the "
+            "logit scale for the others). Entropy: of the weights of a query; 0 if it attends to "
+            "one token only. Distance: the total variation between the weights of two heads of a layer; 0 for "
             "equal weights, 1 for heads that never attend to the same token. Heads that can go: "
             "the least important heads, switched off one after the other until the loss on a part "
             f"of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4). A model "
