@@ -96,7 +96,8 @@ def _how(results: Results) -> dict[str, str]:
         "sweep": _axes(study.sweep) if trained else "",
         "settings of the study": " ".join(study.settings),
         **{f"settings {whose}": words for whose, words in describe_settings(results).items()},
-        "seeds": listed(map(str, sorted(set(runs["seed"])))),
+        "seeds": _seeds(results.chosen if len(results.chosen) else runs),
+        "seed of the sweep": _seeds(runs[runs["swept"] & ~runs["chosen"]]),
         "headline": f"{results.measure.words} on test" if trained else "",
         "intervals": _intervals(results) if results.items else "",
         "runs": f"{(runs['status'] == FINISHED).sum()} of {count(len(runs), 'run')} finished",
@@ -104,6 +105,10 @@ def _how(results: Results) -> dict[str, str]:
         **results.facts,
     }
     return {name: words for name, words in facts.items() if words}
+
+
+def _seeds(runs: pd.DataFrame) -> str:
+    return listed(map(str, sorted(set(runs["seed"]))))
 
 
 def _axes(axes: dict[str, list[object]]) -> str:

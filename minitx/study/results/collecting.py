@@ -22,6 +22,7 @@ from minitx.study.results.settings import Settings, settings_of
 
 SUMMARISED = (
     *("parameters", "parameters_non_embedding", "steps", "tokens_seen", "train_seconds"),
+    *("cpu_seconds", "threads", "ended_by"),
     *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit"),
 )
 

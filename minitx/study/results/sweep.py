@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from minitx.drawing.formatting import is_number, listed, setting
+from minitx.study.plan.widening import open_sides
 from minitx.study.results.axes import last_part
 from minitx.study.results.conditions import Condition, plain, planned
 from minitx.study.results.results import FINISHED, Results
@@ -43,15 +44,21 @@ class Sweep:
         return bool(self.chosen) and float(losses[True]) == losses.min()
 
     @property
+    def combinations(self) -> list[dict[str, Any]]:
+        """The combinations of values that were tried."""
+        return [
+            {key: plain(value) for key, value in zip(self.keys, row, strict=True)}
+            for row in self.tried[self.keys].itertuples(index=False)
+        ]
+
+    @property
     def at_edge(self) -> list[str]:
-        """The keys whose chosen value is the smallest or the largest number that was tried."""
-        edges = []
-        for key, value in self.chosen.items():
-            values = self.values(key)
-            numbers = len(values) > 1 and all(map(is_number, values))
-            if numbers and value in (min(values), max(values)):
-                edges.append(key)
-        return edges
+        """The keys whose chosen value was not tried next to a smaller and a larger number."""
+        return list(dict.fromkeys(key for key, _ in open_sides(self.chosen, self.combinations)))
+
+    def added(self, key: str, asked: list[Any]) -> list[Any]:
+        """Return the values of a key that were tried in addition to those in `asked`."""
+        return [value for value in self.values(key) if value not in asked]
 
     def values(self, key: str) -> list[Any]:
         """Return the distinct values of a key: numbers ascending, other values in their order."""
@@ -72,6 +79,8 @@ def spelt(choice: dict[str, Any]) -> str:
 
 def _sweep(condition: Condition, keys: list[str]) -> Sweep:
     rows = []
+    counted = condition.runs[condition.runs["chosen"]]
+    chosen = {tuple(map(plain, row)) for row in counted[keys].itertuples(index=False)}
     for values, tried in condition.runs[condition.runs["swept"]].groupby(
         keys, sort=False, dropna=False
     ):
@@ -82,7 +91,7 @@ def _sweep(condition: Condition, keys: list[str]) -> Sweep:
                 "loss": finished[CHOSEN_BY].mean(),
                 "runs": len(tried),
                 "finished": len(finished),
-                "chosen": bool(tried["chosen"].any()),
+                "chosen": tuple(map(plain, values)) in chosen,
             }
         )
     columns = [*keys, "loss", "runs", "finished", "chosen"]

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from minitx.drawing.figures import INK
 from minitx.drawing.formatting import count, is_number, listed, setting, settings
+from minitx.study.plan.widening import MOST_FURTHER
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles_of
 from minitx.study.results.axes import last_part
@@ -26,10 +27,12 @@ def section(results: Results) -> Section | None:
         title="What tuning found",
         table=pd.concat(map(_table, sweeps), ignore_index=True),
         figure=_figure(results, known, keys[0]) if drawn else None,
-        sentences=[_sentence(sweep) for sweep in sweeps],
+        sentences=[_sentence(sweep, results.study.sweep) for sweep in sweeps],
         note=(
             "Each arm gets the value with the lowest loss on val (ringed), without looking at "
-            "test. If the best value is at the edge of the sweep, a value beyond it may be better."
+            "test. The full preset widens a sweep whose best value is at the edge, by up to "
+            f"{MOST_FURTHER} values on each side. If the best value is still at the edge, a value "
+            "beyond it may be better."
         ),
     )
 
@@ -44,7 +47,7 @@ def _table(sweep: Sweep) -> pd.DataFrame:
     return table
 
 
-def _sentence(sweep: Sweep) -> str:
+def _sentence(sweep: Sweep, asked: dict[str, list[Any]]) -> str:
     name = sweep.condition.name
     failed = int((sweep.tried["runs"] - sweep.tried["finished"]).sum())
     lost = f" {count(failed, 'run')} of its sweep did not finish." if failed else ""
@@ -52,6 +55,9 @@ def _sentence(sweep: Sweep) -> str:
         return f"{name}: nothing was chosen, because no run of its sweep finished."
     values = [f"{last_part(key)} {listed(map(setting, sweep.values(key)))}" for key in sweep.keys]
     loss = float(sweep.tried.loc[sweep.tried["chosen"], "loss"].iloc[0])
+    added = {key: list(map(setting, sweep.added(key, asked[key]))) for key in sweep.keys}
+    by = listed(f"{last_part(key)} {listed(values)}" for key, values in added.items() if values)
+    widened = f" The sweep was widened by {by}, because the best value was at its edge." * bool(by)
     edge = (
         f" For {listed(map(last_part, sweep.at_edge))} this is the edge of the sweep, which was "
         "too narrow."
@@ -60,7 +66,7 @@ def _sentence(sweep: Sweep) -> str:
     )
     return (
         f"{name}: the sweep chose {spelt(sweep.chosen)} from {'; '.join(values)} (loss on val "
-        f"{loss:.3f} nats/token).{edge}{lost}"
+        f"{loss:.3f} nats/token).{widened}{edge}{lost}"
     )
 
 
