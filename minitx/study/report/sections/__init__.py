@@ -89,6 +89,7 @@ SECTIONS = {
         SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
+        SectionKind("carried", details=["carried"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
         SectionKind("tuning"),
     )
