@@ -16,7 +16,7 @@ OVERFITTING = [
     ],
     "optimizer.schedule=constant",
 ]
-TIMES = {"train_seconds", "tokens_per_second", "peak_memory_mb"}
+TIMES = {"train_seconds", "cpu_seconds", "tokens_per_second", "peak_memory_mb"}
 
 
 def files(folder):

@@ -15,8 +15,9 @@ from minitx.training.loggers import MetricsFile
 class Clock(L.Callback):
     """Count tokens and seconds over a run and its resumptions, and end it when time is up.
 
-    `training_seconds` leaves out validation and checkpoints. `elapsed` includes them, and
-    `max_minutes` limits it. `spent` is `elapsed` at the latest step in the first process. It is
+    `training_seconds` leaves out validation and checkpoints, and `cpu_seconds` is the time of all
+    cores that the process used in it. It is NaN if the run began before minitx measured it.
+    `elapsed` includes validation and checkpoints, and `max_minutes` limits it. `spent` is `elapsed` at the latest step in the first process. It is
     shared, so that all processes end at the same step and have the same learning rate.
     """
 
@@ -24,10 +25,12 @@ class Clock(L.Callback):
         self.limit = None if max_minutes is None else 60 * max_minutes
         self.tokens = 0
         self.training_seconds = 0.0
+        self.cpu_seconds = 0.0
         self.elapsed_before = 0.0
         self.spent = 0.0
         self.started: float | None = None
         self.step_began: float | None = None
+        self.cpu_began = 0.0
         self.fitting = False
 
     @property
@@ -42,9 +45,10 @@ class Clock(L.Callback):
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
         # A run that resumes within an epoch gets no on_train_epoch_start.
         self.started = self.step_began = time.monotonic()
+        self.cpu_began = time.process_time()
 
     def on_train_epoch_start(self, trainer: L.Trainer, *args: Any) -> None:
-        self.step_began = time.monotonic()
+        self.step_began, self.cpu_began = time.monotonic(), time.process_time()
 
     def on_train_batch_end(
         self,
@@ -54,10 +58,11 @@ class Clock(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        now = time.monotonic()
+        now, cpu_now = time.monotonic(), time.process_time()
         if self.step_began is not None:
             self.training_seconds += now - self.step_began
-        self.step_began = now
+            self.cpu_seconds += cpu_now - self.cpu_began
+        self.step_began, self.cpu_began = now, cpu_now
         self.tokens += pl_module.tokens(batch)
         if self.limit is not None and ends_step(trainer, batch_idx):
             self.spent = trainer.strategy.broadcast(self.elapsed)
@@ -71,6 +76,7 @@ class Clock(L.Callback):
         return {
             "tokens": self.tokens,
             "training_seconds": self.training_seconds,
+            "cpu_seconds": self.cpu_seconds,
             "elapsed": self.elapsed,
         }
 
@@ -79,6 +85,7 @@ class Clock(L.Callback):
             return
         self.tokens = state_dict["tokens"]
         self.training_seconds = state_dict["training_seconds"]
+        self.cpu_seconds = state_dict.get("cpu_seconds", math.nan)  # older checkpoints lack it
         self.elapsed_before = self.spent = state_dict["elapsed"]
 
 

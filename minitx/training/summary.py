@@ -3,6 +3,7 @@
 import sys
 from contextlib import suppress
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Summary:
         }
         self.table = MetricsFile(folder)
         self.val: dict[str, float] = {}  # metrics on all of val, after the fit
+        self.ended_by: str | None = None  # the key of `trainer` that ended the training
 
     def __enter__(self) -> "Summary":
         self.write("running")
@@ -86,14 +88,23 @@ class Summary:
         seconds = self.clock.training_seconds
         figures = {
             "status": status,
+            "ended_by": self.ended_by,
             "steps": self.trainer.global_step,
             "tokens_seen": self.clock.tokens,
             "train_seconds": round(seconds, 3),
+            "cpu_seconds": self._cpu_seconds(),
+            "threads": torch.get_num_threads(),
             "tokens_per_second": round(self.clock.tokens / seconds, 1) if seconds else None,
             "peak_memory_mb": round(_peak_memory() / 1e6, 1),
             "metrics": metrics,
         }
         write_checked_json(self.path, self.facts | figures)
+
+    def _cpu_seconds(self) -> float | None:
+        """Return the time of all cores in training, or None if another device did the work."""
+        cpu_seconds = self.clock.cpu_seconds
+        on_cpu = self.trainer.strategy.root_device.type == "cpu"
+        return round(cpu_seconds, 3) if on_cpu and isfinite(cpu_seconds) else None
 
 
 def _peak_memory() -> int:

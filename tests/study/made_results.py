@@ -12,6 +12,7 @@ from minitx.study.results.results import Results
 
 ITEMS = 400
 RATES = (0.005, 0.01, 0.02)
+SWEEP_SEED = 0
 
 
 def made(
@@ -39,10 +40,9 @@ def made(
     rows, curves, items, found = [], [], {}, {}
     for arm, point in product(levels, product(*grid.values())):
         level = levels[arm](*point) if callable(levels[arm]) else levels[arm]
-        for rate, seed in product(rates, seeds):
-            if rate != best_rate and seed != seeds[0]:
-                continue
-            chosen = rate == best_rate
+        sweep = [(rate, SWEEP_SEED) for rate in rates] if len(rates) > 1 else []
+        for rate, seed in [*sweep, *product([best_rate], seeds)]:
+            chosen = seed != SWEEP_SEED
             key = f"{arm}-{'-'.join(map(str, point))}-{rate}-{seed}"
             value = level + spread * draw.standard_normal()
             worse = abs(np.log2(rate / best_rate)) * 0.05
@@ -55,7 +55,7 @@ def made(
                 **dict(zip(grid, point, strict=True)),
                 "optimizer.muon_lr": rate,
                 "seed": seed,
-                "swept": seed == seeds[0],
+                "swept": not chosen,
                 "chosen": chosen,
                 "parameters": 798_080 + 1000 * len(arm),
                 "parameters_non_embedding": 780_000,

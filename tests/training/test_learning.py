@@ -123,6 +123,7 @@ def test_the_summary_is_complete(finished, text_file):
         *["task", "model", "parameters", "parameters_non_embedding", "steps", "tokens_seen"],
         *["train_seconds", "tokens_per_second", "peak_memory_mb", "metrics", "seed"],
         *["data", "data_fingerprint", "git_commit", "versions", "status"],
+        *["cpu_seconds", "threads"],
     }
     assert found["data"] == {
         "train_tokens": train_tokens(text_file),
@@ -134,6 +135,9 @@ def test_the_summary_is_complete(finished, text_file):
     assert (found["steps"], found["seed"]) == (STEPS, 1)
     assert found["tokens_seen"] == STEPS * BATCH * CONTEXT
     assert 0 < found["train_seconds"] < 60
+    assert found["threads"] == torch.get_num_threads()
+    most = found["threads"] + 1  # Python may work while torch's threads still wait actively
+    assert 0 < found["cpu_seconds"] < 1.2 * most * found["train_seconds"]
     speed = found["tokens_seen"] / found["train_seconds"]
     assert found["tokens_per_second"] == pytest.approx(speed, rel=0.05)
     assert 50 < found["peak_memory_mb"] < 10_000

@@ -11,25 +11,30 @@ import numpy as np
 
 from minitx.config.checksums import file_checksum
 from minitx.config.schema import DataConfig
+from minitx.data.batching.windows import DisjointWindows
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
+from minitx.nn.recurrent import RecurrentStack
 from minitx.runs.atomic_write import (
     write_atomically,
     write_bytes_atomically,
     write_checked_json,
 )
 from minitx.runs.run import StoredRun
+from minitx.study.measure.carried import by_position
 from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
 from minitx.study.measure.machine import machine
 from minitx.study.plan.run_store import MEASURED, detail_file
 from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.evaluation import located, open_corpus
+from minitx.tasks.language_modeling import LanguageModelingTask
 from minitx.tasks.recall import RecallTask
 
 ITEMS = Path("measured", "items.npz")
+CLUSTERS = "clusters"  # in that file, next to the terms of the measures
 TEXTS = 16  # of val, to measure heads on
 PRUNED_ON = 2  # batches of val, of 8,192 tokens, to switch heads off on
 
@@ -47,7 +52,8 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     task = open_corpus(run, located(data), "test")
     evaluation = task.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **evaluation.items)
+    clusters = {} if evaluation.clusters is None else {CLUSTERS: evaluation.clusters}
+    np.savez_compressed(buffer, allow_pickle=False, **evaluation.items, **clusters)
     write_bytes_atomically(folder / ITEMS, buffer.getvalue())
     for name in details:
         _write_rows(detail_file(folder, name), DETAILS[name](run, task, evaluation))
@@ -131,6 +137,20 @@ def position_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:
     ]
 
 
+def carried_rows(run: StoredRun, task: LanguageModelingTask, evaluation: Evaluation) -> Rows:
+    """Return a recurrence's mean loss on test at each position, also with its state carried over.
+
+    Both are of the same windows. Other models have no state that could be carried on and on.
+    """
+    if not isinstance(run.model.backbone, RecurrentStack):
+        return []
+    windows = DisjointWindows(task.store.split("test"), run.config.model.context)
+    return [
+        {"position": position, "nats": fresh, "nats carried": carried}
+        for position, (fresh, carried) in enumerate(by_position(run.model, windows), start=1)
+    ]
+
+
 def recall_rows(run: StoredRun, task: RecallTask, evaluation: Evaluation) -> Rows:
     """Return the distance to the key of each query of test, and whether the answer was right."""
     return [
@@ -145,6 +165,7 @@ DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,
+    "carried": carried_rows,
     "recall": recall_rows,
 }
 

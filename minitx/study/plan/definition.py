@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +161,17 @@ def _group(name: str) -> str:
 
 
 def seeds(config: CompareConfig) -> list[int]:
-    """Return the seeds of every point. The sweep uses the first one."""
+    """Return the seeds of the results at every point."""
     preset: PresetConfig = getattr(config.study, config.preset)
     return preset.seeds
+
+
+def sweep_seed(config: CompareConfig) -> int:
+    """Return the seed of the sweep: the smallest one that is not a seed of the results.
+
+    A value that the sweep chooses with a seed suits this seed better than others.
+    """
+    return next(seed for seed in count() if seed not in seeds(config))
 
 
 def points(study: StudyConfig) -> list[Point]:

@@ -62,6 +62,16 @@ class Planner:
             except (ValueError, UserError) as error:
                 raise UserError(f"{point.label}: {error}") from error
 
+    def can_train(self, point: Point, choice: Values) -> bool:
+        """Return whether a model with these values can be built, at the right size, and trained."""
+        try:
+            config = compose(*self._overrides(point, choice, 1))
+            self._fit(config)
+            check_limits(config)
+        except (ValueError, UserError):
+            return False
+        return True
+
     def run(self, point: Point, choice: Values, seed: int) -> PlannedRun:
         """Return the run of one seed, marked as neither swept nor chosen."""
         overrides = self._overrides(point, choice)

@@ -6,11 +6,12 @@ import pandas as pd
 
 from minitx.drawing.formatting import count, listed, seconds, setting, settings
 from minitx.errors import UserError
-from minitx.study.report.comparison import resamples_of
+from minitx.study.report.comparison import resampled_clusters, resamples_of
 from minitx.study.report.rules import Rule, check_rules
 from minitx.study.report.sections import Section, sections_of
 from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.study.results.settings import describe_settings
+from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words
 
 MOST_ROWS = 30  # of a table in the report; a longer one is only in its file
 
@@ -95,7 +96,8 @@ def _how(results: Results) -> dict[str, str]:
         "sweep": _axes(study.sweep) if trained else "",
         "settings of the study": " ".join(study.settings),
         **{f"settings {whose}": words for whose, words in describe_settings(results).items()},
-        "seeds": listed(map(str, sorted(set(runs["seed"])))),
+        "seeds": _seeds(results.chosen if len(results.chosen) else runs),
+        "seed of the sweep": _seeds(runs[runs["swept"] & ~runs["chosen"]]),
         "headline": f"{results.measure.words} on test" if trained else "",
         "intervals": _intervals(results) if results.items else "",
         "runs": f"{(runs['status'] == FINISHED).sum()} of {count(len(runs), 'run')} finished",
@@ -103,6 +105,10 @@ def _how(results: Results) -> dict[str, str]:
         **results.facts,
     }
     return {name: words for name, words in facts.items() if words}
+
+
+def _seeds(runs: pd.DataFrame) -> str:
+    return listed(map(str, sorted(set(runs["seed"]))))
 
 
 def _axes(axes: dict[str, list[object]]) -> str:
@@ -113,9 +119,10 @@ def _intervals(results: Results) -> str:
     sizes = sorted({len(items) for items in results.items.values()})
     items = listed(f"{size:,}" for size in sizes)
     return (
-        "95%; over seeds: Student's t for a mean, Welch's t for a difference; over test items: a "
-        f"paired percentile bootstrap with {resamples_of(results.measure):,} resamples of {items} "
-        "items, which are assumed to be independent"
+        f"95%; over seeds: {interval_words(results.measure.bounds)} for a mean, a paired t for a "
+        f"difference, none for fewer than {LEAST_SEEDS} seeds; over test items: a paired "
+        f"percentile bootstrap with {resamples_of(results.measure):,} resamples"
+        f"{resampled_clusters(results)}, from {items} test items"
     )
 
 

@@ -194,8 +194,8 @@ def _sweep(results: Results) -> Rule:
     return Rule(
         name,
         True,
-        f"Every arm was trained with {' and '.join(values)}, with one seed, and got the value with "
-        "the lowest loss on val before it was tested. That run counts as one of its seeds.",
+        f"Every arm was trained with {' and '.join(values)}, and got the value that was best on "
+        "val before it was tested.",
     )
 
 

@@ -12,13 +12,15 @@ from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.data.progress import announced
 from minitx.errors import UserError, WriteError
 from minitx.runs.paths import check_writable, make_folder
-from minitx.study.plan.definition import seeds, study_folder
+from minitx.study.plan.definition import Point, Values, seeds, study_folder, sweep_seed
 from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import RunStore
+from minitx.study.plan.widening import further
 from minitx.study.report.sections import details_of
 from minitx.study.results.collecting import collect, open_study
 from minitx.study.results.results import Results
+from minitx.study.results.sweep import rank
 from minitx.study.run.watching import watching
 
 Launch = Callable[[Sequence[str]], None]  # performs the runs with these keys
@@ -34,9 +36,10 @@ def run_study(
 
     `command` is the command line that repeats the study.
 
-    Every arm, at every point of the grid, is first trained with each value of the sweep and the
-    first seed. It gets the value with the lowest loss on val, and is trained with this value and
-    the other seeds. Only then is it tested.
+    Every arm, at every point of the grid, is first trained with each value of the sweep and a seed
+    of its own. The full preset widens the sweep of an arm whose best value is at the edge. The arm
+    gets the value with the lowest loss on val, or that reaches `trainer.goal` soonest, and is
+    trained with this value and the seeds of the results. Only then is it tested.
 
     Raises UserError if the study cannot be done, before anything is trained.
     """
@@ -44,30 +47,54 @@ def run_study(
     planner = Planner(asked.task, definition)
     planner.check()
     details = details_of(definition.sections)
-    first, *others = seeds(asked)
-    points, choices = planner.points, planner.choices
-    total = len(points) * (len(choices) + len(others))
     manifest = Manifest(definition, asked.task.name, asked.preset, asked.task.headline, command)
-    sweep = [[planner.run(point, choice, first) for choice in choices] for point in points]
-    if len(choices) > 1:
-        sweep = [[replace(run, swept=True) for run in runs] for runs in sweep]
     with _alone(folder):
         make_folder(store.root, f"study.runs={store.root}")
         check_writable(store.root, f"study.runs={store.root}")
-        if len(choices) > 1:
-            manifest.runs = [run for runs in sweep for run in runs]
-            if _missing(manifest.runs, store):  # else study.json may have the whole plan
-                write_manifest(folder, manifest)
-                _do(manifest.runs, store, launch, total)
+        swept: list[list[PlannedRun]] = [[] for _ in planner.points]
+        chosen = [planner.choices[0] for _ in planner.points]
+        if len(planner.choices) > 1:
+            for swept in _sweeps(planner, store, sweep_seed(asked), widen=asked.preset == "full"):
+                manifest.runs = [run for runs in swept for run in runs]
+                if _missing(manifest.runs, store):  # else study.json may have the whole plan
+                    write_manifest(folder, manifest)
+                    later = len(planner.points) * len(seeds(asked))
+                    _do(manifest.runs, store, launch, len(manifest.runs) + later)
+            chosen = [(best_of(runs, store) or runs[0]).swept_values for runs in swept]
         manifest.runs = []
-        for runs in sweep:
-            best = choose(runs, store)
-            repeated = [planner.run(best.point, best.swept_values, seed) for seed in others]
-            counted = [replace(run, chosen=True, details=details) for run in [best, *repeated]]
-            manifest.runs += [run for run in runs if run is not best] + counted
+        for point, runs, choice in zip(planner.points, swept, chosen, strict=True):
+            counted = [planner.run(point, choice, seed) for seed in seeds(asked)]
+            manifest.runs += runs + [replace(run, chosen=True, details=details) for run in counted]
         write_manifest(folder, manifest)
-        _do(manifest.runs, store, launch, total)
+        _do(manifest.runs, store, launch, len(manifest.runs))
     return collect(manifest, store)
+
+
+def _sweeps(
+    planner: Planner, store: RunStore, seed: int, *, widen: bool
+) -> Iterator[list[list[PlannedRun]]]:
+    """Yield the runs of the sweep at each point, and again after each time that it is widened.
+
+    All runs have to be done before the next ones are asked for.
+    """
+
+    def runs(point: Point, choices: list[Values]) -> list[PlannedRun]:
+        return [replace(planner.run(point, choice, seed), swept=True) for choice in choices]
+
+    def wider(point: Point, done: list[PlannedRun]) -> list[PlannedRun]:
+        best = best_of(done, store)
+        if best is None:
+            return []
+        tried = [run.swept_values for run in done]
+        choices = further(best.swept_values, tried, planner.study.sweep)
+        return runs(point, [choice for choice in choices if planner.can_train(point, choice)])
+
+    points = planner.points
+    swept = [runs(point, planner.choices) for point in points]
+    yield swept
+    while widen and any(more := [wider(*each) for each in zip(points, swept, strict=True)]):
+        swept = [done + new for done, new in zip(swept, more, strict=True)]
+        yield swept
 
 
 def run_and_report(
@@ -127,15 +154,12 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def choose(runs: list[PlannedRun], store: RunStore) -> PlannedRun:
-    """Return the finished run with the lowest loss on val, or the first run if none finished."""
-    losses = [store.summary(run.key).get("metrics", {}).get("val/loss") for run in runs]
-    finished = [
-        (loss, number)
-        for number, (run, loss) in enumerate(zip(runs, losses, strict=True))
-        if store.trained(run.key) and loss is not None
-    ]
-    return runs[min(finished)[1] if finished else 0]
+def best_of(runs: list[PlannedRun], store: RunStore) -> PlannedRun | None:
+    """Return the first run by `rank`, or None if no run has finished."""
+    finished = [run for run in runs if store.trained(run.key)]
+    summaries = (store.summary(run.key) for run in finished)
+    ranks = [rank(summary | summary["metrics"]) for summary in summaries]
+    return finished[ranks.index(min(ranks))] if finished else None
 
 
 def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> None:

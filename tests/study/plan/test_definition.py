@@ -20,6 +20,7 @@ from minitx.study.plan.definition import (
     points,
     refuse_hidden,
     seeds,
+    sweep_seed,
 )
 from minitx.study.plan.manifest import read_manifest
 from minitx.study.plan.planner import Planner
@@ -50,7 +51,8 @@ def test_every_study_can_be_had_and_its_words_compose(name, preset):
         values = combinations(study.grid)[-1] | combinations(study.sweep)[-1]
         words = [f"{key}={value}" for key, value in values.items()]
         compose(f"task={task}", *study.arms[arm], *study.settings, *words)
-    # A rate is chosen on val, from the first of the seeds.
+    # A rate is chosen on val, with a seed that does not count.
+    assert sweep_seed(config) not in seeds(config)
     if preset == "full" and study.measures == "training":
         assert len(seeds(config)) >= 3
         assert len(combinations(study.sweep)) >= 2
@@ -87,8 +89,17 @@ def test_a_point_is_an_arm_at_one_choice_of_every_axis():
     study = defined(asked("study=distance", "task=recall", "preset=full"))
     found = points(study)
     assert len(found) == len(study.arms) * len(study.grid["model.context"])
-    assert found[0].label == "transformer, model.context=64"
+    assert found[0].label == "transformer, model.context=16"
     assert combinations({}) == [{}]
+
+
+def test_the_seed_of_a_sweep_is_not_one_of_the_results():
+    def seed(*seeds):
+        return sweep_seed(asked("study=heads", f"study.quick.seeds={list(seeds)}"))
+
+    assert seed(1, 2, 3) == seed(5) == 0
+    assert seed(0, 1) == 2
+    assert seed(2, 0) == 1
 
 
 def test_what_is_said_of_all_runs_is_what_is_no_matter_of_the_study():

@@ -104,7 +104,7 @@ def test_nothing_finished_is_nothing_to_report(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         write_report(replace(results, runs=empty), tmp_path)
     failed = replace(results, runs=runs.assign(status="failed", reason="out of memory"))
-    with pytest.raises(UserError, match=r"15 runs failed \(out of memory\)"):
+    with pytest.raises(UserError, match=r"18 runs failed \(out of memory\)"):
         write_report(failed, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -231,7 +231,7 @@ def test_the_page_asks_for_nothing_and_fits_the_screen(browser, folder, width, s
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
-    assert opened.locator("table").last.locator("tbody tr").count() == 15
+    assert opened.locator("table").last.locator("tbody tr").count() == 18
     context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [file]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from own_studies import MINE, write_study
 
+from minitx.errors import StoppedByUser
 from minitx.objectives.base import Objective
 from minitx.study.plan.run_store import RunStore
 from minitx.study.results.collecting import open_study
@@ -70,7 +71,7 @@ def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compar
     begun = trainings(monkeypatch)
     answer = compare()
     assert answer.status == 0, answer.err
-    assert len(begun) == 2 * (2 + 1)  # two rates with the first seed, the better with the second
+    assert len(begun) == 2 * (2 + 2)  # two rates with a seed of the sweep, the better with two more
     for name in ("report.md", "report.html", "runs.csv", "study.json"):
         assert Path("study", name).is_file()
     results = open_study("study")
@@ -81,6 +82,8 @@ def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compar
         swept = of_arm[of_arm["swept"]]
         best = swept.loc[swept["val/loss"].idxmin(), "optimizer.muon_lr"]
         chosen = of_arm[of_arm["chosen"]]
+        assert set(swept["seed"]) == {0}
+        assert not (of_arm["swept"] & of_arm["chosen"]).any()
         assert set(chosen["optimizer.muon_lr"]) == {best}
         assert sorted(chosen["seed"]) == [1, 2]
         # Test is looked at with the chosen rate alone.
@@ -114,6 +117,45 @@ def test_studies_share_their_runs(compare, monkeypatch):
     assert compare("study.dir=other", match=False, **other).status == 0
     assert len(begun) == first + 1  # the third seed
     assert set(open_study("other").runs["arm"]) == {"mine"}
+
+
+def test_a_sweep_is_widened_until_its_best_value_is_inside(compare, monkeypatch):
+    begun = trainings(monkeypatch)
+    sweep = {"optimizer.muon_lr": [0.0001, 0.0002]}  # in ten steps, a larger rate learns more
+    study = {"arms": {"lstm": ["model=lstm"]}, "sweep": sweep, "full": {"seeds": [1]}}
+    assert compare("preset=full", **study).status == 0
+    runs = open_study("study").runs
+    swept = runs[runs["swept"]]
+    rates = [0.0001, 0.0002, 0.0004, 0.0008, 0.0016]
+    assert list(swept["optimizer.muon_lr"]) == rates
+    assert list(runs.loc[runs["chosen"], "optimizer.muon_lr"]) == [0.0016]
+    assert len(begun) == 5 + 1
+    report = Path("study/report.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "The sweep was widened by muon_lr 0.0004, 0.0008 and 0.0016" in report
+
+    begun.clear()  # the same command finds the whole sweep again
+    assert compare("preset=full", **study).status == 0
+    assert compare("preset=full", "report_only=true", **study).status == 0
+    assert begun == []
+    assert open_study("study").runs["key"].equals(runs["key"])
+
+
+def test_a_study_that_stops_while_its_sweep_is_widened_goes_on_with_it(compare, monkeypatch):
+    train, begun = job.train, []
+
+    def stopped(config, **how):
+        begun.append(config.optimizer.muon_lr)
+        if len(begun) == 4:
+            raise StoppedByUser("stopped")
+        return train(config, **how)
+
+    sweep = {"optimizer.muon_lr": [0.0001, 0.0002]}
+    study = {"arms": {"lstm": ["model=lstm"]}, "sweep": sweep, "full": {"seeds": [1]}}
+    monkeypatch.setattr(job, "train", stopped)
+    assert compare("preset=full", **study).status != 0
+    assert list(open_study("study").runs["optimizer.muon_lr"]) == [0.0001, 0.0002, 0.0004, 0.0008]
+    assert compare("preset=full", **study).status == 0
+    assert begun == [0.0001, 0.0002, 0.0004, 0.0008, 0.0008, 0.0016, 0.0016]
 
 
 def test_the_same_seeds_give_the_same_figures(compare):

@@ -1,6 +1,7 @@
 """Test runs that processes, studies or arms share, and the choice among them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -63,14 +64,15 @@ def test_nothing_is_chosen_while_another_process_is_at_the_sweep(compare, monkey
     assert calls[1] == calls[2] == calls[0][-1:]  # the one that was held, and no other
     runs = open_study("study").runs
     assert set(runs["status"]) == {"finished"}
-    assert list(runs.loc[runs["chosen"], "key"]) == [runs.loc[runs["val/loss"].idxmin(), "key"]]
+    best = runs.loc[runs.loc[runs["swept"], "val/loss"].idxmin(), "optimizer.muon_lr"]
+    assert list(runs.loc[runs["chosen"], "optimizer.muon_lr"]) == [best]
 
 
 def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkeypatch):
     monkeypatch.setattr(launching, "launch", lambda keys: None)
     answer = compare()
     assert answer.status == 1
-    assert "the launcher left 4 of 4 runs unfinished" in answer.err
+    assert "the launcher left 4 of 6 runs unfinished" in answer.err
     assert not any(run.chosen for run in read_manifest(Path("study")).runs)
 
 
@@ -120,15 +122,22 @@ def test_arms_that_are_the_same_share_their_run_and_are_alike(compare, monkeypat
     assert "exactly equal" in answer.out.replace("\n", " ")
 
 
-def test_a_run_that_counts_is_found_before_one_of_the_same_name_that_does_not(compare):
+def test_runs_of_the_same_name_are_trained_once(compare):
     # What is swept here changes no figures, so that both have one name.
     sweep = {"trainer.log_every": [1, 2]}
     answer = compare(arms={"lstm": ["model=lstm"]}, sweep=sweep)
     assert answer.status == 0, answer.err
     runs = open_study("study").runs
-    assert runs["key"].nunique() == 1
+    assert runs.loc[runs["swept"], "key"].nunique() == 1
     assert set(runs["status"]) == {"finished"}
-    assert read_manifest(Path("study")).run(runs["key"].iloc[0]).chosen
+
+
+def test_a_run_that_counts_is_found_before_one_of_the_same_name_that_does_not(compare):
+    assert compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH).status == 0
+    manifest = read_manifest(Path("study"))
+    (run,) = manifest.runs
+    manifest.runs = [replace(run, swept=True, chosen=False), run]
+    assert manifest.run(run.key) == run
 
 
 def test_a_run_of_which_a_detail_is_missing_is_not_finished(compare):
@@ -153,7 +162,7 @@ def test_values_may_be_null_or_true_or_words(compare):
     answer = compare(arms={"transformer": ["model=transformer"]}, grid=grid, sweep=sweep)
     assert answer.status == 0, answer.err
     results = open_study("study")
-    assert len(results.runs) == 2 * 2
+    assert len(results.runs) == 2 * (2 + 1)
     assert set(results.runs["status"]) == {"finished"}
     assert len(results.chosen) == 2
     report = Path("study/report.md").read_text(encoding="utf-8").replace("\\", "")
