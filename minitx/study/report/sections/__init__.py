@@ -88,6 +88,7 @@ SECTIONS = {
         SectionKind("recall", details=["recall"], tasks=["recall"]),
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
+        SectionKind("generation"),
         SectionKind("tuning"),
     )
 }
