@@ -59,6 +59,19 @@ def difference_interval(first: Values, second: Values, bounds: Bounds = UNBOUNDE
     return mean_interval(np.subtract(first, second), (-reach, reach))
 
 
+def drawn_differences(
+    first: Values, second: Values, draws: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return means of first - second, float64 (draws,), from the t distribution of their interval.
+
+    Both are (n,) with n > 1, and paired as in `difference_interval`, but without bounds. A function
+    of several means has an interval, too: the percentiles of its values for drawn means.
+    """
+    differences = np.subtract(first, second)
+    drawn = generator.standard_t(len(differences) - 1, draws)
+    return differences.mean() + stats.sem(differences) * drawn
+
+
 def fraction_interval(hits: int, tries: int) -> Interval:
     """Return hits / tries with the exact interval, which stays within 0 and 1.
 
