@@ -1,13 +1,14 @@
-"""Confidence intervals over the items of a split, by resampling the items."""
+"""Confidence intervals over the items of a split, by resampling the items or clusters of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, replace
+from math import inf, nan
 
 import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+LEAST_UNITS = 4  # items or clusters; fewer tell too little about others for an interval
 BATCH = 4_000_000  # items drawn at a time; they take about 32 MB
 
 Score = Callable[[np.ndarray], np.ndarray]
@@ -15,11 +16,15 @@ Score = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95% confidence interval. Unknown limits are NaN."""
+    """An estimate and its 95% confidence interval. Unknown limits are NaN.
+
+    `p` is the p-value of the hypothesis that the true value is 0, two-sided, NaN if it is unknown.
+    """
 
     value: float
     low: float = nan
     high: float = nan
+    p: float = nan
 
     @property
     def known(self) -> bool:
@@ -30,18 +35,34 @@ class Interval:
         return self.low > 0 or self.high < 0
 
     def __neg__(self) -> "Interval":
-        return Interval(-self.value, -self.high, -self.low)
+        return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
     def columns(self, name: str, low: str = "low", high: str = "high") -> dict[str, float]:
         """Return the estimate and its limits as three columns of a table row."""
         return {name: self.value, low: self.low, high: self.high}
 
 
+def cluster_sums(items: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Add up the items of each cluster: items (models, n, k) -> (models, clusters, k).
+
+    `clusters` int64 (n,) are the numbers of the clusters that items belong to. A bootstrap over
+    these sums resamples clusters: the items of a cluster resemble each other, so that drawing them
+    separately makes intervals too narrow.
+
+    Source: Field and Welsh 2007, "Bootstrapping clustered data".
+    """
+    names, numbers = np.unique(clusters, return_inverse=True)
+    sums = np.zeros((len(names), len(items), items.shape[2]))
+    np.add.at(sums, numbers, items.swapaxes(0, 1))
+    return sums.swapaxes(0, 1)
+
+
 def resampled_scores(items: np.ndarray, score: Score, resamples: int) -> np.ndarray:
     """Return scores of resampled test sets: items (models, n, k) -> (models, resamples) float64.
 
     Each resample draws n items with replacement, the same items for every model, so the difference
-    of two rows is a paired bootstrap. Every call draws the same resamples.
+    of two rows is a paired bootstrap. Every call draws the same resamples. To resample clusters of
+    items, pass their `cluster_sums`.
 
     `score` maps sums (..., k) to scores (...). Raises ValueError if there are no items.
 
@@ -75,10 +96,22 @@ def resampled_scores(items: np.ndarray, score: Score, resamples: int) -> np.ndar
     return np.reshape(found.bootstrap_distribution, (models, resamples))
 
 
-def percentile_interval(value: float, resampled: np.ndarray) -> Interval:
-    """Return the percentile interval of the finite ones among resamples (n,)."""
+def percentile_interval(value: float, resampled: np.ndarray, size: float = inf) -> Interval:
+    """Return the percentile interval of the finite ones among resamples (n,), and its p-value.
+
+    `size` is the number of items or clusters that were resampled. If they are few, resamples vary
+    too little, and the percentiles of a normal distribution are too near. Therefore the percentiles
+    are those of the t interval of a mean of `size` values ("expanded"). The interval is unknown if
+    there are fewer than `LEAST_UNITS`.
+
+    Source: Hesterberg 2015, "What teachers should know about the bootstrap".
+    """
     known = resampled[np.isfinite(resampled)]
-    if not known.size:
+    if not known.size or size < LEAST_UNITS:
         return Interval(value)
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
+    stretch = (1 - 1 / size) ** -0.5
+    outside = stats.norm.sf(stretch * stats.t.ppf((1 + LEVEL) / 2, size - 1))
+    low, high = np.quantile(known, [outside, 1 - outside])
+    beyond = (1 + min((known <= 0).sum(), (known >= 0).sum())) / (1 + known.size)
+    p = 2 * stats.t.sf(stats.norm.isf(beyond) / stretch, size - 1)
+    return Interval(value, float(low), float(high), min(1.0, float(p)))

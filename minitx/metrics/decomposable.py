@@ -6,7 +6,7 @@ draws items, adds up their rows, and scores the sums.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isnan
+from math import inf, isnan
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -18,8 +18,9 @@ from minitx.drawing.formatting import decimals
 class Measure:
     """A measure of quality: its `name` among the metrics, its `words` in a report, and its score.
 
-    `score` maps sums (..., k) float64 to scores (...) float64. Reports show a fraction as percent,
-    and other values with `decimals` decimals.
+    `score` maps sums (..., k) float64 to scores (...) float64. `bounds` are the lowest and the
+    highest score that is possible. Reports show a fraction as percent, and other values with
+    `decimals` decimals.
     """
 
     name: str
@@ -28,15 +29,21 @@ class Measure:
     score: Callable[[np.ndarray], np.ndarray]
     is_fraction: bool = False
     decimals: int = 3
+    bounds: tuple[float, float] = (0.0, inf)
 
     def of(self, items: np.ndarray) -> float:
         """Return the score of a whole split; items (n, k)."""
         return float(self.score(items.sum(axis=0)))
 
     @property
+    def direction(self) -> str:
+        """The word for a score that is better than another."""
+        return "lower" if self.lower_is_better else "higher"
+
+    @property
     def on_test(self) -> str:
         """The name of an axis: "bits per byte on test (lower is better)"."""
-        return f"{self.words} on test ({'lower' if self.lower_is_better else 'higher'} is better)"
+        return f"{self.words} on test ({self.direction} is better)"
 
     def number(self, value: float) -> str:
         """Format a value: "2.145", "24.3%"."""
@@ -82,14 +89,17 @@ def _bleu(sums: np.ndarray) -> np.ndarray:
     return np.apply_along_axis(one, -1, sums)
 
 
+FRACTION = (0.0, 1.0)
+
 # By name. `minitx.config.tasks` declares the headline measure of each task.
 MEASURES = {
     measure.name: measure
     for measure in (
         Measure("bits_per_byte", "bits per byte", True, _bits),
-        Measure("wer", "word error rate", True, sum_ratio, is_fraction=True),
-        Measure("bleu", "BLEU", False, _bleu, decimals=1),
-        Measure("accuracy", "accuracy", False, sum_ratio, is_fraction=True),
+        Measure("wer", "word error rate", True, sum_ratio, is_fraction=True, bounds=FRACTION),
+        Measure("bleu", "BLEU", False, _bleu, decimals=1, bounds=(0.0, 100.0)),
+        Measure("accuracy", "accuracy", False, sum_ratio, is_fraction=True, bounds=FRACTION),
+        # An output that is longer than its reference may need more than one change per phoneme.
         Measure("per", "phoneme error rate", True, sum_ratio, is_fraction=True),
         Measure("loss", "loss (nats/token)", True, sum_ratio),
     )

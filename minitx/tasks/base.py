@@ -37,6 +37,8 @@ class Evaluation:
     confusion    int64 (labels, labels), a row for each true class
     items        what each item of the split adds to a measure of `minitx.metrics.decomposable`, by
                  the measure's name: float64 (items, k)
+    clusters     the cluster of each item, whose items resemble each other (a scene, a family of
+                 words): its number, int64 (items,)
     by_position  of a language model, the nats and the number of tokens at each position: float64
                  (context, 2)
     """
@@ -47,6 +49,7 @@ class Evaluation:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     confusion: np.ndarray | None = None
     items: dict[str, np.ndarray] = field(default_factory=dict)
+    clusters: np.ndarray | None = None
     by_position: np.ndarray | None = None
 
 

@@ -19,6 +19,7 @@ from minitx.models.classifier import Classifier
 from minitx.objectives.classification import Classification
 from minitx.runs.vocabulary import LabelVocabulary
 from minitx.tasks.base import Evaluation, Task
+from minitx.tasks.clusters import clusters_of
 from minitx.tasks.requirements import batch_tokens
 
 
@@ -31,7 +32,7 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         super().__init__(config)
         data = config.data
         self.budget = batch_tokens(config)
-        corpus = source_of(config).open(config)
+        self.corpus = corpus = source_of(config).open(config)
         self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
         self.labels, self.notes = self.store.labels, corpus.notes
         self.vocabulary = LabelVocabulary(self.store.tokenizer, self.labels)
@@ -91,6 +92,7 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
             metrics={"loss": float(loss)} | {name: score.value for name, score in scores.items()},
             intervals={name: (score.low, score.high) for name, score in scores.items()},
             items={name: s.items for name, s in scores.items() if s.items is not None},
+            clusters=clusters_of(list(map(self.corpus.family, examples.examples))),
             outputs=[
                 {
                     "text": example.text,

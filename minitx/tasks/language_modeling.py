@@ -1,6 +1,7 @@
 """Language modelling: the corpus, the objective and the measures."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from minitx.models.language_model import LanguageModel
 from minitx.objectives.language_modeling import LanguageModeling
 from minitx.runs.vocabulary import TextVocabulary
 from minitx.tasks.base import EXAMPLE, Evaluation, Task
+from minitx.tasks.clusters import clusters_of_windows
 from minitx.tasks.requirements import batch_windows
 from minitx.tasks.windows import evaluate_windows
 
@@ -31,8 +33,8 @@ class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         data, self.batch_size = config.data, batch_windows(config)
-        corpus = source_of(config).open(config)
-        self.store = open_tokens(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
+        self.corpus = source_of(config).open(config)
+        self.store = open_tokens(self.corpus, data.tokenizer, data.vocab_size, self.cache_dir)
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
     def data(self) -> LanguageModelingData:
@@ -77,11 +79,14 @@ class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
             yield self.store.tokenizer.decode(tokens[start : start + context].tolist()), None
 
     def evaluate(self, model: LanguageModel, split: str, decoding: DecodingConfig) -> Evaluation:
-        context = self.config.model.context
-        return evaluate_windows(
+        context, tokens = self.config.model.context, self.store.split(split)
+        byte_lengths = self.store.tokenizer.byte_lengths()
+        evaluation = evaluate_windows(
             model,
-            DisjointWindows(self.store.split(split), context),
+            DisjointWindows(tokens, context),
             evaluation_batch(context),
-            torch.from_numpy(self.store.tokenizer.byte_lengths()),
+            torch.from_numpy(byte_lengths),
             doing=f"measuring {split}",
         )
+        clusters = clusters_of_windows(byte_lengths[tokens], context, self.corpus.parts(split))
+        return replace(evaluation, clusters=clusters)

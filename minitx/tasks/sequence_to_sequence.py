@@ -18,6 +18,7 @@ from minitx.models.seq2seq import Seq2Seq
 from minitx.objectives.sequence_to_sequence import SequenceToSequence
 from minitx.runs.vocabulary import PairVocabulary
 from minitx.tasks.base import Evaluation, Task
+from minitx.tasks.clusters import clusters_of
 from minitx.tasks.requirements import batch_tokens
 
 SAMPLES = 8  # pairs of val whose outputs are shown during training
@@ -32,8 +33,9 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         super().__init__(config)
         data = config.data
         self.budget = batch_tokens(config)
+        self.corpus = source_of(config).open(config)
         self.store = open_pairs(
-            source_of(config).open(config),
+            self.corpus,
             data.tokenizer,
             data.target_tokenizer or data.tokenizer,
             data.vocab_size,
@@ -115,6 +117,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
             metrics={name: score.value for name, score in scores.items()},
             intervals={name: (score.low, score.high) for name, score in scores.items()},
             items={name: s.items for name, s in scores.items() if s.items is not None},
+            clusters=clusters_of(list(map(self.corpus.family, examples.pairs))),
             signatures=[f"{name}: {s.signature}" for name, s in scores.items() if s.signature],
             outputs=[
                 {

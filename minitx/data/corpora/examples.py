@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -13,12 +13,21 @@ from minitx.errors import UserError
 Record = TypeVar("Record", bound=tuple[Any, ...])  # an example: a named tuple of texts
 
 
+def _text(example: tuple[Any, ...]) -> str:
+    return str(example[0])
+
+
 @dataclass(frozen=True)
 class ExampleCorpus(Generic[Record]):
-    """Examples in named splits. Each function in `splits` returns a new stream of examples."""
+    """Examples in named splits. Each function in `splits` returns a new stream of examples.
+
+    `family` names the examples that resemble each other, such as inflections of a word. By default
+    these are examples with the same text.
+    """
 
     name: str
     splits: dict[str, Callable[[], Iterator[Record]]]
+    family: Callable[[Record], str] = field(default=_text, kw_only=True)
 
     @property
     def fingerprint(self) -> str:

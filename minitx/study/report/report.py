@@ -6,13 +6,14 @@ import pandas as pd
 
 from minitx.drawing.formatting import count, listed, seconds, setting, settings
 from minitx.errors import UserError
-from minitx.study.report.comparison import resamples_of
+from minitx.study.report.comparison import resampled_clusters, resamples_of
 from minitx.study.report.rules import Rule, check_rules
 from minitx.study.report.rules.machine import kernels
 from minitx.study.report.rules.size import operations
 from minitx.study.report.sections import Section, sections_of
 from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.study.results.settings import describe_settings
+from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words
 
 MOST_ROWS = 30  # of a table in the report; a longer one is only in its file
 
@@ -122,9 +123,10 @@ def _intervals(results: Results) -> str:
     sizes = sorted({len(items) for items in results.items.values()})
     items = listed(f"{size:,}" for size in sizes)
     return (
-        "95%; over seeds: Student's t for a mean, Welch's t for a difference; over test items: a "
-        f"paired percentile bootstrap with {resamples_of(results.measure):,} resamples of {items} "
-        "items, which are assumed to be independent"
+        f"95%; over seeds: {interval_words(results.measure.bounds)} for a mean, a paired t for a "
+        f"difference, none for fewer than {LEAST_SEEDS} seeds; over test items: a paired "
+        f"percentile bootstrap with {resamples_of(results.measure):,} resamples"
+        f"{resampled_clusters(results)}, from {items} test items"
     )
 
 

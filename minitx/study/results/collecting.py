@@ -14,7 +14,7 @@ from minitx.errors import UserError
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.growing_file import read_checked
 from minitx.runs.paths import CONFIG, METRICS
-from minitx.study.measure.measuring import ITEMS
+from minitx.study.measure.measuring import CLUSTERS, ITEMS
 from minitx.study.plan.manifest import Manifest, PlannedRun, read_manifest
 from minitx.study.plan.run_store import RunStore, detail_file
 from minitx.study.results.results import FAILED, FINISHED, MISSING, Results
@@ -43,6 +43,7 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
     """Return the results of the study with this manifest."""
     rows, curves = [], []
     items: dict[str, np.ndarray] = {}
+    clusters: dict[str, np.ndarray] = {}
     details: dict[str, dict[str, pd.DataFrame]] = {}
     settings: dict[str, Settings] = {}
     measure = MEASURES.get(manifest.measure)
@@ -57,7 +58,10 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
         curves.append(_curve(run.key, folder))
         if row["status"] == FINISHED and run.chosen:
             content = store.measurement(run.key, folder / ITEMS)
-            items[run.key] = _array(folder / ITEMS, content, measure.name)
+            arrays = _items(folder / ITEMS, content, measure.name)
+            items[run.key] = arrays[measure.name]
+            if CLUSTERS in arrays:  # earlier versions wrote none
+                clusters[run.key] = arrays[CLUSTERS]
             if run.point.arm not in settings:
                 settings[run.point.arm] = settings_of(read_config(folder / CONFIG))
             files = {name: detail_file(folder, name) for name in run.details}
@@ -77,6 +81,7 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
         settings=settings,
         command=manifest.command,
         facts=_facts(manifest, store, table),
+        clusters=clusters,
     )
 
 
@@ -133,15 +138,17 @@ def _table(content: bytes) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(content)) if content else pd.DataFrame()
 
 
-def _array(path: Path, content: bytes, name: str) -> np.ndarray:
-    """Return an array in the content of an .npz file. Raises UserError if it is damaged."""
+def _items(path: Path, content: bytes, name: str) -> dict[str, np.ndarray]:
+    """Return the terms of a measure and, if the file has them, the clusters of the items.
+
+    Raises UserError if the content of the .npz file is damaged.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
                 raise ValueError("it is larger than 1 GiB when it is unpacked")
         with np.load(io.BytesIO(content)) as arrays:
-            found: np.ndarray = arrays[name]
-            return found
+            return {name: arrays[name]} | {key: arrays[key] for key in arrays if key == CLUSTERS}
     except Exception as error:  # damaged bytes make numpy raise almost anything
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is damaged ({reason}): delete it, and measure it again") from error

@@ -1,5 +1,6 @@
 """The conditions of a study: an arm at a point of the grid, with one run per seed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,9 +47,13 @@ class Condition:
             return np.empty(0)
         return self.finished[column].dropna().to_numpy(float)
 
-    def interval(self, column: str) -> Interval:
-        """Return the mean over seeds with Student's t interval."""
-        return mean_interval(self.values(column))
+    def by_seed(self, column: str) -> pd.Series:
+        """Return the known values of a column over the finished runs, by their seeds."""
+        return pd.Series(self.values(column), self.finished["seed"][self.finished[column].notna()])
+
+    def score(self, results: Results) -> Interval:
+        """Return the mean of the headline measure over seeds, with its interval."""
+        return mean_interval(self.values(results.metric), results.measure.bounds)
 
     def mean(self, column: str) -> float:
         """Return the mean over seeds, NaN if no value is known."""
@@ -69,10 +74,16 @@ class Condition:
         known = self.finished.get("data_fingerprint", pd.Series(dtype=str)).dropna()
         return str(known.iloc[0]) if len(known) else None
 
-    def items(self, results: Results) -> np.ndarray | None:
+    def items(self, results: Results, seeds: Collection[int]) -> np.ndarray | None:
         """Return the terms of the score for each test item (seeds, n, k), or None."""
-        found = [results.items[key] for key in self.finished["key"] if key in results.items]
+        runs = self.finished[self.finished["seed"].isin(seeds)]
+        found = [results.items[key] for key in runs["key"] if key in results.items]
         return np.stack(found) if found else None
+
+    def clusters(self, results: Results) -> np.ndarray | None:
+        """Return the number of the cluster of each test item, int64 (n,), or None."""
+        found = (results.clusters.get(key) for key in self.finished["key"])
+        return next((each for each in found if each is not None), None)
 
     def details(self, results: Results, name: str) -> list[pd.DataFrame]:
         """Return a detail's table for each seed that has one, with the run's `key` as a column."""

@@ -37,7 +37,9 @@ class Results:
     `train_seconds`, and the metrics on val ("val/loss", ...).
 
     `items` has, for the key of each finished chosen run, the terms of the headline measure for each
-    test item: (items, k), float64, the same items in the same order for all runs.
+    test item: (items, k), float64, the same items in the same order for all runs. `clusters` has
+    the number of the cluster of test items (a scene, a family of words) that each of them belongs
+    to: int64 (items,). Runs that an earlier version measured have none.
 
     `details` has further measurements as tables, by the run's key and the name of the measurement
     (see `minitx.study.measure.measuring`).
@@ -60,6 +62,7 @@ class Results:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     command: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+    clusters: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -5,8 +5,8 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from minitx.study.report import comparison
-from minitx.study.report.comparison import Verdict, compare, places_by_verdict, resamples_of
+from minitx.study.report import verdict
+from minitx.study.report.comparison import about, compare
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
@@ -17,16 +17,11 @@ from minitx.study.report.style import (
     scale_values,
     styles,
 )
+from minitx.study.report.verdict import Verdict, places_by_verdict
 from minitx.study.results.axes import axis_name, numeric_axis, spell
 from minitx.study.results.conditions import Condition, Lines, lines_along, scored_conditions
 from minitx.study.results.results import Results
-
-FORMS = {
-    Verdict.WORSE: "worse with {}",
-    Verdict.ONE_SEED: "worse in these runs, though other seeds may differ, with {}",
-    Verdict.NOT_SHOWN: "no difference is shown with {}",
-    Verdict.NOT_COMPARED: "not compared with {}",
-}
+from minitx.study.statistics.intervals import interval_words
 
 
 def section(results: Results) -> Section | None:
@@ -37,15 +32,25 @@ def section(results: Results) -> Section | None:
     lines = {name: line for name, line in lines.items() if len(line) > 1}
     if not lines:
         return None
+    measure = results.measure
+    best_word, other_word = (
+        ("lowest", "higher") if measure.lower_is_better else ("highest", "lower")
+    )
+    forms = {
+        Verdict.WORSE: "worse with {}",
+        Verdict.BEHIND: f"{other_word} in these runs with {{}}",
+        Verdict.NOT_SHOWN: "no difference is shown with {}",
+        Verdict.NOT_COMPARED: "not compared with {}",
+    }
     sentences, every = [], []
     for name, line in lines.items():
         best = _best(results, line)
         found = compare(results, [(each, best) for each in line if each is not best])
         every += found
         sentences.append(
-            f"{name} has its best mean with {best.place}: "
-            f"{results.measure.amount(best.mean(results.metric))}. Compared with that: "
-            f"{places_by_verdict(found, FORMS)}."
+            f"{name} has its {best_word} mean with {best.place}: "
+            f"{measure.amount(best.mean(results.metric))}. Compared with that: "
+            f"{places_by_verdict(found, forms)}."
         )
     return Section(
         name="axis",
@@ -54,13 +59,12 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, axis, lines),
         sentences=sentences,
         answers=len(sentences),
-        more={"comparisons": comparison.table(every)},
+        more={"comparisons": verdict.table(every)},
         note=(
-            f"On test, by {axis_name(axis)}. Points: means over seeds; bands: 95% intervals (t). "
-            "Each point is compared with the best of its line by a paired bootstrap over test "
-            f"items ({resamples_of(results.measure):,} resamples) and Welch's t over seeds. The "
-            f"intervals are corrected neither for the number of comparisons ({len(every)}) nor for "
-            "the choice of the best point."
+            f"On test, by {axis_name(axis)}. Points: single seeds; lines: their means; bands: 95% "
+            f"intervals ({interval_words(measure.bounds)}). Each point is compared with the best "
+            "of its line. Because any of them could be the best, all pairs of a line count as "
+            "comparisons." + about(results, every)
         ),
     )
 
@@ -71,7 +75,7 @@ def _table(results: Results, axis: str, lines: Lines) -> pd.DataFrame:
             {
                 "arm": name,
                 axis_name(axis): condition.on(axis),
-                **condition.interval(results.metric).columns(f"{results.measure.words}, mean"),
+                **condition.score(results).columns(f"{results.measure.words}, mean"),
                 "seeds finished": len(condition.finished),
                 "seeds planned": len(condition.runs),
             }
@@ -94,7 +98,7 @@ def _figure(results: Results, axis: str, lines: Lines) -> Figure:
         for condition, place in zip(line, along, strict=True):
             values = condition.values(results.metric)
             axes.plot([place] * len(values), values, ".", color=own[name].colour, markersize=3.5)
-        draw_line(axes, own[name], along, [each.interval(results.metric) for each in line])
+        draw_line(axes, own[name], along, [each.score(results) for each in line])
     tried = [condition.on(axis) for line in lines.values() for condition in line]
     scale_steps(axes.xaxis, tried, partial(spell, axis))
     scale_values(axes.yaxis, results.measure)

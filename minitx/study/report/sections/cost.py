@@ -105,7 +105,7 @@ def _figure(results: Results, conditions: list[Condition], costs: dict[str, str]
     own = styles_of(conditions)
     for axes, column in zip(each, shown, strict=True):
         for condition in conditions:
-            quality = condition.interval(results.metric)
+            quality = condition.score(results)
             cost = condition.median(column)
             draw_point(axes, own[condition.name], cost, quality.value, yerr=quality)
         axes.set_xlim(0, 1.12 * max(condition.median(column) for condition in conditions))

@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from minitx.drawing.figures import INK, MUTED, TEXT_SIZE, text_style
 from minitx.drawing.formatting import count, percent
 from minitx.metrics.bootstrap import Interval, percentile_interval
-from minitx.study.report.comparison import RESAMPLES
+from minitx.metrics.decomposable import Measure
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.axes import TRAIN_FRACTION, axis_name
 from minitx.study.results.conditions import Condition, lines_along, scored_conditions
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import difference_interval
+from minitx.study.statistics.intervals import LEAST_SEEDS, difference_interval, drawn_differences
+
+DRAWS = 10_000
 
 
 def section(results: Results) -> Section | None:
@@ -39,11 +41,12 @@ def section(results: Results) -> Section | None:
         answers=len(pairs),
         more={"crossings": pd.DataFrame([pair.row() for pair in pairs])},
         note=(
-            "Above zero, the first of the two is ahead on test. Bands: 95% intervals over seeds "
-            "(Welch's t). Between the fractions that were tried, the lead is interpolated linearly "
-            "over the logarithm of the fraction. The interval of the crossing is a bootstrap over "
-            f"seeds ({RESAMPLES:,} resamples; the seeds of each point are drawn separately). With "
-            "few seeds it is too narrow, and it ignores the error of the interpolation."
+            "Above zero, the first of the two is ahead on test. Bands: 95% intervals over the "
+            f"seeds that both have (paired t), if they are {LEAST_SEEDS} or more. Between the "
+            "fractions that were tried, the lead is interpolated linearly over the logarithm of "
+            "the fraction. The interval of the crossing has the percentiles of the crossings of "
+            f"{DRAWS:,} curves, in which each lead is drawn from its t distribution over seeds. It "
+            "ignores the error of the interpolation."
         ),
     )
 
@@ -52,21 +55,24 @@ def section(results: Results) -> Section | None:
 class _Pair:
     """Two arms, and the lead of the first at each fraction of the data that both were trained on.
 
-    `values` has the scores of both arms for each fraction, (seeds,) each; higher is better.
+    `values` has the scores of both arms for each fraction, over the seeds that both have, (seeds,)
+    each.
     """
 
     names: tuple[str, str]
+    measure: Measure
     fractions: list[float]
     values: list[tuple[np.ndarray, np.ndarray]]
 
     @cached_property
     def leads(self) -> list[Interval]:
         """The interval of the lead over seeds, for each fraction."""
-        return [difference_interval(*each) for each in self.values]
+        found = [difference_interval(*each, self.measure.bounds) for each in self.values]
+        return [-each for each in found] if self.measure.lower_is_better else found
 
     @cached_property
     def seeds(self) -> int:
-        return min(len(side) for each in self.values for side in each)
+        return min(len(first) for first, _ in self.values)
 
     @cached_property
     def times(self) -> int:
@@ -75,22 +81,24 @@ class _Pair:
 
     @cached_property
     def drawn(self) -> np.ndarray:
-        """The crossings of resampled seeds (resamples,), NaN if a resample has none."""
-        return last_crossing(self.fractions, _resampled_leads(self.values))
+        """The crossings of drawn leads (draws,), NaN if a draw has none."""
+        generator = np.random.default_rng(0)
+        leads = [drawn_differences(*each, DRAWS, generator) for each in self.values]
+        return last_crossing(self.fractions, np.stack(leads, axis=1))
 
     @cached_property
     def crossing(self) -> Interval:
         """The fraction at which the lead changes for the last time, NaN if it never does."""
         leads = np.array([[lead.value for lead in self.leads]])
         found = float(last_crossing(self.fractions, leads)[0])
-        if self.seeds < 2 or np.isnan(found):
+        if self.seeds < LEAST_SEEDS or np.isnan(found):
             return Interval(found)
         return percentile_interval(found, self.drawn)
 
     @cached_property
     def crossed(self) -> float:
-        """The fraction of the resamples that cross, NaN with one seed."""
-        return float(np.isfinite(self.drawn).mean()) if self.seeds > 1 else np.nan
+        """The fraction of the draws that cross, NaN for too few seeds."""
+        return float(np.isfinite(self.drawn).mean()) if self.seeds >= LEAST_SEEDS else np.nan
 
     def table(self) -> pd.DataFrame:
         return pd.DataFrame(
@@ -109,7 +117,7 @@ class _Pair:
             "second": self.names[1],
             **self.crossing.columns("last crossing at a fraction of"),
             "crossings": self.times,
-            "resamples that cross": self.crossed,
+            "draws that cross": self.crossed,
         }
 
     def sentence(self) -> str:
@@ -117,20 +125,22 @@ class _Pair:
         ahead, behind = (one, other) if self.leads[-1].value > 0 else (other, one)
         if np.isnan(self.crossing.value):
             start, end = map(_percent, (self.fractions[0], self.fractions[-1]))
-            some = f"; {self.crossed:.0%} of the resampled seeds cross" if self.seeds > 1 else ""
+            some = "" if np.isnan(self.crossed) else f"; {self.crossed:.0%} of the draws cross"
             return (
-                f"The curves do not cross: {ahead} has a better mean than {behind} at every "
-                f"fraction from {start} to {end} of the data{some}."
+                f"The curves do not cross up to {end} of the data: the mean of {ahead} is "
+                f"{self.measure.direction} than that of {behind} at every fraction from {start} "
+                f"on{some}."
             )
         where = f"{ahead} overtakes {behind} at {_percent(self.crossing.value)} of the data"
         if self.times > 1:
             where += f", the last of {self.times} crossings"
-        if self.seeds < 2:
-            return f"By the means, {where}. There is one seed at a point, so no interval is known."
+        if not self.crossing.known:
+            seeds = count(self.seeds, "seed")
+            return f"By the means, {where}. {seeds} at a point are too few for an interval."
         low, high = map(_percent, (self.crossing.low, self.crossing.high))
         return (
             f"By the means, {where} (95% interval over {count(self.seeds, 'seed')} {low} to "
-            f"{high}, over the {self.crossed:.0%} of the resamples that cross)."
+            f"{high}, over the {self.crossed:.0%} of the draws that cross)."
         )
 
 
@@ -138,19 +148,15 @@ def _pair(
     results: Results, names: tuple[str, str], first: list[Condition], second: list[Condition]
 ) -> _Pair:
     others = {condition.on(TRAIN_FRACTION): condition for condition in second}
-    shared = [condition for condition in first if condition.on(TRAIN_FRACTION) in others]
-    sign = -1 if results.measure.lower_is_better else 1
-    return _Pair(
-        names,
-        [float(condition.on(TRAIN_FRACTION)) for condition in shared],
-        [
-            (
-                sign * condition.values(results.metric),
-                sign * others[condition.on(TRAIN_FRACTION)].values(results.metric),
-            )
-            for condition in shared
-        ],
-    )
+    values = {}
+    for condition in first:
+        fraction = condition.on(TRAIN_FRACTION)
+        if fraction in others:
+            both = (each.by_seed(results.metric) for each in (condition, others[fraction]))
+            scores = pd.concat(both, axis=1, join="inner").to_numpy()
+            if len(scores):
+                values[float(fraction)] = (scores[:, 0], scores[:, 1])
+    return _Pair(names, results.measure, list(values), list(values.values()))
 
 
 def last_crossing(fractions: list[float], leads: np.ndarray) -> np.ndarray:
@@ -167,17 +173,6 @@ def last_crossing(fractions: list[float], leads: np.ndarray) -> np.ndarray:
         found = np.exp(places[left] + part * (places[left + 1] - places[left]))
         crossing = np.where(crosses, found, crossing)
     return crossing
-
-
-def _resampled_leads(values: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Return leads (resamples, points) of seeds drawn with replacement, separately per mean."""
-    generator = np.random.default_rng(0)
-
-    def drawn(side: np.ndarray) -> np.ndarray:
-        means: np.ndarray = generator.choice(side, (RESAMPLES, len(side))).mean(axis=1)
-        return means
-
-    return np.stack([drawn(one) - drawn(other) for one, other in values], axis=1)
 
 
 def _percent(fraction: float) -> str:

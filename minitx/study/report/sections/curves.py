@@ -19,7 +19,7 @@ from minitx.study.report.style import (
 )
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import mean_interval
+from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words, mean_interval
 
 MOST_LINES = 8
 LEAST_POINTS = 4  # of a curve, for interpolation between its points to make sense
@@ -35,8 +35,7 @@ def section(results: Results) -> Section | None:
     measure = results.measure
     if f"val/{measure.name}" not in results.curves:
         measure = MEASURES["loss"]
-    metric = f"val/{measure.name}"
-    tables = {condition.name: _curve(results, condition, metric) for condition in conditions}
+    tables = {condition.name: _curve(results, condition, measure) for condition in conditions}
     drawn = [condition for condition in conditions if len(tables[condition.name])]
     if not drawn:
         return None
@@ -53,15 +52,17 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, drawn, table, measure),
         sentences=_sentences(table, measure),
         note=(
-            "On val, at each validation. Lines: means over seeds; bands: 95% intervals (t) if "
-            "there are two seeds or more. Seconds are training time only, on the machine below, "
-            f"whatever else it did at the time.{left_out}"
+            "On val, at each validation. Lines: means over seeds; bands: 95% intervals "
+            f"({interval_words(measure.bounds)}) if there are {LEAST_SEEDS} seeds or more. Seconds "
+            "are training time only, on the machine below, whatever else it did at the time."
+            f"{left_out}"
         ),
     )
 
 
-def _curve(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
+def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataFrame:
     """Return a row for each validation, over the seeds that reached it."""
+    metric = f"val/{measure.name}"
     curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
     return pd.DataFrame(
         [
@@ -70,7 +71,7 @@ def _curve(results: Results, condition: Condition, metric: str) -> pd.DataFrame:
                 "step": step,
                 TOKENS: at_step["tokens_seen"].mean(),
                 SECONDS: at_step["train_seconds"].mean(),
-                **mean_interval(at_step[metric].to_numpy()).columns(metric),
+                **mean_interval(at_step[metric].to_numpy(), measure.bounds).columns(metric),
                 "seeds": len(at_step),
             }
             for step, at_step in curves.dropna(subset=[metric]).groupby("step")

@@ -1,6 +1,7 @@
 """Describe attention heads: their entropy, their diversity, and how many could be removed."""
 
 from functools import partial
+from math import inf
 
 import numpy as np
 import pandas as pd
@@ -21,11 +22,11 @@ from minitx.study.report.style import (
 from minitx.study.results.axes import axis_name, numeric_axis, spell
 from minitx.study.results.conditions import Condition, Lines, conditions_of, lines_along
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import mean_interval
+from minitx.study.statistics.intervals import LEAST_SEEDS, mean_interval
 
 ENTROPY, DIVERSITY = "mean entropy, nats", "mean distance between heads"
 PRUNABLE = f"heads that can go for {TOLERATED:.0%} of the loss"
-MEASURES = (ENTROPY, DIVERSITY, PRUNABLE)
+MEASURES = {ENTROPY: (0, inf), DIVERSITY: (0, 1), PRUNABLE: (0, 1)}  # with their bounds
 
 Found = dict[str, dict[str, Interval]]  # the measures of heads, by the name of a condition
 
@@ -45,13 +46,14 @@ def section(results: Results) -> Section | None:
         sentences=[_changes(name, line, found) for name, line in lines.items()]
         or [_summary(name, measures) for name, measures in found.items() if measures],
         note=(
-            "Means over all heads of a model, then over seeds; bands: 95% intervals over seeds "
-            "(t). Entropy: of the weights of a query; 0 if it attends to one token only. "
-            "Distance: the total variation between the weights of two heads of a layer; 0 for "
-            "equal weights, 1 for heads that never attend to the same token. Heads that can go: "
-            "the least important heads, switched off one after the other until the loss on a part "
-            f"of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4). A model "
-            "with few heads can only lose large fractions of them."
+            "Means over all heads of a model, then over seeds; bands: 95% intervals over "
+            f"{LEAST_SEEDS} seeds or more (Student's t, on the log scale for the entropy, on the "
+            "logit scale for the others). Entropy: of the weights of a query; 0 if it attends to "
+            "one token only. Distance: the total variation between the weights of two heads of a "
+            "layer; 0 for equal weights, 1 for heads that never attend to the same token. Heads "
+            "that can go: the least important heads, switched off one after the other until the "
+            f"loss on a part of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, "
+            "section 4). A model with few heads can only lose large fractions of them."
         ),
     )
 
@@ -81,7 +83,11 @@ def _measures(results: Results, condition: Condition) -> dict[str, Interval]:
         ],
         PRUNABLE: [prunable(table) for table in condition.details(results, "pruning")],
     }
-    return {name: mean_interval(np.array(each, float)) for name, each in values.items() if each}
+    return {
+        name: mean_interval(np.array(each, float), MEASURES[name])
+        for name, each in values.items()
+        if each
+    }
 
 
 def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:

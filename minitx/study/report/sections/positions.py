@@ -8,18 +8,22 @@ from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import count, decimals
+from minitx.metrics.bootstrap import Interval
+from minitx.metrics.decomposable import MEASURES
+from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.results.conditions import conditions_of
+from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import difference_interval, mean_interval
+from minitx.study.statistics.multiple import LEVEL, holm
+
+LOSS = MEASURES["loss"].bounds
 
 
 def section(results: Results) -> Section | None:
-    # For each condition a row for each seed, and a column for each octave.
     measured = {
-        condition.name: pd.DataFrame(map(octaves, condition.details(results, "positions")))
-        for condition in conditions_of(results)
+        condition.name: _measured(results, condition) for condition in conditions_of(results)
     }
     measured = {name: losses for name, losses in measured.items() if len(losses)}
     if not measured:
@@ -30,7 +34,7 @@ def section(results: Results) -> Section | None:
         title="What a longer context gains",
         table=pd.concat([_table(name, each) for name, each in measured.items()], ignore_index=True),
         figure=_figure(results, measured),
-        sentences=[*sentences, *_differences(measured)],
+        sentences=[*sentences, *_differences(measured, may_claim(results))],
         answers=len(sentences),
         note=(
             "On test, in nats/token. Left: the mean loss at the positions between two doublings of "
@@ -38,6 +42,17 @@ def section(results: Results) -> Section | None:
             "decrease from one doubling to the next. Bands: 95% intervals over seeds (t)."
         ),
     )
+
+
+def _measured(results: Results, condition: Condition) -> pd.DataFrame:
+    """Return a row for each seed, and a column for each octave."""
+    seeds = condition.finished.set_index("key")["seed"]
+    return pd.DataFrame(
+        {
+            seeds[table["key"].iloc[0]]: octaves(table)
+            for table in condition.details(results, "positions")
+        }
+    ).T
 
 
 def octaves(positions: pd.DataFrame) -> pd.Series:
@@ -74,7 +89,7 @@ def _table(name: str, losses: pd.DataFrame) -> pd.DataFrame:
             "arm": name,
             "positions from": start,
             "to": end,
-            **mean_interval(losses[end].to_numpy()).columns("loss, nats/token"),
+            **mean_interval(losses[end].to_numpy(), LOSS).columns("loss, nats/token"),
             **mean_interval(gains.get(end, [])).columns(
                 "gain of the doubling", "gain: low", "gain: high"
             ),
@@ -93,33 +108,42 @@ def _last_gain(name: str, losses: pd.DataFrame) -> str:
         f"(positions {before + 1} to {after} against {before // 2 + 1} to {before}; "
     )
     if not gain.known:
-        return f"{claim}{seeds}, so no interval is known)."
+        return f"{claim}{seeds}, too few for an interval)."
     unsure = "" if gain.excludes_zero else ", so no gain is shown"
     return f"{claim}95% interval over {seeds} {_nats(gain.low)} to {_nats(gain.high)}{unsure})."
 
 
-def _differences(measured: dict[str, pd.DataFrame]) -> list[str]:
-    """Compare the last gain of the first arm with that of each other arm with the same context."""
+def _differences(measured: dict[str, pd.DataFrame], claim: bool) -> list[str]:
+    """Compare the last gain of the first arm with that of each other arm with the same context.
+
+    `claim` is whether more may be said than what happened in these runs.
+    """
     (first, losses), *others = measured.items()
-    sentences = []
+    found: dict[str, Interval] = {}
     for name, other in others:
         if list(other.columns) != list(losses.columns):
             continue
-        end = losses.columns[-1]
-        difference = difference_interval(_gains(losses)[end], _gains(other)[end])
-        if not difference.known:
-            continue
+        end, shared = losses.columns[-1], losses.index.intersection(other.index)
+        gains = (_gains(each.loc[shared])[end] for each in (losses, other))
+        difference = difference_interval(*gains)
+        if difference.known:
+            found[name] = difference
+    corrected = holm([each.p for each in found.values()])
+    sentences = []
+    for (name, difference), p in zip(found.items(), corrected, strict=True):
         more, less = first, name
         if difference.value <= 0:
             difference, more, less = -difference, name, first
-        claim = (
-            f"That gain is larger for {more} than for {less}"
-            if difference.excludes_zero
-            else f"No difference in that gain is shown between {more} and {less}"
-        )
+        if p > LEVEL:
+            verdict = f"No difference in that gain is shown between {more} and {less}"
+        elif claim:
+            verdict = f"That gain is larger for {more} than for {less}"
+        else:
+            verdict = f"That gain was larger for {more} than for {less} in these runs"
         sentences.append(
-            f"{claim}: it differs by {_nats(difference.value)} nats/token (95% interval over "
-            f"seeds, Welch's t, {_nats(difference.low)} to {_nats(difference.high)})."
+            f"{verdict}: it differs by {_nats(difference.value)} nats/token (95% interval over "
+            f"seeds, paired t, {_nats(difference.low)} to {_nats(difference.high)}; p "
+            f"{p:.3f}, corrected for {count(len(found), 'comparison')})."
         )
     return sentences
 
@@ -133,7 +157,7 @@ def _figure(results: Results, measured: dict[str, pd.DataFrame]) -> Figure:
     own = styles(measured)
     right.axhline(0, color=MUTED, linewidth=1)
     for name, losses in measured.items():
-        means = [mean_interval(losses[end].to_numpy()) for end in losses.columns]
+        means = [mean_interval(losses[end].to_numpy(), LOSS) for end in losses.columns]
         draw_line(left, own[name], losses.columns, means)
         gains = _gains(losses)
         draw_line(right, own[name], gains, map(mean_interval, gains.values()))

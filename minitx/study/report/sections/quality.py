@@ -6,15 +6,8 @@ from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED, PAPER, TEXT_SIZE, drawable, text_style
 from minitx.drawing.formatting import count, settings
-from minitx.study.report import comparison
-from minitx.study.report.comparison import (
-    Comparison,
-    Verdict,
-    compare,
-    pairs_of,
-    places_by_verdict,
-    resamples_of,
-)
+from minitx.study.report import verdict
+from minitx.study.report.comparison import about, compare, pairs_of
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     Style,
@@ -25,8 +18,10 @@ from minitx.study.report.style import (
     scale_values,
     styles,
 )
+from minitx.study.report.verdict import Comparison, Verdict, places_by_verdict
 from minitx.study.results.conditions import Condition, conditions_of, scored_conditions
 from minitx.study.results.results import Results
+from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words
 
 ROW, LEAST = 0.34, 1.0  # inches: height of an arm in the figure, and of the smallest figure
 MOST_SENTENCES = 12  # about single points of a grid; otherwise only the table has the comparisons
@@ -46,7 +41,6 @@ def section(results: Results) -> Section | None:
         for each in conditions
         if not len(each.values(results.metric))
     ]
-    direction = "lower" if results.measure.lower_is_better else "higher"
     return Section(
         name="quality",
         title="How good they are",
@@ -54,11 +48,11 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, conditions),
         sentences=[*(verdicts or [_range(results, known)]), *details, *unfinished],
         answers=len(verdicts),
-        more={"comparisons": comparison.table(comparisons)} if comparisons else {},
+        more={"comparisons": verdict.table(comparisons)} if comparisons else {},
         note=(
-            f"On test, {direction} is better. Rings: single seeds. Marker and bar: their mean and "
-            "its 95% interval (Student's t); there is no bar for one seed."
-            + _about_comparisons(results, comparisons)
+            f"On test; {results.measure.direction} is better. Rings: single seeds. Marker and bar: "
+            f"their mean and its 95% interval ({interval_words(results.measure.bounds)}); there is "
+            f"no bar for fewer than {LEAST_SEEDS} seeds." + about(results, comparisons)
         ),
     )
 
@@ -69,7 +63,7 @@ def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
             {
                 "arm": condition.arm,
                 **dict(zip(condition.axes, settings(condition.point), strict=True)),
-                **condition.interval(results.metric).columns(f"{results.measure.words}, mean"),
+                **condition.score(results).columns(f"{results.measure.words}, mean"),
                 "seeds finished": len(condition.values(results.metric)),
                 "seeds planned": len(condition.runs),
                 "single seeds": "; ".join(
@@ -83,6 +77,7 @@ def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
 
 def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str], list[str]]:
     """Return a sentence for each pair of arms and, if there is a grid, for each of its points."""
+    word = results.measure.direction
     if not results.axes:
         return [each.sentence() for each in comparisons], []
     by_arms: dict[tuple[str, str], list[Comparison]] = {}
@@ -100,8 +95,9 @@ def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str
             {
                 Verdict.BETTER: f"{first} is better with {{}}",
                 Verdict.WORSE: f"{second} is better with {{}}",
+                Verdict.AHEAD: f"{first} was {word} in these runs with {{}}",
+                Verdict.BEHIND: f"{second} was {word} in these runs with {{}}",
                 Verdict.NOT_SHOWN: "no difference is shown with {}",
-                Verdict.ONE_SEED: "the runs differ, but other seeds may not, with {}",
                 Verdict.NOT_COMPARED: "they cannot be compared with {}",
             },
         )
@@ -122,22 +118,6 @@ def _range(results: Results, known: list[Condition]) -> str:
     if len(ordered) == 1:
         return f"On test: {parts[0]}."
     return f"On test, the means range from {' to '.join(parts)}."
-
-
-def _about_comparisons(results: Results, comparisons: list[Comparison]) -> str:
-    if not comparisons:
-        return ""
-    several = (
-        f" The intervals are not corrected for the number of comparisons ({len(comparisons)}), so "
-        "some may exclude zero by chance."
-        if len(comparisons) > 1
-        else ""
-    )
-    return (
-        " A model is called better only if two intervals of the difference exclude zero: that of a "
-        f"paired bootstrap over test items ({resamples_of(results.measure):,} resamples, seeds "
-        f"pooled) and that of Welch's t over seeds.{several}"
-    )
 
 
 def _figure(results: Results, conditions: list[Condition]) -> Figure:
@@ -183,5 +163,5 @@ def _draw_condition(
         markeredgecolor=style.colour,
         markeredgewidth=1.2,
     )
-    interval = condition.interval(results.metric)
+    interval = condition.score(results)
     draw_point(axes, style, interval.value, row, xerr=interval)
