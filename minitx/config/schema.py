@@ -26,7 +26,9 @@ class TaskConfig:
         "sequence to sequence: bleu (with chrf), or wer (with per) if outputs are phonemes",
         choices=("bleu", "wer"),
     )
-    pairs: int | None = key(None, "task=recall: key-value pairs in a sequence", minimum=1)
+    pairs: int | None = key(
+        None, "task=recall: key-value pairs in a sequence [model.context / 8]", minimum=1
+    )
 
     @property
     def spec(self) -> TaskSpec:
@@ -206,6 +208,9 @@ class TrainerConfig:
     average_of: str = key("best", "checkpoints to average", choices=("best", "last"))
     patience: int | None = key(
         None, "stop after this many validations without improvement", minimum=1
+    )
+    goal: float | None = key(
+        None, "stop when the measure that compares models reaches this in a validation", above=0
     )
     accelerator: str = key("cpu", "cpu, gpu, mps, auto, ...")
     devices: int = key(1, "number of devices", minimum=1, maximum=1_000)

@@ -41,7 +41,7 @@ PLACES = {
 
 
 # Keys of later versions, with the values that they had before they were keys.
-LATER = {"trainer": {"val_tokens": None, "threads": None, "fused": True}}
+LATER = {"trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True}}
 
 
 class RunStore:

@@ -26,8 +26,8 @@ SHOWN = {
     "model": None,  # None: all keys of the group
     "optimizer": None,
     "trainer": (
-        *("max_steps", "max_minutes", "val_every", "val_tokens", "patience", "accumulate"),
-        *("average", "average_of", "precision"),
+        *("max_steps", "max_minutes", "val_every", "val_tokens", "patience", "goal"),
+        *("accumulate", "average", "average_of", "precision", "threads", "fused"),
     ),
 }
 

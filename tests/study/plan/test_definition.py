@@ -89,7 +89,7 @@ def test_a_point_is_an_arm_at_one_choice_of_every_axis():
     study = defined(asked("study=distance", "task=recall", "preset=full"))
     found = points(study)
     assert len(found) == len(study.arms) * len(study.grid["model.context"])
-    assert found[0].label == "transformer, model.context=64"
+    assert found[0].label == "transformer, model.context=16"
     assert combinations({}) == [{}]
 
 

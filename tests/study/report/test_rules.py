@@ -134,6 +134,8 @@ def test_operations_and_kernels_are_facts():
         "transformer: scaled_dot_product_attention; transformer and lstm: nn.LSTM, fused on a CPU "
         "(by oneDNN) and on a GPU"
     )
+    lstm["trainer.fused"] = False
+    assert "; lstm: nn.LSTM, a loop over time" in compose(results).how["kernels"]
     assert how["seeds"] == "1, 2, 3 and 4"
     assert how["seed of the sweep"] == "0"
 
