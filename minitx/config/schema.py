@@ -26,7 +26,9 @@ class TaskConfig:
         "sequence to sequence: bleu (with chrf), or wer (with per) if outputs are phonemes",
         choices=("bleu", "wer"),
     )
-    pairs: int | None = key(None, "task=recall: key-value pairs in a sequence", minimum=1)
+    pairs: int | None = key(
+        None, "task=recall: key-value pairs in a sequence [model.context / 8]", minimum=1
+    )
 
     @property
     def spec(self) -> TaskSpec:
@@ -207,6 +209,9 @@ class TrainerConfig:
     patience: int | None = key(
         None, "stop after this many validations without improvement", minimum=1
     )
+    goal: float | None = key(
+        None, "stop when the measure that compares models reaches this in a validation", above=0
+    )
     accelerator: str = key("cpu", "cpu, gpu, mps, auto, ...")
     devices: int = key(1, "number of devices", minimum=1, maximum=1_000)
     strategy: str = key("auto", "Lightning's strategy: auto, ddp, ...")
@@ -216,6 +221,8 @@ class TrainerConfig:
         choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
     )
     compile: bool = key(False, "torch.compile the model")
+    threads: int | None = key(None, "threads of torch on the CPU [its own choice]", minimum=1)
+    fused: bool = key(True, "use the kernels of oneDNN and cuDNN, which compute a recurrence whole")
     watch_attention: bool = key(True, "draw attention maps of a text at every validation")
 
 
@@ -486,6 +493,9 @@ class StudyConfig:
     arms: dict[str, Any] = key(dict, "models to compare, name: [overrides]")
     pair_arms: dict[str, Any] = key(dict, "models to compare in sequence to sequence [as arms]")
     grid: dict[str, Any] = key(dict, "key: [values]; trains every arm with every combination")
+    most_tokens: int | None = key(
+        None, "leave out points of the grid whose steps have more tokens [none]", minimum=1
+    )
     sweep: dict[str, Any] = key(
         dict, "key: [values]; each arm and combination gets the value that is best on val"
     )

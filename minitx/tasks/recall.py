@@ -43,9 +43,9 @@ class RecallTask(Task[LanguageModel, TextVocabulary]):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.batch_size = batch_windows(config)
-        if config.task.pairs is None:
-            raise UserError("task=recall needs the number of its pairs: task.pairs=16")
-        self.store = Recall(config.task.pairs, config.model.context)
+        context = config.model.context
+        pairs = max(1, context // 8) if config.task.pairs is None else config.task.pairs
+        self.store = Recall(pairs, context)
         if self.batch_size < len(self.store.numbers):
             mixed = ", ".join(map(str, self.store.numbers))
             raise UserError(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from minitx.config.home import replace_home
-from minitx.config.schema import Config, LoggerConfig
+from minitx.config.schema import Config, LoggerConfig, TaskConfig
 from minitx.data.corpora.packages import is_installed
 from minitx.errors import UserError
 from minitx.runs.paths import (
@@ -44,9 +44,24 @@ def check_new_run(folder: str | None) -> None:
 
 
 def check_limits(config: Config) -> None:
-    """Refuse a training without an end. Raises UserError."""
+    """Refuse a training without an end, or with a goal that no run can reach. Raises UserError."""
     if config.trainer.max_steps is None and config.trainer.max_minutes is None:
         raise UserError("the run has no limit: set trainer.max_steps or trainer.max_minutes")
+    if config.trainer.goal is not None:
+        _check_goal(config.task, config.trainer.goal)
+
+
+def _check_goal(task: TaskConfig, goal: float) -> None:
+    from minitx.metrics.decomposable import MEASURES  # imports numpy and sacrebleu
+
+    measure = MEASURES[task.headline]
+    if not task.spec.headline:  # the outputs of sequence to sequence are searched after training
+        raise UserError(
+            f"trainer.goal={goal:g}: task={task.name} has no {measure.words} during training; "
+            "use trainer.patience"
+        )
+    if measure.is_fraction and goal > 1:
+        raise UserError(f"trainer.goal={goal:g}: {measure.words} is at most 1")
 
 
 def check_tracker(config: LoggerConfig) -> None:

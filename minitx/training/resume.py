@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 from minitx.config.compose import to_plain
 from minitx.config.renames import renamed
-from minitx.config.schema import Config, TrainerConfig
+from minitx.config.schema import Config
 from minitx.errors import UserError
 from minitx.runs.growing_file import read_checked
 from minitx.runs.paths import LAST, METRICS, finished, last_checkpoint
 from minitx.runs.run import read_checkpoint
+from minitx.training.limits import ended_by, waited
 
 
 class Resumption(NamedTuple):
@@ -41,7 +42,7 @@ def resumption(config: Config, fingerprint: str) -> Resumption:
         raise UserError(
             f"resume={config.resume}: config.yaml describes a different model from {LAST}"
         )
-    end = _end(checkpoint, config.trainer, file)
+    end = _end(checkpoint, config, file)
     if end is None:
         return Resumption(file)
     if finished(Path(config.resume)):
@@ -49,22 +50,23 @@ def resumption(config: Config, fingerprint: str) -> Resumption:
     return Resumption(file, trained_steps=checkpoint["global_step"])
 
 
-def _end(checkpoint: dict[str, Any], limits: TrainerConfig, file: Path) -> str | None:
+def _end(checkpoint: dict[str, Any], config: Config, file: Path) -> str | None:
     """Return which limit ended the training, and how to train longer; None if none did."""
     try:
-        states = checkpoint["callbacks"]
-        minutes = states["Clock"]["elapsed"] / 60
-        waited = max((state.get("wait_count", 0) for state in states.values()), default=0)
+        steps, states = checkpoint["global_step"], checkpoint["callbacks"]
+        ended, idle = ended_by(steps, states, config), waited(states)
     except (LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is not of a run that can be resumed") from error
-    steps, longer = checkpoint["global_step"], "; to train it longer, add"
-    if limits.max_steps is not None and steps >= limits.max_steps:
-        return f"has finished its {steps:,} steps{longer} trainer.max_steps={2 * steps}"
-    if limits.max_minutes is not None and minutes >= limits.max_minutes:
+    limits, longer = config.trainer, "; to train it longer, add trainer."
+    if ended == "goal":
+        return f"has reached its goal of {limits.goal:g}{longer}goal=null"
+    if ended == "max_steps":
+        return f"has finished its {steps:,} steps{longer}max_steps={2 * steps}"
+    if ended == "max_minutes" and limits.max_minutes is not None:
         return (
-            f"has finished its {limits.max_minutes:g} minutes{longer} "
-            f"trainer.max_minutes={2 * limits.max_minutes:g}"
+            f"has finished its {limits.max_minutes:g} minutes"
+            f"{longer}max_minutes={2 * limits.max_minutes:g}"
         )
-    if limits.patience is not None and waited >= limits.patience:
-        return f"had {waited} validations without improvement{longer} trainer.patience={2 * waited}"
+    if ended == "patience":
+        return f"had {idle} validations without improvement{longer}patience={2 * idle}"
     return None

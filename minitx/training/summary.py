@@ -63,6 +63,7 @@ class Summary:
         }
         self.table = MetricsFile(folder)
         self.val: dict[str, float] = {}  # metrics on all of val, after the fit
+        self.ended_by: str | None = None  # the key of `trainer` that ended the training
 
     def __enter__(self) -> "Summary":
         self.write("running")
@@ -87,6 +88,7 @@ class Summary:
         seconds = self.clock.training_seconds
         figures = {
             "status": status,
+            "ended_by": self.ended_by,
             "steps": self.trainer.global_step,
             "tokens_seen": self.clock.tokens,
             "train_seconds": round(seconds, 3),

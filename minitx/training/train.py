@@ -46,6 +46,8 @@ from minitx.training.hardware import (
     hardware,
     leave_process_group,
 )
+from minitx.training.kernels import computing
+from minitx.training.limits import Goal, ended_by, states_of
 from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
@@ -74,6 +76,7 @@ def train(config: Config, *, test: bool = True) -> Run:
             training.summary,
             stoppable(training.trainer),
             enough_memory(),
+            computing(config.trainer),
         ):
             fit(training)
             finish(training)
@@ -155,9 +158,12 @@ def _write_first_files(folder: Path, config: dict[str, Any], task: Task, *, new:
 def fit(training: Training) -> None:
     """Train, unless only the measurements are left."""
     trainer, resumed = training.trainer, training.resumed
-    if resumed.trained_steps is not None:  # patience or minutes may have ended the training
+    if resumed.trained_steps is not None:  # another limit than steps may have ended the training
         trainer.fit_loop.epoch_loop.max_steps = resumed.trained_steps
     trainer.fit(training.objective, training.data, ckpt_path=resumed.checkpoint, weights_only=True)
+    training.summary.ended_by = ended_by(
+        trainer.global_step, states_of(trainer), training.task.config
+    )
 
 
 def finish(training: Training) -> None:
@@ -212,6 +218,8 @@ def make_trainer(
     ]
     if settings.patience is not None:
         callbacks.append(Patience(settings.patience))
+    if settings.goal is not None:
+        callbacks.append(Goal(config))
     if settings.average is not None:
         callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
     callbacks.append(checkpoint(folder / BEST, monitor="val/loss"))
@@ -251,5 +259,6 @@ def _silence_advice() -> None:
         "sync_dist",
         "not resumable",
         "across ranks is zero",  # only the measurements are left
+        "callbacks used to create the checkpoint",  # a resumed run without its goal or patience
     ):
         warnings.filterwarnings("ignore", message=f".*{advice}.*")

@@ -168,6 +168,15 @@ def test_samples_show_answers_beside_the_right_ones(finished):
     assert lines[0].split()[3] == lines[2].split()[3]
 
 
+@pytest.mark.parametrize(("context", "pairs"), [(4, 1), (16, 2), (64, 8), (128, 16), (260, 32)])
+def test_there_is_a_pair_for_every_eight_tokens_if_no_number_is_given(context, pairs):
+    words = ["task=recall", "task.pairs=null", f"model.context={context}"]
+    store = open_task(minitx.compose(*words)).store
+    assert (store.pairs, store.context) == (pairs, context)
+    same = open_task(minitx.compose("task=recall", f"task.pairs={pairs}", words[2])).store
+    assert same.fingerprint == store.fingerprint
+
+
 def test_the_text_that_is_watched_asks_for_all_it_names():
     for pairs, context, named in ((2, 16, 2), (16, 128, 10)):
         task = open_task(

@@ -11,22 +11,26 @@ import numpy as np
 
 from minitx.config.checksums import file_checksum
 from minitx.config.schema import DataConfig
+from minitx.data.batching.windows import DisjointWindows
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
+from minitx.nn.recurrent import RecurrentStack
 from minitx.runs.atomic_write import (
     write_atomically,
     write_bytes_atomically,
     write_checked_json,
 )
 from minitx.runs.run import StoredRun
+from minitx.study.measure.carried import by_position
 from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
 from minitx.study.measure.machine import machine
 from minitx.study.plan.run_store import MEASURED, detail_file
 from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.evaluation import located, open_corpus
+from minitx.tasks.language_modeling import LanguageModelingTask
 from minitx.tasks.recall import RecallTask
 
 ITEMS = Path("measured", "items.npz")
@@ -133,6 +137,20 @@ def position_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:
     ]
 
 
+def carried_rows(run: StoredRun, task: LanguageModelingTask, evaluation: Evaluation) -> Rows:
+    """Return a recurrence's mean loss on test at each position, also with its state carried over.
+
+    Both are of the same windows. Other models have no state that could be carried on and on.
+    """
+    if not isinstance(run.model.backbone, RecurrentStack):
+        return []
+    windows = DisjointWindows(task.store.split("test"), run.config.model.context)
+    return [
+        {"position": position, "nats": fresh, "nats carried": carried}
+        for position, (fresh, carried) in enumerate(by_position(run.model, windows), start=1)
+    ]
+
+
 def recall_rows(run: StoredRun, task: RecallTask, evaluation: Evaluation) -> Rows:
     """Return the distance to the key of each query of test, and whether the answer was right."""
     return [
@@ -147,6 +165,7 @@ DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,
+    "carried": carried_rows,
     "recall": recall_rows,
 }
 

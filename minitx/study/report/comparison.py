@@ -19,7 +19,7 @@ import pandas as pd
 from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval, cluster_sums, percentile_interval, resampled_scores
 from minitx.metrics.decomposable import Measure
-from minitx.study.report.rules import check_rules
+from minitx.study.report.rules import may_claim
 from minitx.study.report.verdict import Comparison
 from minitx.study.results.axes import numeric_axis
 from minitx.study.results.conditions import (
@@ -41,11 +41,6 @@ Pair = tuple[Condition, Condition]
 def resamples_of(measure: Measure) -> int:
     """Return the number of resamples. BLEU gets fewer, because it is computed row by row."""
     return FEW_RESAMPLES if measure.name == "bleu" else RESAMPLES
-
-
-def may_claim(results: Results) -> bool:
-    """Return whether the study kept all rules, so that its report may call a model better."""
-    return all(rule.kept for rule in check_rules(results))
 
 
 def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:

@@ -1,6 +1,8 @@
 """What a study's sweep tried for each condition of the grid, and what was chosen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -18,7 +20,8 @@ CHOSEN_BY = "val/loss"
 class Sweep:
     """The sweep of a condition. `tried` has a row for each combination of values.
 
-    The columns of `tried` are the swept keys (`keys`), the mean `loss` on val (NaN if no run
+    The columns of `tried` are the swept keys (`keys`), the mean `steps` to the goal (infinite if
+    one did not reach it, or if there is none), the mean `loss` on val (both NaN if no run
     finished), `runs`, `finished` and `chosen`.
     """
 
@@ -39,9 +42,9 @@ class Sweep:
 
     @property
     def best(self) -> bool:
-        """Whether the chosen combination has the lowest loss."""
-        losses = self.tried.set_index("chosen")["loss"]
-        return bool(self.chosen) and float(losses[True]) == losses.min()
+        """Whether the chosen combination is the first by `rank`."""
+        ranks = self.tried.loc[self.known, ["steps", "loss", "chosen"]].itertuples(index=False)
+        return bool(self.chosen) and bool(min(ranks, key=lambda rank: rank[:2]).chosen)
 
     @property
     def combinations(self) -> list[dict[str, Any]]:
@@ -66,6 +69,16 @@ class Sweep:
         return sorted(values) if all(map(is_number, values)) else values
 
 
+def rank(run: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what orders the runs of a sweep, the best first: steps to the goal, then loss on val.
+
+    A run that reached `trainer.goal` is before one that did not. Runs that reach it have about the
+    same loss, because they end there, so the one that did so sooner is better.
+    """
+    steps = run["steps"] if run.get("ended_by") == "goal" else inf
+    return float(steps), float(run[CHOSEN_BY])
+
+
 def sweeps_of(results: Results) -> list[Sweep]:
     """Return the sweep of each condition; empty if the study has no sweep."""
     keys = list(results.study.sweep)
@@ -85,16 +98,17 @@ def _sweep(condition: Condition, keys: list[str]) -> Sweep:
         keys, sort=False, dropna=False
     ):
         finished = tried[tried["status"] == FINISHED]
+        ranks = pd.DataFrame(map(rank, finished.to_dict("records")), columns=["steps", "loss"])
         rows.append(
             dict(zip(keys, values, strict=True))
             | {
-                "loss": finished[CHOSEN_BY].mean(),
+                **ranks.mean(),
                 "runs": len(tried),
                 "finished": len(finished),
                 "chosen": tuple(map(plain, values)) in chosen,
             }
         )
-    columns = [*keys, "loss", "runs", "finished", "chosen"]
+    columns = [*keys, "steps", "loss", "runs", "finished", "chosen"]
     tried = pd.DataFrame(rows, columns=columns)
     ordered = [key for key in keys if all(is_number(plain(value)) for value in tried[key])]
     return Sweep(condition, keys, tried.sort_values(ordered) if ordered else tried)

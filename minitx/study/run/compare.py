@@ -20,6 +20,7 @@ from minitx.study.plan.widening import further
 from minitx.study.report.sections import details_of
 from minitx.study.results.collecting import collect, open_study
 from minitx.study.results.results import Results
+from minitx.study.results.sweep import rank
 from minitx.study.run.watching import watching
 
 Launch = Callable[[Sequence[str]], None]  # performs the runs with these keys
@@ -37,8 +38,8 @@ def run_study(
 
     Every arm, at every point of the grid, is first trained with each value of the sweep and a seed
     of its own. The full preset widens the sweep of an arm whose best value is at the edge. The arm
-    gets the value with the lowest loss on val, and is trained with this value and the seeds of the
-    results. Only then is it tested.
+    gets the value with the lowest loss on val, or that reaches `trainer.goal` soonest, and is
+    trained with this value and the seeds of the results. Only then is it tested.
 
     Raises UserError if the study cannot be done, before anything is trained.
     """
@@ -154,14 +155,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def best_of(runs: list[PlannedRun], store: RunStore) -> PlannedRun | None:
-    """Return the first run with the lowest loss on val, or None if no run has finished."""
-    losses = [store.summary(run.key).get("metrics", {}).get("val/loss") for run in runs]
-    finished = [
-        (loss, number)
-        for number, (run, loss) in enumerate(zip(runs, losses, strict=True))
-        if store.trained(run.key) and loss is not None
-    ]
-    return runs[min(finished)[1]] if finished else None
+    """Return the first run by `rank`, or None if no run has finished."""
+    finished = [run for run in runs if store.trained(run.key)]
+    summaries = (store.summary(run.key) for run in finished)
+    ranks = [rank(summary | summary["metrics"]) for summary in summaries]
+    return finished[ranks.index(min(ranks))] if finished else None
 
 
 def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> None:

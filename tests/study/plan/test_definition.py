@@ -89,7 +89,7 @@ def test_a_point_is_an_arm_at_one_choice_of_every_axis():
     study = defined(asked("study=distance", "task=recall", "preset=full"))
     found = points(study)
     assert len(found) == len(study.arms) * len(study.grid["model.context"])
-    assert found[0].label == "transformer, model.context=64"
+    assert found[0].label == "transformer, model.context=16"
     assert combinations({}) == [{}]
 
 
@@ -249,3 +249,13 @@ def test_an_option_that_an_arm_cannot_have_is_refused():
     config = asked("study=mixer", "model.heads=2")
     with pytest.raises(UserError, match=r"model\.heads=2: model\.mixer=lstm has no option heads"):
         Planner(config.task, defined(config, ["model.heads=2"])).check()
+
+
+def test_a_value_that_no_model_can_have_is_not_tried():
+    config = asked("study=distance", "task=recall", "trainer.accelerator=cpu")
+    planner = Planner(config.task, defined(config, ["trainer.accelerator=cpu"]))
+    point = planner.points[0]
+    assert planner.can_train(point, {"optimizer.lr": 0.2})
+    for impossible in ({"model.dropout": 1.6}, {"model.layers": 900}):
+        for _ in range(2):
+            assert not planner.can_train(point, impossible)

@@ -26,33 +26,63 @@ def test_recall_tells_where_an_arm_falls_off():
         details=answers_of,
     )
     section = SECTIONS["recall"](results)
-    best, worse, learned, _, above, *_ = section.sentences
-    assert learned.startswith(
-        "Seeds of transformer that reach an accuracy of 0.9: 3 of 3 with 4 pairs (1, 1 and 1)"
+    best, worse, above, *_ = section.sentences
+    assert best == (
+        "Accuracy of transformer on test, median (and range) over seeds: 100% (100% to 100%) with "
+        "4 pairs (chance level 25%); 100% (100% to 100%) with 8 pairs (chance level 12.5%); 100% "
+        "(100% to 100%) with 16 pairs (chance level 6.25%)."
     )
+    assert worse.endswith("55% (55% to 55%) with 16 pairs (chance level 6.25%).")
     assert above == (
-        "transformer is better than guessing a value from the sequence (accuracy 0.250, 0.125 and "
-        "0.062) with 4, 8 and 16 pairs."
+        "Seeds of transformer that answer better than by guessing a value from the sequence (the "
+        "95% interval over their queries is above the chance level): 3 of 3 with 4 pairs; 3 of 3 "
+        "with 8 pairs; 3 of 3 with 16 pairs."
     )
-    assert best.endswith("stays at or above 0.99 up to 16 pairs.")
-    assert worse.endswith("is below 0.99 and 0.9 with 16 pairs (0.550) but not yet with 8 pairs.")
     rows = section.table[(section.table["arm"] == "lstm") & (section.table["pairs"] == 16)]
-    assert rows["accuracy"].iloc[0] == 1
-    assert rows["accuracy"].iloc[-1] == 0
+    assert rows["accuracy, median"].iloc[0] == 1
+    assert rows["accuracy, median"].iloc[-1] == 0
     assert rows["queries"].sum() == 3 * 80 * 20
-    assert (rows["low"] <= rows["accuracy"]).all()
+    assert (rows["lowest seed"] <= rows["accuracy, median"]).all()
     assert any(
-        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 1.000 with 8 pairs "
-        "(chance level 0.125) and 0.550 with 16 pairs (chance level 0.062)." in sentence
+        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 100% (100% to 100%) "
+        "with 8 pairs (chance level 12.5%) and 55% (55% to 55%) with 16 pairs (chance level 6.25%)."
+        in sentence
         for sentence in section.sentences
+    )
+    assert section.sentences[-1] == (
+        "lstm with 16 pairs, by distance: accuracy 100% (100% to 100%) at 16 to 25 tokens and 0% "
+        "(0% to 0%) at 86 to 95 tokens."
     )
     by_pairs = section.more["by pairs"]
     found = by_pairs[(by_pairs["arm"] == "lstm") & (by_pairs["pairs"] == 16)]
-    assert dict(zip(found["pairs in a sequence"], found["accuracy, mean"], strict=True)) == {
+    assert dict(zip(found["pairs in a sequence"], found["accuracy, median"], strict=True)) == {
         8: 1.0,
         16: pytest.approx(0.55),
     }
     assert png(section.figure)
+
+
+def test_seeds_that_learn_and_seeds_that_do_not_are_not_averaged():
+    """Seeds 1 and 2 are always right, and seed 3 guesses."""
+
+    def answers(arm, point, seed):
+        right = 1 if seed < 3 else (np.arange(1600) % 16 == 0) * 1
+        distance = np.tile(np.arange(16, 96), 20)
+        return {"recall": pd.DataFrame({"pairs": 16, "distance": distance, "right": right})}
+
+    results = made({"lstm": lambda c: 0.5}, grid={"model.context": [64, 128]}, details=answers)
+    section = SECTIONS["recall"](results)
+    assert section.sentences[0] == (
+        "Accuracy of lstm on test, median (and range) over seeds: 100% (6.25% to 100%) with 64 "
+        "tokens of context (chance level 6.25%); 100% (6.25% to 100%) with 128 tokens of context "
+        "(chance level 6.25%)."
+    )
+    assert section.sentences[1].endswith(
+        "2 of 3 with 64 tokens of context; 2 of 3 with 128 tokens of context."
+    )
+    rows = section.more["by tokens of context"]
+    assert list(rows["lowest seed"]) == [0.0625, 0.0625]
+    assert list(rows["highest seed"]) == [1, 1]
 
 
 def test_recall_is_told_from_guessing():
@@ -65,8 +95,9 @@ def test_recall_is_told_from_guessing():
 
     results = made({"lstm": lambda c: 1 / 16}, grid={"model.context": [64, 128]}, details=guesses)
     assert (
-        "lstm is not shown to be better than guessing a value from the sequence (accuracy 0.062) "
-        "with 64 and 128 tokens of context."
+        "Seeds of lstm that answer better than by guessing a value from the sequence (the 95% "
+        "interval over their queries is above the chance level): 0 of 3 with 64 tokens of context; "
+        "0 of 3 with 128 tokens of context."
     ) in SECTIONS["recall"](results).sentences
 
 

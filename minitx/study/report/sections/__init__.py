@@ -83,11 +83,15 @@ SECTIONS = {
         SectionKind("axis"),
         SectionKind("crossover"),
         SectionKind("curves"),
+        SectionKind("seed_curves"),
         SectionKind("cost"),
         SectionKind("heads", details=["heads", "pruning"]),
+        SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
+        SectionKind("carried", details=["carried"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
+        SectionKind("generation"),
         SectionKind("tuning"),
     )
 }

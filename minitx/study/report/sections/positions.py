@@ -10,7 +10,7 @@ from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import count, decimals
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES
-from minitx.study.report.comparison import may_claim
+from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.conditions import Condition, conditions_of

@@ -1,4 +1,8 @@
-"""Show associative recall: how many pairs an arm remembers, and over which distance."""
+"""Show associative recall: how many pairs the seeds of an arm remember, and over which distance.
+
+A seed learns recall or does not, so a mean over seeds describes none of them. Medians and ranges
+over seeds are shown instead, and in figures each seed.
+"""
 
 from functools import partial
 from typing import Any
@@ -8,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
-from minitx.drawing.formatting import count, listed, number
-from minitx.metrics.bootstrap import Interval
+from minitx.drawing.formatting import count, listed, percent
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     PANEL_WIDTH,
@@ -28,12 +31,10 @@ from minitx.study.results.conditions import (
     Lines,
     conditions_of,
     lines_along,
-    places,
 )
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import fraction_interval, mean_interval
+from minitx.study.statistics.intervals import fraction_interval
 
-LEVELS = (0.99, 0.9)  # accuracies; the report gives the point at which an arm falls below each
 BINS = 8  # of distances
 
 # All queries of all seeds, by the name of a condition: `key` of the run, `pairs` in the sequence,
@@ -57,34 +58,32 @@ def section(results: Results) -> Section | None:
     lines = lines_along(axis, conditions)
     each = [(name, condition) for name, line in lines.items() for condition in line]
     widest = _widest(axis, conditions, answers)
-    rows = [
+    table = pd.DataFrame(
         {"arm": name, axis_name(axis): condition.on(axis), **row}
         for name, condition in each
         for row in _by_distance(answers[condition.name])
-    ]
-    table = pd.DataFrame(rows)
+    )
     return Section(
         name="recall",
         title="How many pairs they remember, and how far back",
         table=table,
-        figure=_figure(results, axis, lines, table, asked, widest),
+        figure=_figure(results, axis, lines, table, asked, answers, widest),
         sentences=[
-            *(_limits(name, line, answers) for name, line in lines.items()),
-            *(_learners(name, line, answers) for name, line in lines.items()),
+            *(_accuracies(name, line, answers) for name, line in lines.items()),
             *(_against_chance(name, line, answers) for name, line in lines.items()),
             *(_by_number(condition, asked[condition.name]) for _, condition in each),
             *(_ends(condition, answers) for _, condition in each),
         ],
-        answers=3 * len(lines),
         more={
             f"by {axis_name(axis)}": pd.DataFrame(
                 {"arm": name, axis_name(axis): condition.on(axis)}
-                | _accuracy_columns(answers[condition.name], condition)
+                | _over_seeds(answers[condition.name])
+                | {"chance level": _chance(answers[condition.name])}
                 for name, condition in each
             ),
             "by pairs": pd.DataFrame(
                 {"arm": name, axis_name(axis): condition.on(axis), "pairs in a sequence": pairs}
-                | _accuracy_columns(found, condition)
+                | _over_seeds(found)
                 | {"chance level": _chance(found)}
                 for name, condition in each
                 for pairs, found in asked[condition.name].groupby("pairs")
@@ -92,12 +91,11 @@ def section(results: Results) -> Section | None:
         },
         note=(
             f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
-            "lines: their means. Middle: the same models on test sequences with all pairs and with "
-            "fewer. Right: by the distance to the key in tokens. Middle and right: "
-            f"{at(axis, widest)}, where the arms differ most. Bands on the right: Wilson's 95% "
-            "intervals over the queries of all seeds, assuming that these are independent. Dotted: "
-            "the chance level, which a model reaches by guessing a value from the sequence without "
-            "using the keys: one divided by the number of pairs."
+            "lines: their medians. Middle: the same models on test sequences with all pairs and "
+            "with fewer. Right: by the distance to the key in tokens; thin lines: single seeds. "
+            f"Middle and right: {at(axis, widest)}, where the medians of the arms differ most. "
+            "Dotted: the chance level, which a model reaches by guessing a value from the sequence "
+            "without using the keys: one divided by the number of pairs."
         ),
     )
 
@@ -109,21 +107,26 @@ def _asked(results: Results, condition: Condition) -> pd.DataFrame:
 
 
 def _by_seed(answers: pd.DataFrame) -> pd.Series:
+    """Return the accuracy of each seed."""
     return answers.groupby("key")["right"].mean()
 
 
-def _accuracy(answers: pd.DataFrame) -> Interval:
-    """Return the mean accuracy over seeds."""
-    return mean_interval(_by_seed(answers).to_numpy(float))
+def _over_seeds(answers: pd.DataFrame) -> dict[str, float]:
+    """Return the median accuracy over seeds, and the lowest and the highest."""
+    seeds = _by_seed(answers)
+    return {
+        "accuracy, median": seeds.median(),
+        "lowest seed": seeds.min(),
+        "highest seed": seeds.max(),
+        "seeds": len(seeds),
+    }
 
 
-def _over_queries(answers: pd.DataFrame) -> Interval:
-    """Return the accuracy over the queries of all seeds."""
-    return fraction_interval(int(answers["right"].sum()), len(answers))
-
-
-def _accuracy_columns(answers: pd.DataFrame, condition: Condition) -> dict[str, float]:
-    return _accuracy(answers).columns("accuracy, mean") | {"seeds": len(condition.finished)}
+def _spelt(answers: pd.DataFrame) -> str:
+    """Format the accuracy over seeds: "99.4% (50.1% to 99.6%)"."""
+    seeds = _by_seed(answers)
+    spread = f" ({percent(seeds.min())} to {percent(seeds.max())})" if len(seeds) > 1 else ""
+    return percent(seeds.median()) + spread
 
 
 def _chance(answers: pd.DataFrame) -> float:
@@ -133,84 +136,63 @@ def _chance(answers: pd.DataFrame) -> float:
 
 def _widest(axis: str, conditions: list[Condition], answers: Answers) -> float:
     """Return the point on the axis at which the arms differ most; of several, the last."""
-    means: dict[float, list[float]] = {}
+    medians: dict[float, list[float]] = {}
     for condition in conditions:
-        means.setdefault(condition.on(axis), []).append(answers[condition.name]["right"].mean())
-    return max(means, key=lambda place: (max(means[place]) - min(means[place]), place))
+        median = _by_seed(answers[condition.name]).median()
+        medians.setdefault(condition.on(axis), []).append(median)
+    return max(medians, key=lambda place: (max(medians[place]) - min(medians[place]), place))
 
 
 def _by_distance(answers: pd.DataFrame) -> list[dict[str, float]]:
     """Return a row for each bin of distances; bins have about equally many queries."""
-    bins = pd.qcut(answers["distance"], BINS, duplicates="drop")
     return [
         {
             "distance from": queries["distance"].min(),
             "to": queries["distance"].max(),
             "mean distance": queries["distance"].mean(),
-            **_over_queries(queries).columns("accuracy"),
+            **_over_seeds(queries),
             "queries": len(queries),
         }
-        for _, queries in answers.groupby(bins, observed=True)
+        for queries in _binned(answers)
     ]
 
 
-def _limits(name: str, line: list[Condition], answers: Answers) -> str:
-    """Describe the points at which an arm falls below each of the levels for the first time."""
-    means = [_accuracy(answers[condition.name]).value for condition in line]
-    fallen: dict[int, list[float]] = {}
-    for level in LEVELS:
-        first = next((place for place, mean in enumerate(means) if mean < level), len(line))
-        fallen.setdefault(first, []).append(level)
-    parts = []
-    for place, levels in fallen.items():
-        if place == len(line):
-            parts.append(f"stays at or above {number(max(levels))} up to {line[-1].place}")
-        else:
-            still = f" but not yet with {line[place - 1].place}" if place else ""
-            below = listed(map(number, levels))
-            parts.append(f"is below {below} with {line[place].place} ({means[place]:.3f}){still}")
-    seeds = count(max(len(condition.finished) for condition in line), "seed")
-    return f"The accuracy of {name} (means over {seeds}) {'; '.join(parts)}."
+def _binned(answers: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the queries in each bin of distances."""
+    bins = pd.qcut(answers["distance"], BINS, duplicates="drop")
+    return [queries for _, queries in answers.groupby(bins, observed=True)]
 
 
-def _learners(name: str, line: list[Condition], answers: Answers) -> str:
-    """Count the seeds that learned it: recall is learned suddenly or not at all."""
-    parts = []
-    for condition in line:
-        accuracies = sorted(_by_seed(answers[condition.name]), reverse=True)
-        learned = sum(accuracy >= min(LEVELS) for accuracy in accuracies)
-        parts.append(
-            f"{learned} of {len(accuracies)} with {condition.place} "
-            f"({listed(number(round(value, 3)) for value in accuracies)})"
-        )
-    return f"Seeds of {name} that reach an accuracy of {number(min(LEVELS))}: {'; '.join(parts)}."
+def _accuracies(name: str, line: list[Condition], answers: Answers) -> str:
+    """Describe the accuracy along a line."""
+    parts = [
+        f"{_spelt(answers[condition.name])} with {condition.place} (chance level "
+        f"{percent(_chance(answers[condition.name]))})"
+        for condition in line
+    ]
+    return f"Accuracy of {name} on test, median (and range) over seeds: {'; '.join(parts)}."
 
 
 def _against_chance(name: str, line: list[Condition], answers: Answers) -> str:
-    """Describe the points at which an arm is above the chance level.
-
-    The interval over seeds has to be above it; with one seed, the interval over queries.
-    """
-    above: list[Condition] = []
-    others: list[Condition] = []
+    """Count the seeds that are above the chance level, by the interval over their queries."""
+    parts = []
     for condition in line:
         found = answers[condition.name]
-        accuracy = _accuracy(found)
-        accuracy = accuracy if accuracy.known else _over_queries(found)
-        (above if accuracy.low > _chance(found) else others).append(condition)
-    levels = dict.fromkeys(f"{_chance(answers[condition.name]):.3f}" for condition in line)
-    guessing = f"guessing a value from the sequence (accuracy {listed(levels)})"
-    if not above:
-        return f"{name} is not shown to be better than {guessing} with {places(others)}."
-    rest = f"; this is not shown with {places(others)}" if others else ""
-    return f"{name} is better than {guessing} with {places(above)}{rest}."
+        seeds = [queries["right"] for _, queries in found.groupby("key")]
+        above = [
+            fraction_interval(int(right.sum()), len(right)).low > _chance(found) for right in seeds
+        ]
+        parts.append(f"{sum(above)} of {len(above)} with {condition.place}")
+    return (
+        f"Seeds of {name} that answer better than by guessing a value from the sequence (the 95% "
+        f"interval over their queries is above the chance level): {'; '.join(parts)}."
+    )
 
 
 def _by_number(condition: Condition, asked: pd.DataFrame) -> str:
     """Compare the accuracy with fewer pairs and with all."""
     parts = [
-        f"{_accuracy(found).value:.3f} with {count(int(pairs), 'pair')} (chance level "
-        f"{_chance(found):.3f})"
+        f"{_spelt(found)} with {count(int(pairs), 'pair')} (chance level {percent(_chance(found))})"
         for pairs, found in asked.groupby("pairs")
     ]
     return f"{condition.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
@@ -218,34 +200,37 @@ def _by_number(condition: Condition, asked: pd.DataFrame) -> str:
 
 def _ends(condition: Condition, answers: Answers) -> str:
     """Compare the accuracy at the shortest and at the longest distances."""
-    rows = _by_distance(answers[condition.name])
+    bins = _binned(answers[condition.name])
     parts = [
-        f"{row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) at "
-        f"{row['distance from']} to {row['to']} tokens"
-        for row in (rows[0], rows[-1])
+        f"{_spelt(queries)} at {queries['distance'].min()} to {queries['distance'].max()} tokens"
+        for queries in (bins[0], bins[-1])
     ]
     return f"{condition.name}, by distance: accuracy {' and '.join(dict.fromkeys(parts))}."
 
 
 def _figure(
-    results: Results, axis: str, lines: Lines, table: pd.DataFrame, asked: Asked, widest: float
+    results: Results,
+    axis: str,
+    lines: Lines,
+    table: pd.DataFrame,
+    asked: Asked,
+    answers: Answers,
+    widest: float,
 ) -> Figure:
     figure, [left, middle, right] = panels(3, width=2 * PANEL_WIDTH / 3)
     own = styles(lines)
     chance: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
     for name, line in lines.items():
-        tests = {}
         for condition in line:
-            by_pairs = dict(iter(asked[condition.name].groupby("pairs")))
-            tests[condition.on(axis)] = by_pairs[max(by_pairs)]
             if condition.on(axis) == widest:
-                _draw_seeds(middle, own[name], by_pairs)
-                right.axhline(_chance(asked[condition.name]), **chance)
+                _draw_seeds(middle, own[name], dict(iter(asked[condition.name].groupby("pairs"))))
+                _draw_distances(right, own[name], answers[condition.name])
+                right.axhline(_chance(answers[condition.name]), **chance)
+        tests = {condition.on(axis): answers[condition.name] for condition in line}
         _draw_seeds(left, own[name], tests)
         left.plot(list(tests), list(map(_chance, tests.values())), **chance)
         rows = table[(table[axis_name(axis)] == widest) & (table["arm"] == name)]
-        values = map(Interval, rows["accuracy"], rows["low"], rows["high"])
-        draw_line(right, own[name], rows["mean distance"], values)
+        draw_line(right, own[name], rows["mean distance"], rows["accuracy, median"])
     places_tried = [condition.on(axis) for line in lines.values() for condition in line]
     scale_steps(left.xaxis, places_tried, partial(spell, axis))
     numbers = sorted({pairs for each in asked.values() if len(each) for pairs in each["pairs"]})
@@ -261,12 +246,19 @@ def _figure(
 
 
 def _draw_seeds(axes: Axes, style: Style, queries: dict[float, pd.DataFrame]) -> None:
-    """Draw the accuracy at each place: a line through the means over seeds, a ring for each seed.
-
-    There are no bands. Seeds learn it or do not, and a t interval would exceed all of them.
-    """
-    draw_line(axes, style, queries, [_accuracy(answers).value for answers in queries.values()])
-    for place, answers in queries.items():
-        seeds = _by_seed(answers)
+    """Draw the accuracy at each place: a line through the medians, and a ring for each seed."""
+    seeds = {place: _by_seed(answers) for place, answers in queries.items()}
+    draw_line(axes, style, seeds, [accuracies.median() for accuracies in seeds.values()])
+    for place, accuracies in seeds.items():
         ring: dict[str, Any] = {"color": style.colour, "fillstyle": "none", "markersize": 5}
-        axes.plot([place] * len(seeds), seeds, "o", **ring)
+        axes.plot([place] * len(accuracies), accuracies, "o", **ring)
+
+
+def _draw_distances(axes: Axes, style: Style, answers: pd.DataFrame) -> None:
+    """Draw a thin line for each seed."""
+    for _, queries in answers.groupby("key"):
+        bins = _binned(queries)
+        places = [each["distance"].mean() for each in bins]
+        axes.plot(
+            places, [each["right"].mean() for each in bins], color=style.colour, linewidth=0.6
+        )

@@ -1,5 +1,6 @@
-"""Show what the sweep found, by the loss on val."""
+"""Show what the sweep found, by the loss on val or the steps to a goal."""
 
+from math import inf, nan
 from typing import Any
 
 import pandas as pd
@@ -21,25 +22,33 @@ def section(results: Results) -> Section | None:
         return None
     known = [sweep for sweep in sweeps if sweep.known.any()]
     keys = sweeps[0].keys
+    goal = any(sweep.tried["steps"].lt(inf).any() for sweep in sweeps)
+    best = "that reached the goal in the fewest steps or, if none did, " * goal
+    best += "with the lowest loss on val"
     drawn = known and len(keys) == 1 and all(map(is_number, sweeps[0].values(keys[0])))
     return Section(
         name="tuning",
         title="What tuning found",
-        table=pd.concat(map(_table, sweeps), ignore_index=True),
+        table=pd.concat([_table(sweep, goal=goal) for sweep in sweeps], ignore_index=True),
         figure=_figure(results, known, keys[0]) if drawn else None,
         sentences=[_sentence(sweep, results.study.sweep) for sweep in sweeps],
         note=(
-            "Each arm gets the value with the lowest loss on val (ringed), without looking at "
-            "test. The full preset widens a sweep whose best value is at the edge, by up to "
-            f"{MOST_FURTHER} values on each side. If the best value is still at the edge, a value "
+            f"Each arm gets the value {best} (ringed), without looking at test. The full preset "
+            f"widens a sweep whose best value is at the edge, by up to {MOST_FURTHER} values on "
+            "each side. If the best value is still at the edge, a value "
             "beyond it may be better."
         ),
     )
 
 
-def _table(sweep: Sweep) -> pd.DataFrame:
-    names = {"loss": "loss on val (nats/token)", "finished": "runs finished"}
-    table = sweep.tried.rename(columns=names)
+def _table(sweep: Sweep, *, goal: bool) -> pd.DataFrame:
+    names = {
+        "steps": "steps to the goal",
+        "loss": "loss on val (nats/token)",
+        "finished": "runs finished",
+    }
+    hidden = [] if goal else ["steps"]
+    table = sweep.tried.replace({"steps": {inf: nan}}).drop(columns=hidden).rename(columns=names)
     for key in sweep.keys:
         table[key] = settings(table[key])
     table.insert(0, "arm", sweep.condition.name)
@@ -54,7 +63,10 @@ def _sentence(sweep: Sweep, asked: dict[str, list[Any]]) -> str:
     if not sweep.chosen:
         return f"{name}: nothing was chosen, because no run of its sweep finished."
     values = [f"{last_part(key)} {listed(map(setting, sweep.values(key)))}" for key in sweep.keys]
-    loss = float(sweep.tried.loc[sweep.tried["chosen"], "loss"].iloc[0])
+    chosen = sweep.tried[sweep.tried["chosen"]].iloc[0]
+    found = f"loss on val {chosen['loss']:.3f} nats/token"
+    if chosen["steps"] < inf:
+        found = f"{chosen['steps']:,.0f} steps to the goal"
     added = {key: list(map(setting, sweep.added(key, asked[key]))) for key in sweep.keys}
     by = listed(f"{last_part(key)} {listed(values)}" for key, values in added.items() if values)
     widened = f" The sweep was widened by {by}, because the best value was at its edge." * bool(by)
@@ -65,8 +77,8 @@ def _sentence(sweep: Sweep, asked: dict[str, list[Any]]) -> str:
         else ""
     )
     return (
-        f"{name}: the sweep chose {spelt(sweep.chosen)} from {'; '.join(values)} (loss on val "
-        f"{loss:.3f} nats/token).{widened}{edge}{lost}"
+        f"{name}: the sweep chose {spelt(sweep.chosen)} from {'; '.join(values)} "
+        f"({found}).{widened}{edge}{lost}"
     )
 
 

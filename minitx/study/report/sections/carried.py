@@ -1,0 +1,92 @@
+"""Show what a recurrence gains if its state is carried over from the text before a window."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from minitx.drawing.figures import MUTED
+from minitx.drawing.formatting import count, decimals
+from minitx.study.report.sections import Section
+from minitx.study.report.sections.positions import octaves
+from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
+from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.results.results import Results
+from minitx.study.statistics.intervals import mean_interval
+
+
+def section(results: Results) -> Section | None:
+    gains = {condition.name: _gains(results, condition) for condition in conditions_of(results)}
+    gains = {name: found for name, found in gains.items() if len(found)}
+    if not gains:
+        return None
+    return Section(
+        name="carried",
+        title="What a state carried over from the text before gains",
+        table=pd.concat([_table(name, found) for name, found in gains.items()], ignore_index=True),
+        figure=_figure(results, gains),
+        sentences=[_last(name, found) for name, found in gains.items()],
+        note=(
+            "On test, in nats/token: by how much the loss is lower if a window does not begin with "
+            "an empty state but with the state after the window before it. Both losses are of the "
+            "same windows. In training, every window begins with an empty state. Points: means of "
+            "the positions between two doublings; bands: 95% intervals over seeds (Student's t)."
+        ),
+    )
+
+
+def _gains(results: Results, condition: Condition) -> pd.DataFrame:
+    """Return a row for each seed, and a column for each octave of positions."""
+    tables = condition.details(results, "carried")
+    return pd.DataFrame(
+        octaves(
+            pd.DataFrame(
+                {
+                    "position": table["position"],
+                    "nats": table["nats"] - table["nats carried"],
+                    "count": 1,
+                }
+            )
+        )
+        for table in tables
+    )
+
+
+def _table(name: str, gains: pd.DataFrame) -> pd.DataFrame:
+    starts = [1, *(end + 1 for end in gains.columns)]
+    return pd.DataFrame(
+        {
+            "arm": name,
+            "positions from": start,
+            "to": end,
+            **mean_interval(gains[end].to_numpy()).columns("gain, nats/token"),
+            "seeds": len(gains),
+        }
+        for start, end in zip(starts, gains.columns, strict=False)
+    )
+
+
+def _last(name: str, gains: pd.DataFrame) -> str:
+    """Describe the gain in the last octave, which has had the whole context to fill its state."""
+    before, end = gains.columns[-2:]
+    gain = mean_interval(gains[end].to_numpy())
+    seeds = count(len(gains), "seed")
+    claim = (
+        f"At positions {before + 1:,} to {end:,}, a state carried over from before the window "
+        f"lowers the loss of {name} by {decimals(gain.value, 4)} nats/token"
+    )
+    if not gain.known:
+        return f"{claim} ({seeds}, too few for an interval)."
+    unsure = "" if gain.excludes_zero else ", so no gain is shown"
+    ends = f"{decimals(gain.low, 4)} to {decimals(gain.high, 4)}"
+    return f"{claim} (95% interval over {seeds} {ends}{unsure})."
+
+
+def _figure(results: Results, gains: dict[str, pd.DataFrame]) -> Figure:
+    figure, [axes] = panels()
+    own = styles(gains)
+    axes.axhline(0, color=MUTED, linewidth=1)
+    for name, found in gains.items():
+        means = [mean_interval(found[end].to_numpy()) for end in found.columns]
+        draw_line(axes, own[name], found.columns, means)
+    scale_steps(axes.xaxis, {end for found in gains.values() for end in found.columns})
+    name_axes(axes, "position, tokens of context", "gain of the carried state, nats/token")
+    return finish(figure, f"{results.title}: what a carried state gains", own)

@@ -1,0 +1,183 @@
+"""Show how many seeds learn recall, and how soon: a seed learns it suddenly or not at all."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from minitx.drawing.formatting import count, listed, percent, whole_percent
+from minitx.study.report.sections import Section
+from minitx.study.report.style import (
+    Style,
+    draw_point,
+    finish,
+    name_axes,
+    panels,
+    percent_axis,
+    plain_numbers,
+    styles,
+)
+from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.results.results import Results
+from minitx.study.statistics.intervals import fraction_interval
+
+LEARNED = 0.99  # accuracy on val
+METRIC = "val/accuracy"
+APART = 0.14  # of the arms at a rung of the figure, whose rungs are 1 apart
+
+
+def section(results: Results) -> Section | None:
+    if METRIC not in results.curves:
+        return None
+    conditions = [each for each in conditions_of(results) if len(each.details(results, "recall"))]
+    seeds = pd.DataFrame(row for each in conditions for row in _seeds(results, each))
+    if not len(seeds):
+        return None
+    of_arms = [(str(arm), found) for arm, found in seeds.groupby("arm", sort=False)]
+    table = pd.DataFrame(row for arm, found in of_arms for row in _rungs(arm, found))
+    return Section(
+        name="success",
+        title="How many seeds learn it, and how soon",
+        table=table,
+        figure=_figure(results, table, seeds),
+        sentences=[
+            *(_learners(arm, table[table["arm"] == arm]) for arm, _ in of_arms),
+            *(_soon(arm, found) for arm, found in of_arms if found["learned"].any()),
+            *(_failed(arm, found) for arm, found in of_arms if not found["learned"].all()),
+        ],
+        answers=len(of_arms),
+        more={"seeds": seeds},
+        note=(
+            f"A seed has learned it when at least {percent(LEARNED)} of its answers on val are "
+            "right, in sequences with all pairs. Left: the fraction of seeds that have learned it, "
+            "with its exact 95% interval (Clopper and Pearson 1934). Right: the training tokens "
+            "that each seed saw until then; crosses: those that a seed saw without learning it. "
+            "The chance level is the accuracy of guessing a value from the sequence: one divided "
+            "by the number of pairs."
+        ),
+    )
+
+
+def rung(results: Results, condition: Condition) -> str:
+    """Return a point of the grid in words, with its pairs: "2 pairs, 16 tokens of context"."""
+    if "task.pairs" in condition.axes:
+        return condition.place
+    return ", ".join(filter(None, [count(pairs(results, condition), "pair"), condition.place]))
+
+
+def pairs(results: Results, condition: Condition) -> int:
+    """Return the number of pairs in a test sequence."""
+    return int(max(table["pairs"].max() for table in condition.details(results, "recall")))
+
+
+def _seeds(results: Results, condition: Condition) -> list[dict[str, Any]]:
+    """Return a row for each seed: whether it learned, and what it saw until then or in total."""
+    rows = []
+    for run in condition.finished.to_dict("records"):
+        curve = results.curves[results.curves["key"] == run["key"]].dropna(subset=[METRIC])
+        if not len(curve):
+            continue
+        reached = curve[curve[METRIC] >= LEARNED]
+        until = reached.iloc[0] if len(reached) else curve.iloc[-1]
+        rows.append(
+            {
+                "arm": condition.arm,
+                "rung": rung(results, condition),
+                "chance level": 1 / pairs(results, condition),
+                "seed": run["seed"],
+                "learned": bool(len(reached)),
+                "steps": int(until["step"]),
+                "tokens": int(until["tokens_seen"]),
+                "best accuracy on val": curve[METRIC].max(),
+                "accuracy on test": run[results.metric],
+            }
+        )
+    return rows
+
+
+def _rungs(arm: str, seeds: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row for each rung of an arm."""
+    rows = []
+    for name, found in seeds.groupby("rung", sort=False):
+        learned = found[found["learned"]]
+        rows.append(
+            {
+                "arm": arm,
+                "rung": name,
+                "seeds": len(found),
+                "learned": len(learned),
+                **fraction_interval(len(learned), len(found)).columns("fraction that learned"),
+                "median steps until then": learned["steps"].median(),
+                "median tokens until then": learned["tokens"].median(),
+                "lowest accuracy on test of these": learned["accuracy on test"].min(),
+                "chance level": found["chance level"].iloc[0],
+            }
+        )
+    return rows
+
+
+def _learners(arm: str, rungs: pd.DataFrame) -> str:
+    """Count the seeds that learned each rung."""
+    parts = [
+        f"{row['learned']} of {row['seeds']} with {row['rung']} (exact 95% interval of the "
+        f"fraction {whole_percent(row['low'])} to {whole_percent(row['high'])})"
+        for row in rungs.to_dict("records")
+    ]
+    return f"Seeds of {arm} that learn it: {'; '.join(parts)}."
+
+
+def _soon(arm: str, seeds: pd.DataFrame) -> str:
+    """Describe the steps until the seeds had learned each rung."""
+    parts = [
+        f"{found['steps'].median():,.0f} with {name}"
+        + (f" ({found['steps'].min():,} to {found['steps'].max():,})" if len(found) > 1 else "")
+        for name, found in seeds[seeds["learned"]].groupby("rung", sort=False)
+    ]
+    return f"Steps until a seed of {arm} has learned it, median (and range): {listed(parts)}."
+
+
+def _failed(arm: str, seeds: pd.DataFrame) -> str:
+    """Describe the seeds that did not learn a rung."""
+    parts = [
+        f"with {name}, {count(len(found), 'seed')} in {found['steps'].max():,} steps (best "
+        f"accuracy on val {percent(found['best accuracy on val'].min())} to "
+        f"{percent(found['best accuracy on val'].max())}, chance level "
+        f"{percent(found['chance level'].iloc[0])})"
+        for name, found in seeds[~seeds["learned"]].groupby("rung", sort=False)
+    ]
+    return f"Seeds of {arm} that do not learn it: {'; '.join(parts)}."
+
+
+def _figure(results: Results, table: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
+    figure, [left, right] = panels(2)
+    arms, rungs = (list(dict.fromkeys(table[name])) for name in ("arm", "rung"))
+    own = styles(arms)
+    for number, arm in enumerate(arms):
+        aside = APART * (number - (len(arms) - 1) / 2)
+        for row in table[table["arm"] == arm].to_dict("records"):
+            fraction = fraction_interval(row["learned"], row["seeds"])
+            x = rungs.index(row["rung"]) + aside
+            draw_point(left, own[arm], x, fraction.value, yerr=fraction)
+        _draw_seeds(right, own[arm], seeds[seeds["arm"] == arm], rungs, aside)
+    for axes in (left, right):
+        axes.set_xlim(-0.5, len(rungs) - 0.5)
+        axes.set_xticks(range(len(rungs)), [each.replace(", ", "\n") for each in rungs])
+    left.set_ylim(-0.04, 1.04)
+    percent_axis(left.yaxis)
+    right.set_yscale("log")
+    plain_numbers(right.yaxis)
+    name_axes(left, "", "seeds that learn it")
+    name_axes(right, "", "training tokens until a seed learns it")
+    return finish(figure, f"{results.title}: seeds that learn it", own)
+
+
+def _draw_seeds(
+    axes: Axes, style: Style, seeds: pd.DataFrame, rungs: list[str], aside: float
+) -> None:
+    """Draw a mark for each seed."""
+    for learned, found in seeds.groupby("learned"):
+        look = {"marker": style.marker, "fillstyle": "none"} if learned else {"marker": "x"}
+        places = np.array([rungs.index(each) for each in found["rung"]]) + aside
+        axes.plot(places, found["tokens"], color=style.colour, linestyle="", markersize=6, **look)

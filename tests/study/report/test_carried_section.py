@@ -1,0 +1,47 @@
+"""Test the section about a state that is carried over from the text before."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import made
+
+from minitx.drawing.figures import png
+from minitx.study.report.sections import SECTIONS
+
+
+def carried_of(arm, point, seed):
+    """An LSTM gains a nat at the first position, half of it at the second and so on."""
+    if arm == "transformer":
+        return {}
+    place = np.arange(1, 65)
+    carried = 2 - (1 + 0.01 * seed) / place
+    return {"carried": pd.DataFrame({"position": place, "nats": 2.0, "nats carried": carried})}
+
+
+def test_the_gain_is_that_of_the_same_windows():
+    results = made(
+        {"transformer": 2.2, "lstm": 2.1}, seeds=(1, 2, 3, 4), details=carried_of, sections=()
+    )
+    section = SECTIONS["carried"](results)
+    table = section.table
+    assert set(table["arm"]) == {"lstm"}
+    assert list(table["to"]) == [1, 2, 4, 8, 16, 32, 64]
+    assert table["gain, nats/token"].iloc[0] == pytest.approx(1.025)
+    last = 1.025 * (1 / np.arange(33, 65)).mean()
+    assert table["gain, nats/token"].iloc[-1] == pytest.approx(last)
+    assert (table["low"] < table["gain, nats/token"]).all()
+    (sentence,) = section.sentences
+    assert sentence.startswith(
+        "At positions 33 to 64, a state carried over from before the window lowers the loss of "
+        f"lstm by {last:.4f} nats/token (95% interval over 4 seeds "
+    )
+    assert png(section.figure)
+
+
+def test_few_seeds_have_no_interval():
+    results = made({"lstm": 2.1}, seeds=(1, 2), details=carried_of)
+    assert "(2 seeds, too few for an interval)" in SECTIONS["carried"](results).sentences[0]
+
+
+def test_models_without_such_a_state_are_left_out():
+    assert SECTIONS["carried"](made({"transformer": 2.2}, details=carried_of)) is None

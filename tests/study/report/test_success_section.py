@@ -1,0 +1,141 @@
+"""Test the section about the seeds that learn recall on results whose answers are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import failing, made
+from scipy import stats
+
+from minitx.drawing.figures import png
+from minitx.study.report.sections import SECTIONS
+from minitx.study.results.sweep import sweeps_of
+
+LEARNS = {  # the step at which each seed of an arm reaches 99%, by the context
+    ("transformer", 16): [50, 100, 100, 150, 100],
+    ("transformer", 32): [200, 200, 250, 200, 450],
+    ("lstm", 16): [400, 300, 500, None, 350],
+    ("lstm", 32): [None] * 5,
+}
+
+
+def results_of(learns, **changes):
+    """Results whose curves jump from 1 / pairs to 99.5% at these steps."""
+    levels = dict.fromkeys(dict.fromkeys(arm for arm, _ in learns), 0.5)
+    contexts = sorted({context for _, context in learns})
+
+    def answers(arm, point, seed):
+        right = learns[arm, point[0]][seed - 1] is not None
+        pairs = point[0] // 8
+        return {"recall": pd.DataFrame({"pairs": pairs, "distance": [2, 5], "right": int(right)})}
+
+    results = made(
+        levels,
+        grid={"model.context": contexts},
+        seeds=(1, 2, 3, 4, 5),
+        measure="accuracy",
+        details=answers,
+        **changes,
+    )
+    runs = results.runs.set_index("key")
+
+    def accuracy(row):
+        run = runs.loc[row["key"]]
+        step = learns[run["arm"], run["model.context"]][run["seed"] - 1]
+        chance = 8 / run["model.context"]
+        return 0.995 if step is not None and row["step"] >= step else chance
+
+    curves = results.curves.assign(**{"val/accuracy": results.curves.apply(accuracy, axis=1)})
+    tested = [0.99 + 0.001 * seed for seed in results.runs["seed"]]
+    return replace(results, curves=curves, runs=results.runs.assign(**{"test/accuracy": tested}))
+
+
+def test_seeds_are_counted_with_exact_intervals():
+    section = SECTIONS["success"](results_of(LEARNS))
+    table = section.table.set_index(["arm", "rung"])
+    easy, hard = "2 pairs, 16 tokens of context", "4 pairs, 32 tokens of context"
+    assert list(table.index) == [
+        (arm, rung) for arm in ("transformer", "lstm") for rung in (easy, hard)
+    ]
+    assert list(table["learned"]) == [5, 5, 4, 0]
+    assert list(table["seeds"]) == [5] * 4
+    for row in table.to_dict("records"):
+        exact = stats.binomtest(row["learned"], 5).proportion_ci(0.95, method="exact")
+        assert (row["low"], row["high"]) == pytest.approx((exact.low, exact.high))
+    assert list(table["median steps until then"])[:3] == [100, 200, 375]
+    assert np.isnan(table.loc["lstm", hard]["median steps until then"])
+    assert table.loc["lstm", easy]["median tokens until then"] == 768 * 375
+    assert table.loc["lstm", hard]["chance level"] == 0.25
+    assert table.loc["transformer", easy]["lowest accuracy on test of these"] == 0.991
+    assert png(section.figure)
+
+
+def test_sentences_say_k_of_n_seeds():
+    section = SECTIONS["success"](results_of(LEARNS))
+    assert section.answers == 2
+    transformer, lstm, *rest = section.sentences
+    assert transformer == (
+        "Seeds of transformer that learn it: 5 of 5 with 2 pairs, 16 tokens of context (exact 95% "
+        "interval of the fraction 48% to 100%); 5 of 5 with 4 pairs, 32 tokens of context (exact "
+        "95% interval of the fraction 48% to 100%)."
+    )
+    assert "4 of 5 with 2 pairs" in lstm
+    assert (
+        "0 of 5 with 4 pairs, 32 tokens of context (exact 95% interval of the fraction 0% to 52%)"
+        in lstm
+    )
+    assert rest[0] == (
+        "Steps until a seed of transformer has learned it, median (and range): 100 with 2 pairs, "
+        "16 tokens of context (50 to 150) and 200 with 4 pairs, 32 tokens of context (200 to 450)."
+    )
+    assert rest[1].endswith("375 with 2 pairs, 16 tokens of context (300 to 500).")
+    assert rest[2] == (
+        "Seeds of lstm that do not learn it: with 2 pairs, 16 tokens of context, 1 seed in 500 "
+        "steps (best accuracy on val 50% to 50%, chance level 50%); with 4 pairs, 32 tokens of "
+        "context, 5 seeds in 500 steps (best accuracy on val 25% to 25%, chance level 25%)."
+    )
+    assert len(section.sentences) == 5  # nothing is said of seeds of the Transformer that fail
+
+
+def test_only_seeds_that_finished_count():
+    results = failing(results_of(LEARNS), "lstm", [4, 5], status="missing")
+    table = SECTIONS["success"](results).table
+    found = table[table["arm"] == "lstm"]
+    assert list(found["seeds"]) == [3, 3]
+    assert list(found["learned"]) == [3, 0]
+
+
+def test_a_study_of_pairs_names_them_once():
+    results = results_of(LEARNS)
+    runs = results.runs.rename(columns={"model.context": "task.pairs"})
+    study = replace(results.study, grid={"task.pairs": [16, 32]})
+    section = SECTIONS["success"](replace(results, study=study, runs=runs))
+    assert set(section.table["rung"]) == {"16 pairs", "32 pairs"}
+
+
+def test_nothing_is_shown_without_answers():
+    assert SECTIONS["success"](made({"lstm": 0.5}, measure="accuracy")) is None
+    assert SECTIONS["success"](made({"lstm": 0.5})) is None
+
+
+def test_a_sweep_prefers_the_rate_that_reaches_the_goal_soonest():
+    """Though another rate has a lower loss, because it saw more until the same accuracy."""
+    results = results_of(LEARNS, best_rate=0.02)
+    losses, steps = {0.005: 0.03, 0.01: 0.02, 0.02: 0.05}, {0.005: 900, 0.01: 700, 0.02: 300}
+    rate = results.runs["optimizer.muon_lr"]
+    lstm = results.runs["arm"] == "lstm"
+    runs = results.runs.assign(
+        **{"val/loss": rate.map(losses), "steps": rate.map(steps)},
+        ended_by=np.where(lstm, "max_steps", "goal"),
+    )
+    transformer, *_, last = sweeps_of(replace(results, runs=runs))
+    assert transformer.best
+    assert list(transformer.tried["optimizer.muon_lr"]) == [0.005, 0.01, 0.02]
+    assert list(transformer.tried["steps"]) == [900, 700, 300]
+    assert not last.best  # no run of the LSTM reached the goal, so the lowest loss counts
+    section = SECTIONS["tuning"](replace(results, runs=runs))
+    assert "the sweep chose muon_lr 0.02" in section.sentences[0]
+    assert "(300 steps to the goal)" in section.sentences[0]
+    assert "(loss on val 0.050 nats/token)" in section.sentences[-1]
+    assert "steps to the goal" in section.table
