@@ -27,7 +27,7 @@ SHOWN = {
     "optimizer": None,
     "trainer": (
         *("max_steps", "max_minutes", "val_every", "val_tokens", "patience", "goal"),
-        *("accumulate", "average", "average_of", "precision"),
+        *("accumulate", "average", "average_of", "precision", "threads", "fused"),
     ),
 }
 

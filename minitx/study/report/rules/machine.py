@@ -7,11 +7,16 @@ from minitx.study.report.rules.rule import Rule
 from minitx.study.results.results import Results
 
 CODE = ("commit", "torch")  # the other facts are about the machine
-KERNELS = {
-    "attention": "scaled_dot_product_attention",
+ATTENTION = {"attention": "scaled_dot_product_attention"}
+FUSED = ATTENTION | {
     "lstm": "nn.LSTM, fused on a CPU (by oneDNN) and on a GPU",
     "gru": "nn.GRU, a loop over time on a CPU, fused on a GPU",
     "rnn": "nn.RNN, a loop over time on a CPU, fused on a GPU",
+}
+STEP_BY_STEP = ATTENTION | {  # trainer.fused=false
+    "lstm": "nn.LSTM, a loop over time",
+    "gru": "nn.GRU, a loop over time",
+    "rnn": "nn.RNN, a loop over time",
 }
 LEAST_BUSY = 0.9  # share of the time for which a process that shares no core has one
 
@@ -81,7 +86,8 @@ def kernels(results: Results) -> str:
     arms: dict[str, list[str]] = {}
     for arm, settings in results.settings.items():
         mixers = settings.get("model.cell", settings.get("model.mixer", []))
+        known = FUSED if settings.get("trainer.fused", True) else STEP_BY_STEP
         for mixer in [mixers] if isinstance(mixers, str) else mixers:
-            if mixer in KERNELS and arm not in arms.setdefault(KERNELS[mixer], []):
-                arms[KERNELS[mixer]].append(arm)
+            if mixer in known and arm not in arms.setdefault(known[mixer], []):
+                arms[known[mixer]].append(arm)
     return "; ".join(f"{listed(names)}: {kernel}" for kernel, names in arms.items())

@@ -42,8 +42,8 @@ def same_sweep(results: Results) -> Rule:
     return Rule(
         name,
         True,
-        f"Every arm was trained with {' and '.join(values)}, and got the value with the lowest "
-        f"loss on val before it was tested.{widened}",
+        f"Every arm was trained with {' and '.join(values)}, and got the value that was best "
+        f"on val before it was tested.{widened}",
     )
 
 
