@@ -113,19 +113,15 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
         parts = []
         if len(slower):
             most = slower.loc[slower["ratio"].idxmax()]
-            parts.append(
-                f"longer at {len(slower)}, at most {_times(most)} as long ({most['place']})"
-            )
+            parts.append(f"longer at {len(slower)}, at most {_times(most)} ({most['place']})")
         if len(faster):
             least = faster.loc[faster["ratio"].idxmin()]
-            parts.append(
-                f"less time at {len(faster)}, at least {_times(least)} as long ({least['place']})"
-            )
+            parts.append(f"shorter at {len(faster)}, at least {_times(least)} ({least['place']})")
         if equal := len(found) - len(slower) - len(faster):
-            parts.append(f"equally long at {equal}")
+            parts.append(f"equal at {equal}")
         yield (
-            f"To train on a token, {arm} takes, at {count(len(found), 'point')} of the grid and "
-            f"compared with {first}: {'; '.join(parts)}."
+            f"Training time per token of {arm}, compared with {first} at "
+            f"{count(len(found), 'point')} of the grid: {'; '.join(parts)}."
         )
 
 
@@ -148,8 +144,8 @@ def _batches(conditions: list[Condition]) -> Iterator[str]:
         shared = {arm: costs for arm, costs in ends.items() if {sizes[0], sizes[-1]} <= set(costs)}
         if len(sizes) > 1 and shared:
             yield (
-                f"With {place}, a batch of {sizes[-1]} instead of {sizes[0]} makes a token cheaper "
-                "by a factor of "
+                f"With {place}, a batch of {sizes[-1]} instead of {sizes[0]} shortens the time per "
+                "token by a factor of "
                 + listed(
                     f"{three_digits(costs[sizes[0]] / costs[sizes[-1]])} for {arm}"
                     for arm, costs in shared.items()
