@@ -80,8 +80,11 @@ def shakespeare() -> Corpus:
     plays = {file.stem: file for file in play_files()}
     held_out = {name: [plays.pop(play) for play in HELD_OUT_PLAYS[name]] for name in HELD_OUT_PLAYS}
     splits = {"train": list(plays.values()), **held_out}
-    texts = {name: partial(_plays, files) for name, files in splits.items()}
-    return Corpus("shakespeare", texts, heading=SCENE)
+    return Corpus(
+        "shakespeare",
+        {name: partial(_plays, files) for name, files in splits.items()},
+        heading=SCENE,
+    )
 
 
 def tiny_shakespeare(data_dir: Path | None) -> Corpus:

@@ -137,7 +137,7 @@ def _over_items(results: Results, pairs: list[tuple[_Side, _Side]]) -> list[Inte
     }
     tests = {key: (items.shape, sides[key].condition.corpus) for key, items in pooled.items()}
     resampled: dict[tuple[object, ...], np.ndarray] = {}
-    sizes: dict[tuple[object, ...], int] = {}
+    sizes = {}
     for test in set(tests.values()):
         keys = [key for key in pooled if tests[key] == test]
         stack = np.stack([pooled[key] for key in keys])
@@ -146,7 +146,8 @@ def _over_items(results: Results, pairs: list[tuple[_Side, _Side]]) -> list[Inte
         stack = stack if clusters is None else cluster_sums(stack, clusters)
         scores = resampled_scores(stack, measure.score, resamples_of(measure))
         resampled |= dict(zip(keys, scores, strict=True))
-        sizes |= dict.fromkeys(keys, stack.shape[1])
+        for key in keys:
+            sizes[key] = stack.shape[1]
 
     def difference(one: tuple[object, ...], other: tuple[object, ...]) -> Interval:
         if one not in pooled or other not in pooled or tests[one] != tests[other]:

@@ -124,8 +124,8 @@ def _differences(measured: dict[str, pd.DataFrame], claim: bool) -> list[str]:
         if list(other.columns) != list(losses.columns):
             continue
         end, shared = losses.columns[-1], losses.index.intersection(other.index)
-        gains = (_gains(each.loc[shared])[end] for each in (losses, other))
-        difference = difference_interval(*gains)
+        one, another = (_gains(each.loc[shared])[end] for each in (losses, other))
+        difference = difference_interval(one, another)
         if difference.known:
             found[name] = difference
     corrected = holm([each.p for each in found.values()])
