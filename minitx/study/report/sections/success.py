@@ -178,6 +178,8 @@ def _draw_seeds(
 ) -> None:
     """Draw a mark for each seed."""
     for learned, found in seeds.groupby("learned"):
-        look = {"marker": style.marker, "fillstyle": "none"} if learned else {"marker": "x"}
+        look: dict[str, Any] = (
+            {"marker": style.marker, "fillstyle": "none"} if learned else {"marker": "x"}
+        )
         places = np.array([rungs.index(each) for each in found["rung"]]) + aside
         axes.plot(places, found["tokens"], color=style.colour, linestyle="", markersize=6, **look)
