@@ -14,7 +14,7 @@ from minitx.bench.peaks import training_operations
 from minitx.config.schema import Config
 from minitx.models.build import language_model
 from minitx.objectives.optim import clip_gradients, make_optimizer
-from minitx.study.measure.timing import repeated, timed
+from minitx.study.measure.timing import repeated, timed, wait_for
 
 BLOCKS = 8  # blocks of steps; the host waits for the device only at the end of each
 
@@ -109,18 +109,13 @@ def _seconds_each(action: Callable[[], Any], device: torch.device, seconds: floa
         def work() -> None:
             for _ in range(times):
                 action()
-            _wait_for(device)
+            wait_for(device)
 
         return timed(work) / times
 
     block(3)  # compiles, chooses kernels, allocates
     times = max(1, round(seconds / BLOCKS / block(1)))
     return median(repeated(lambda: block(times), seconds))
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _forget() -> None:

@@ -221,6 +221,8 @@ class TrainerConfig:
         choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
     )
     compile: bool = key(False, "torch.compile the model")
+    threads: int | None = key(None, "threads of torch on the CPU [its own choice]", minimum=1)
+    fused: bool = key(True, "use the kernels of oneDNN and cuDNN, which compute a recurrence whole")
     watch_attention: bool = key(True, "draw attention maps of a text at every validation")
 
 
@@ -491,6 +493,9 @@ class StudyConfig:
     arms: dict[str, Any] = key(dict, "models to compare, name: [overrides]")
     pair_arms: dict[str, Any] = key(dict, "models to compare in sequence to sequence [as arms]")
     grid: dict[str, Any] = key(dict, "key: [values]; trains every arm with every combination")
+    most_tokens: int | None = key(
+        None, "leave out points of the grid whose steps have more tokens [none]", minimum=1
+    )
     sweep: dict[str, Any] = key(
         dict, "key: [values]; each arm and combination gets the value that is best on val"
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -19,7 +20,9 @@ class RMSNorm(nn.RMSNorm):
         """x (..., C) -> (..., C)."""
         single_or_double = x.dtype in (torch.float32, torch.float64)
         if x.device.type != "cpu" or x.dtype != self.weight.dtype or not single_or_double:
-            return super().forward(x)
+            # torch's kernel needs one dtype. Under autocast, queries and keys are in bfloat16.
+            weight = self.weight.to(x.dtype)
+            return F.rms_norm(x, self.normalized_shape, weight, self.eps)
         eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
         if not torch.is_grad_enabled():  # an autograd function costs more than these sums
             return _normalised(x, self.weight, eps)[0]

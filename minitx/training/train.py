@@ -46,6 +46,7 @@ from minitx.training.hardware import (
     hardware,
     leave_process_group,
 )
+from minitx.training.kernels import computing
 from minitx.training.limits import Goal, ended_by, states_of
 from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
@@ -75,6 +76,7 @@ def train(config: Config, *, test: bool = True) -> Run:
             training.summary,
             stoppable(training.trainer),
             enough_memory(),
+            computing(config.trainer),
         ):
             fit(training)
             finish(training)

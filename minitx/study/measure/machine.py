@@ -7,9 +7,13 @@ from pathlib import Path
 import torch
 
 
-def machine() -> dict[str, str]:
-    """Return the processor, the cores of this process, and torch's threads and version."""
-    return {
+def machine(accelerator: str = "cpu") -> dict[str, str]:
+    """Return the processor, the cores of this process, and torch's threads and version.
+
+    Unless the accelerator is "cpu", the GPU is there as well.
+    """
+    gpu = {} if accelerator == "cpu" else {"GPU": torch.cuda.get_device_name()}
+    return gpu | {
         "processor": _processor(),
         "cores": str(_cores()),
         "threads": str(torch.get_num_threads()),

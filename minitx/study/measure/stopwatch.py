@@ -5,14 +5,20 @@ both as JSON. It imports little, so that its own memory is small against that of
 """
 
 import json
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import Tensor
 
 from minitx.config.compose import from_plain
@@ -22,8 +28,11 @@ from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel, count_parameters
 from minitx.objectives.optim import clip_gradients, make_optimizer
 from minitx.study.measure.costs import latency_ms, operations_per_token
-from minitx.study.measure.timing import repeated
+from minitx.study.measure.timing import repeated, wait_for
 from minitx.training.environment import peak_memory
+from minitx.training.kernels import computing
+
+LEAST_STEPS = 3  # whatever time they take
 
 
 def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
@@ -31,15 +40,26 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
 
     Raises ValueError for a model that cannot be built.
     """
-    imports = peak_memory()
+    with computing(config.trainer):
+        return _measure(config, vocab_size, seconds)
+
+
+def _measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
+    device = torch.device("cpu" if config.trainer.accelerator == "cpu" else "cuda")
+    imports = _peak_memory(device)
     torch.manual_seed(config.seed)
     build, budget = partial(language_model, vocab_size=vocab_size), config.budget.parameters
     model = build(config.model if budget is None else fit_width(config.model, build, budget))
+    model.to(device)
     length, batch_size = config.model.context, config.data.batch_size
     assert batch_size is not None  # language modelling always has one
-    draw = partial(torch.randint, vocab_size, (batch_size, length + 1))
-    steps, passes = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
-    peak = peak_memory()
+    draw = partial(torch.randint, vocab_size, (batch_size, length + 1), device=device)
+    with _alone_on(device):
+        began, computed = time.perf_counter(), time.process_time()
+        steps, passes = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
+        computed, took = time.process_time() - computed, time.perf_counter() - began
+        peak = _peak_memory(device)
+        latency = latency_ms(model, length, 0.2 * seconds)
     low, middle, high = quantiles(steps, n=4, method="inclusive")
     parameters, non_embedding = count_parameters(model)
     return {
@@ -48,10 +68,11 @@ def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]
         "step_seconds_high": high,
         "forward_backward_seconds": median(passes),
         "tokens_per_second": batch_size * length / middle,
-        "latency_ms": latency_ms(model, length, 0.2 * seconds),
+        "latency_ms": latency,
         "peak_memory_mb": (peak - imports) / 1e6,
         "imports_memory_mb": imports / 1e6,
         "threads": torch.get_num_threads(),
+        "cpu_share": computed / took / torch.get_num_threads(),
         "steps": len(steps),
         "parameters": parameters,
         "parameters_non_embedding": non_embedding,
@@ -64,24 +85,42 @@ def train(
 ) -> list[tuple[float, float]]:
     """Return the seconds of each step, and of its forward and backward pass.
 
-    `draw()` returns the windows of a step, int64 (B, T + 1).
+    `draw()` returns the windows of a step, int64 (B, T + 1), on the model's device.
     """
     optimizer = make_optimizer(model, config.optimizer)
     smoothing = config.task.label_smoothing
+    half = config.trainer.precision == "bf16-mixed"
 
     def step() -> tuple[float, float]:
         windows = draw()
+        wait_for(windows.device)
         began = time.perf_counter()
-        logits, _ = model(windows[:, :-1])
-        targets = windows[:, 1:].flatten()
-        F.cross_entropy(logits.flatten(0, 1), targets, label_smoothing=smoothing).backward()
+        with torch.autocast(windows.device.type, torch.bfloat16, enabled=half):
+            logits, _ = model(windows[:, :-1])
+            targets = windows[:, 1:].flatten()
+            loss = F.cross_entropy(logits.flatten(0, 1), targets, label_smoothing=smoothing)
+        loss.backward()
+        wait_for(windows.device)
         passed = time.perf_counter()
         clip_gradients(model.parameters(), config.optimizer.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
+        wait_for(windows.device)
         return time.perf_counter() - began, passed - began
 
-    return repeated(step, seconds)
+    return repeated(step, seconds, LEAST_STEPS)
+
+
+def _alone_on(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a lock that other measurements on the GPU wait for. Cores are many, GPUs are not."""
+    if device.type == "cpu":
+        return nullcontext()
+    return FileLock(Path(tempfile.gettempdir(), f"minitx-gpu-{os.getuid()}.lock"))
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Return the peak of the memory in bytes: of the device, or of this process on a CPU."""
+    return torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import torch
+
 Measured = TypeVar("Measured")
 
 
@@ -12,6 +14,12 @@ def timed(action: Callable[[], Any]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done what it was given. A CPU does everything at once."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def repeated(measure: Callable[[], Measured], seconds: float, least: int = 2) -> list[Measured]:

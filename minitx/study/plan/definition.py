@@ -1,6 +1,7 @@
 """The definition of a study: its question, arms and grid, with the values of the preset."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,11 +114,6 @@ def _check_keys(study: StudyConfig) -> None:
             _check_for_all(name, f"study.{where} has {override}")
             if name == "task":
                 raise UserError(f"study.{where} has {override}: a study has one task, task=NAME")
-            if name == "data.batch_size" and study.measures == "speed":
-                raise UserError(
-                    f"study.{where} has {override}: a step has the same number of tokens at all "
-                    "lengths, so the study decides how many windows it has"
-                )
 
 
 def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
@@ -179,8 +175,14 @@ def sweep_seed(config: CompareConfig) -> int:
 
 
 def points(study: StudyConfig) -> list[Point]:
-    """Return every arm at every point of the grid, by arm."""
-    return [Point(arm, at) for arm in study.arms for at in combinations(study.grid)]
+    """Return every arm at every point of the grid that is not too large, by arm."""
+    most = math.inf if study.most_tokens is None else study.most_tokens
+    return [
+        Point(arm, at)
+        for arm in study.arms
+        for at in combinations(study.grid)
+        if at.get("data.batch_size", 1) * at.get("model.context", 1) <= most
+    ]
 
 
 def combinations(axes: Values) -> list[Values]:

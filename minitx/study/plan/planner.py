@@ -1,6 +1,7 @@
 """Plan the runs of a study, and give each its key."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from minitx.config.compose import compose, in_quotes, to_plain
@@ -17,8 +18,6 @@ from minitx.tasks.open import open_task
 from minitx.training.checks import check_limits
 from minitx.training.hardware import check_hardware
 
-SPEED_TOKENS = 4096  # in a step whose speed is measured, at every length
-
 
 class Planner:
     """Plan the runs of a study, with the same corpus and, if arms match, the same size."""
@@ -29,11 +28,13 @@ class Planner:
         self.choices = combinations(study.sweep)  # one empty combination without a sweep
         self._tasks: dict[str, Task] = {}
         self._sizes: dict[str, int] = {}
+        self._configs: dict[str, Config] = {}  # by overrides; composing takes tenths of a second
+        self._fitting: set[str] = set()
 
     def check(self) -> None:
         """Raise UserError if a model cannot be built, or if no width gives it the right size."""
         for point in self.points:
-            config = compose(*self._overrides(point, self.choices[0], 1))
+            config = self._composed(self._overrides(point, self.choices[0]))
             if config.trainer.devices > 1:
                 raise UserError(
                     f"trainer.devices={config.trainer.devices}: a study's run is one process; for "
@@ -73,29 +74,33 @@ class Planner:
 
     def run(self, point: Point, choice: Values, seed: int) -> PlannedRun:
         """Return the run of one seed, marked as neither swept nor chosen."""
-        overrides = self._overrides(point, choice, seed)
-        config = compose(*overrides)
+        overrides = self._overrides(point, choice)
+        config = replace(self._composed(overrides), seed=seed)
+        overrides.append(f"seed={seed}")
         fingerprint = self._opened(config).store.fingerprint
         key = run_key(config, fingerprint, self.study.measures)
         return PlannedRun(key, point, choice, seed, _with_full_paths(overrides, config))
 
-    def _overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
-        overrides = self._own_overrides(point, choice, seed)
+    def _composed(self, overrides: list[str]) -> Config:
+        """Return the config of these overrides, composed once for all seeds."""
+        name = json.dumps(overrides)
+        if name not in self._configs:
+            self._configs[name] = compose(*overrides)
+        return self._configs[name]
+
+    def _overrides(self, point: Point, choice: Values) -> list[str]:
+        overrides = self._own_overrides(point, choice)
         if self.study.match:
             overrides.append(f"budget.parameters={self._size(point)}")
-        if self.study.measures == "speed":
-            context = compose(*overrides).model.context
-            overrides.append(f"data.batch_size={max(1, SPEED_TOKENS // context)}")
         return overrides
 
-    def _own_overrides(self, point: Point, choice: Values, seed: int) -> list[str]:
+    def _own_overrides(self, point: Point, choice: Values) -> list[str]:
         """Return the overrides that do not depend on the other arms."""
         return [
             f"task={self.task.name}",
             *self.study.arms[point.arm],
             *self.study.settings,
             *(f"{name}={_quoted(value)}" for name, value in (point.at | choice).items()),
-            f"seed={seed}",
         ]
 
     def _size(self, point: Point) -> int:
@@ -105,7 +110,7 @@ class Planner:
         at = json.dumps(point.at)
         if at not in self._sizes:
             first = Point(next(iter(self.study.arms)), point.at)
-            config = compose(*self._own_overrides(first, self.choices[0], 1))
+            config = self._composed(self._own_overrides(first, self.choices[0]))
             try:
                 self._sizes[at] = size_of(config.model, self._opened(config).vocabulary.build)
             except ValueError as error:
@@ -114,6 +119,10 @@ class Planner:
 
     def _fit(self, config: Config) -> None:
         build, size = self._opened(config).vocabulary.build, config.budget.parameters
+        name = json.dumps([to_plain(config.model), to_plain(config.task), size])
+        if name in self._fitting:  # points of the grid may differ in other keys only
+            return
+        self._fitting.add(name)
         if size is None:
             size_of(config.model, build)
         else:

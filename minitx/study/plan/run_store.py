@@ -40,8 +40,8 @@ PLACES = {
 }
 
 
-# Keys of later versions. While they are null, the results are those of earlier versions.
-LATER = {"trainer": ("val_tokens", "goal")}
+# Keys of later versions, with the values that they had before they were keys.
+LATER = {"trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True}}
 
 
 class RunStore:
@@ -143,9 +143,9 @@ def run_key(config: Config, fingerprint: str, kind: str) -> str:
     for group, names in PLACES.items():
         for name in names:
             del values[group][name]
-    for group, names in LATER.items():
-        for name in names:
-            if values[group][name] is None:
+    for group, former in LATER.items():
+        for name, value in former.items():
+            if values[group][name] == value:
                 del values[group][name]
     if isinstance(config.model, TransformerConfig):  # options that a mixer added later
         for name in set(idle_options(config.model)) - {f.name for f in fields(TransformerConfig)}:

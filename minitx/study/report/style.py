@@ -130,12 +130,16 @@ def styles_of(conditions: Sequence[Condition]) -> dict[str, Style]:
 
 
 def panels(
-    count: int = 1, *, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT
+    count: int = 1, *, rows: int = 1, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, side by side, each about `width` x `height` inches."""
-    figure = new_figure(count * (width + SIDE_MARGIN), height + ABOVE)
-    figure.set_layout_engine("constrained", wspace=0.05)
-    made = list(figure.subplots(1, count, squeeze=False)[0])
+    """Return a figure and its panels, each about `width` x `height` inches.
+
+    They fill the rows from left to right. `rows` divides `count`.
+    """
+    columns = count // rows
+    figure = new_figure(columns * (width + SIDE_MARGIN), rows * height + ABOVE)
+    figure.set_layout_engine("constrained", wspace=0.05, hspace=0.05)
+    made = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in made:
         axes.set_facecolor("none")
         axes.set_axisbelow(True)

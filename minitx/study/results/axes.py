@@ -13,6 +13,8 @@ NOUNS = {
     "model.dim": ("feature", "features"),
     "task.pairs": ("pair", "pairs"),
     "task.length": ("token", "tokens"),
+    "data.batch_size": ("sequence", "sequences"),
+    "trainer.threads": ("thread", "threads"),
 }
 TRAIN_FRACTION = "data.train_fraction"
 

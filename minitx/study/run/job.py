@@ -75,8 +75,10 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
     folder = store.folder(run.key)
     try:
         if asked.study.measures == "speed":
-            where = {"machine": machine(), "git_commit": git_commit()}
-            write_checked_json(folder / MEASURED, measure_speed(config) | where)
+            found = measure_speed(config)
+            where = {"machine": machine(config.trainer.accelerator), "git_commit": git_commit()}
+            del where["machine"]["threads"]  # a setting of the run
+            write_checked_json(folder / MEASURED, found | where)
         else:
             config.logger = asked.logger
             config.logger.group = asked.logger.group or study

@@ -1,37 +1,63 @@
-"""How a cost grows with the length: exponents of power laws, and where two costs cross.
-
-A cost a * length^b is a straight line of slope b on logarithmic axes. Measured costs are sums of
-such terms, so the slope changes with the length. The slope over all lengths is a summary; the slope
-over the last two lengths shows the trend.
-"""
+"""How a cost grows with the length, and how many times one cost is another."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import linregress, t
+from scipy import stats
 
 from minitx.metrics.bootstrap import LEVEL, Interval
 
+LEAST = 4  # values that an interval is computed from
 
-def exponent(lengths: Sequence[float], costs: Sequence[float]) -> Interval:
-    """Return the slope b of log cost = log a + b log length by least squares, with its t interval.
 
-    Both are (n,) and positive, with n >= 2 different lengths. The interval is unknown if n = 2. It
-    tells how well a power law fits the costs, not how precisely each cost was measured.
+@dataclass(frozen=True)
+class Growth:
+    """A cost per token of a + b T at length T, with 95% intervals of a and b."""
+
+    a: Interval
+    b: Interval
+
+    def at(self, length: float) -> float:
+        return self.a.value + self.b.value * length
+
+
+def linear_growth(lengths: Sequence[float], costs: Sequence[float]) -> Growth:
+    """Fit costs = a + b lengths by least squares of the relative errors, with t intervals.
+
+    Both are (n,) and positive, with at least two different lengths. The intervals are unknown if
+    n = 2.
+
+    A product of matrices costs the same per token at every length, so attention, in which a token
+    meets T keys, has a constant and a linear part. A recurrence has a constant part only.
     """
-    fit = linregress(np.log(lengths), np.log(costs))
-    slope, freedom = float(fit.slope), len(lengths) - 2
-    if freedom < 1:
-        return Interval(slope)
-    error = np.nan_to_num(fit.stderr)  # NaN if all costs are equal; it should be 0
-    half = float(t.ppf((1 + LEVEL) / 2, freedom) * error)
-    return Interval(slope, slope - half, slope + half)
+    design = np.stack([np.ones(len(lengths)), np.asarray(lengths, float)], axis=1)
+    weights = 1 / np.asarray(costs, float)  # relative errors: of cost / cost = 1
+    scaled = design * weights[:, None]
+    found, *_ = np.linalg.lstsq(scaled, np.ones(len(lengths)))
+    freedom = len(lengths) - 2
+    if not freedom:
+        return Growth(*(Interval(float(value)) for value in found))
+    variance = ((scaled @ found - 1) ** 2).sum() / freedom
+    errors = np.sqrt(variance * np.diag(np.linalg.inv(scaled.T @ scaled)))
+    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * errors
+    ends = zip(found, found - half, found + half, strict=True)
+    return Growth(*(Interval(*map(float, each)) for each in ends))
 
 
-def last_exponent(lengths: Sequence[float], costs: Sequence[float]) -> float:
-    """Return the slope between the last two lengths. Lengths ascend."""
-    return exponent(lengths[-2:], costs[-2:]).value
+def ratio_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
+    """Return the ratio of the geometric means of two positive costs, with a 95% interval.
+
+    `first` is (n,) and `second` (m,). The interval is Welch's t interval of the difference of the
+    logarithms. It is unknown if n < 4 or m < 4.
+    """
+    logs = np.log(first), np.log(second)
+    value = float(np.exp(logs[0].mean() - logs[1].mean()))
+    if min(map(len, logs)) < LEAST:
+        return Interval(value)
+    found = stats.ttest_ind(*logs, equal_var=False).confidence_interval(LEVEL)
+    return Interval(value, float(np.exp(found.low)), float(np.exp(found.high)))
 
 
 def crossings(

@@ -91,6 +91,7 @@ SECTIONS = {
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
         SectionKind("carried", details=["carried"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
+        SectionKind("generation"),
         SectionKind("tuning"),
     )
 }
