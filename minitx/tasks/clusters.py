@@ -13,7 +13,7 @@ def clusters_of(names: Sequence[str]) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def clusters_of_windows(lengths: np.ndarray, context: int, parts: np.ndarray) -> np.ndarray:
+def clusters_of_windows(lengths: np.ndarray, context: int, parts: Sequence[int]) -> np.ndarray:
     """Return the number of the cluster of each window of a text, int64 (windows,).
 
     `lengths` int64 (tokens,) are the bytes of the text's tokens. Window j has the targets from
@@ -26,7 +26,7 @@ def clusters_of_windows(lengths: np.ndarray, context: int, parts: np.ndarray) ->
     """
     targets = len(lengths) - 1
     windows = -(-targets // context)
-    if not len(parts):
+    if not parts:
         return np.arange(windows) // max(1, round(windows ** (1 / 3)))
     starts = context * np.arange(windows)
     middles = (starts + np.minimum(starts + context, targets)) // 2

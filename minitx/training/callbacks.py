@@ -15,9 +15,10 @@ from minitx.training.loggers import MetricsFile
 class Clock(L.Callback):
     """Count tokens and seconds over a run and its resumptions, and end it when time is up.
 
-    `training_seconds` leaves out validation and checkpoints, and `cpu_seconds` is the time of all
-    cores that the process used in it. It is NaN if the run began before minitx measured it.
-    `elapsed` includes validation and checkpoints, and `max_minutes` limits it. `spent` is `elapsed` at the latest step in the first process. It is
+    `training_seconds` leaves out validation and checkpoints. `cpu_seconds` is the time that all
+    cores have worked for the process in `training_seconds`, and NaN if an earlier version, which
+    did not measure it, began the run. `elapsed` includes validation and checkpoints, and
+    `max_minutes` limits it. `spent` is `elapsed` at the latest step in the first process. It is
     shared, so that all processes end at the same step and have the same learning rate.
     """
 

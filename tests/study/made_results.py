@@ -86,8 +86,8 @@ def made(
                         "step": step,
                         "tokens_seen": 768 * step,
                         "train_seconds": row["train_seconds"] * step / 500,
-                        "val/loss": (value + worse) * (1 + 0.5 * np.exp(-step / 120)),
-                        f"val/{measure}": value * (1 + 0.5 * np.exp(-step / 120)),
+                        "val/loss": (value + worse) * (1 + 0.5 * np.exp(-step / 60)),
+                        f"val/{measure}": value * (1 + 0.5 * np.exp(-step / 60)),
                     }
                 )
     study = StudyConfig(

@@ -7,11 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import IO
-
-import numpy as np
 
 from minitx.config.schema import Config
 from minitx.data.corpora.plays import plain_text, play_files
@@ -60,13 +58,13 @@ class Corpus:
         """The number of characters in each split. The first use reads the whole corpus."""
         return self._scan[1]
 
-    def parts(self, split: str) -> np.ndarray:
-        """Return the bytes of a split at which its parts begin, int64 (n,), empty if unknown."""
+    def parts(self, split: str) -> list[int]:
+        """Return the bytes of a split at which its parts begin, empty if the parts are unknown."""
         if not self.heading:
-            return np.empty(0, np.int64)
+            return []
         text = "".join(self.splits[split]())
         starts = [0, *(found.start() for found in re.finditer(self.heading, text, re.MULTILINE))]
-        return np.cumsum([len(text[a:b].encode()) for a, b in pairwise(starts)])
+        return list(accumulate(len(text[a:b].encode()) for a, b in pairwise(starts)))
 
     @cached_property
     def _scan(self) -> tuple[str, dict[str, int]]:
@@ -82,8 +80,11 @@ def shakespeare() -> Corpus:
     plays = {file.stem: file for file in play_files()}
     held_out = {name: [plays.pop(play) for play in HELD_OUT_PLAYS[name]] for name in HELD_OUT_PLAYS}
     splits = {"train": list(plays.values()), **held_out}
-    texts = {name: partial(_plays, files) for name, files in splits.items()}
-    return Corpus("shakespeare", texts, heading=SCENE)
+    return Corpus(
+        "shakespeare",
+        {name: partial(_plays, files) for name, files in splits.items()},
+        heading=SCENE,
+    )
 
 
 def tiny_shakespeare(data_dir: Path | None) -> Corpus:

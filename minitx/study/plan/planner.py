@@ -65,7 +65,7 @@ class Planner:
     def can_train(self, point: Point, choice: Values) -> bool:
         """Return whether a model with these values can be built, at the right size, and trained."""
         try:
-            config = compose(*self._overrides(point, choice, 1))
+            config = self._composed(self._overrides(point, choice))
             self._fit(config)
             check_limits(config)
         except (ValueError, UserError):
@@ -122,11 +122,11 @@ class Planner:
         name = json.dumps([to_plain(config.model), to_plain(config.task), size])
         if name in self._fitting:  # points of the grid may differ in other keys only
             return
-        self._fitting.add(name)
         if size is None:
             size_of(config.model, build)
         else:
             fit_width(config.model, build, size)
+        self._fitting.add(name)
 
     def _opened(self, config: Config) -> Task:
         """Return the task, opened once for all runs with the same corpus."""

@@ -19,7 +19,7 @@ import pandas as pd
 from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval, cluster_sums, percentile_interval, resampled_scores
 from minitx.metrics.decomposable import Measure
-from minitx.study.report.rules import check_rules
+from minitx.study.report.rules import may_claim
 from minitx.study.report.verdict import Comparison
 from minitx.study.results.axes import numeric_axis
 from minitx.study.results.conditions import (
@@ -42,11 +42,6 @@ Pair = tuple[Condition, Condition]
 def resamples_of(measure: Measure) -> int:
     """Return the number of resamples. BLEU gets fewer, because it is computed row by row."""
     return FEW_RESAMPLES if measure.name == "bleu" else RESAMPLES
-
-
-def may_claim(results: Results) -> bool:
-    """Return whether the study kept all rules, so that its report may call a model better."""
-    return all(rule.kept for rule in check_rules(results))
 
 
 def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:
@@ -145,7 +140,7 @@ def _over_items(results: Results, pairs: list[tuple[_Side, _Side]]) -> list[Inte
     }
     tests = {key: (items.shape, sides[key].condition.corpus) for key, items in pooled.items()}
     resampled: dict[tuple[object, ...], np.ndarray] = {}
-    sizes: dict[tuple[object, ...], int] = {}
+    sizes = {}
     for test in set(tests.values()):
         keys = [key for key in pooled if tests[key] == test]
         stack = np.stack([pooled[key] for key in keys])
@@ -154,7 +149,8 @@ def _over_items(results: Results, pairs: list[tuple[_Side, _Side]]) -> list[Inte
         stack = stack if clusters is None else cluster_sums(stack, clusters)
         scores = resampled_scores(stack, measure.score, resamples_of(measure))
         resampled |= dict(zip(keys, scores, strict=True))
-        sizes |= dict.fromkeys(keys, stack.shape[1])
+        for key in keys:
+            sizes[key] = stack.shape[1]
 
     def difference(one: tuple[object, ...], other: tuple[object, ...]) -> Interval:
         if one not in pooled or other not in pooled or tests[one] != tests[other]:

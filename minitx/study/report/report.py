@@ -8,6 +8,8 @@ from minitx.drawing.formatting import count, listed, seconds, setting, settings
 from minitx.errors import UserError
 from minitx.study.report.comparison import resampled_clusters, resamples_of
 from minitx.study.report.rules import Rule, check_rules
+from minitx.study.report.rules.machine import kernels
+from minitx.study.report.rules.size import operations
 from minitx.study.report.sections import Section, sections_of
 from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.study.results.settings import describe_settings
@@ -99,6 +101,8 @@ def _how(results: Results) -> dict[str, str]:
         "seeds": _seeds(results.chosen if len(results.chosen) else runs),
         "seed of the sweep": _seeds(runs[runs["swept"] & ~runs["chosen"]]),
         "headline": f"{results.measure.words} on test" if trained else "",
+        "operations per token": operations(results),
+        "kernels": kernels(results) if trained else "",
         "intervals": _intervals(results) if results.items else "",
         "runs": f"{(runs['status'] == FINISHED).sum()} of {count(len(runs), 'run')} finished",
         "time taken": _time(runs),

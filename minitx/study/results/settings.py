@@ -4,6 +4,7 @@ from typing import Any
 
 from minitx.config.compose import to_plain
 from minitx.config.keys import as_typed
+from minitx.config.recipes import recipe_keys
 from minitx.config.renames import key_of
 from minitx.config.schema import Config
 from minitx.study.results.results import Results
@@ -26,9 +27,11 @@ SHOWN = {
     "optimizer": None,
     "trainer": (
         *("max_steps", "max_minutes", "val_every", "val_tokens", "patience", "goal"),
-        *("accumulate", "average", "average_of", "precision"),
+        *("accumulate", "average", "average_of", "precision", "threads", "fused"),
     ),
 }
+
+MODEL = "model."
 
 Settings = dict[str, Any]  # values by the keys of a config: "model.heads"
 
@@ -74,8 +77,8 @@ def describe_settings(results: Results) -> dict[str, str]:
 def differing_settings(results: Results) -> dict[str, dict[str, Any]]:
     """Return the training settings in which arms differ: by key, the value of each arm.
 
-    Keys of the grid, of the sweep and of the arms' own definitions are left out. An arm may define
-    a key or a group with all of its keys.
+    Keys of the model, of the grid, of the sweep and of the arms' own definitions are left out. An
+    arm may define a key or a group with all of its keys.
     """
     varied = {*results.axes, *results.study.sweep}
     for words in results.study.arms.values():
@@ -84,14 +87,39 @@ def differing_settings(results: Results) -> dict[str, dict[str, Any]]:
     of_training = [
         key
         for key in keys
-        if varied.isdisjoint((key, key.partition(".")[0]))
-        and (key == "model.dropout" or not key.startswith("model."))
+        if varied.isdisjoint((key, key.partition(".")[0])) and not key.startswith(MODEL)
     ]
     found = {
         key: {arm: settings.get(key) for arm, settings in results.settings.items()}
         for key in of_training
     }
     return {key: arms for key, arms in found.items() if len(set(map(str, arms.values()))) > 1}
+
+
+def recipe_choices(results: Results) -> dict[str, dict[str, Any]]:
+    """Return what recipes choose for the models: by key, the values of the arms that have the key.
+
+    A value is None if neither the arm's recipe nor its own definition sets the key, so that it is a
+    default. Keys of the grid, of the sweep and of the settings for all are left out, and so is the
+    width if the size of the models determines it.
+    """
+    varied = {*results.axes, *results.study.sweep, *map(key_of, results.study.settings)}
+    if results.study.match or results.study.parameters:
+        varied.add("model.dim")
+    recipes = {
+        arm: recipe_keys(results.task, settings.get("model.name", ""))
+        for arm, settings in results.settings.items()
+    }
+    own = {arm: set(map(key_of, words)) for arm, words in results.study.arms.items()}
+    keys = {key for found in recipes.values() for key in found if key.startswith(MODEL)} - varied
+    return {
+        key: {
+            arm: settings[key] if key in recipes[arm] | own[arm] else None
+            for arm, settings in results.settings.items()
+            if key in settings
+        }
+        for key in sorted(keys)
+    }
 
 
 def _words(found: Settings) -> str:

@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Sequence
-from math import inf, isinf, log, nan
+from math import inf, isinf, log, nan, sqrt
 
 import numpy as np
 from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, stdtr, stdtrit  # Student's t and its quantiles
 
 from minitx.metrics.bootstrap import LEVEL, Interval
 
@@ -33,15 +33,17 @@ def mean_interval(values: Values, bounds: Bounds = UNBOUNDED) -> Interval:
     """
     n, (low, high) = len(values), bounds
     mean = float(np.mean(values)) if n else nan
-    if n < LEAST_SEEDS or np.ptp(values) <= EQUAL * abs(mean) or not low < mean < high:
+    if n < LEAST_SEEDS or not low < mean < high:
         return Interval(mean)
-    place = _place(mean, bounds)
-    error = float(stats.sem(values)) * _slope(mean, bounds)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    error = float(np.std(values, ddof=1)) / sqrt(n)
+    if error <= EQUAL * abs(mean):
+        return Interval(mean)
+    place, error = _place(mean, bounds), error * _slope(mean, bounds)
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * error
     ends = (_value(place - half, bounds), _value(place + half, bounds))
     p = nan
     if low < 0 < high:
-        p = float(2 * stats.t.sf(abs(place - _place(0, bounds)) / error, n - 1))
+        p = float(2 * stdtr(n - 1, -abs(place - _place(0, bounds)) / error))
     return Interval(mean, *ends, p)
 
 
@@ -55,6 +57,19 @@ def difference_interval(first: Values, second: Values, bounds: Bounds = UNBOUNDE
     """
     reach = bounds[1] - bounds[0]
     return mean_interval(np.subtract(first, second), (-reach, reach))
+
+
+def drawn_differences(
+    first: Values, second: Values, draws: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return means of first - second, float64 (draws,), from the t distribution of their interval.
+
+    Both are (n,) with n > 1, and paired as in `difference_interval`, but without bounds. A function
+    of several means has an interval, too: the percentiles of its values for drawn means.
+    """
+    differences = np.subtract(first, second)
+    drawn = generator.standard_t(len(differences) - 1, draws)
+    return differences.mean() + stats.sem(differences) * drawn
 
 
 def fraction_interval(hits: int, tries: int) -> Interval:

@@ -182,11 +182,6 @@ def test_what_a_study_decides_by_itself_is_not_for_its_runs(where, value, said):
         defined(config)
 
 
-def test_the_windows_of_a_step_are_not_to_be_chosen_where_speed_is_measured():
-    with pytest.raises(UserError, match="decides how many windows"):
-        defined(asked("study=speed"), ["data.batch_size=4"])
-
-
 def test_what_the_preset_would_hide_is_refused():
     config = asked("study=distance", "task=recall")
     with pytest.raises(UserError, match="preset=quick has a grid of its own") as refused:
@@ -249,3 +244,13 @@ def test_an_option_that_an_arm_cannot_have_is_refused():
     config = asked("study=mixer", "model.heads=2")
     with pytest.raises(UserError, match=r"model\.heads=2: model\.mixer=lstm has no option heads"):
         Planner(config.task, defined(config, ["model.heads=2"])).check()
+
+
+def test_a_value_that_no_model_can_have_is_not_tried():
+    config = asked("study=distance", "task=recall", "trainer.accelerator=cpu")
+    planner = Planner(config.task, defined(config, ["trainer.accelerator=cpu"]))
+    point = planner.points[0]
+    assert planner.can_train(point, {"optimizer.lr": 0.2})
+    for impossible in ({"model.dropout": 1.6}, {"model.layers": 900}):
+        for _ in range(2):
+            assert not planner.can_train(point, impossible)

@@ -11,8 +11,10 @@ from made_results import failing, made
 from minitx.drawing import figures
 from minitx.drawing.figures import png
 from minitx.errors import UserError
-from minitx.study.report.sections import SECTIONS, sections_of
-from minitx.study.report.sections.crossover import last_crossing
+from minitx.metrics.decomposable import MEASURES
+from minitx.study.report import comparison
+from minitx.study.report.sections import SECTIONS, positions, sections_of
+from minitx.study.report.sections.crossover import _Pair, last_crossing
 from minitx.study.report.sections.heads import prunable
 from minitx.study.report.sections.positions import octaves
 
@@ -165,11 +167,15 @@ def test_tuning_is_nothing_without_a_sweep():
     assert one(made(ARMS, rates=(0.01,)), "tuning") is None
 
 
-def test_the_axis_says_what_is_best_and_how_the_others_stand_to_it():
+def test_the_axis_says_what_is_best_and_how_the_others_stand_to_it(monkeypatch):
+    monkeypatch.setattr(comparison, "may_claim", lambda results: True)
     heads = {"transformer": lambda h: 2.2 if h < 4 else 2.1}
-    results = made(heads, grid={"model.heads": [1, 2, 4, 8]})
+    results = made(heads, grid={"model.heads": [1, 2, 4, 8]}, seeds=range(1, 6))
     [sentence] = one(results, "axis").sentences
     assert "worse with 1 and 2 heads; no difference is shown with 4 heads" in sentence
+    monkeypatch.setattr(comparison, "may_claim", lambda results: False)
+    [sentence] = one(results, "axis").sentences
+    assert "higher in these runs with 1 and 2 heads; no difference is shown with" in sentence
     assert one(made(ARMS), "axis") is None
 
 
@@ -184,22 +190,49 @@ def test_where_two_arms_cross():
         "transformer": lambda s: 0.5 + 0.1 * (-np.log10(s) - 0.5),
         "lstm": lambda s: 0.5,
     }
-    results = made(arms, grid={"data.train_fraction": shares}, spread=0.004)
-    section = one(results, "crossover")
+    grid = {"data.train_fraction": shares}
+    section = one(made(arms, grid=grid, spread=0.004, seeds=range(1, 6)), "crossover")
     [row] = section.more["crossings"].to_dict("records")
     # They meet where log10(share) is -0.5.
     assert row["low"] < 10**-0.5 < row["high"]
     assert row["last crossing at a fraction of"] == pytest.approx(10**-0.5, rel=0.15)
-    assert row["resamples that cross"] == 1
+    assert row["draws that cross"] > 0.99
     assert "transformer overtakes lstm" in section.sentences[0]
+    assert "95% interval over 5 seeds" in section.sentences[0]
+    few = one(made(arms, grid=grid, spread=0.004), "crossover")
+    assert "3 seeds at a point are too few for an interval" in few.sentences[0]
+    assert np.isnan(few.more["crossings"]["low"][0])
     assert png(section.figure)
 
 
 def test_where_they_do_not_cross_in_this_range():
     arms = {"transformer": lambda s: 0.5, "lstm": lambda s: 0.4}
     section = one(made(arms, grid={"data.train_fraction": [0.01, 0.1, 1.0]}), "crossover")
-    assert "The curves do not cross: lstm has a better mean" in section.sentences[0]
+    assert section.sentences[0].startswith(
+        "The curves do not cross up to 100% of the data: the mean of lstm is lower than that of "
+        "transformer at every fraction from 1% on"
+    )
     assert np.isnan(section.more["crossings"]["low"][0])
+
+
+def test_the_interval_of_a_crossing_holds():
+    """The lead is -1, 1 and 3 at 1%, 10% and 100%, so that it changes sign at 10**-1.5."""
+    draw, rounds = np.random.default_rng(1), 300
+    held = 0
+    for _ in range(rounds):
+        batches = draw.normal(0, 2, (3, 5))
+        leads = np.array([[-1.0], [1.0], [3.0]]) + draw.normal(0, 0.3, (3, 5))
+        pair = _Pair(
+            ("a", "b"),
+            MEASURES["bits_per_byte"],
+            [0.01, 0.1, 1.0],
+            [
+                (20 + shared, 20 + shared + lead)
+                for shared, lead in zip(batches, leads, strict=True)
+            ],
+        )
+        held += pair.crossing.low <= 10**-1.5 <= pair.crossing.high
+    assert held / rounds >= 0.93
 
 
 def test_crossings_lie_on_straight_lines_over_the_logarithm():
@@ -258,22 +291,22 @@ def test_octaves_end_with_the_context():
 
 def positions_of(arm, point, seed):
     place = np.arange(1, 65)
-    gain = {"transformer": 0.2, "lstm": 0.1}[arm] + 0.001 * seed
+    gain = {"transformer": 0.2 + 0.001 * seed, "lstm": 0.1 + 0.0001 * seed}[arm]
     nats = 3 - gain * np.ceil(np.log2(place))
     return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
 
 
-def test_positions_tell_what_the_last_doubling_gains():
-    section = one(made({"transformer": 2.2, "lstm": 2.1}, details=positions_of), "positions")
+def test_positions_tell_what_the_last_doubling_gains(monkeypatch):
+    monkeypatch.setattr(positions, "may_claim", lambda results: True)
+    levels, four = {"transformer": 2.2, "lstm": 2.1}, (1, 2, 3, 4)
+    section = one(made(levels, seeds=four, details=positions_of), "positions")
     attention, recurrence, difference = section.sentences
-    assert "transformer gains 0.2020 nats/token (positions 33 to 64 against 17 to 32" in attention
-    assert "lstm gains 0.1020" in recurrence
+    assert "transformer gains 0.2025 nats/token (positions 33 to 64 against 17 to 32" in attention
+    assert "lstm gains 0.1003" in recurrence
     assert difference.startswith(
-        "That gain is larger for transformer than for lstm: it differs by 0.1000"
+        "That gain is larger for transformer than for lstm: it differs by 0.1022"
     )
-    single = one(
-        made({"transformer": 2.2, "lstm": 2.1}, seeds=(1,), details=positions_of), "positions"
-    )
-    assert "1 seed, so no interval is known" in single.sentences[0]
+    single = one(made(levels, seeds=(1,), details=positions_of), "positions")
+    assert "1 seed, too few for an interval" in single.sentences[0]
     assert len(single.sentences) == 2
     assert png(section.figure)

@@ -69,7 +69,7 @@ def test_both_forms_say_the_same_in_the_same_order():
         "architectures on shakespeare",
         "not to be quoted",
         "is attention better than recurrence?",
-        "lstm is better than transformer",
+        "lstm was lower than transformer in these runs",
         "How good they are",
         "How they learn",
         "What they cost",

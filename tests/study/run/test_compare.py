@@ -92,6 +92,7 @@ def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compar
         # The items' sums are the figure that they are the items of.
         for key, value in zip(chosen["key"], chosen["test/bits_per_byte"], strict=True):
             assert results.measure.of(results.items[key]) == pytest.approx(value)
+            assert len(results.clusters[key]) == len(results.items[key])
         for folder in map(Path, chosen["folder"]):
             found = json.loads((folder / "measured/test.json").read_text(encoding="utf-8"))
             checksum = zlib.crc32((folder / "measured/items.npz").read_bytes())

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import sem
 
 from minitx.drawing.figures import INK, MUTED, TEXT_SIZE, text_style
 from minitx.drawing.formatting import count, percent
@@ -19,7 +18,7 @@ from minitx.study.report.style import draw_line, finish, name_axes, panels, scal
 from minitx.study.results.axes import TRAIN_FRACTION, axis_name
 from minitx.study.results.conditions import Condition, lines_along, scored_conditions
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import LEAST_SEEDS, difference_interval
+from minitx.study.statistics.intervals import LEAST_SEEDS, difference_interval, drawn_differences
 
 DRAWS = 10_000
 
@@ -83,7 +82,9 @@ class _Pair:
     @cached_property
     def drawn(self) -> np.ndarray:
         """The crossings of drawn leads (draws,), NaN if a draw has none."""
-        return last_crossing(self.fractions, _drawn_leads(self.leads, self.values))
+        generator = np.random.default_rng(0)
+        leads = [drawn_differences(*each, DRAWS, generator) for each in self.values]
+        return last_crossing(self.fractions, np.stack(leads, axis=1))
 
     @cached_property
     def crossing(self) -> Interval:
@@ -172,18 +173,6 @@ def last_crossing(fractions: list[float], leads: np.ndarray) -> np.ndarray:
         found = np.exp(places[left] + part * (places[left + 1] - places[left]))
         crossing = np.where(crosses, found, crossing)
     return crossing
-
-
-def _drawn_leads(leads: list[Interval], values: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Return leads (draws, points), each drawn from the t distribution of its mean over seeds."""
-    generator = np.random.default_rng(0)
-    return np.stack(
-        [
-            lead.value + sem(one - other) * generator.standard_t(len(one) - 1, DRAWS)
-            for lead, (one, other) in zip(leads, values, strict=True)
-        ],
-        axis=1,
-    )
 
 
 def _percent(fraction: float) -> str:

@@ -49,11 +49,11 @@ def section(results: Results) -> Section | None:
             "Means over all heads of a model, then over seeds; bands: 95% intervals over "
             f"{LEAST_SEEDS} seeds or more (Student's t, on the log scale for the entropy, on the "
             "logit scale for the others). Entropy: of the weights of a query; 0 if it attends to "
-            "one token only. Distance: the total variation between the weights of two heads of a layer; 0 for "
-            "equal weights, 1 for heads that never attend to the same token. Heads that can go: "
-            "the least important heads, switched off one after the other until the loss on a part "
-            f"of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, section 4). A model "
-            "with few heads can only lose large fractions of them."
+            "one token only. Distance: the total variation between the weights of two heads of a "
+            "layer; 0 for equal weights, 1 for heads that never attend to the same token. Heads "
+            "that can go: the least important heads, switched off one after the other until the "
+            f"loss on a part of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, "
+            "section 4). A model with few heads can only lose large fractions of them."
         ),
     )
 

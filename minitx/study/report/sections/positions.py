@@ -10,7 +10,7 @@ from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import count, decimals
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES
-from minitx.study.report.comparison import may_claim
+from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.conditions import Condition, conditions_of
@@ -124,8 +124,8 @@ def _differences(measured: dict[str, pd.DataFrame], claim: bool) -> list[str]:
         if list(other.columns) != list(losses.columns):
             continue
         end, shared = losses.columns[-1], losses.index.intersection(other.index)
-        gains = (_gains(each.loc[shared])[end] for each in (losses, other))
-        difference = difference_interval(*gains)
+        one, another = (_gains(each.loc[shared])[end] for each in (losses, other))
+        difference = difference_interval(one, another)
         if difference.known:
             found[name] = difference
     corrected = holm([each.p for each in found.values()])

@@ -1,0 +1,93 @@
+"""The rules about the code and the machine, which all measured times depend on."""
+
+from collections.abc import Callable
+
+from minitx.drawing.formatting import count, listed
+from minitx.study.report.rules.rule import Rule
+from minitx.study.results.results import Results
+
+CODE = ("commit", "torch")  # the other facts are about the machine
+ATTENTION = {"attention": "scaled_dot_product_attention"}
+FUSED = ATTENTION | {
+    "lstm": "nn.LSTM, fused on a CPU (by oneDNN) and on a GPU",
+    "gru": "nn.GRU, a loop over time on a CPU, fused on a GPU",
+    "rnn": "nn.RNN, a loop over time on a CPU, fused on a GPU",
+}
+STEP_BY_STEP = ATTENTION | {  # trainer.fused=false
+    "lstm": "nn.LSTM, a loop over time",
+    "gru": "nn.GRU, a loop over time",
+    "rnn": "nn.RNN, a loop over time",
+}
+LEAST_BUSY = 0.9  # share of the time for which a process that shares no core has one
+
+
+def same_code(results: Results) -> Rule:
+    """Return the rule about the code. Studies share runs, so some may be older than others."""
+    name = "the same code"
+    if "commit" not in results.facts:
+        return Rule(name, False, "The commit of the code is not known.")
+    unlike = _several(results, lambda fact: fact in CODE)
+    return Rule(name, not unlike, unlike or "All runs used the same code.")
+
+
+def same_machine(results: Results) -> Rule | None:
+    if not set(results.facts) - set(CODE):
+        return None
+    unlike = _several(results, lambda fact: fact not in CODE)
+    words = unlike or "All runs that count used the same machine."
+    return Rule("the same machine", not unlike, words, of_time=True)
+
+
+def _several(results: Results, about: Callable[[str], bool]) -> str:
+    """Return the facts of a kind in which the runs differ."""
+    several = [
+        f"{name} {words}" for name, words in results.facts.items() if ", " in words and about(name)
+    ]
+    return f"The runs differ in: {'; '.join(several)}." if several else ""
+
+
+def alone(results: Results) -> Rule | None:
+    """Return the rule about other work on the machine, from the CPU time of training.
+
+    With one thread, a run that has a core to itself uses as much CPU time as time passes. Several
+    threads wait actively for each other, which takes CPU time too. So their CPU time shows that
+    the machine was shared only if it is below that of one thread, and otherwise shows nothing.
+    """
+    runs = results.finished
+    if "cpu_seconds" not in runs or not (runs["train_seconds"] > 0).any():
+        return None
+    known = runs.dropna(subset=["cpu_seconds", "train_seconds"])
+    shares = known["cpu_seconds"] / known["train_seconds"]
+    if shares.empty:
+        return None
+    name = "the machine was not shared"
+    low = shares < LEAST_BUSY
+    if low.any():
+        return Rule(
+            name,
+            False,
+            f"{count(int(low.sum()), 'run')} of {listed(dict.fromkeys(known.loc[low, 'arm']))} got "
+            f"less CPU time than a core has, in one case {shares.min():.0%} of the training time. "
+            "Other work shared the machine, so training times are too long.",
+            of_time=True,
+        )
+    if "threads" in known and (known["threads"] > 1).any():
+        words = (
+            "With several threads, which wait actively for each other, CPU time shows that a "
+            "machine is shared only if it is below that of one thread. It was not."
+        )
+    else:
+        words = f"Every run had one thread, and a core for {shares.min():.0%} of the time or more."
+    return Rule(name, True, words, of_time=True)
+
+
+def kernels(results: Results) -> str:
+    """Return in words which of torch's kernels each arm runs, because times depend on it."""
+    arms: dict[str, list[str]] = {}
+    for arm, settings in results.settings.items():
+        mixers = settings.get("model.cell", settings.get("model.mixer", []))
+        known = FUSED if settings.get("trainer.fused", True) else STEP_BY_STEP
+        for mixer in [mixers] if isinstance(mixers, str) else mixers:
+            if mixer in known and arm not in arms.setdefault(known[mixer], []):
+                arms[known[mixer]].append(arm)
+    return "; ".join(f"{listed(names)}: {kernel}" for kernel, names in arms.items())
