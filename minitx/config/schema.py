@@ -356,23 +356,19 @@ class DataLocation:
     cache_dir: str | None = key(None, "folder for tokenised corpora [as in the run]", path=True)
 
 
+def _as_in_the_run(name: str) -> Any:
+    """Return the field of a key of `DecodingConfig` that changes nothing if it is None."""
+    rules = dict(DecodingConfig.__dataclass_fields__[name].metadata)
+    meaning = rules.pop("help").partition(" [")[0]
+    return key(None, f"{meaning} [as in the run]", **rules)
+
+
 @dataclass
 class DecodingChange:
-    beam: int | None = key(
-        None, "number of hypotheses; 1 is greedy search [as in the run]", minimum=1
-    )
-    length_penalty: float | None = key(
-        None,
-        "exponent of the length; 0 prefers short outputs, 1 averages over tokens [as in the run]",
-        minimum=0,
-        maximum=100,
-    )
-    min_length: int | None = key(
-        None, "minimum number of tokens in an output [as in the run]", minimum=0
-    )
-    max_length: int | None = key(
-        None, "maximum number of tokens in an output [as in the run]", minimum=1
-    )
+    beam: int | None = _as_in_the_run("beam")
+    length_penalty: float | None = _as_in_the_run("length_penalty")
+    min_length: int | None = _as_in_the_run("min_length")
+    max_length: int | None = _as_in_the_run("max_length")
 
 
 @dataclass

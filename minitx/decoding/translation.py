@@ -1,7 +1,7 @@
 """Generate outputs with a sequence-to-sequence model, as text."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -17,6 +17,8 @@ from minitx.runs.vocabulary import PairVocabulary
 
 CHUNK = 1000  # sources that are searched before progress is shown again
 WITHOUT_TEXT = (PAD, BOS, UNK)  # no output has these tokens, because they stand for no text
+
+Found = TypeVar("Found")
 
 
 class Output(NamedTuple):
@@ -63,21 +65,15 @@ def search_tokens(
     model: Seq2Seq, sources: Sequence[Sequence[int]], decoding: DecodingConfig, n_best: int = 1
 ) -> list[list[Hypothesis]]:
     """Return the `n_best` outputs of each source as `search` does, but as tokens."""
-    try:
-        found = beam_search(
-            model,
-            sources,
-            BOS,
-            EOS,
-            beam=decoding.beam,
-            n_best=n_best,
-            length_penalty=decoding.length_penalty,
-            min_length=decoding.min_length,
-            max_length=decoding.max_length,
-            excluded=WITHOUT_TEXT,
-        )
-    except ValueError as error:
-        raise UserError(f"decoding: {error}") from error
+    found = _limited(
+        beam_search,
+        model,
+        sources,
+        decoding,
+        beam=decoding.beam,
+        n_best=n_best,
+        length_penalty=decoding.length_penalty,
+    )
     exist = min(map(len, found), default=n_best)
     if exist < n_best:
         raise UserError(
@@ -98,22 +94,42 @@ def draw(
 ) -> list[list[Output]]:
     """Sample `config.n_best` outputs for each source, and return them, the most likely first."""
     rows = [source for source in sources for _ in range(config.n_best)]
-    try:
-        drawn = sample(
-            model,
-            rows,
-            BOS,
-            EOS,
-            generator,
-            temperature=1.0 if config.temperature is None else config.temperature,
-            top_k=config.top_k,
-            top_p=config.top_p,
-            min_length=decoding.min_length,
-            max_length=decoding.max_length,
-            excluded=WITHOUT_TEXT,
-        )
-    except ValueError as error:
-        raise UserError(f"decoding: {error}") from error
+    drawn = _limited(
+        sample,
+        model,
+        rows,
+        decoding,
+        generator=generator,
+        temperature=1.0 if config.temperature is None else config.temperature,
+        top_k=config.top_k,
+        top_p=config.top_p,
+    )
     outputs = [Output(vocabulary.target.decode(h.tokens), h.score) for h in drawn]
     groups = [outputs[i : i + config.n_best] for i in range(0, len(outputs), config.n_best)]
     return [sorted(group, key=lambda output: -output.score) for group in groups]
+
+
+def _limited(
+    search: Callable[..., Found],
+    model: Seq2Seq,
+    sources: Sequence[Sequence[int]],
+    decoding: DecodingConfig,
+    **options: Any,
+) -> Found:
+    """Return what a search of `minitx.decoding.search` finds with the limits of the config.
+
+    Raises UserError if it raises ValueError.
+    """
+    try:
+        return search(
+            model,
+            sources,
+            BOS,
+            EOS,
+            min_length=decoding.min_length,
+            max_length=decoding.max_length,
+            excluded=WITHOUT_TEXT,
+            **options,
+        )
+    except ValueError as error:
+        raise UserError(f"decoding: {error}") from error

@@ -1,6 +1,5 @@
 """The files of a run, and checks of the folders and files that a command writes."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from minitx.config.checksums import read_json
 from minitx.config.paths import full_path
 from minitx.config.schema import Config
 from minitx.data.lines import is_stream, open_stream
@@ -93,7 +93,7 @@ def last_checkpoint(run: str) -> Path | None:
     """Return the checkpoint from which `resume=run` continues.
 
     This is None for a run that stopped before its first checkpoint: it starts again. Raises
-    UserError if the checkpoint of a finished run is missing.
+    UserError if the checkpoint of a finished run is missing, and as `finished`.
     """
     file = Path(run, LAST)
     check_links(Path(run).resolve())
@@ -105,12 +105,15 @@ def last_checkpoint(run: str) -> Path | None:
 
 
 def finished(folder: Path) -> bool:
-    """Return whether the run's summary.json says that it was trained and measured."""
+    """Return whether the run's summary.json says that it was trained and measured.
+
+    Raises UserError if the file is damaged.
+    """
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        summary = read_json(folder / SUMMARY, remedy="delete it to go on without it")
+    except FileNotFoundError:
         return False
-    return isinstance(summary, dict) and summary.get("status") == "finished"
+    return summary.get("status") == "finished"
 
 
 def check_links(*paths: Path) -> None:

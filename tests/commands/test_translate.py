@@ -233,6 +233,14 @@ REFUSED = {
         ["n_best=20", "only 11 outputs", "n_best=11", "decoding.max_length=1"],
     ),
     "a beam of none": (["text=1", "decoding.beam=0"], ["decoding.beam=0", "at least 1"]),
+    "a beam of too many": (
+        ["text=1", "decoding.beam=10001"],
+        ["decoding.beam=10001", "at most 10000"],
+    ),
+    "drawn longer than the context": (
+        ["text=1", "temperature=1", "decoding.max_length=24"],
+        ["decoding: max_length=24", "23"],
+    ),
     "an output of none": (["text=1", "decoding.max_length=0"], ["max_length=0", "at least 1"]),
     "no outputs": (["text=1", "n_best=0"], ["n_best=0", "at least 1"]),
     "longer than the context": (["text=1", "decoding.max_length=24"], ["max_length=24", "23"]),

@@ -1,5 +1,6 @@
 """Test the config keys: their help, their checks, and that they match the code that reads them."""
 
+import dataclasses
 import re
 import typing
 from types import NoneType
@@ -15,6 +16,8 @@ from minitx.config.schema import (
     MODELS,
     Config,
     DataConfig,
+    DecodingChange,
+    DecodingConfig,
     LoggerConfig,
     OptimizerConfig,
     RecurrentConfig,
@@ -231,6 +234,19 @@ def test_a_number_is_finite_and_can_be_calculated_with(script, model, name, fiel
     for value in too_large:
         with pytest.raises(UserError, match=rf"^{name}={re.escape(str(value))}: .*must be"):
             checked(script, model, name, value)
+
+
+def test_decoding_of_a_run_is_changed_within_the_rules_of_decoding():
+    rules, changes = (
+        {
+            field.name: {rule: value for rule, value in field.metadata.items() if rule != "help"}
+            for field in dataclasses.fields(schema)
+        }
+        for schema in (DecodingConfig, DecodingChange)
+    )
+    assert changes == rules
+    assert rules["beam"]["maximum"] == 10_000
+    assert set(vars(DecodingChange()).values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Test that a stopped and resumed run equals an uninterrupted one, bit for bit."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -187,6 +188,17 @@ def test_a_run_killed_while_it_was_tested_is_only_tested(limit, train, tmp_path,
     assert summary(folder)["metrics"].items() >= measured.items()
 
 
+@pytest.fixture(scope="module")
+def trained(train, tmp_path_factory):
+    """The folder of a run that has finished; tests copy it."""
+    return train(f"run.dir={tmp_path_factory.mktemp('trained') / 'run'}").folder
+
+
+@pytest.fixture
+def finished_run(trained, tmp_path):
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
 def test_a_finished_run_without_its_checkpoint_is_not_started_again(train, tmp_path):
     train(f"run.dir={tmp_path / 'run'}")
     (tmp_path / "run" / "checkpoints" / "last.ckpt").unlink()
@@ -194,6 +206,43 @@ def test_a_finished_run_without_its_checkpoint_is_not_started_again(train, tmp_p
     with pytest.raises(UserError, match=r"has finished, but there is no checkpoints/last\.ckpt"):
         train(f"resume={tmp_path / 'run'}")
     assert rows(tmp_path / "run") == table
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda text: text.replace('"finished"', '"running"'), "damaged, or was changed"),
+        (lambda text: text.replace('"steps": 10', '"steps": 11'), "damaged, or was changed"),
+        (lambda text: text[:-20], "cannot be read"),
+        (lambda text: "[]", "not a JSON object"),
+    ],
+    ids=["another status", "another number", "truncated", "a list"],
+)
+@pytest.mark.parametrize("lost", [None, "last.ckpt"])
+def test_a_damaged_summary_does_not_decide_whether_a_run_has_finished(
+    lost, damage, says, finished_run, script
+):
+    if lost is not None:
+        (finished_run / "checkpoints" / lost).unlink()
+    path = finished_run / "summary.json"
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    before = {each: each.read_bytes() for each in finished_run.rglob("*") if each.is_file()}
+    answer = script("train", f"resume={finished_run}")
+    assert answer.status == 1
+    (line,) = [each for each in answer.err.splitlines() if each.startswith("error: ")]
+    assert line.startswith(f"error: {path} cannot be read (")
+    assert says in line
+    assert line.endswith(": delete it to go on without it")
+    after = {each: each.read_bytes() for each in finished_run.rglob("*") if each.is_file()}
+    assert after == before
+
+
+def test_a_finished_run_without_its_summary_is_measured_again(finished_run, train):
+    path = finished_run / "summary.json"
+    before = summary(finished_run, timed=False)
+    path.unlink()
+    train(f"resume={finished_run}")
+    assert summary(finished_run, timed=False) == before
 
 
 @pytest.mark.parametrize("name", ["kept", "best", "last"])

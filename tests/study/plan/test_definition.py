@@ -182,11 +182,6 @@ def test_what_a_study_decides_by_itself_is_not_for_its_runs(where, value, said):
         defined(config)
 
 
-def test_the_windows_of_a_step_are_not_to_be_chosen_where_speed_is_measured():
-    with pytest.raises(UserError, match="decides how many windows"):
-        defined(asked("study=speed"), ["data.batch_size=4"])
-
-
 def test_what_the_preset_would_hide_is_refused():
     config = asked("study=distance", "task=recall")
     with pytest.raises(UserError, match="preset=quick has a grid of its own") as refused:
