@@ -9,7 +9,7 @@ from made_results import failing, made
 from scipy import stats
 
 from minitx.drawing.figures import png
-from minitx.study.report.sections import SECTIONS
+from minitx.study.report.sections import SECTIONS, success
 from minitx.study.results.sweep import sweeps_of
 
 LEARNS = {  # the step at which each seed of an arm reaches 99%, by the context
@@ -73,8 +73,14 @@ def test_seeds_are_counted_with_exact_intervals():
 
 def test_sentences_say_k_of_n_seeds():
     section = SECTIONS["success"](results_of(LEARNS))
-    assert section.answers == 2
-    transformer, lstm, *rest = section.sentences
+    assert section.answers == 3
+    difference, transformer, lstm, *rest = section.sentences
+    # 5 of 5 against 0 of 5 is the most extreme of 36 tables; two comparisons are made.
+    assert difference == (
+        "transformer and lstm: transformer learns it more often than lstm with 4 pairs, 32 tokens "
+        "of context (p 0.004); no difference is shown with 2 pairs, 16 tokens of context."
+    )
+    assert list(section.more["comparisons"]["p"]) == pytest.approx([1, 2 * 0.5**10], abs=0.5)
     assert transformer == (
         "Seeds of transformer that learn it: 5 of 5 with 2 pairs, 16 tokens of context (exact 95% "
         "interval of the fraction 48% to 100%); 5 of 5 with 4 pairs, 32 tokens of context (exact "
@@ -95,7 +101,22 @@ def test_sentences_say_k_of_n_seeds():
         "steps (best accuracy on val 50% to 50%, chance level 50%); with 4 pairs, 32 tokens of "
         "context, 5 seeds in 500 steps (best accuracy on val 25% to 25%, chance level 25%)."
     )
-    assert len(section.sentences) == 5  # nothing is said of seeds of the Transformer that fail
+    assert len(section.sentences) == 6  # nothing is said of seeds of the Transformer that fail
+
+
+def test_a_study_that_broke_a_rule_claims_less(monkeypatch):
+    monkeypatch.setattr(success, "may_claim", lambda results: False)
+    results = results_of({("gru", 16): [None] * 5, ("lstm", 16): [100] * 5})
+    assert SECTIONS["success"](results).sentences[0] == (
+        "gru and lstm: lstm learned it more often in these runs than gru with 2 pairs, 16 tokens "
+        "of context (p 0.002)."
+    )
+
+
+def test_one_arm_is_compared_with_none():
+    section = SECTIONS["success"](results_of({("lstm", 16): [100] * 5}))
+    assert section.answers == 1
+    assert section.sentences[0].startswith("Seeds of lstm that learn it: 5 of 5")
 
 
 def test_only_seeds_that_finished_count():

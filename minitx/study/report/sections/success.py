@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from minitx.drawing.formatting import count, listed, percent, whole_percent
+from minitx.study.report.comparison import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     Style,
@@ -21,7 +22,9 @@ from minitx.study.report.style import (
 )
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
+from minitx.study.statistics.counts import more_often
 from minitx.study.statistics.intervals import fraction_interval
+from minitx.study.statistics.multiple import LEVEL, holm
 
 LEARNED = 0.99  # accuracy on val
 METRIC = "val/accuracy"
@@ -37,25 +40,29 @@ def section(results: Results) -> Section | None:
         return None
     of_arms = [(str(arm), found) for arm, found in seeds.groupby("arm", sort=False)]
     table = pd.DataFrame(row for arm, found in of_arms for row in _rungs(arm, found))
+    compared = _compared(table)
     return Section(
         name="success",
         title="How many seeds learn it, and how soon",
         table=table,
         figure=_figure(results, table, seeds),
         sentences=[
+            *_differences(compared, may_claim(results)),
             *(_learners(arm, table[table["arm"] == arm]) for arm, _ in of_arms),
             *(_soon(arm, found) for arm, found in of_arms if found["learned"].any()),
             *(_failed(arm, found) for arm, found in of_arms if not found["learned"].all()),
         ],
-        answers=len(of_arms),
-        more={"seeds": seeds},
+        answers=len(of_arms) + len(of_arms[1:]),
+        more={"comparisons": compared, "seeds": seeds},
         note=(
             f"A seed has learned it when at least {percent(LEARNED)} of its answers on val are "
             "right, in sequences with all pairs. Left: the fraction of seeds that have learned it, "
             "with its exact 95% interval (Clopper and Pearson 1934). Right: the training tokens "
             "that each seed saw until then; crosses: those that a seed saw without learning it. "
             "The chance level is the accuracy of guessing a value from the sequence: one divided "
-            "by the number of pairs."
+            "by the number of pairs. The first arm is compared with each other one on each rung by "
+            "Boschloo's exact test, with Holm's correction for all of these "
+            f"{count(len(compared), 'comparison')}."
         ),
     )
 
@@ -118,6 +125,62 @@ def _rungs(arm: str, seeds: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def _compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Compare the seeds of the first arm with those of each other arm, on each rung of both."""
+    first, *others = (found for _, found in table.groupby("arm", sort=False))
+    rows = []
+    for one, other in (pair for each in others for pair in _shared(first, each)):
+        hits, tries = ((one[name], other[name]) for name in ("learned", "seeds"))
+        rows.append(
+            {
+                "first": one["arm"],
+                "second": other["arm"],
+                "rung": one["rung"],
+                "first's seeds that learn it": f"{hits[0]} of {tries[0]}",
+                "second's seeds that learn it": f"{hits[1]} of {tries[1]}",
+                "more": int(np.sign(hits[0] / tries[0] - hits[1] / tries[1])),
+                "p": more_often(hits, tries),
+            }
+        )
+    found = pd.DataFrame(rows)
+    return found.assign(**{"corrected p": holm(found["p"])}) if rows else found
+
+
+def _shared(
+    first: pd.DataFrame, other: pd.DataFrame
+) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
+    """Return the rows of both arms for each rung that both have."""
+    rows = {row["rung"]: row for row in other.to_dict("records")}
+    return [(row, rows[row["rung"]]) for row in first.to_dict("records") if row["rung"] in rows]
+
+
+def _differences(compared: pd.DataFrame, claim: bool) -> list[str]:
+    """Describe the comparisons of the first arm with each other one.
+
+    `claim` is whether more may be said than what happened in these runs.
+    """
+    if not len(compared):
+        return []
+    return [
+        _difference(str(second), found, claim)
+        for second, found in compared.groupby("second", sort=False)
+    ]
+
+
+def _difference(second: str, compared: pd.DataFrame, claim: bool) -> str:
+    first, shown = compared["first"].iloc[0], compared["corrected p"] <= LEVEL
+    learns = "learns it more often" if claim else "learned it more often in these runs"
+    parts = []
+    for sign, more, less in ((1, first, second), (-1, second, first)):
+        rows = compared[shown & (compared["more"] == sign)]
+        if len(rows):
+            with_p = [f"{row['rung']} (p {row['corrected p']:.3f})" for _, row in rows.iterrows()]
+            parts.append(f"{more} {learns} than {less} with {listed(with_p)}")
+    if not shown.all():
+        parts.append(f"no difference is shown with {listed(compared.loc[~shown, 'rung'])}")
+    return f"{first} and {second}: {'; '.join(parts)}."
+
+
 def _learners(arm: str, rungs: pd.DataFrame) -> str:
     """Count the seeds that learned each rung."""
     parts = [
@@ -178,6 +241,8 @@ def _draw_seeds(
 ) -> None:
     """Draw a mark for each seed."""
     for learned, found in seeds.groupby("learned"):
-        look = {"marker": style.marker, "fillstyle": "none"} if learned else {"marker": "x"}
+        look: dict[str, Any] = (
+            {"marker": style.marker, "fillstyle": "none"} if learned else {"marker": "x"}
+        )
         places = np.array([rungs.index(each) for each in found["rung"]]) + aside
         axes.plot(places, found["tokens"], color=style.colour, linestyle="", markersize=6, **look)
