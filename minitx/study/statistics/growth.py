@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -58,20 +57,3 @@ def ratio_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
         return Interval(value)
     found = stats.ttest_ind(*logs, equal_var=False).confidence_interval(LEVEL)
     return Interval(value, float(np.exp(found.low)), float(np.exp(found.high)))
-
-
-def crossings(
-    lengths: Sequence[float], first: Sequence[float], second: Sequence[float], factor: float
-) -> list[tuple[float, float]]:
-    """Return the pairs of lengths between which the lower cost becomes the higher one.
-
-    All are (n,) and positive; lengths ascend. Costs within the factor of each other count as equal,
-    so the pairs are neighbours among the lengths at which the costs differ by more.
-    """
-    gaps = np.log(first) - np.log(second)
-    different = [
-        (length, gap > 0)
-        for length, gap in zip(lengths, gaps, strict=True)
-        if abs(gap) >= np.log(factor)
-    ]
-    return [(start, end) for (start, was), (end, now) in pairwise(different) if was != now]

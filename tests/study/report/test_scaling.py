@@ -1,6 +1,7 @@
-"""Test the section about scaling on known exponents and on made-up speeds."""
+"""Test the sections about speed on made-up times of training and generation."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -8,73 +9,24 @@ import pytest
 from made_results import failing, made
 
 from minitx.study.report.sections import SECTIONS
-from minitx.study.statistics.growth import crossings, exponent, last_exponent
 
-LENGTHS = (32, 64, 128, 256, 512, 1024)
-TOKENS = 4096  # in a step
-
-
-@pytest.mark.parametrize("power", [-0.5, 0, 1, 2])
-def test_the_exponent_of_a_power_law(power):
-    costs = [3 * length**power for length in LENGTHS]
-    found = exponent(LENGTHS, costs)
-    assert (found.value, found.low, found.high) == pytest.approx((power,) * 3, abs=1e-6)
-    assert last_exponent(LENGTHS, costs) == pytest.approx(power)
+LENGTHS, BATCHES = (128, 512, 2048), (1, 64)
+AXES = ["arm", "data.batch_size", "model.context"]
 
 
-def test_the_interval_holds_the_exponent_as_often_as_it_says():
-    draw = np.random.default_rng(0)
-    hits = 0
-    for _ in range(400):
-        found = exponent(LENGTHS, np.power(LENGTHS, 0.7) * np.exp(draw.normal(0, 0.1, 6)))
-        hits += found.low < 0.7 < found.high
-    assert hits / 400 == pytest.approx(0.95, abs=0.03)
-
-
-def test_of_a_sum_the_end_is_steeper_than_the_whole():
-    costs = [100 + length for length in LENGTHS]
-    found = exponent(LENGTHS, costs)
-    assert 0 < found.value < last_exponent(LENGTHS, costs) < 1
-    assert found.low < found.value < found.high
-
-
-def test_two_lengths_have_an_exponent_without_an_interval():
-    found = exponent([32, 64], [1, 4])
-    assert found.value == pytest.approx(2)
-    assert not found.known
-
-
-@pytest.mark.parametrize(
-    ("second", "expected"),
-    [
-        ([2, 2, 2, 2], []),
-        ([0.5, 0.5, 2, 2], [(64, 128)]),
-        ([0.5, 1.05, 0.95, 2], [(32, 256)]),  # in between they count as equal
-        ([0.5, 2, 0.5, 2], [(32, 64), (64, 128), (128, 256)]),
-        ([1, 1, 1, 1], []),
-    ],
-)
-def test_where_the_order_changes(second, expected):
-    assert crossings(LENGTHS[:4], [1, 1, 1, 1], second, factor=1.1) == expected
-
-
-def speeds(**change):
-    """A study of speed: attention starts at half the time of the LSTM, and grows where it does not.
-
-    One thread, steps of 4,096 tokens; training takes 100 µs a token with the LSTM.
-    """
-    results = made(
-        {"transformer": 1.0, "lstm": 1.0},
-        grid={"model.context": list(LENGTHS)},
-        seeds=(1,),
-        rates=(0.01,),
-    )
+def speeds(seeds=(1, 2, 3, 4), spread=0.01, **change):
+    """A study of speed. Microseconds per token: attention 20 + length / 64 with any batch; the
+    LSTM 60 with a batch of 1 and 30 with 64. Every process is slower by a random percentage."""
+    grid = {"data.batch_size": list(BATCHES), "model.context": list(LENGTHS)}
+    results = made({"transformer": 1.0, "lstm": 1.0}, grid=grid, seeds=seeds, rates=(0.01,))
     runs = results.runs.copy()
     length = runs["model.context"].astype(float)
     attention = runs["arm"] == "transformer"
-    microseconds = np.where(attention, 50 * (length / 32) ** 0.5, 100)
+    recurrence = np.where(runs["data.batch_size"] == 1, 60, 30)
+    noise = np.exp(np.random.default_rng(0).normal(0, spread, len(runs)))
+    microseconds = np.where(attention, 20 + length / 64, recurrence) * noise
     runs["tokens_per_second"] = 1e6 / microseconds
-    runs["step_seconds"] = TOKENS * microseconds / 1e6
+    runs["step_seconds"] = runs["data.batch_size"] * length * microseconds / 1e6
     runs["latency_ms"] = np.where(attention, length / 100, 0.4)
     runs["peak_memory_mb"] = np.where(attention, 305.0, 300.0)
     runs["threads"] = 1
@@ -83,65 +35,117 @@ def speeds(**change):
 
 
 def test_sentences_say_what_the_figures_are():
+    section = SECTIONS["scaling"](speeds(spread=1e-6))
+    compared, *rest, where = section.sentences
+    assert compared == (
+        "Training time per token of lstm, compared with transformer at 6 points of the grid: "
+        "longer at 5, at most 2.73 times (2.73 to 2.73) (1 sequence, 128 tokens of context); shorter at 1, at "
+        "least 0.577 times (0.577 to 0.577) (64 sequences, 2,048 tokens of context)."
+    )
+    assert rest == [
+        "With 128 tokens of context, a batch of 64 instead of 1 shortens the time per token by a "
+        "factor of 1 for transformer and 2 for lstm.",
+        "With 512 tokens of context, a batch of 64 instead of 1 shortens the time per token by a "
+        "factor of 1 for transformer and 2 for lstm.",
+        "With 2,048 tokens of context, a batch of 64 instead of 1 shortens the time per token by a "
+        "factor of 1 for transformer and 2 for lstm.",
+        "With 1 sequence, the time per token at 2,048 tokens of context, as a multiple of that at "
+        "128, is 2.36 for transformer and 1 for lstm.",
+        "With 64 sequences, the time per token at 2,048 tokens of context, as a multiple of that "
+        "at 128, is 2.36 for transformer and 1 for lstm.",
+    ]
+    assert where == "Measured on the machine below, models with 802,080 to 809,080 parameters."
+    assert section.answers == 6
+
+
+def test_the_tables_have_the_times_the_ratios_and_the_growth():
     section = SECTIONS["scaling"](speeds())
-    training, generation, memory, *growth, where = section.sentences
-    assert section.answers == 3
-    assert training == (
-        "Training: at 32 tokens transformer takes 50 µs/token, lstm 2 times that; at 1,024 tokens "
-        "lstm takes 100 µs/token, transformer 2.83 times that. The order changes for transformer "
-        "and lstm between 64 and 256 tokens."
-    )
-    assert "The order changes for transformer and lstm between 32 and 64 tokens." in generation
-    assert memory == (
-        "Memory of training: at 32 tokens lstm and transformer take about 300 MB; at 1,024 tokens "
-        "lstm and transformer take about 300 MB."
-    )
-    assert growth[0] == (
-        "Training, growth with the length: transformer has the exponent 0.50, from 512 to 1,024 "
-        "tokens 0.50; lstm has the exponent 0.00, from 512 to 1,024 tokens 0.00."
-    )
-    assert where == (
-        "Measured with 1 thread of torch on a processor: steps of 4,096 tokens in 4 to 128 "
-        "windows, models with 802,080 to 809,080 parameters."
-    )
+    times = section.table.set_index(AXES)
+    assert len(times) == 12
+    assert set(times["processes"]) == {4}
+    ratios = section.more["ratios"].set_index(AXES)
+    growth = section.more["growth"].set_index(AXES[:2])
+    for batch, length in product(BATCHES, LENGTHS):
+        attention, lstm = 20 + length / 64, {1: 60, 64: 30}[batch]
+        assert times["µs/token"]["lstm", batch, length] == pytest.approx(lstm, rel=0.03)
+        row = ratios.loc["lstm", batch, length]
+        assert row["low"] < row["ratio"] < row["high"]
+        assert row["ratio"] == pytest.approx(lstm / attention, rel=0.03)
+    for batch in BATCHES:
+        assert growth["a, µs/token"]["transformer", batch] == pytest.approx(20, rel=0.05)
+        assert growth["b, ns/token²"]["transformer", batch] == pytest.approx(1000 / 64, rel=0.05)
+        row = growth.loc["lstm", batch]
+        assert row["b low"] < 0.5
+        assert row["b high"] > -0.5
+    assert len(section.figure.axes) == len(BATCHES)
 
 
-def test_every_figure_is_in_the_tables():
-    section = SECTIONS["scaling"](speeds())
-    assert len(section.table) == 2 * len(LENGTHS)
-    row = section.table.set_index(["arm", "tokens of context"]).loc[("transformer", 1024)]
-    assert row["Training, µs/token"] == pytest.approx(50 * 32**0.5)
-    assert row["Generation, ms/token"] == pytest.approx(10.24)
-    powers = section.more["exponents"].set_index(["cost", "arm"])["exponent"]
-    assert powers["Training, µs/token", "transformer"] == pytest.approx(0.5)
-    assert powers["Generation, ms/token", "transformer"] == pytest.approx(1)
-    assert powers["Memory of training, MB", "lstm"] == pytest.approx(0, abs=1e-9)
-    assert len(section.figure.axes) == 3
+def test_times_whose_ratio_may_be_one_count_as_equal():
+    equal = SECTIONS["scaling"](speeds(spread=1.0)).sentences[0]
+    assert "equal at" in equal
+    narrow = SECTIONS["scaling"](speeds(spread=0.001)).sentences[0]
+    assert "equal at" not in narrow
 
 
-def test_a_length_that_failed_is_left_out_of_every_comparison():
+def test_two_further_axes_give_rows_of_panels():
     results = speeds()
-    lost = (results.runs["arm"] == "transformer") & (results.runs["model.context"] == 1024)
+    halves = [results.runs.assign(**{"trainer.threads": threads}) for threads in (1, 2)]
+    for half in halves:
+        half["key"] += half["trainer.threads"].astype(str)
+    runs = pd.concat(halves, ignore_index=True)
+    grid = {"trainer.threads": [1, 2], **results.study.grid}
+    section = SECTIONS["scaling"](
+        replace(results, runs=runs, study=replace(results.study, grid=grid))
+    )
+    assert len(section.figure.axes) == 4
+    assert len({axes.get_position().y0 for axes in section.figure.axes}) == 2
+    assert "(1 thread, 1 sequence, 128 tokens of context)" in section.sentences[0]
+
+
+def test_a_point_that_failed_is_left_out_of_every_comparison():
+    results = speeds()
     runs = results.runs.copy()
+    lost = (runs["arm"] == "transformer") & (runs["model.context"] == 2048)
     runs.loc[lost, "status"] = "failed"
     section = SECTIONS["scaling"](replace(results, runs=runs))
-    assert "at 512 tokens lstm takes 100 µs/token, transformer 2 times that" in section.sentences[0]
-    assert "lstm has the exponent 0.00, from 512 to 1,024" in section.sentences[3]
+    assert "compared with transformer at 4 points" in section.sentences[0]
+    assert set(section.more["ratios"]["model.context"]) == {128, 512}
+    generation = SECTIONS["generation"](replace(results, runs=runs))
+    assert "at 512 tokens lstm takes 0.4 ms/token" in generation.sentences[0]
+    assert "2,048" not in generation.sentences[0]
 
 
-def test_nothing_is_shown_where_nothing_was_measured():
-    results = speeds()
-    assert SECTIONS["scaling"](failing(failing(results, "lstm", [1]), "transformer", [1])) is None
-    assert SECTIONS["scaling"](made({"transformer": 1.0})) is None
-
-
-def test_runs_that_were_trained_are_no_measurement_of_speed():
-    results = speeds()
-    trained = replace(results.study, measures="training")
-    assert SECTIONS["scaling"](replace(results, study=trained)) is None
-
-
-def test_a_memory_that_did_not_grow_has_no_logarithm():
-    section = SECTIONS["scaling"](speeds(peak_memory_mb=0.0))
+def test_generation_and_memory_are_ranked_at_both_ends():
+    section = SECTIONS["generation"](speeds())
     assert section.answers == 2
-    assert isinstance(section.table, pd.DataFrame)
+    assert section.sentences == [
+        "Generation: at 128 tokens lstm takes 0.4 ms/token, transformer 3.2 times that; at 2,048 "
+        "tokens lstm takes 0.4 ms/token, transformer 51.2 times that.",
+        "Memory of training: at 128 tokens lstm and transformer take about 300 MB; at 2,048 tokens "
+        "lstm and transformer take about 300 MB.",
+    ]
+    assert "data.batch_size=64" in section.note
+    assert len(section.table) == 2 * len(LENGTHS)
+
+
+def test_memory_is_that_of_the_largest_batch_that_every_length_has():
+    results = speeds()
+    large = (results.runs["data.batch_size"] == 64) & (results.runs["model.context"] == 2048)
+    section = SECTIONS["generation"](replace(results, runs=results.runs[~large]))
+    assert "data.batch_size=1" in section.note
+    assert set(section.table["tokens of context"]) == set(LENGTHS)
+
+
+@pytest.mark.parametrize("name", ["scaling", "generation"])
+def test_nothing_is_shown_where_nothing_was_measured(name):
+    results = speeds(seeds=(1,))
+    lost = failing(failing(results, "lstm", [1]), "transformer", [1])
+    assert SECTIONS[name](lost) is None
+    assert SECTIONS[name](made({"transformer": 1.0})) is None
+    trained = replace(results.study, measures="training")
+    assert SECTIONS[name](replace(results, study=trained)) is None
+
+
+def test_a_memory_that_did_not_grow_is_not_drawn():
+    section = SECTIONS["generation"](speeds(peak_memory_mb=0.0))
+    assert section.answers == 1
