@@ -108,7 +108,9 @@ class Comparison:
             few = len(self.shared) < LEAST_SEEDS
             words.append(f"{over}, {'too few' if few else 'too much alike'} for an interval")
         if not np.isnan(self.p):
-            words.append(f"p {probability(self.p)}")
+            name = "corrected p" if self.tests > 1 else "p"
+            name += "" if seeds.known else " over test items"
+            words.append(f"{name} {probability(self.p)}")
         return "; ".join(words)
 
     def _ends(self, interval: Interval) -> str:

@@ -80,7 +80,7 @@ def test_few_seeds_speak_of_these_runs_alone(seeds):
     assert few.sentence().startswith(
         "transformer was lower than lstm in these runs; other seeds may differ: 2."
     )
-    assert "too few for an interval" in few.sentence()
+    assert "too few for an interval; p over test items below 0.001" in few.sentence()
     assert "better" not in few.sentence()
     turned = compared(made({"a": 0.7, "b": 0.8}, seeds=seeds, measure="accuracy"))
     assert turned.verdict is Verdict.BEHIND
@@ -216,6 +216,7 @@ def test_a_difference_may_not_survive_the_correction():
     assert len(found) == 10
     assert found[0].seeds.excludes_zero
     assert found[0].verdict is Verdict.NOT_SHOWN
+    assert f"; corrected p {found[0].p:.3f})" in found[0].sentence()
 
 
 def test_items_of_a_cluster_are_resampled_together():
