@@ -29,6 +29,7 @@ from minitx.study.results.conditions import (
     scored_conditions,
 )
 from minitx.study.results.head_width import same_head_width
+from minitx.study.results.octaves import last_gain_differences, measured_octaves
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import difference_interval
 from minitx.study.statistics.multiple import holm
@@ -52,13 +53,24 @@ def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:
     pairs = list(pairs)
     family = {_key(pair): pair for pair in [*_pairs_of_report(results), *pairs]}
     found = _uncorrected(results, list(family.values()))
-    corrected = holm([each.p for each in found])
+    gains: dict[str, Interval] = {}
+    if "positions" in results.study.sections:
+        gains = last_gain_differences(measured_octaves(results))
+    corrected = holm([*(each.p for each in found), *(each.p for each in gains.values())])
     tests, claim = int(np.isfinite(corrected).sum()), may_claim(results)
     made = {
         key: replace(each, p=float(p), tests=tests, claim=claim)
-        for key, each, p in zip(family, found, corrected, strict=True)
+        for key, each, p in zip(family, found, corrected[: len(found)], strict=True)
     }
     return [made[_key(pair)] for pair in pairs]
+
+
+def corrected_gains(results: Results, gains: dict[str, Interval]) -> tuple[np.ndarray, int]:
+    """Return the corrected p-values of `last_gain_differences`, and the number of all tests."""
+    pairs = {_key(pair): pair for pair in _pairs_of_report(results)}
+    headline = _uncorrected(results, list(pairs.values()))
+    corrected = holm([*(each.p for each in gains.values()), *(each.p for each in headline)])
+    return corrected[: len(gains)], int(np.isfinite(corrected).sum())
 
 
 def _key(pair: Pair) -> frozenset[str]:

@@ -108,7 +108,9 @@ class Comparison:
             few = len(self.shared) < LEAST_SEEDS
             words.append(f"{over}, {'too few' if few else 'too much alike'} for an interval")
         if not np.isnan(self.p):
-            words.append(f"p {_probability(self.p)}")
+            name = "corrected p" if self.tests > 1 else "p"
+            name += "" if seeds.known else " over test items"
+            words.append(f"{name} {probability(self.p)}")
         return "; ".join(words)
 
     def _ends(self, interval: Interval) -> str:
@@ -143,7 +145,8 @@ class Comparison:
         return f"{names[0]} and {names[1]} cannot be compared: {reason}."
 
 
-def _probability(p: float) -> str:
+def probability(p: float) -> str:
+    """Format a p-value: "0.012", "below 0.001"."""
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -49,7 +49,9 @@ class Condition:
 
     def by_seed(self, column: str) -> pd.Series:
         """Return the known values of a column over the finished runs, by their seeds."""
-        return pd.Series(self.values(column), self.finished["seed"][self.finished[column].notna()])
+        if column not in self.runs:
+            return pd.Series(dtype=float)
+        return self.finished.set_index("seed")[column].dropna().astype(float)
 
     def score(self, results: Results) -> Interval:
         """Return the mean of the headline measure over seeds, with its interval."""

@@ -80,7 +80,7 @@ def test_few_seeds_speak_of_these_runs_alone(seeds):
     assert few.sentence().startswith(
         "transformer was lower than lstm in these runs; other seeds may differ: 2."
     )
-    assert "too few for an interval" in few.sentence()
+    assert "too few for an interval; p over test items below 0.001" in few.sentence()
     assert "better" not in few.sentence()
     turned = compared(made({"a": 0.7, "b": 0.8}, seeds=seeds, measure="accuracy"))
     assert turned.verdict is Verdict.BEHIND
@@ -114,20 +114,13 @@ def test_the_quick_preset_never_says_better(monkeypatch):
     monkeypatch.undo()  # the rules themselves
     shares = {"data.train_fraction": [0.1, 1.0]}
     heads = {"model.heads": [1, 2, 4]}
-    gains = {"a": 0.2, "b": 0.1}
-
-    def details(arm, point, seed):
-        place = np.arange(1, 65)
-        nats = 3 - (gains[arm] + 0.001 * seed * (arm == "a")) * np.ceil(np.log2(place))
-        return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
-
     for grid in ({}, shares, heads):
         results = made(
             {"a": lambda *point: 2.0 + sum(point) / 10, "b": lambda *point: 2.5},
             grid=grid,
             preset="quick",
             sections=("quality", "axis", "crossover", "curves", "cost", "positions", "tuning"),
-            details=details,
+            details=details_of_positions,
         )
         report = compose(results)
         said = [sentence for each in report.sections for sentence in each.sentences]
@@ -137,24 +130,25 @@ def test_the_quick_preset_never_says_better(monkeypatch):
             assert "worse" not in sentence
 
 
-def test_the_gain_of_a_context_is_a_claim_too(monkeypatch):
-    """Tested for its own pairs of arms."""
+def details_of_positions(arm, point, seed):
+    """What the context gains at each doubling, 0.1 nats or about twice as much."""
+    place = np.arange(1, 65)
+    gain = {"a": 0.2 + 0.001 * seed, "b": 0.1}[arm]
+    nats = 3 - gain * np.ceil(np.log2(place))
+    return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
+
+
+def test_the_gain_of_a_context_is_a_claim_of_the_report_too(monkeypatch):
     monkeypatch.setattr(positions, "may_claim", lambda results: False)
-    gains = {"a": 0.2, "b": 0.1}
-
-    def details(arm, point, seed):
-        place = np.arange(1, 65)
-        nats = 3 - (gains[arm] + 0.001 * seed * (arm == "a")) * np.ceil(np.log2(place))
-        return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
-
-    results = made({"a": 2.0, "b": 2.2}, details=details)
-    assert (
-        positions.section(results)
-        .sentences[-1]
-        .startswith(
-            "That gain was larger for a than for b in these runs: it differs by 0.1030 nats/token"
-        )
+    sections = ("quality", "positions")
+    results = made({"a": 2.0, "b": 2.2}, sections=sections, details=details_of_positions)
+    gain = positions.section(results).sentences[-1]
+    assert gain.startswith(
+        "That gain was larger for a than for b in these runs: it differs by 0.1030 nats/token"
     )
+    assert gain.endswith("corrected for 2 comparisons).")
+    assert compared(results).tests == 2
+    assert compared(replace(results, details={})).tests == 1
 
 
 def test_seeds_are_paired_by_their_number():
@@ -222,6 +216,7 @@ def test_a_difference_may_not_survive_the_correction():
     assert len(found) == 10
     assert found[0].seeds.excludes_zero
     assert found[0].verdict is Verdict.NOT_SHOWN
+    assert f"; corrected p {found[0].p:.3f})" in found[0].sentence()
 
 
 def test_items_of_a_cluster_are_resampled_together():

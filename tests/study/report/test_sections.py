@@ -16,7 +16,7 @@ from minitx.study.report import comparison
 from minitx.study.report.sections import SECTIONS, positions, sections_of
 from minitx.study.report.sections.crossover import _Pair, last_crossing
 from minitx.study.report.sections.heads import prunable
-from minitx.study.report.sections.positions import octaves
+from minitx.study.results.octaves import octaves
 
 ARMS = {"transformer": 2.19, "lstm": 2.13, "gru": 2.2}
 

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import count, decimals
 from minitx.study.report.sections import Section
-from minitx.study.report.sections.positions import octaves
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.results.octaves import octaves
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import mean_interval
 

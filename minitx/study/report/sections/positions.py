@@ -1,31 +1,26 @@
 """Measure what a longer context gains: the loss at each position, and the gain of each doubling."""
 
-from itertools import pairwise
-
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import count, decimals
-from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES
+from minitx.study.report.comparison import corrected_gains
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
-from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.report.verdict import probability
+from minitx.study.results.octaves import gains_of, last_gain_differences, measured_octaves
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import difference_interval, mean_interval
-from minitx.study.statistics.multiple import LEVEL, holm
+from minitx.study.statistics.intervals import mean_interval
+from minitx.study.statistics.multiple import LEVEL
 
 LOSS = MEASURES["loss"].bounds
 
 
 def section(results: Results) -> Section | None:
-    measured = {
-        condition.name: _measured(results, condition) for condition in conditions_of(results)
-    }
-    measured = {name: losses for name, losses in measured.items() if len(losses)}
+    measured = measured_octaves(results)
     if not measured:
         return None
     sentences = [_last_gain(name, losses) for name, losses in measured.items()]
@@ -34,7 +29,7 @@ def section(results: Results) -> Section | None:
         title="What a longer context gains",
         table=pd.concat([_table(name, each) for name, each in measured.items()], ignore_index=True),
         figure=_figure(results, measured),
-        sentences=[*sentences, *_differences(measured, may_claim(results))],
+        sentences=[*sentences, *_differences(results, measured)],
         answers=len(sentences),
         note=(
             "On test, in nats/token. Left: the mean loss at the positions between two doublings of "
@@ -44,45 +39,8 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _measured(results: Results, condition: Condition) -> pd.DataFrame:
-    """Return a row for each seed, and a column for each octave."""
-    seeds = condition.finished.set_index("key")["seed"]
-    return pd.DataFrame(
-        {
-            seeds[table["key"].iloc[0]]: octaves(table)
-            for table in condition.details(results, "positions")
-        }
-    ).T
-
-
-def octaves(positions: pd.DataFrame) -> pd.Series:
-    """Return the mean loss between doublings of the context: at positions 1, 2, 3 to 4, 5 to 8, ...
-
-    `positions` has a row for each `position` (1, 2, ...), with the mean `nats` of `count` tokens.
-    The index is the last position of each octave. The last octave ends with the context, the one
-    before it at half of the context, and so on.
-    """
-    end, ends = int(positions["position"].max()), []
-    while end:
-        ends.append(end)
-        end //= 2
-    ends.reverse()
-    octave = np.searchsorted(ends, positions["position"])
-    total = (positions["nats"] * positions["count"]).groupby(octave).sum()
-    means = total / positions["count"].groupby(octave).sum()
-    return means.set_axis(ends)
-
-
-def _gains(losses: pd.DataFrame) -> dict[int, np.ndarray]:
-    """Return the decreases of the loss (seeds,) from octave to octave, by the end of the latter."""
-    return {
-        after: (losses[before] - losses[after]).to_numpy()
-        for before, after in pairwise(losses.columns)
-    }
-
-
 def _table(name: str, losses: pd.DataFrame) -> pd.DataFrame:
-    gains = _gains(losses)
+    gains = gains_of(losses)
     starts = [1, *(end + 1 for end in losses.columns)]
     return pd.DataFrame(
         {
@@ -101,7 +59,7 @@ def _table(name: str, losses: pd.DataFrame) -> pd.DataFrame:
 
 def _last_gain(name: str, losses: pd.DataFrame) -> str:
     before, after = losses.columns[-2:]
-    gain = mean_interval(_gains(losses)[after])
+    gain = mean_interval(gains_of(losses)[after])
     seeds = count(len(losses), "seed")
     claim = (
         f"With the last doubling of the context, {name} gains {_nats(gain.value)} nats/token "
@@ -113,37 +71,25 @@ def _last_gain(name: str, losses: pd.DataFrame) -> str:
     return f"{claim}95% interval over {seeds} {_nats(gain.low)} to {_nats(gain.high)}{unsure})."
 
 
-def _differences(measured: dict[str, pd.DataFrame], claim: bool) -> list[str]:
-    """Compare the last gain of the first arm with that of each other arm with the same context.
-
-    `claim` is whether more may be said than what happened in these runs.
-    """
-    (first, losses), *others = measured.items()
-    found: dict[str, Interval] = {}
-    for name, other in others:
-        if list(other.columns) != list(losses.columns):
-            continue
-        end, shared = losses.columns[-1], losses.index.intersection(other.index)
-        one, another = (_gains(each.loc[shared])[end] for each in (losses, other))
-        difference = difference_interval(one, another)
-        if difference.known:
-            found[name] = difference
-    corrected = holm([each.p for each in found.values()])
-    sentences = []
+def _differences(results: Results, measured: dict[str, pd.DataFrame]) -> list[str]:
+    """Compare the last gain of the first arm with that of each other arm with the same context."""
+    found = last_gain_differences(measured)
+    corrected, tests = corrected_gains(results, found)
+    first, sentences = next(iter(measured)), []
     for (name, difference), p in zip(found.items(), corrected, strict=True):
         more, less = first, name
         if difference.value <= 0:
             difference, more, less = -difference, name, first
         if p > LEVEL:
             verdict = f"No difference in that gain is shown between {more} and {less}"
-        elif claim:
+        elif may_claim(results):
             verdict = f"That gain is larger for {more} than for {less}"
         else:
             verdict = f"That gain was larger for {more} than for {less} in these runs"
         sentences.append(
             f"{verdict}: it differs by {_nats(difference.value)} nats/token (95% interval over "
             f"seeds, paired t, {_nats(difference.low)} to {_nats(difference.high)}; p "
-            f"{p:.3f}, corrected for {count(len(found), 'comparison')})."
+            f"{probability(p)}, corrected for {count(tests, 'comparison')})."
         )
     return sentences
 
@@ -159,7 +105,7 @@ def _figure(results: Results, measured: dict[str, pd.DataFrame]) -> Figure:
     for name, losses in measured.items():
         means = [mean_interval(losses[end].to_numpy(), LOSS) for end in losses.columns]
         draw_line(left, own[name], losses.columns, means)
-        gains = _gains(losses)
+        gains = gains_of(losses)
         draw_line(right, own[name], gains, map(mean_interval, gains.values()))
     ends = sorted({end for losses in measured.values() for end in losses.columns})
     scale_steps(left.xaxis, ends)
