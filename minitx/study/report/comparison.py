@@ -11,7 +11,7 @@ had the lower (or the higher) score in these runs.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,6 @@ from minitx.study.results.conditions import (
     lines_along,
     scored_conditions,
 )
-from minitx.study.results.head_width import same_head_width
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import difference_interval
 from minitx.study.statistics.multiple import holm
@@ -78,8 +77,6 @@ def _pairs_of_report(results: Results) -> list[Pair]:
     if "axis" in results.study.sections and axis:
         for line in lines_along(axis, scored_conditions(results)).values():
             pairs += combinations(line, 2)
-    if "head_width" in results.study.sections:
-        pairs += chain.from_iterable(same_head_width(results).values())
     return pairs
 
 
