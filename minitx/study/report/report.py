@@ -7,8 +7,9 @@ import pandas as pd
 from minitx.drawing.formatting import count, listed, seconds, setting, settings
 from minitx.errors import UserError
 from minitx.study.report.comparison import resampled_clusters, resamples_of
-from minitx.study.report.rules import Rule, check_rules
+from minitx.study.report.rules import check_rules
 from minitx.study.report.rules.machine import kernels
+from minitx.study.report.rules.rule import Rule
 from minitx.study.report.rules.size import operations
 from minitx.study.report.sections import Section, sections_of
 from minitx.study.results.results import FAILED, FINISHED, Results

@@ -22,9 +22,9 @@ class Results:
       `reason` (why it failed, else "")
     - `arm`; a column for each key of the grid, under its own name ("model.heads"); a column for
       each key of the sweep ("optimizer.muon_lr"); `seed`
-    - `swept`: whether the run took part in the sweep, which has a seed of its own; `chosen`: whether
-      it has the values that were chosen for its arm and point of the grid, so that it counts as one
-      of their seeds
+    - `swept`: whether the run took part in the sweep, which has its own seed; `chosen`: whether it
+      has the values that were chosen for its arm and point of the grid, so that it counts as one of
+      their seeds
     - from summary.json: `parameters`, `parameters_non_embedding`, `steps`, `tokens_seen`,
       `train_seconds`, `cpu_seconds`, `threads`, `ended_by`, `tokens_per_second`,
       `peak_memory_mb`, `data_fingerprint`

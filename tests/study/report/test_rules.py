@@ -101,6 +101,17 @@ def test_a_shared_machine_is_seen_by_its_cpu_time(cpu, threads, kept, said):
     assert may_claim(results) is kept
 
 
+@pytest.mark.parametrize(("share", "kept"), [(0.46, True), (0.44, False)])
+def test_a_shared_machine_is_seen_in_a_study_of_speed(share, kept):
+    results = fair()
+    results.study.measures = "speed"
+    results.runs["cpu_share"], results.runs["threads"] = share, 2
+    del results.runs["train_seconds"]
+    assert broken(results) == ([] if kept else ["the machine was not shared"])
+    gpu = replace(results, facts=results.facts | {"GPU": "a GPU"})
+    assert "the machine was not shared" not in rules(gpu)  # the process waits for it
+
+
 def test_the_quick_preset_claims_nothing():
     assert may_claim(fair())
     quick = fair(preset="quick")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from minitx.drawing.formatting import count, listed
 from minitx.study.report.rules.rule import Rule
 from minitx.study.results.results import Results
@@ -51,34 +53,43 @@ def alone(results: Results) -> Rule | None:
 
     With one thread, a run that has a core to itself uses as much CPU time as time passes. Several
     threads wait actively for each other, which takes CPU time too. So their CPU time shows that
-    the machine was shared only if it is below that of one thread, and otherwise shows nothing.
+    the machine was shared only if it is below that of one thread, and otherwise shows nothing. A
+    process that uses a GPU waits for it.
     """
-    runs = results.finished
-    if "cpu_seconds" not in runs or not (runs["train_seconds"] > 0).any():
-        return None
-    known = runs.dropna(subset=["cpu_seconds", "train_seconds"])
-    shares = known["cpu_seconds"] / known["train_seconds"]
-    if shares.empty:
+    cores = _cores(results.finished)
+    if cores.empty or "GPU" in results.facts:
         return None
     name = "the machine was not shared"
-    low = shares < LEAST_BUSY
+    low = cores < LEAST_BUSY
     if low.any():
+        arms = dict.fromkeys(results.finished.loc[low.index[low], "arm"])
         return Rule(
             name,
             False,
-            f"{count(int(low.sum()), 'run')} of {listed(dict.fromkeys(known.loc[low, 'arm']))} got "
-            f"less CPU time than a core has, in one case {shares.min():.0%} of the training time. "
-            "Other work shared the machine, so training times are too long.",
+            f"{count(int(low.sum()), 'run')} of {listed(arms)} got less CPU time than a core has, "
+            f"in one case {cores.min():.0%} of the training time. Other work shared the machine, "
+            "so training times are too long.",
             of_time=True,
         )
-    if "threads" in known and (known["threads"] > 1).any():
+    threads = results.finished.get("threads", pd.Series(dtype=float))
+    if (threads > 1).any():
         words = (
             "With several threads, which wait actively for each other, CPU time shows that a "
             "machine is shared only if it is below that of one thread. It was not."
         )
     else:
-        words = f"Every run had one thread, and a core for {shares.min():.0%} of the time or more."
+        words = f"Every run had one thread, and a core for {cores.min():.0%} of the time or more."
     return Rule(name, True, words, of_time=True)
+
+
+def _cores(runs: pd.DataFrame) -> pd.Series:
+    """Return how many cores each run kept busy in training, on average, if that is known."""
+    if {"cpu_seconds", "train_seconds"} <= set(runs):
+        timed = runs[runs["train_seconds"] > 0]
+        return (timed["cpu_seconds"] / timed["train_seconds"]).dropna()
+    if {"cpu_share", "threads"} <= set(runs):  # a study of speed
+        return (runs["cpu_share"] * runs["threads"]).dropna()
+    return pd.Series(dtype=float)
 
 
 def kernels(results: Results) -> str:

@@ -1,14 +1,15 @@
-"""Show the costs of training and generation at each length, and how fast they grow."""
+"""Show the time of training per token at each length and batch size, and how they compare."""
 
-from dataclasses import dataclass, replace
-from itertools import combinations
-from math import sqrt
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from minitx.drawing.formatting import count, decimals, listed, number, three_digits
+from minitx.drawing.formatting import count, listed, number, three_digits
+from minitx.metrics.bootstrap import Interval
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
@@ -19,215 +20,232 @@ from minitx.study.report.style import (
     scale_steps,
     styles,
 )
-from minitx.study.results.conditions import Lines, conditions_of, lines_along
+from minitx.study.results.axes import at
+from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import crossings, exponent, last_exponent
+from minitx.study.statistics.growth import linear_growth, ratio_interval
 
-LENGTH = "model.context"
-EQUAL = 1.1  # costs within this factor count as equal; the speed of a machine varies as much
-ROOM = 2.5  # an axis spans at least this factor to both sides of its middle
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A column of the runs, its name in words, and its unit."""
-
-    column: str
-    words: str
-    unit: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.words}, {self.unit}"
-
-
-COSTS = (
-    Cost("training_us", "Training", "µs/token"),
-    Cost("latency_ms", "Generation", "ms/token"),
-    Cost("peak_memory_mb", "Memory of training", "MB"),
-)
+LENGTH, BATCH = "model.context", "data.batch_size"
+COST = "training_us"  # microseconds per token
+EQUAL = 1.1  # times within this factor count as equal; the speed of a machine varies as much
 
 # Further columns of the table.
 MORE = {
-    "tokens_per_second": "tokens/s in training",
+    "tokens_per_second": "tokens/s",
     "step_seconds": "seconds/step",
     "step_seconds_low": "lower quartile",
     "step_seconds_high": "upper quartile",
     "forward_backward_seconds": "of it forward and backward",
-    "windows": "windows/step",
     "steps": "steps timed",
-    "imports_memory_mb": "MB before training",
+    "cpu_share": "CPU share",
     "operations_per_token": "operations/token",
     "parameters": "parameters",
 }
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A cost of an arm at each length in tokens. Lengths ascend."""
-
-    arm: str
-    lengths: tuple[int, ...]
-    costs: tuple[float, ...]
-
-    def at(self, length: int) -> float:
-        return self.costs[self.lengths.index(length)]
-
-
-Curves = dict[Cost, list[Curve]]
-
-
 def section(results: Results) -> Section | None:
     if LENGTH not in results.axes or results.study.measures != "speed":
         return None
-    speed = results.runs["tokens_per_second"].astype(float)
-    tokens = (speed * results.runs["step_seconds"].astype(float)).round()
-    windows = (tokens / results.runs[LENGTH]).round()
-    columns = {"training_us": 1e6 / speed, "tokens_a_step": tokens, "windows": windows}
-    results = replace(results, runs=results.runs.assign(**columns))
-    lines = lines_along(LENGTH, conditions_of(results))
-    curves = {cost: found for cost in COSTS if (found := _curves(cost, lines))}
-    if not curves:
+    microseconds = 1e6 / results.runs["tokens_per_second"].astype(float)
+    results = replace(results, runs=results.runs.assign(**{COST: microseconds}))
+    conditions = [each for each in conditions_of(results) if len(each.values(COST))]
+    if not conditions:
         return None
+    ratios = _ratios(conditions)
+    sentences = [*_comparisons(ratios), *_batches(conditions), *_lengths(conditions)]
     return Section(
         name="scaling",
-        title="How speed and memory depend on the length",
-        table=_table(lines),
-        figure=_figure(results, curves),
-        sentences=[
-            *(_comparison(cost, found) for cost, found in curves.items()),
-            *(_growth(cost, found) for cost, found in curves.items()),
-            _conditions(results),
-        ],
-        answers=len(curves),
-        more={"exponents": _exponents(curves)},
+        title="How fast they train",
+        table=_table(conditions),
+        figure=_figure(results, conditions),
+        sentences=[*sentences, _conditions(results)],
+        answers=len(sentences),
+        more={"ratios": ratios, "growth": _growth(conditions)} if len(ratios) else {},
         note=(
-            "Untrained models on random tokens. Each point is measured in a process of its own, "
-            "once per seed, and the median is shown. All steps have the same number of tokens, so "
-            "batches of long windows are small, and a recurrence then computes little in parallel. "
-            "Training: the median of whole steps (forward, loss, backward, clipping, optimizer), "
-            "with quartiles in the table. Generation: the last token of the context after the "
-            "others were read, batch size 1. Memory: what training adds to Python and its "
-            f"libraries. Costs within a factor of {EQUAL:g} count as equal. Exponents: least "
-            "squares on logarithms over all lengths, with the 95% interval (t) of the fit, which "
-            "tells how well a power law describes the costs; and the slope between the last two "
-            "lengths."
+            "Untrained models on random tokens, because no time depends on their values. Each "
+            "point is measured in several processes. Lines: their medians. Bands: from the fastest "
+            "to the slowest process. A step consists of forward, loss, backward, clipping and "
+            "optimizer. Ratios: of geometric means, with Welch's t interval on logarithms over "
+            f"processes, if there are four or more. Times within a factor of {EQUAL:g}, and those "
+            "whose interval of the ratio includes 1, count as equal. Growth: time per token = "
+            "a + b times the length, fitted to relative errors, with t intervals; a negative b "
+            "means that a fixed time per step is shared by more tokens. CPU share: the time that "
+            "the processor worked for the process, as a share of the time that passed times its "
+            "threads."
         ),
     )
 
 
-def _curves(cost: Cost, lines: Lines) -> list[Curve]:
-    """Return the curves of the arms with at least two known lengths."""
-    curves = []
-    for arm, line in lines.items():
-        known = [(condition.on(LENGTH), condition.median(cost.column)) for condition in line]
-        known = [(length, value) for length, value in known if value > 0]  # and not NaN
-        if len(known) > 1:
-            curves.append(Curve(arm, *zip(*known, strict=True)))
-    return curves
-
-
-def _table(lines: Lines) -> pd.DataFrame:
-    columns = {cost.column: cost.name for cost in COSTS} | MORE
+def _table(conditions: list[Condition]) -> pd.DataFrame:
     rows = [
-        {"arm": arm, "tokens of context": condition.on(LENGTH)}
-        | {name: condition.median(column) for column, name in columns.items()}
-        | {"measured": len(condition.finished)}
-        for arm, line in lines.items()
-        for condition in line
+        {"arm": each.arm, **dict(zip(each.axes, each.point, strict=True))}
+        | {"µs/token": each.median(COST)}
+        | {name: each.median(column) for column, name in MORE.items()}
+        | {"processes": len(each.values(COST))}
+        for each in conditions
     ]
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _exponents(curves: Curves) -> pd.DataFrame:
+def _ratios(conditions: list[Condition]) -> pd.DataFrame:
+    """Return the time of each arm as a multiple of the first arm's, at each point."""
+    first = conditions[0].arm
+    reference = {each.point: each for each in conditions if each.arm == first}
     return pd.DataFrame(
-        {
-            "cost": cost.name,
-            "arm": curve.arm,
-            **exponent(curve.lengths, curve.costs).columns("exponent"),
-            "at the end": last_exponent(curve.lengths, curve.costs),
-            "lengths": len(curve.lengths),
-        }
-        for cost, found in curves.items()
-        for curve in found
+        [
+            {"arm": each.arm, "of": first, **dict(zip(each.axes, each.point, strict=True))}
+            | ratio_interval(each.values(COST), other.values(COST)).columns("ratio")
+            | {"place": each.place}
+            for each in conditions
+            if each.arm != first and (other := reference.get(each.point)) is not None
+        ]
     )
 
 
-def _comparison(cost: Cost, curves: list[Curve]) -> str:
-    """Rank the arms at the shortest and the longest length, and say where their order changes."""
-    shared = sorted(set.intersection(*(set(curve.lengths) for curve in curves)))
-    if not shared:
-        return f"{cost.words}: no length was measured for all arms."
-    ends = dict.fromkeys([shared[0], shared[-1]])  # they may be the same
-    rankings = [f"at {number(length)} tokens {_ranking(cost, curves, length)}" for length in ends]
-    costs = {curve.arm: [curve.at(length) for length in shared] for curve in curves}
-    changes = [
-        f"for {one} and {other} between {number(start)} and {number(end)} tokens"
-        for one, other in combinations(costs, 2)
-        for start, end in crossings(shared, costs[one], costs[other], EQUAL)
-    ]
-    order = f" The order changes {listed(changes)}." if changes else ""
-    return f"{cost.words}: {'; '.join(rankings)}.{order}"
-
-
-def _ranking(cost: Cost, curves: list[Curve], length: int) -> str:
-    """List the arms in the order of their costs, as multiples of the lowest."""
-    ordered = sorted(curves, key=lambda curve: curve.at(length))
-    least = ordered[0].at(length)
-    equal = [curve.arm for curve in ordered if curve.at(length) < EQUAL * least]
-    more = [
-        f"{curve.arm} {curve.at(length) / least:.3g} times that" for curve in ordered[len(equal) :]
-    ]
-    verb = "takes" if len(equal) == 1 else "take about"
-    return ", ".join([f"{listed(equal)} {verb} {three_digits(least)} {cost.unit}", *more])
-
-
-def _growth(cost: Cost, curves: list[Curve]) -> str:
-    """Describe the exponents, over all lengths and at the end."""
-    parts = []
-    for curve in curves:
-        whole = exponent(curve.lengths, curve.costs).value
-        start, end = curve.lengths[-2:]
-        parts.append(
-            f"{curve.arm} has the exponent {decimals(whole, 2)}, from {number(start)} to "
-            f"{number(end)} tokens {decimals(last_exponent(curve.lengths, curve.costs), 2)}"
+def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
+    """Compare each arm with the first one over all points."""
+    if ratios.empty:
+        return
+    for (arm, first), found in ratios.groupby(["arm", "of"], sort=False):
+        unequal = (found["ratio"] > EQUAL) | (found["ratio"] < 1 / EQUAL)
+        unequal &= ~((found["low"] <= 1) & (found["high"] >= 1))
+        slower, faster = (found[unequal & side] for side in (found["ratio"] > 1, found["ratio"] < 1))
+        parts = []
+        if len(slower):
+            most = slower.loc[slower["ratio"].idxmax()]
+            parts.append(f"longer at {len(slower)}, at most {_times(most)} ({most['place']})")
+        if len(faster):
+            least = faster.loc[faster["ratio"].idxmin()]
+            parts.append(f"shorter at {len(faster)}, at least {_times(least)} ({least['place']})")
+        if equal := len(found) - len(slower) - len(faster):
+            parts.append(f"equal at {equal}")
+        yield (
+            f"Training time per token of {arm}, compared with {first} at "
+            f"{count(len(found), 'point')} of the grid: {'; '.join(parts)}."
         )
-    return f"{cost.words}, growth with the length: {'; '.join(parts)}."
+
+
+def _times(row: pd.Series) -> str:
+    """Format a ratio with its interval: "3.2 times (3.1 to 3.3)"."""
+    known = not np.isnan(row["low"] + row["high"])
+    ends = f" ({three_digits(row['low'])} to {three_digits(row['high'])})" if known else ""
+    return f"{three_digits(row['ratio'])} times{ends}"
+
+
+def _batches(conditions: list[Condition]) -> Iterator[str]:
+    """Say by what a batch shortens the time per token: it is work that can be done in parallel."""
+    if BATCH not in conditions[0].axes:
+        return
+    for place, found in _by_place(conditions, without=BATCH).items():
+        sizes = sorted({each.on(BATCH) for each in found})
+        ends = {each.arm: {} for each in found}
+        for each in found:
+            ends[each.arm][each.on(BATCH)] = each.median(COST)
+        shared = {arm: costs for arm, costs in ends.items() if {sizes[0], sizes[-1]} <= set(costs)}
+        if len(sizes) > 1 and shared:
+            yield (
+                f"With {place}, a batch of {sizes[-1]} instead of {sizes[0]} shortens the time per "
+                "token by a factor of "
+                + listed(
+                    f"{three_digits(costs[sizes[0]] / costs[sizes[-1]])} for {arm}"
+                    for arm, costs in shared.items()
+                )
+                + "."
+            )
+
+
+def _lengths(conditions: list[Condition]) -> Iterator[str]:
+    """Say by what the longest length changes the time per token, compared with the shortest."""
+    for place, found in _by_place(conditions, without=LENGTH).items():
+        lines = _lines(found)
+        ends = {arm: (line[0], line[-1]) for arm, line in lines.items() if len(line) > 1}
+        if not ends:
+            continue
+        short, long = next(iter(ends.values()))
+        factors = listed(
+            f"{three_digits(last.median(COST) / first.median(COST))} for {arm}"
+            for arm, (first, last) in ends.items()
+            if (first.on(LENGTH), last.on(LENGTH)) == (short.on(LENGTH), long.on(LENGTH))
+        )
+        yield (
+            f"{f'With {place}, the' if place else 'The'} time per token at "
+            f"{number(long.on(LENGTH))} tokens of context, as a multiple of that at "
+            f"{number(short.on(LENGTH))}, is {factors}."
+        )
+
+
+def _growth(conditions: list[Condition]) -> pd.DataFrame:
+    """Return the fits of a + b times the length: a in µs per token, b in ns per token and token."""
+    rows = []
+    for found in _by_place(conditions, without=LENGTH).values():
+        for arm, line in _lines(found).items():
+            pairs = [(each.on(LENGTH), cost) for each in line for cost in each.values(COST)]
+            if len(line) > 1:
+                fit = linear_growth(*zip(*pairs, strict=True))
+                b = Interval(*(1000 * end for end in (fit.b.value, fit.b.low, fit.b.high)))
+                rest = line[0].without(LENGTH)
+                rows.append(
+                    {"arm": arm, **dict(zip(rest.axes, rest.point, strict=True))}
+                    | fit.a.columns("a, µs/token", "a low", "a high")
+                    | b.columns("b, ns/token²", "b low", "b high")
+                )
+    return pd.DataFrame(rows)
+
+
+def _by_place(conditions: list[Condition], without: str) -> dict[str, list[Condition]]:
+    """Group conditions that differ only in the arm and on one axis, by what they share in words."""
+    places: dict[str, list[Condition]] = {}
+    for each in conditions:
+        places.setdefault(each.without(without).place, []).append(each)
+    return places
+
+
+def _lines(conditions: list[Condition]) -> dict[str, list[Condition]]:
+    """Return the conditions of each arm by length, which ascends."""
+    arms: dict[str, list[Condition]] = {}
+    for each in sorted(conditions, key=lambda each: each.on(LENGTH)):
+        arms.setdefault(each.arm, []).append(each)
+    order = dict.fromkeys(each.arm for each in conditions)
+    return {arm: arms[arm] for arm in order}
 
 
 def _conditions(results: Results) -> str:
-    """Describe the sizes of steps and models, and the machine."""
+    """Describe the sizes of models, and the machine."""
     runs = results.finished
-    threads = listed(count(int(each), "thread") for each in sorted(set(runs["threads"].dropna())))
-    tokens, windows, sizes = (
-        runs[name].dropna() for name in ("tokens_a_step", "windows", "parameters")
-    )
-    where = results.facts.get("processor", "the machine below")
-    return (
-        f"Measured with {threads} of torch on {where}: steps of {_span(tokens)} tokens in "
-        f"{_span(windows)} windows, models with {_span(sizes)} parameters."
-    )
+    sizes = runs["parameters"].dropna()
+    where = results.facts.get("GPU") or results.facts.get("processor", "the machine below")
+    low, high = (number(int(end)) for end in (sizes.min(), sizes.max()))
+    size = low if low == high else f"{low} to {high}"
+    return f"Measured on {where}, models with {size} parameters."
 
 
-def _span(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return number(low) if low == high else f"{number(low)} to {number(high)}"
-
-
-def _figure(results: Results, curves: Curves) -> Figure:
-    figure, each = panels(len(curves), width=3.9)
-    names = list(dict.fromkeys(curve.arm for found in curves.values() for curve in found))
-    own = styles(names)
-    for axes, (cost, found) in zip(each, curves.items(), strict=True):
-        for curve in found:
-            draw_line(axes, own[curve.arm], curve.lengths, curve.costs)
-        scale_steps(axes.xaxis, [length for curve in found for length in curve.lengths])
+def _figure(results: Results, conditions: list[Condition]) -> Figure:
+    """Draw a panel for each point of the other axes: rows for the first of two, and columns."""
+    places = _by_place(conditions, without=LENGTH)
+    others = [axis for axis in results.axes if axis != LENGTH]
+    rows = len(results.study.grid[others[0]]) if len(others) > 1 else 1
+    figure, each = panels(len(places), rows=rows if len(places) % rows == 0 else 1, width=2.6)
+    own = styles(condition.arm for condition in conditions)
+    costs = np.concatenate([condition.values(COST) for condition in conditions])
+    for axes, (place, found) in zip(each, places.items(), strict=True):
+        for arm, line in _lines(found).items():
+            draw_line(axes, own[arm], [point.on(LENGTH) for point in line], map(_range, line))
+        scale_steps(axes.xaxis, {point.on(LENGTH) for point in found}, _short)
         axes.set_yscale("log")
-        costs = [value for curve in found for value in curve.costs]
-        middle = sqrt(min(costs) * max(costs))  # small differences do not fill the axis
-        axes.set_ylim(min(min(costs) / 1.2, middle / ROOM), max(max(costs) * 1.2, middle * ROOM))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.set_ylim(costs.min() / 1.3, costs.max() * 1.3)
+        axes.yaxis.set_major_locator(LogLocator(numticks=8))
         axes.yaxis.set_minor_locator(NullLocator())
         plain_numbers(axes.yaxis)
-        name_axes(axes, "tokens of context", cost.name)
-    return finish(figure, results.title, own)
+        name_axes(axes, "tokens of context", place or at(LENGTH))
+    return finish(figure, f"{results.title}: training, µs per token", own)
+
+
+def _short(length: float) -> str:
+    """Format a length at a tick: "512", "2k"."""
+    return f"{length / 1024:g}k" if length >= 1024 and not length % 1024 else number(length)
+
+
+def _range(condition: Condition) -> Interval:
+    """Return the median over processes, and the fastest and the slowest one."""
+    values: Sequence[float] = condition.values(COST)
+    return Interval(float(np.median(values)), float(min(values)), float(max(values)))
