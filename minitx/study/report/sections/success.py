@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from minitx.drawing.formatting import count, listed, percent, whole_percent
-from minitx.study.report.comparison import may_claim
+from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     Style,
