@@ -11,7 +11,7 @@ had the lower (or the higher) score in these runs.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -90,8 +90,6 @@ def _pairs_of_report(results: Results) -> list[Pair]:
     if "axis" in results.study.sections and axis:
         for line in lines_along(axis, scored_conditions(results)).values():
             pairs += combinations(line, 2)
-    if "head_width" in results.study.sections:
-        pairs += chain.from_iterable(same_head_width(results).values())
     return pairs
 
 

@@ -209,10 +209,14 @@ def test_what_no_run_could_do_is_refused_before_the_first(words, said):
         Planner(config.task, study).check()
 
 
+def asked_tasks(name):
+    return asked(f"study={name}").study.tasks
+
+
 @pytest.mark.parametrize("preset", ["quick", "full"])
-@pytest.mark.parametrize("name", [name for name in options("study") if name != "speed"])
+@pytest.mark.parametrize("name", [n for n in options("study") if "speed" not in n])
 def test_a_study_sweeps_the_rate_of_the_selected_optimizer(name, preset):
-    task = "recall" if name == "distance" else "genre" if name != "context" else "text"
+    task = next(each for each in ("genre", "text", "recall") if each in asked_tasks(name))
     muon, adamw = (
         defined(
             asked(f"study={name}", f"task={task}", f"preset={preset}", f"optimizer={optimizer}")

@@ -71,7 +71,8 @@ def test_seeds_are_counted_with_exact_intervals():
     assert png(section.figure)
 
 
-def test_sentences_say_k_of_n_seeds():
+def test_sentences_say_k_of_n_seeds(monkeypatch):
+    monkeypatch.setattr(success, "may_claim", lambda results: True)
     section = SECTIONS["success"](results_of(LEARNS))
     assert section.answers == 3
     difference, transformer, lstm, *rest = section.sentences

@@ -85,7 +85,6 @@ SECTIONS = {
         SectionKind("curves"),
         SectionKind("seed_curves"),
         SectionKind("cost"),
-        SectionKind("head_width"),
         SectionKind("heads", details=["heads", "pruning"]),
         SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
