@@ -185,6 +185,7 @@ def _clean_process(trainer: L.Trainer) -> Iterator[None]:
             yield
         exit_code = 0
     finally:
+        trainer.fit_loop.teardown()  # its workers, which Lightning leaves if a validation fails
         finish_trackers(trainer, exit_code)
         leave_process_group(environment)
 
