@@ -59,6 +59,7 @@ class Command:
         register_schemas()
         if self.config is not None:
             return self.config
+        assert self.schema is not None  # a command without one does not use Hydra
         schema = f"{self.name}_schema"
         store_schema(schema, self.schema)
         defaults = [schema, "_self_", *NO_LOGGING]
