@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from minitx.config.command_line import command_line, running_script
-from minitx.config.compose import register_schemas
+from minitx.config.compose import register_schemas, store_schema
 from minitx.config.keys import keys
 from minitx.config.paths import is_path
 
@@ -59,8 +59,9 @@ class Command:
         register_schemas()
         if self.config is not None:
             return self.config
-        store, schema = ConfigStore.instance(), f"{self.name}_schema"
-        store.store(name=schema, node=self.schema)
+        assert self.schema is not None  # a command without one does not use Hydra
+        schema = f"{self.name}_schema"
+        store_schema(schema, self.schema)
         defaults = [schema, "_self_", *NO_LOGGING]
-        store.store(name=self.name, node={"defaults": defaults, "hydra": QUIET})
+        ConfigStore.instance().store(name=self.name, node={"defaults": defaults, "hydra": QUIET})
         return self.name

@@ -20,14 +20,7 @@ from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, un
 from minitx.config.options import check_mixers
 from minitx.config.paths import full_paths
 from minitx.config.renames import key_of, renamed, renamed_overrides
-from minitx.config.schema import (
-    MIXERS,
-    MODELS,
-    CompareConfig,
-    Config,
-    RecurrentConfig,
-    StudyConfig,
-)
+from minitx.config.schema import MIXERS, MODELS, CompareConfig, Config, RecurrentConfig, StudyConfig
 from minitx.config.yaml_files import check_size, rename_in_files
 from minitx.errors import UserError
 
@@ -47,14 +40,22 @@ Schema = TypeVar("Schema")
 def register_schemas() -> None:
     """Give Hydra the types of all keys. The YAML files name these schemas in their defaults."""
     rename_in_files()
-    store = ConfigStore.instance()
-    store.store(name="train_schema", node=Config)
-    store.store(name="compare_schema", node=CompareConfig)
-    store.store(group="study", name="study_schema", node=StudyConfig)
     OmegaConf.register_new_resolver("mixer_arms", _mixer_arms, replace=True)
+    store_schema("train_schema", Config)
+    store_schema("compare_schema", CompareConfig)
+    store_schema("study_schema", StudyConfig, "study")
     for schema in set(MODELS.values()):
         name = schema.__name__.removesuffix("Config").lower()
-        store.store(group="model", name=f"{name}_schema", node=schema)
+        store_schema(f"{name}_schema", schema, "model")
+
+
+def store_schema(name: str, schema: type, group: str | None = None) -> None:
+    """Give Hydra the types of the keys of one schema, unless it has them: that takes a while."""
+    store = ConfigStore.instance()
+    known = store.repo if group is None else store.repo.get(group, {})
+    file = f"{name}.yaml"
+    if file not in known or OmegaConf.get_type(known[file].node) is not schema:
+        store.store(name=name, node=schema, group=group)
 
 
 def _mixer_arms() -> dict[str, list[str]]:

@@ -128,6 +128,14 @@ def stoppable(trainer: L.Trainer) -> Iterator[None]:
         stop.restore()
 
 
+def end_other_processes(trainer: L.Trainer) -> None:
+    """End the processes that Lightning has started for this run, if there are any."""
+    launcher: Any = trainer.strategy.launcher
+    if launcher is not None:
+        launcher.kill(signal.SIGKILL)
+        launcher.procs.clear()  # Lightning would kill this process because they ended
+
+
 def _kept(step: int, stop: StopOnRequest) -> str:
     """Say what is kept of a run that was stopped at a step, and how to resume it."""
     again = command_line("train", f"resume={stop.folder}")

@@ -217,11 +217,15 @@ def prepare_wandb() -> None:
 
 
 def disconnect_wandb() -> None:
-    """Leave W&B's process, which would otherwise be waited for when this process ends."""
+    """Leave W&B's process, which would otherwise be waited for when this process ends.
+
+    The next run of this process starts another one.
+    """
     wandb = sys.modules.get("wandb")
     if wandb is not None:
         with suppress(Exception):  # that it failed has been reported
             within(LEAVING, wandb.teardown)
+        os.environ.pop(wandb.env.SERVICE, None)
 
 
 def within(seconds: float, action: Callable[[], Result]) -> Result:

@@ -52,7 +52,7 @@ from minitx.training.loggers import MetricsFile
 from minitx.training.outputs import output_callbacks
 from minitx.training.progress import TrainingProgress, fraction_done
 from minitx.training.resume import Resumption, resumption
-from minitx.training.stopping import StopOnRequest, stoppable
+from minitx.training.stopping import StopOnRequest, end_other_processes, stoppable
 from minitx.training.summary import Summary
 from minitx.training.trackers import finish_trackers, make_tracker
 from minitx.training.warmup import within_the_run
@@ -190,7 +190,11 @@ def _clean_process(trainer: L.Trainer) -> Iterator[None]:
             _silence_advice()
             yield
         exit_code = 0
+    except UserError:
+        end_other_processes(trainer)  # they would wait for this one, and end with a traceback
+        raise
     finally:
+        trainer.fit_loop.teardown()  # its workers, which Lightning leaves if a validation fails
         finish_trackers(trainer, exit_code)
         leave_process_group(environment)
 

@@ -1,13 +1,22 @@
 """Test configs as dataclasses, plain values and YAML, and which keys a resumed run may change."""
 
+import dataclasses
 import typing
 from types import NoneType
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minitx.config.compose import compose, from_plain, read_config, resumed, to_plain
+from minitx.config.compose import (
+    compose,
+    from_plain,
+    read_config,
+    register_schemas,
+    resumed,
+    to_plain,
+)
 from minitx.config.schema import MODELS, Config, ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_yaml
@@ -225,3 +234,18 @@ def test_a_recurrent_model_is_named_after_its_cell():
     values = to_plain(Config(model=RecurrentConfig(name="lstm", cell="gru")))
     with pytest.raises(UserError, match=r"model\.cell=gru needs model=gru"):
         from_plain(values)
+
+
+def test_types_are_given_to_hydra_once_unless_they_change(monkeypatch):
+    """To give them takes longer than to compose a small config."""
+    compose()
+    stored = []
+    monkeypatch.setattr(ConfigStore, "store", lambda self, name, **_: stored.append(name))
+    compose("model=lstm")
+    assert stored == []
+    wider = dataclasses.make_dataclass(
+        "RecurrentConfig", [("more", int, 0)], bases=(MODELS["rnn"],)
+    )
+    monkeypatch.setitem(MODELS, "rnn", wider)
+    register_schemas()
+    assert set(stored) == {"recurrent_schema"}

@@ -13,6 +13,8 @@ from random_configs import LARGE, STEPS, draw_valid, spoil, words, write_corpora
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 20  # of a full campaign, run as commands
 LIMIT = 300  # seconds
+# Values of trainer.max_steps that are not numbers, or that end a run at once.
+SHORT = {"", "true", "???", "[]", "[1,2]", "{a:1}", "zzz", "0x10", "${oc.env:NO}"}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,14 @@ def test_configs_with_an_invalid_value_are_one_line(attempt, corpora, tally, tri
             refused += [line] if status else []
             assert status == 1 or not forbidden, "it was trained"
     _report("invalid", row.tried, refused)
+
+
+def test_no_run_is_drawn_that_does_not_end(corpora):
+    """Such a run would be a failure of the campaign, and not of the code."""
+    for seed in range(500):
+        config, forbidden = spoil(seed, draw_valid(seed, corpora))
+        if config["trainer.max_steps"] not in (STEPS, None):  # None is refused, without minutes
+            assert forbidden or config["trainer.max_steps"] in SHORT, (seed, config)
 
 
 def _report(kind, tried, refused):

@@ -199,6 +199,18 @@ def test_a_wandb_process_that_dies_or_hangs(number, reports, monkeypatch, tmp_pa
     assert wandb_run(tmp_path / "next")["exit"] == 0
 
 
+@pytest.mark.parametrize("token", ["3-1-unix-/dev/null/nowhere", "3-1-tcp-localhost-9", "nonsense"])
+def test_a_wandb_process_that_is_gone_before_the_run_is_left_for_another(
+    token, reports, monkeypatch, tmp_path
+):
+    """Its address is in the environment, for example from a process that started this one."""
+    monkeypatch.setenv("WANDB_SERVICE", token)
+    (line,) = reports("logger=wandb")
+    assert line.startswith("W&B failed (")
+    assert reports("logger=wandb", name="next") == []
+    assert wandb_run(tmp_path / "next")["exit"] == 0
+
+
 KILLED = """
 import os, signal, sys
 from minitx.commands.start import main

@@ -230,6 +230,39 @@ StepDataModule.train_dataloader = slow
     assert group_is_gone(process)
 
 
+def test_a_disk_that_is_full_for_one_of_two_processes_is_one_line(start, train, tmp_path):
+    """The one that writes the checkpoints ends, and does not leave the other waiting."""
+    script = changed_script(
+        tmp_path,
+        """
+from minitx.errors import WriteError
+from minitx.training import checkpoints
+
+write = checkpoints.write_bytes_atomically
+
+def full(path, content):
+    if path.name == "last.ckpt" and path.exists():
+        raise WriteError(28, "No space left on device", str(path))
+    write(path, content)
+
+checkpoints.write_bytes_atomically = full
+""",
+    )
+    process = start(*TWO, "run.dir=run", *SLOW, script=script)
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    (line,) = [each for each in err.splitlines() if each.startswith("error: ")]
+    assert "last.ckpt cannot be written: No space left on device; free some space" in line
+    assert group_is_gone(process)
+    folder = tmp_path / "run"
+    assert summary(folder)["status"] == "failed"
+    assert checkpoint(folder, "last")["global_step"] == 5
+    train(f"resume={folder}", "trainer.devices=1", "trainer.strategy=auto")
+    assert summary(folder)["status"] == "finished"
+    assert list(rows(folder)) == list(range(1, 11))
+
+
 def test_a_process_that_dies_does_not_leave_the_other_waiting(start, tmp_path):
     script = changed_script(
         tmp_path,
