@@ -36,7 +36,7 @@ PACKAGES = {
     "training": "torch lightning rich wandb",
     "study.statistics": "numpy scipy",
     "study.plan": "omegaconf filelock",
-    "study.measure": "torch numpy",
+    "study.measure": "torch numpy filelock",
     "study.results": "numpy pandas",
     "study.report": "numpy pandas matplotlib jinja2 markdown_it",
     "study.run": "hydra omegaconf filelock rich wandb",

@@ -28,7 +28,6 @@ from minitx.study.results.conditions import (
     lines_along,
     scored_conditions,
 )
-from minitx.study.results.head_width import same_head_width
 from minitx.study.results.octaves import last_gain_differences, measured_octaves
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import difference_interval

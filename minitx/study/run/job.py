@@ -76,8 +76,9 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
     try:
         if asked.study.measures == "speed":
             found = measure_speed(config)
-            where = {"machine": machine(config.trainer.accelerator), "git_commit": git_commit()}
-            del where["machine"]["threads"]  # a setting of the run
+            here = machine(config.trainer.accelerator)
+            del here["threads"]  # a setting of the run
+            where = {"machine": here, "git_commit": git_commit()}
             write_checked_json(folder / MEASURED, found | where)
         else:
             config.logger = asked.logger

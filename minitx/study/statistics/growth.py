@@ -7,8 +7,7 @@ import numpy as np
 from scipy import stats
 
 from minitx.metrics.bootstrap import LEVEL, Interval
-
-LEAST = 4  # values that an interval is computed from
+from minitx.study.statistics.intervals import LEAST_SEEDS
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,15 @@ def linear_growth(lengths: Sequence[float], costs: Sequence[float]) -> Growth:
     return Growth(*(Interval(*map(float, each)) for each in ends))
 
 
-def ratio_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
+def ratio_interval(first: np.ndarray, second: np.ndarray) -> Interval:
     """Return the ratio of the geometric means of two positive costs, with a 95% interval.
 
-    `first` is (n,) and `second` (m,). The interval is Welch's t interval of the difference of the
-    logarithms. It is unknown if n < 4 or m < 4.
+    `first` is (n,) and `second` is (m,). The interval is Welch's t interval of the difference of
+    the logarithms. It is unknown if n < 4 or m < 4.
     """
     logs = np.log(first), np.log(second)
     value = float(np.exp(logs[0].mean() - logs[1].mean()))
-    if min(map(len, logs)) < LEAST:
+    if min(map(len, logs)) < LEAST_SEEDS:
         return Interval(value)
     found = stats.ttest_ind(*logs, equal_var=False).confidence_interval(LEVEL)
     return Interval(value, float(np.exp(found.low)), float(np.exp(found.high)))

@@ -1,6 +1,6 @@
 """Show the time of training per token at each length and batch size, and how they compare."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -109,7 +109,10 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
     for (arm, first), found in ratios.groupby(["arm", "of"], sort=False):
         unequal = (found["ratio"] > EQUAL) | (found["ratio"] < 1 / EQUAL)
         unequal &= ~((found["low"] <= 1) & (found["high"] >= 1))
-        slower, faster = (found[unequal & side] for side in (found["ratio"] > 1, found["ratio"] < 1))
+        slower, faster = (
+            found[unequal & (found["ratio"] > 1)],
+            found[unequal & (found["ratio"] < 1)],
+        )
         parts = []
         if len(slower):
             most = slower.loc[slower["ratio"].idxmax()]
@@ -138,7 +141,7 @@ def _batches(conditions: list[Condition]) -> Iterator[str]:
         return
     for place, found in _by_place(conditions, without=BATCH).items():
         sizes = sorted({each.on(BATCH) for each in found})
-        ends = {each.arm: {} for each in found}
+        ends: dict[str, dict[int, float]] = {each.arm: {} for each in found}
         for each in found:
             ends[each.arm][each.on(BATCH)] = each.median(COST)
         shared = {arm: costs for arm, costs in ends.items() if {sizes[0], sizes[-1]} <= set(costs)}
@@ -247,5 +250,5 @@ def _short(length: float) -> str:
 
 def _range(condition: Condition) -> Interval:
     """Return the median over processes, and the fastest and the slowest one."""
-    values: Sequence[float] = condition.values(COST)
+    values = condition.values(COST)
     return Interval(float(np.median(values)), float(min(values)), float(max(values)))
