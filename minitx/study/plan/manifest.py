@@ -20,6 +20,7 @@ from minitx.study.plan.definition import Point, Values
 
 FORMAT = 1  # increase it if an older study.json cannot be read
 MANIFEST = "study.json"
+EVIDENCE = "evidence.zip"  # next to it; see minitx.study.results.evidence
 STORED_NAMES = {"swept_values": "rate"}  # by field of `PlannedRun`, where study.json differs
 
 

@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from dataclasses import replace
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from minitx.runs.paths import CONFIG, METRICS
 from minitx.study.measure.measuring import CLUSTERS, ITEMS
 from minitx.study.plan.manifest import Manifest, PlannedRun, read_manifest
 from minitx.study.plan.run_store import RunStore, detail_file
+from minitx.study.results.evidence import MOST_BYTES, own_store, unpacked
 from minitx.study.results.results import FAILED, FINISHED, MISSING, Results
 from minitx.study.results.settings import Settings, settings_of
 
@@ -26,17 +29,23 @@ SUMMARISED = (
     *("tokens_per_second", "peak_memory_mb", "data_fingerprint", "git_commit"),
 )
 
-MOST_BYTES = 2**30  # of an archive; a short one can unpack to more than the memory
-
 
 def open_study(folder: str | Path, runs: str | Path | None = None) -> Results:
     """Return the results of a study so far. `results.runs` is a table of its runs.
 
-    `runs` is the run store, by default the one that the study was started with. Raises UserError if
-    there is no study in `folder`, or if another version wrote it.
+    `runs` is the run store, by default the one that the study was started with. A report that was
+    copied without its runs is read from its evidence. Raises UserError if there is no study in
+    `folder`, if another version wrote it, or if the evidence is damaged.
     """
-    manifest = read_manifest(Path(full_path(folder, "study.dir")))
-    return collect(manifest, RunStore(Path(full_path(runs or manifest.study.runs, "study.runs"))))
+    folder = Path(full_path(folder, "study.dir"))
+    store = own_store(folder, runs)
+    if store is not None:
+        return collect(read_manifest(folder), store)
+    with unpacked(folder) as place:
+        manifest = read_manifest(place)
+        results = collect(manifest, RunStore(place))
+    folders = [normpath(folder / manifest.study.runs / key) for key in results.runs["key"]]
+    return replace(results, runs=results.runs.assign(folder=folders))
 
 
 def collect(manifest: Manifest, store: RunStore) -> Results:

@@ -6,7 +6,7 @@ from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
 from minitx.study.plan.definition import common_overrides, defined, refuse_hidden, study_folder
-from minitx.study.plan.manifest import MANIFEST, read_manifest
+from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
 from minitx.training.checks import check_tracker
@@ -23,7 +23,8 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     definition = defined(asked, common_overrides(overrides))
     folder = study_folder(definition)
     if asked.report_only:
-        read_manifest(folder)
+        if (folder / MANIFEST).exists() or not (folder / EVIDENCE).exists():
+            read_manifest(folder)
         return definition
     for name, place in {"dir": folder, "runs": Path(definition.runs)}.items():
         check_creatable(place, f"study.{name}={place}")

@@ -19,6 +19,7 @@ from minitx.study.plan.run_store import RunStore
 from minitx.study.plan.widening import further
 from minitx.study.report.sections import details_of
 from minitx.study.results.collecting import collect, open_study
+from minitx.study.results.evidence import write_evidence
 from minitx.study.results.results import Results
 from minitx.study.results.sweep import rank
 from minitx.study.run.watching import watching
@@ -129,6 +130,7 @@ def _run_and_report(
 
     with announced("writing the report"):
         report = write_report(results, folder)
+        write_evidence(folder, definition.runs)
     show(results, report, folder)
     if launched:
         publish(results, folder, asked.logger)
