@@ -76,3 +76,14 @@ def test_half_precision_is_torchs(dtype):
         for one, other in zip(results(ours, x, g), results(theirs, x, g), strict=True):
             assert one.dtype == other.dtype
             assert torch.equal(one, other)
+
+
+def test_an_input_in_bfloat16_has_weights_in_float32():
+    """As under autocast. An output is as exact as its type: 8 bits for the weight, 8 for itself."""
+    ours, theirs = pair(16)
+    x = torch.randn(50, 16).bfloat16()
+    y = ours(x)
+    assert y.dtype is torch.bfloat16
+    torch.testing.assert_close(y.float(), theirs(x.float()), rtol=3 * 2**-8, atol=1e-6)
+    y.float().sum().backward()
+    assert ours.weight.grad.dtype is torch.float32

@@ -21,7 +21,7 @@ VOCAB = 30
 FOUND = {
     *("step_seconds", "step_seconds_low", "step_seconds_high", "forward_backward_seconds"),
     *("tokens_per_second", "latency_ms", "peak_memory_mb", "imports_memory_mb", "threads"),
-    *("steps", "parameters", "parameters_non_embedding", "operations_per_token"),
+    *("cpu_share", "steps", "parameters", "parameters_non_embedding", "operations_per_token"),
 }
 
 
@@ -36,10 +36,17 @@ def test_all_figures_are_there(config, model):
     found = measure(config(f"model={model}", "optimizer=muon"), VOCAB, seconds=0.0)
     assert set(found) == FOUND
     assert all(math.isfinite(value) and value >= 0 for value in found.values())
-    assert found["steps"] == 2
+    assert found["steps"] == 3
     assert found["step_seconds_low"] <= found["step_seconds"] <= found["step_seconds_high"]
     assert 0 < found["forward_backward_seconds"] < found["step_seconds_high"]
     assert found["tokens_per_second"] == pytest.approx(8 * 16 / found["step_seconds"])
+
+
+def test_threads_kernels_and_precision_are_those_of_the_config(config):
+    words = ("model=lstm", "trainer.threads=1", "trainer.fused=false")
+    found = measure(config(*words, "trainer.precision=bf16-mixed"), VOCAB, seconds=0.0)
+    assert found["threads"] == 1
+    assert set(found) == FOUND
 
 
 def test_the_width_is_solved_where_a_budget_is_given(config):
@@ -68,7 +75,9 @@ def test_memory_is_that_of_the_measurement(config):
     ("words", "message"),
     [
         (["task=cmudict"], "speed is measured on language models"),
-        (["trainer.precision=bf16-mixed"], "speed is not measured with it"),
+        (["trainer.precision=16-mixed"], "with trainer.precision=32-true and .*=bf16-mixed only"),
+        (["trainer.compile=true"], "speed is measured with trainer.compile=False only"),
+        (["trainer.accelerator=mps"], "accelerator=cpu and trainer.accelerator=gpu only"),
         (["model.heads=3"], r"model=transformer at model.context=16: heads=3 does not divide"),
     ],
 )
