@@ -18,11 +18,12 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., C) -> (..., C)."""
-        single_or_double = x.dtype in (torch.float32, torch.float64)
-        if x.device.type != "cpu" or x.dtype != self.weight.dtype or not single_or_double:
+        if x.device.type != "cpu":
             # torch's kernel needs one dtype. Under autocast, queries and keys are in bfloat16.
-            weight = self.weight.to(x.dtype)
-            return F.rms_norm(x, self.normalized_shape, weight, self.eps)
+            return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+        single_or_double = x.dtype in (torch.float32, torch.float64)
+        if x.dtype != self.weight.dtype or not single_or_double:
+            return super().forward(x)
         eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
         if not torch.is_grad_enabled():  # an autograd function costs more than these sums
             return _normalised(x, self.weight, eps)[0]

@@ -78,10 +78,23 @@ def test_half_precision_is_torchs(dtype):
             assert torch.equal(one, other)
 
 
-def test_an_input_in_bfloat16_has_weights_in_float32():
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+            ],
+        ),
+    ],
+)
+def test_an_input_in_bfloat16_has_weights_in_float32(device):
     """As under autocast. An output is as exact as its type: 8 bits for the weight, 8 for itself."""
-    ours, theirs = pair(16)
-    x = torch.randn(50, 16).bfloat16()
+    ours, theirs = (norm.to(device) for norm in pair(16))
+    x = torch.randn(50, 16, device=device).bfloat16()
     y = ours(x)
     assert y.dtype is torch.bfloat16
     torch.testing.assert_close(y.float(), theirs(x.float()), rtol=3 * 2**-8, atol=1e-6)
