@@ -4,6 +4,8 @@ report.md, report.html   the same report, for code viewers and for browsers
 runs.csv                 all runs of the plan with all of their figures; their folders are named
                          from the folder of the report
 figures/                 <section>.png and .svg, the figure's data as .csv, and further tables
+
+What all of them are computed from is in evidence.zip (see `minitx.study.results.evidence`).
 """
 
 from os.path import relpath

@@ -1,0 +1,59 @@
+"""Test that every committed report follows from its evidence, on the machine of the test.
+
+A report that differs is written again from its evidence by
+`minitx compare study=NAME task=TASK report_only=true study.dir=docs/studies/FOLDER`.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from minitx.study.plan.manifest import EVIDENCE
+from minitx.study.report.files import write_report
+from minitx.study.results.collecting import open_study
+
+ROOT = Path(__file__).parents[3] / "docs" / "studies"
+
+# Reports of earlier versions, which kept no evidence. No report may be added here.
+NOT_REPRODUCIBLE = {
+    "architectures_cmudict_quick",
+    "architectures_shakespeare_quick",
+    "distance_recall_full",
+    "heads_shakespeare_full",
+    "speed_shakespeare_full",
+}
+
+FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir())
+MOST_BYTES = 2_000_000  # of evidence, so that a clone stays small
+MACHINE_PATHS = ("/home/", "/work/", "/root/", "/Users/", "/tmp/")
+
+
+def test_every_report_has_evidence():
+    lacking = {name for name in FOLDERS if not (ROOT / name / EVIDENCE).is_file()}
+    assert lacking == NOT_REPRODUCIBLE & set(FOLDERS)
+
+
+@pytest.mark.parametrize("name", sorted(set(FOLDERS) - NOT_REPRODUCIBLE))
+def test_every_table_is_computed_again(name, tmp_path, briefly):
+    folder = ROOT / name
+    assert (folder / EVIDENCE).stat().st_size <= MOST_BYTES
+    write_report(open_study(folder), tmp_path)
+    tables = {path.relative_to(folder) for path in folder.rglob("*.csv")}
+    assert tables == {path.relative_to(tmp_path) for path in tmp_path.rglob("*.csv")}
+    for table in tables:
+        committed, again = (pd.read_csv(place / table) for place in (folder, tmp_path))
+        if table.name == "runs.csv":  # names the folders of the runs from that of the report
+            committed, again = (each.drop(columns="folder") for each in (committed, again))
+        assert_frame_equal(again, committed, rtol=1e-9, atol=1e-12, obj=str(table))
+    texts = [(place / "report.md").read_text(encoding="utf-8") for place in (tmp_path, folder)]
+    assert texts[0].splitlines() == texts[1].splitlines()
+    assert not [path for path in MACHINE_PATHS if path in texts[1]]
+
+
+@pytest.mark.parametrize("name", sorted(set(FOLDERS) - NOT_REPRODUCIBLE))
+def test_a_full_report_names_its_commit(name):
+    results = open_study(ROOT / name)
+    if results.preset == "full":
+        assert "unknown" not in results.facts["commit"]
