@@ -17,22 +17,33 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 PR_SET_PDEATHSIG = 1  # an option of Linux's prctl(2)
 
+CODE = ("minitx", "conf")  # the folders of a checkout that the results of runs depend on
+CHANGED = " with uncommitted changes"
+
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGE = 2**30  # bytes
 
 
 def git_commit() -> str | None:
-    """The hash of the commit that the code is of, hex; None without a checkout or without git."""
+    """The hash of the commit that the code is of, hex; None without a checkout or without git.
+
+    CHANGED follows if code or configs are not as they were committed.
+    """
     checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():  # an installed package may lie within another checkout
         return None
-    command = ["git", "rev-parse", "HEAD"]
-    try:
+
+    def git(*words: str) -> str:
+        command = ["git", *words]
         answer = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        return answer.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--verify", "--quiet", "HEAD")
+        return commit + CHANGED * bool(commit and git("status", "--porcelain", *CODE)) or None
     except FileNotFoundError:  # git is not installed
         return None
-    return answer.stdout.strip() or None
 
 
 def quiet_libraries() -> None:

@@ -25,6 +25,7 @@ from run_files import (
 
 import minitx
 from minitx.config.compose import read_config
+from minitx.training.environment import CHANGED
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,7 +124,7 @@ def test_the_summary_is_complete(finished, text_file):
         *["task", "model", "parameters", "parameters_non_embedding", "steps", "tokens_seen"],
         *["train_seconds", "tokens_per_second", "peak_memory_mb", "metrics", "seed"],
         *["data", "data_fingerprint", "git_commit", "versions", "status"],
-        *["cpu_seconds", "threads"],
+        *["cpu_seconds", "threads", "ended_by"],
     }
     assert found["data"] == {
         "train_tokens": train_tokens(text_file),
@@ -146,7 +147,8 @@ def test_the_summary_is_complete(finished, text_file):
     assert found["versions"]["python"] == sys.version.split()[0]
     assert found["versions"]["lightning"] == version("lightning")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    assert found["git_commit"] == (head.stdout.strip() or None)
+    commit = found["git_commit"]
+    assert (commit and commit.removesuffix(CHANGED)) == (head.stdout.strip() or None)
 
 
 def test_the_summary_measures_the_best_checkpoint(finished):

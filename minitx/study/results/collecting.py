@@ -101,8 +101,14 @@ def _facts(manifest: Manifest, store: RunStore, runs: pd.DataFrame) -> dict[str,
     found = {name: list(machines[name].astype(str)) for name in machines}
     if "git_commit" in runs:
         commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
-        found["commit"] = [c[:12] if isinstance(c, str) else "unknown" for c in commits]
+        found["commit"] = [_commit(c) if isinstance(c, str) else "unknown" for c in commits]
     return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
+
+
+def _commit(known: str) -> str:
+    """Shorten the hash of a commit, and keep what follows it."""
+    commit, space, rest = known.partition(" ")
+    return f"{commit[:12]}{space}{rest}"
 
 
 def _row(run: PlannedRun, store: RunStore, kind: str) -> dict[str, Any]:

@@ -198,6 +198,14 @@ def test_runs_of_older_code_are_said():
     assert not may_claim(results)
 
 
+@pytest.mark.parametrize("commit", ["unknown", "aaaaaa with uncommitted changes"])
+def test_code_that_nobody_else_has_is_said(commit):
+    results = replace(fair(ARMS), facts={"commit": commit})
+    assert broken(results) == ["the same code"]
+    assert f"was not committed: commit {commit}." in rules(results)["the same code"].words
+    assert not may_claim(results)
+
+
 def test_sizes_that_are_not_matched_are_compared_over_the_grid():
     results = fair({"a": lambda h: 2.0}, grid={"model.heads": [1, 2]})
     results.study.match = False

@@ -1,5 +1,6 @@
 """The rules about the code and the machine, which all measured times depend on."""
 
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -28,8 +29,12 @@ def same_code(results: Results) -> Rule:
     name = "the same code"
     if "commit" not in results.facts:
         return Rule(name, False, "The commit of the code is not known.")
-    unlike = _several(results, lambda fact: fact in CODE)
-    return Rule(name, not unlike, unlike or "All runs used the same code.")
+    if unlike := _several(results, lambda fact: fact in CODE):
+        return Rule(name, False, unlike)
+    commit = results.facts["commit"]
+    if not re.fullmatch("[0-9a-f]+", commit):  # "unknown", or a commit with uncommitted changes
+        return Rule(name, False, f"The code of the runs was not committed: commit {commit}.")
+    return Rule(name, True, "All runs used the same code.")
 
 
 def same_machine(results: Results) -> Rule | None:
