@@ -62,6 +62,11 @@ class Measure:
             return f"{self.amount(one)} against {self.number(other)}"
         return f"{self.number(one)} against {self.amount(other)}"
 
+    @property
+    def best(self) -> str:
+        """Return which value is the best one."""
+        return "lowest" if self.lower_is_better else "highest"
+
     def difference(self, value: float) -> str:
         """Format a difference, with one decimal more than the values: "0.0123", "1.39"."""
         return decimals(100 * value, 2) if self.is_fraction else decimals(value, self.decimals + 1)

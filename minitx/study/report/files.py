@@ -13,6 +13,7 @@ from pathlib import Path
 
 from minitx.drawing.figures import png, svg
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
+from minitx.study.report.inline import inline, name_marks
 from minitx.study.report.markdown import markdown
 from minitx.study.report.page import page
 from minitx.study.report.report import Report, compose
@@ -25,9 +26,11 @@ def write_report(results: Results, folder: Path) -> Report:
     Raises UserError as `compose`.
     """
     report = compose(results)
-    pictures = {each.picture: svg(each.figure) for each in report.sections if each.figure}
-    for drawn in (folder / "figures").glob("*.*"):  # by an earlier report with other sections
-        drawn.unlink()
+    drawn = [section for section in report.sections if section.figure]
+    titles = {each.picture: name_marks(each.figure) for each in drawn if each.figure}
+    pictures = {each.picture: svg(each.figure) for each in drawn if each.figure}
+    for earlier in (folder / "figures").glob("*.*"):  # of a report with other sections
+        earlier.unlink()
     for section in report.sections:
         for file, _, table in section.tables:
             write_atomically(folder / file, table.to_csv(index=False))
@@ -39,6 +42,10 @@ def write_report(results: Results, folder: Path) -> Report:
     # From here, the runs are found on every machine that has a copy of both folders.
     runs = results.runs.assign(folder=[relpath(run, folder) for run in results.runs["folder"]])
     write_atomically(folder / "runs.csv", runs.to_csv(index=False))
-    write_atomically(folder / "report.html", page(report.title, text, pictures))
+    inlined = {
+        each.picture: inline(pictures[each.picture], each.name, each.title, titles[each.picture])
+        for each in drawn
+    }
+    write_atomically(folder / "report.html", page(report.title, text, inlined))
     write_atomically(folder / "report.md", text)
     return report

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from minitx.drawing.formatting import column, is_number
 from minitx.drawing.html import source
 from minitx.study.report.report import MOST_ROWS, Report
+from minitx.study.report.sections import Section
 
 
 class Markdown(str):
@@ -24,7 +25,8 @@ def markdown(report: Report) -> str:
     environment = Environment(
         finalize=_escape, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters |= {"claim": _claim, "code": _code, "table": table, "unescaped": Markdown}
+    environment.filters |= {"claim": _claim, "code": _code, "link": _link, "picture": _picture}
+    environment.filters |= {"table": table, "unescaped": Markdown}
     template = environment.from_string(source("minitx.study.report", "report.md"))
     return template.render(report=report, most_rows=MOST_ROWS) + "\n"
 
@@ -54,6 +56,23 @@ def _claim(sentence: str) -> Markdown:
     """Emphasize the claim of a sentence, which is before the colon, over its figures."""
     claim, colon, figures = map(_escape, sentence.partition(":"))
     return Markdown(f"**{claim}**: {figures.strip()}") if colon else claim
+
+
+def slug(heading: str) -> str:
+    """Return the name of a heading in links, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _link(heading: str) -> Markdown:
+    """Link to a heading."""
+    return Markdown(f"[{_escape(heading)}](#{slug(heading)})")
+
+
+def _picture(section: Section) -> Markdown:
+    """Show the figure of a section, and the note that explains it."""
+    shown = f"![{_escape(section.title)}]({section.picture})" if section.figure else ""
+    note = f"*{_escape(section.note)}*" if section.note else ""
+    return Markdown("\n\n".join(filter(None, [shown, note])))
 
 
 def _code(words: str) -> Markdown:

@@ -1,11 +1,10 @@
 """A study's report as one self-contained page, made from its Markdown.
 
 The page holds its pictures, has no script and makes no request. HTML within the Markdown is shown
-as text.
+as text. All of it can be reached with the keyboard: links, tables that open, and boxes that scroll.
 """
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,12 +14,13 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
 from minitx.drawing.html import self_contained, source
+from minitx.study.report.markdown import slug
 
 
 def page(title: str, markdown: str, pictures: Mapping[str, str]) -> str:
     """Return the whole page, to be written as UTF-8.
 
-    `pictures` has the SVG for each picture that the Markdown refers to.
+    `pictures` has the SVG for each picture that the Markdown refers to, as `inline` returns it.
     """
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_PageRenderer).enable("table")
     tokens = parser.parse(markdown)
@@ -48,10 +48,12 @@ class _PageRenderer(RendererHTML):
     def heading_open(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
     ) -> str:
-        heading = self.renderToken(tokens, index, options, env)
         if tokens[index].tag != "h2":
-            return heading
-        name = re.sub(r"[^a-z]+", "-", tokens[index + 1].content.lower())
+            return self.renderToken(tokens, index, options, env)
+        words = "".join(child.content for child in tokens[index + 1].children or ())
+        tokens[index].attrSet("id", slug(words))
+        heading = self.renderToken(tokens, index, options, env)
+        name = re.sub(r"[^a-z]+", "-", words.lower())
         return f'</section>\n<section class="{name}">\n{heading}'
 
     def paragraph_open(
@@ -63,7 +65,7 @@ class _PageRenderer(RendererHTML):
     def table_open(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
     ) -> str:
-        return '<div class="scroll"><table>\n'
+        return '<div class="scroll" role="region" aria-label="table" tabindex="0"><table>\n'
 
     def table_close(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
@@ -79,6 +81,5 @@ class _PageRenderer(RendererHTML):
     th_open = td_open
 
     def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        picture = b64encode(env["pictures"][tokens[index].attrs["src"]].encode()).decode()
-        tokens[index].attrSet("src", f"data:image/svg+xml;base64,{picture}")
-        return super().image(tokens, index, options, env)
+        picture: str = env["pictures"][tokens[index].attrs["src"]]
+        return picture

@@ -12,6 +12,7 @@ from minitx.study.report.rules.machine import kernels
 from minitx.study.report.rules.rule import Rule
 from minitx.study.report.rules.size import operations
 from minitx.study.report.sections import Section, sections_of
+from minitx.study.results.models import describe_models, describe_training
 from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.study.results.settings import describe_settings
 from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words
@@ -31,7 +32,8 @@ COLUMNS = {
 class Report:
     """The content of a report.
 
-    `how` describes how the study was done, as facts by name. `runs` has a row for each run.
+    `models` describes each arm, and `how` how the study was done, as facts by name. `settings` has
+    the same as overrides. `runs` has a row for each run.
     """
 
     title: str
@@ -39,10 +41,20 @@ class Report:
     question: str
     answer: list[str]
     sections: list[Section]
+    models: dict[str, str]
     how: dict[str, str]
+    settings: pd.DataFrame
     rules: list[Rule]
     runs: pd.DataFrame
     command: str
+
+    @property
+    def headings(self) -> list[str]:
+        """The headings of the parts after the answer."""
+        last = ["How it was done", "Rules of a fair comparison", "All runs"]
+        models = ["The models"] if self.models else []
+        repeat = ["To repeat it"] if self.command else []
+        return [*(section.heading for section in self.sections), *models, *last, *repeat]
 
     @property
     def picture(self) -> Section | None:
@@ -74,7 +86,9 @@ def compose(results: Results) -> Report:
         question=results.study.question,
         answer=answer,
         sections=sections,
+        models=describe_models(results),
         how=_how(results),
+        settings=_settings(results),
         rules=rules,
         runs=_runs(results),
         command=results.command,
@@ -94,11 +108,9 @@ def _how(results: Results) -> dict[str, str]:
     facts = {
         "task": results.task,
         "preset": results.preset,
-        "arms": "; ".join(f"{arm}: {' '.join(words)}" for arm, words in study.arms.items()),
         "grid": _axes(study.grid),
         "sweep": _axes(study.sweep) if trained else "",
-        "settings of the study": " ".join(study.settings),
-        **{f"settings {whose}": words for whose, words in describe_settings(results).items()},
+        **describe_training(results),
         "seeds": _seeds(results.chosen if len(results.chosen) else runs),
         "seed of the sweep": _seeds(runs[runs["swept"] & ~runs["chosen"]]),
         "headline": f"{results.measure.words} on test" if trained else "",
@@ -110,6 +122,17 @@ def _how(results: Results) -> dict[str, str]:
         **results.facts,
     }
     return {name: words for name, words in facts.items() if words}
+
+
+def _settings(results: Results) -> pd.DataFrame:
+    """Return the settings of the arms, of the study and of the runs as overrides."""
+    study = results.study
+    found = {
+        **{f"the arm {arm}": " ".join(words) for arm, words in study.arms.items()},
+        "the study": " ".join(study.settings),
+        **{f"runs {whose}": words for whose, words in describe_settings(results).items()},
+    }
+    return pd.DataFrame({"of": list(found), "settings": list(found.values())})
 
 
 def _seeds(runs: pd.DataFrame) -> str:

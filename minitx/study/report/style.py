@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,8 +40,9 @@ BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 ORANGE, SKY, BLACK = "#e69f00", "#56b4e9", "#000000"
 
 # Inches.
-PANEL_WIDTH, PANEL_HEIGHT = 4.6, 3.3
-SIDE_MARGIN, ABOVE, ROW = 0.85, 1.1, 0.24  # around a panel, around all panels, a row of the legend
+WIDTH = 5.0  # of every figure: a column of text, and readable on a phone
+PANEL_HEIGHT = 2.7
+BELOW, ABOVE, ROW = 0.6, 0.5, 0.24  # below a panel, above all panels, a row of the legend
 KEY, LETTER = 0.75, 0.08  # a line in the legend with its gaps, and a letter
 BAND = 0.16  # opacity of an interval behind its line
 
@@ -130,16 +132,19 @@ def styles_of(conditions: Sequence[Condition]) -> dict[str, Style]:
 
 
 def panels(
-    count: int = 1, *, rows: int = 1, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT
+    count: int = 1, *, columns: int = 1, height: float = PANEL_HEIGHT
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, each about `width` x `height` inches.
+    """Return a figure and its panels, each about `height` inches high, one below the other.
 
-    They fill the rows from left to right. `rows` divides `count`.
+    With several columns, they fill the rows from left to right.
     """
-    columns = count // rows
-    figure = new_figure(columns * (width + SIDE_MARGIN), rows * height + ABOVE)
+    rows = -(-count // columns)
+    figure = new_figure(WIDTH, rows * (height + BELOW) + ABOVE)
     figure.set_layout_engine("constrained", wspace=0.05, hspace=0.05)
     made = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in made[count:]:
+        unused.remove()
+    del made[count:]
     for axes in made:
         axes.set_facecolor("none")
         axes.set_axisbelow(True)
@@ -164,7 +169,8 @@ def draw_line(
     if any(each.known for each in intervals):
         ends = np.array([(each.low, each.high) for each in intervals]).T
         axes.fill_between(across, *ends, color=style.colour, alpha=BAND, linewidth=0)
-    axes.plot(across, [each.value for each in intervals], **(style.drawing | changes))
+    [line] = axes.plot(across, [each.value for each in intervals], **(style.drawing | changes))
+    _intervals[line] = {"y": intervals}
 
 
 def draw_point(axes: Axes, style: Style, x: float, y: float, **errors: Interval) -> None:
@@ -173,7 +179,18 @@ def draw_point(axes: Axes, style: Style, x: float, y: float, **errors: Interval)
         name: [[each.value - each.low], [each.high - each.value]] for name, each in errors.items()
     }
     look = style.drawing | {"linestyle": "", "markersize": 8}
-    axes.errorbar(x, y, elinewidth=2, **look, **bars)
+    line = axes.errorbar(x, y, elinewidth=2, **look, **bars).lines[0]
+    _intervals[line] = {name[0]: [each] for name, each in errors.items()}
+
+
+# Of the marks of a line, in the direction of x or y.
+_intervals: WeakKeyDictionary[Line2D, dict[str, list[Interval]]] = WeakKeyDictionary()
+
+
+def intervals_of(line: Line2D, number: int) -> dict[str, tuple[float, float]]:
+    """Return the known intervals of a mark, in the direction of "x" or "y"."""
+    marks = {axis: each[number] for axis, each in _intervals.get(line, {}).items()}
+    return {axis: (mark.low, mark.high) for axis, mark in marks.items() if mark.known}
 
 
 def name_axes(axes: Axes, across: str, up: str) -> None:
@@ -183,8 +200,17 @@ def name_axes(axes: Axes, across: str, up: str) -> None:
 
 
 def finish(figure: Figure, title: str, own: Mapping[str, Style] | None = None) -> Figure:
-    """Add the title above the panels and, if there are several styles, a legend below them."""
+    """Add the title above the panels and, if there are several styles, a legend below them.
+
+    Lines get the names of their styles as labels.
+    """
     width, height = figure.get_size_inches()
+    for line in (line for axes in figure.axes for line in axes.lines):
+        alike = [name for name, style in (own or {}).items() if style.colour == line.get_color()]
+        if len(alike) > 1:
+            alike = [name for name in alike if own and own[name].marker == line.get_marker()]
+        if len(alike) == 1:
+            line.set_label(alike[0])
     figure.suptitle(
         wrapped(title, max(width, 4.5)), x=0.01, ha="left", size=TITLE_SIZE, **text_style()
     )

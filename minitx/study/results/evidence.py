@@ -47,24 +47,22 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time of a file in a zip archive
 
 
 def own_store(folder: Path, runs: str | Path | None) -> RunStore | None:
-    """Return the run store with the runs of a study, or None if only its evidence is there.
+    """Return the run store of a study that was run here, or None if only its evidence is here.
 
-    A report that was copied here without its study.json counts by its evidence, even if the store
+    A report that was copied here has no study.json. It counts by its evidence, even if the store
     has some of its runs. `runs` is the store, by default that in study.json. Raises UserError if
     `folder` has neither.
     """
-    has_evidence = (folder / EVIDENCE).is_file()
-    if has_evidence and not (folder / MANIFEST).is_file():
+    if (folder / EVIDENCE).is_file() and not (folder / MANIFEST).is_file():
         return None
     manifest = read_manifest(folder)
-    store = RunStore(Path(full_path(runs or manifest.study.runs, "study.runs")))
-    return store if not has_evidence or any(map(store.done, manifest.runs)) else None
+    return RunStore(Path(full_path(runs or manifest.study.runs, "study.runs")))
 
 
 def write_evidence(folder: Path, runs: str | Path | None) -> None:
     """Write the evidence of the study in `folder` from its run store.
 
-    Evidence without such a store stays as it is. Raises UserError as `own_store`, and WriteError.
+    Evidence that was copied here stays as it is. Raises UserError as `own_store`, and WriteError.
     """
     store = own_store(folder, runs)
     if store is None:

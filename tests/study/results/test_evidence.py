@@ -87,16 +87,13 @@ def test_equal_results_give_equal_bytes_without_weights_and_paths(folder, tmp_pa
     assert values["study"]["runs"] == "../store"
 
 
-def test_the_runs_count_if_they_are_there_and_the_evidence_if_not(folder):
+def test_a_study_that_was_run_here_counts_by_its_runs(folder):
     store = folder.parent / "store"
-    assert own(folder, store) is not None
-    shutil.rmtree(store)
-    assert own(folder, store) is None
     assert (open_study(folder, store).runs["status"] == "finished").all()
-
-
-def own(folder, store):
-    return evidence.own_store(folder, store)
+    shutil.rmtree(store)
+    assert (open_study(folder, store).runs["status"] == "missing").all()
+    (folder / MANIFEST).unlink()
+    assert (open_study(folder, store).runs["status"] == "finished").all()
 
 
 def test_a_copied_report_counts_by_its_evidence_even_if_some_of_its_runs_are_here(folder, alone):

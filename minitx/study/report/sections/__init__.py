@@ -30,7 +30,7 @@ class Section:
     `name` is the name of its files. `table` is the data of the figure, with readable column names;
     `more` has further tables by name, such as "comparisons". All sentences follow from the tables.
     The first `answers` of them are also at the top of the report. `note` explains the figure and
-    its limits.
+    its limits. `finding` is what it shows, in a few words, if they are few.
     """
 
     name: str
@@ -41,6 +41,11 @@ class Section:
     answers: int = 0
     more: dict[str, pd.DataFrame] = field(default_factory=dict)
     note: str = ""
+    finding: str = ""
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title}: {self.finding}" if self.finding else self.title
 
     @property
     def picture(self) -> str:

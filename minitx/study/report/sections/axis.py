@@ -33,28 +33,28 @@ def section(results: Results) -> Section | None:
     if not lines:
         return None
     measure = results.measure
-    best_word, other_word = (
-        ("lowest", "higher") if measure.lower_is_better else ("highest", "lower")
-    )
+    other_word = "higher" if measure.lower_is_better else "lower"
     forms = {
         Verdict.WORSE: "worse with {}",
         Verdict.BEHIND: f"{other_word} in these runs with {{}}",
         Verdict.NOT_SHOWN: "no difference is shown with {}",
         Verdict.NOT_COMPARED: "not compared with {}",
     }
-    sentences, every = [], []
+    claims, sentences, every = [], [], []
     for name, line in lines.items():
         best = _best(results, line)
         found = compare(results, [(each, best) for each in line if each is not best])
         every += found
+        claims.append(f"{name} has its {measure.best} mean with {best.place}")
         sentences.append(
-            f"{name} has its {best_word} mean with {best.place}: "
+            f"{claims[-1]}: "
             f"{measure.amount(best.mean(results.metric))}. Compared with that: "
             f"{places_by_verdict(found, forms)}."
         )
     return Section(
         name="axis",
         title=f"How it depends on {axis_name(axis)}",
+        finding=claims[0] if len(claims) == 1 else "",
         table=_table(results, axis, lines),
         figure=_figure(results, axis, lines),
         sentences=sentences,
@@ -91,7 +91,7 @@ def _best(results: Results, line: list[Condition]) -> Condition:
 
 
 def _figure(results: Results, axis: str, lines: Lines) -> Figure:
-    figure, [axes] = panels(width=5.6)
+    figure, [axes] = panels()
     own = styles(lines)
     for name, line in lines.items():
         along = [condition.on(axis) for condition in line]

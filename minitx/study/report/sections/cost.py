@@ -41,6 +41,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="cost",
         title="What they cost",
+        finding=_finding(table),
         table=table,
         figure=_figure(results, conditions, costs),
         sentences=_sentences(results, table),
@@ -51,6 +52,13 @@ def section(results: Results) -> Section | None:
             "Times were measured while the study ran."
         ),
     )
+
+
+def _finding(table: pd.DataFrame) -> str:
+    speed = "tokens/s in training"
+    if len(table) < 2 or speed not in table or table[speed].isna().any():
+        return ""
+    return f"{table['arm'][table[speed].idxmax()]} trains fastest here"
 
 
 def _table(results: Results, conditions: list[Condition], costs: dict[str, str]) -> pd.DataFrame:

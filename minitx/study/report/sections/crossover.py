@@ -180,7 +180,7 @@ def _percent(fraction: float) -> str:
 
 
 def _figure(results: Results, pairs: list[_Pair]) -> Figure:
-    figure, [axes] = panels(width=5.6)
+    figure, [axes] = panels()
     # Each pair is drawn in the style of its second arm.
     own = styles(pair.names[1] for pair in pairs)
     scale = 100 if results.measure.is_fraction else 1

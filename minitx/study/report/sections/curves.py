@@ -48,6 +48,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="curves",
         title="How they learn",
+        finding=_finding(table, measure),
         table=table,
         figure=_figure(results, drawn, table, measure),
         sentences=_sentences(table, measure),
@@ -77,6 +78,19 @@ def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataF
             for step, at_step in curves.dropna(subset=[metric]).groupby("step")
         ]
     )
+
+
+def _finding(table: pd.DataFrame, measure: Measure) -> str:
+    """Say which arm is ahead at the last number of tokens that all of them have seen."""
+    if table["arm"].nunique() < 2:
+        return ""
+    shared = table.groupby("arm")[TOKENS].max().min()
+    at = {
+        arm: np.interp(shared, line[TOKENS], line[f"val/{measure.name}"])
+        for arm, line in table.groupby("arm", sort=False)
+    }
+    best = (min if measure.lower_is_better else max)(at, key=lambda arm: at[arm])
+    return f"{best} has the {measure.best} mean after {shared:,.0f} tokens"
 
 
 def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:

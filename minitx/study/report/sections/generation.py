@@ -96,7 +96,7 @@ def _ranking(curves: Curves, length: int, unit: str) -> str:
 
 
 def _figure(results: Results, curves: dict[str, Curves]) -> Figure:
-    figure, each = panels(len(curves), width=3.6)
+    figure, each = panels(len(curves))
     own = styles(dict.fromkeys(arm for found in curves.values() for arm in found))
     for axes, (column, found) in zip(each, curves.items(), strict=True):
         costs = [cost for line in found.values() for cost in line.values()]

@@ -125,7 +125,7 @@ def _spelt(measure: str, interval: Interval) -> str:
 
 
 def _figure(results: Results, axis: str, lines: Lines, found: Found) -> Figure:
-    figure, each = panels(len(MEASURES), width=3.1, height=2.7)
+    figure, each = panels(len(MEASURES))
     own = styles(lines)
     for axes, name in zip(each, MEASURES, strict=True):
         for arm, line in lines.items():

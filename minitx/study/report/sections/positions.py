@@ -32,8 +32,8 @@ def section(results: Results) -> Section | None:
         sentences=[*sentences, *_differences(results, measured)],
         answers=len(sentences),
         note=(
-            "On test, in nats/token. Left: the mean loss at the positions between two doublings of "
-            "the context; at position n the next token is predicted from n tokens. Right: the "
+            "On test, in nats/token. Top: the mean loss at the positions between two doublings of "
+            "the context; at position n the next token is predicted from n tokens. Bottom: the "
             "decrease from one doubling to the next. Bands: 95% intervals over seeds (t)."
         ),
     )

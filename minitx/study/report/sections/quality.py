@@ -1,5 +1,7 @@
 """Show the quality of each arm on test, and which of two arms is better."""
 
+from math import inf, isnan
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -44,17 +46,40 @@ def section(results: Results) -> Section | None:
     return Section(
         name="quality",
         title="How good they are",
+        finding=_finding(results, known, comparisons),
         table=_table(results, conditions),
-        figure=_figure(results, conditions),
+        figure=_figure(results, _ranked(results, conditions)),
         sentences=[*(verdicts or [_range(results, known)]), *details, *unfinished],
         answers=len(verdicts),
         more={"comparisons": verdict.table(comparisons)} if comparisons else {},
         note=(
-            f"On test; {results.measure.direction} is better. Rings: single seeds. Marker and bar: "
+            f"On test; {results.measure.direction} is better. The best mean is at the top. Rings: "
+            "single seeds. Marker and bar: "
             f"their mean and its 95% interval ({interval_words(results.measure.bounds)}); there is "
             f"no bar for fewer than {LEAST_SEEDS} seeds." + about(results, comparisons)
         ),
     )
+
+
+def _finding(results: Results, known: list[Condition], comparisons: list[Comparison]) -> str:
+    """Return the claim about two arms, or say which of several has the best mean."""
+    if results.axes or len(known) < 2:
+        return ""
+    if len(comparisons) == 1:
+        return comparisons[0].sentence().partition(":")[0]
+    return f"{_ranked(results, known)[0].name} has the {results.measure.best} mean"
+
+
+def _ranked(results: Results, conditions: list[Condition]) -> list[Condition]:
+    """Return the conditions of each point from the best mean to the worst, then those without."""
+    sign = 1 if results.measure.lower_is_better else -1
+    points = list(dict.fromkeys(condition.point for condition in conditions))
+
+    def rank(condition: Condition) -> tuple[int, float]:
+        mean = condition.mean(results.metric)
+        return points.index(condition.point), inf if isnan(mean) else sign * mean
+
+    return sorted(conditions, key=rank)
 
 
 def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
@@ -121,7 +146,7 @@ def _range(results: Results, known: list[Condition]) -> str:
 
 
 def _figure(results: Results, conditions: list[Condition]) -> Figure:
-    figure, [axes] = panels(width=6.5, height=max(LEAST, ROW * len(conditions)))
+    figure, [axes] = panels(height=max(LEAST, ROW * len(conditions)))
     own = styles(condition.arm for condition in conditions)
     for row, condition in enumerate(conditions):
         _draw_condition(axes, own[condition.arm], results, condition, row)

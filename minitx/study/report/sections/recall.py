@@ -15,7 +15,6 @@ from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import count, listed, percent
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
-    PANEL_WIDTH,
     Style,
     draw_line,
     finish,
@@ -90,10 +89,10 @@ def section(results: Results) -> Section | None:
             ),
         },
         note=(
-            f"Left: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
+            f"Top: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
             "lines: their medians. Middle: the same models on test sequences with all pairs and "
-            "with fewer. Right: by the distance to the key in tokens; thin lines: single seeds. "
-            f"Middle and right: {at(axis, widest)}, where the medians of the arms differ most. "
+            "with fewer. Bottom: by the distance to the key in tokens; thin lines: single seeds. "
+            f"Middle and bottom: {at(axis, widest)}, where the medians of the arms differ most. "
             "Dotted: the chance level, which a model reaches by guessing a value from the sequence "
             "without using the keys: one divided by the number of pairs."
         ),
@@ -217,7 +216,7 @@ def _figure(
     answers: Answers,
     widest: float,
 ) -> Figure:
-    figure, [left, middle, right] = panels(3, width=2 * PANEL_WIDTH / 3)
+    figure, [left, middle, right] = panels(3)
     own = styles(lines)
     chance: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
     for name, line in lines.items():

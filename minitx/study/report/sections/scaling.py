@@ -56,6 +56,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="scaling",
         title="How fast they train",
+        finding=_finding(conditions),
         table=_table(conditions),
         figure=_figure(results, conditions),
         sentences=[*sentences, _conditions(results)],
@@ -222,12 +223,18 @@ def _conditions(results: Results) -> str:
     return f"Measured on {where}, models with {size} parameters."
 
 
+def _finding(conditions: list[Condition]) -> str:
+    """Say which arm is fastest at the last point of the grid."""
+    last = conditions[-1]
+    alike = [each for each in conditions if each.point == last.point]
+    fastest = min(alike, key=lambda each: each.median(COST))
+    return f"{fastest.arm} is fastest with {last.place}" if len(alike) > 1 else ""
+
+
 def _figure(results: Results, conditions: list[Condition]) -> Figure:
-    """Draw a panel for each point of the other axes: rows for the first of two, and columns."""
+    """Draw a panel for each point of the other axes."""
     places = _by_place(conditions, without=LENGTH)
-    others = [axis for axis in results.axes if axis != LENGTH]
-    rows = len(results.study.grid[others[0]]) if len(others) > 1 else 1
-    figure, each = panels(len(places), rows=rows if len(places) % rows == 0 else 1, width=2.6)
+    figure, each = panels(len(places), columns=min(2, len(places)))
     own = styles(condition.arm for condition in conditions)
     costs = np.concatenate([condition.values(COST) for condition in conditions])
     for axes, (place, found) in zip(each, places.items(), strict=True):

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from minitx.drawing.formatting import listed
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
-    PANEL_WIDTH,
     finish,
     name_axes,
     panels,
@@ -58,7 +57,7 @@ def _curves(results: Results, condition: Condition, metric: str) -> pd.DataFrame
 
 
 def _figure(results: Results, table: pd.DataFrame, points: list[str], metric: str) -> Figure:
-    figure, each = panels(len(points), width=2 * PANEL_WIDTH / max(2, len(points)))
+    figure, each = panels(len(points))
     own = styles(table["arm"])
     for axes, point in zip(each, points, strict=True):
         for (arm, _), line in table[table["point"] == point].groupby(["arm", "seed"], sort=False):

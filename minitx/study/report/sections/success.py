@@ -44,6 +44,9 @@ def section(results: Results) -> Section | None:
     return Section(
         name="success",
         title="How many seeds learn it, and how soon",
+        finding=listed(
+            f"{found['learned'].sum()} of {len(found)} of {arm}" for arm, found in of_arms
+        ),
         table=table,
         figure=_figure(results, table, seeds),
         sentences=[
@@ -56,8 +59,8 @@ def section(results: Results) -> Section | None:
         more={"comparisons": compared, "seeds": seeds},
         note=(
             f"A seed has learned it when at least {percent(LEARNED)} of its answers on val are "
-            "right, in sequences with all pairs. Left: the fraction of seeds that have learned it, "
-            "with its exact 95% interval (Clopper and Pearson 1934). Right: the training tokens "
+            "right, in sequences with all pairs. Top: the fraction of seeds that have learned it, "
+            "with its exact 95% interval (Clopper and Pearson 1934). Bottom: the training tokens "
             "that each seed saw until then; crosses: those that a seed saw without learning it. "
             "The chance level is the accuracy of guessing a value from the sequence: one divided "
             "by the number of pairs. The first arm is compared with each other one on each rung by "

@@ -29,6 +29,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="tuning",
         title="What tuning found",
+        finding=_finding(sweeps),
         table=pd.concat([_table(sweep, goal=goal) for sweep in sweeps], ignore_index=True),
         figure=_figure(results, known, keys[0]) if drawn else None,
         sentences=[_sentence(sweep, results.study.sweep) for sweep in sweeps],
@@ -39,6 +40,15 @@ def section(results: Results) -> Section | None:
             "beyond it may be better."
         ),
     )
+
+
+def _finding(sweeps: list[Sweep]) -> str:
+    edges = sum(bool(sweep.at_edge) for sweep in sweeps)
+    if max(len(sweep.tried) for sweep in sweeps) < 2 or not all(sweep.chosen for sweep in sweeps):
+        return ""
+    if edges:
+        return f"{edges} of {count(len(sweeps), 'best value')} at the edge of the sweep"
+    return "every best value is inside the sweep"
 
 
 def _table(sweep: Sweep, *, goal: bool) -> pd.DataFrame:
@@ -83,7 +93,7 @@ def _sentence(sweep: Sweep, asked: dict[str, list[Any]]) -> str:
 
 
 def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
-    figure, [axes] = panels(width=5.6)
+    figure, [axes] = panels()
     own = styles_of([sweep.condition for sweep in sweeps])
     for sweep in sweeps:
         line = sweep.tried[sweep.known]
