@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, PercentFormatter
@@ -20,12 +21,11 @@ from minitx.study.report.style import intervals_of
 
 # What the page calls the colours of figures. matplotlib writes colours as #rrggbb.
 COLOURS = {
-    "#000000": "currentColor",
-    "#ffffff": "var(--paper)",
+    to_hex(INK): "currentColor",
+    to_hex(PAPER): "var(--paper)",
     MUTED: "var(--muted)",
     LINE: "var(--line)",
 }
-assert (INK, PAPER) == ("black", "white")
 # What matplotlib sets in a style element for the whole figure.
 WHOLE = {"fill": "currentColor", "stroke-linejoin": "round", "stroke-linecap": "butt"}
 
