@@ -165,7 +165,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:
     """Return the override that raises the limit that ended a run, so that it can continue."""
     limits = run.config.trainer
-    if summary["ended_by"] == "goal":
+    if summary.get("ended_by") == "goal":
         return "trainer.goal=null"
     if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
         return f"trainer.max_steps={2 * summary['steps']}"

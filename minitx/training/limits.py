@@ -47,12 +47,12 @@ def ended_by(step: int, states: dict[str, Any], config: Config) -> str | None:
     `states` are those of the callbacks, as a checkpoint has them. If several keys end it, the goal
     comes first.
     """
-    limits = config.trainer
+    limits, minutes = config.trainer, states["Clock"]["elapsed"] / 60
     if reached(states.get(Goal.__qualname__, {}).get("value"), config):
         return "goal"
     if limits.max_steps is not None and step >= limits.max_steps:
         return "max_steps"
-    if limits.max_minutes is not None and states["Clock"]["elapsed"] / 60 >= limits.max_minutes:
+    if limits.max_minutes is not None and minutes >= limits.max_minutes:
         return "max_minutes"
     if limits.patience is not None and waited(states) >= limits.patience:
         return "patience"

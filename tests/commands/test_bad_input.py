@@ -83,7 +83,6 @@ TRAINING = {
         ["data.batch_size=1", "4, 2 pairs", "data.batch_size=2 or more"],
     ),
     "no pair": (["task=recall", "task.pairs=0"], ["task.pairs=0", "at least 1"]),
-    "pairs of no number": (["task=recall", "task.pairs=null"], ["task.pairs=16"]),
     "pairs of another task": (["task.pairs=4"], ["task.pairs=4", "recall", "task=text"]),
     "a file beside a corpus": (
         ["task=recall", "data.path=verse.txt"],

@@ -28,7 +28,7 @@ MIXERS = TransformerConfig.__dataclass_fields__["mixer"].metadata["choices"]
         ("minitx train model=lstm model.bidirectional=t", ["model.bidirectional=true"]),
         ("minitx train model=lstm model.he", []),
         ("minitx train model=", [f"model={name}" for name in sorted(MODELS)]),
-        ("minitx compare -m study=h", ["study=heads"]),
+        ("minitx compare -m study=h", ["study=head_width", "study=heads"]),
         ("minitx train trainer.max_steps=", ["trainer.max_steps=2000"]),
         ("minitx train optimizer=adamw trainer=gpu trainer.prec", ["trainer.precision="]),
         ("minitx train no.such.key=", []),

@@ -181,9 +181,8 @@ def test_every_option_composes_to_what_its_file_says(option):
 @pytest.mark.parametrize("name", options("recipe"))
 def test_a_recipe_is_chosen_by_its_task_and_model(name):
     task, _, model = name.rpartition("_")
-    values = values_in(CONF / "recipe" / f"{name}.yaml")
-    if model in ("gru", "rnn"):
-        values = values_in(CONF / "recipe" / f"{task}_lstm.yaml")
+    same_as_lstm = values_in(CONF / "recipe" / f"{task}_lstm.yaml")
+    values = values_in(CONF / "recipe" / f"{name}.yaml") or same_as_lstm
     config = to_plain(compose(f"task={task}", f"model={model}"))
     for section, said in values.items():
         assert said.items() <= config[section].items()

@@ -7,7 +7,7 @@ from stopping import assert_same_run
 from variants import TEXT, VARIANTS
 
 PROCESSES = 4
-RUNS = 2 * (2 + 1)  # of each arm: two rates, and the better one with another seed
+RUNS = 2 * (2 + 2)  # of each arm: two rates of the sweep, and the better one with two new seeds
 
 
 def together(*forks):

@@ -1,6 +1,7 @@
 """Test when a run ends, and its precision."""
 
 import functools
+import time
 import types
 
 import pytest
@@ -28,7 +29,8 @@ def clock(monkeypatch):
         now[0] += 1.0
         return now[0]
 
-    monkeypatch.setattr(callbacks, "time", types.SimpleNamespace(monotonic=monotonic))
+    clocks = types.SimpleNamespace(monotonic=monotonic, process_time=time.process_time)
+    monkeypatch.setattr(callbacks, "time", clocks)
     return now
 
 
