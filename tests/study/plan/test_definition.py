@@ -255,7 +255,7 @@ def test_a_value_that_no_model_can_have_is_not_tried():
     planner = Planner(config.task, defined(config, ["trainer.accelerator=cpu"]))
     point = planner.points[0]
     assert planner.can_train(point, {"optimizer.lr": 0.2})
-    for impossible in ({"model.dropout": 1.6}, {"model.layers": 900}):
+    for impossible in ({"model.dropout": 1.6}, {"model.heads": 7}):
         for _ in range(2):
             assert not planner.can_train(point, impossible)
 
