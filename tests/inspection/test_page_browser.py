@@ -264,7 +264,7 @@ def test_lines_are_as_strong_as_weights(show):
     assert second == pytest.approx(0.25, abs=0.06)
 
 
-def test_values_stand_beside_the_tokens_of_the_active_one(show):
+def test_values_are_next_to_the_tokens_of_the_active_one(show):
     maps = language_model()
     opened = show(page(maps))
     opened.locator(".tokens.query li").nth(3).hover()
