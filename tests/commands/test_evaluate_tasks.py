@@ -67,7 +67,7 @@ def trained(runs, name):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_outputs_stand_in_the_order_of_the_split(split, evaluated, runs):
+def test_outputs_are_in_the_order_of_the_split(split, evaluated, runs):
     found, lines, _ = evaluated("pairs", split)
     expected = part_of_pairs(PAIRS, split)
     assert [(line["source"], line["references"]) for line in lines] == [
@@ -233,7 +233,7 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("wrong", ["generate", "translate", "predict"])
-def test_the_right_script_is_named_to_who_took_another(name, wrong, script, runs, monkeypatch):
+def test_the_wrong_script_names_the_right_one(name, wrong, script, runs, monkeypatch):
     right, objective = OBJECTIVES[name]
     if wrong == right:
         return

@@ -148,7 +148,7 @@ def test_queries_are_written_next_to_their_rows_and_keys_above_their_columns():
     assert words["head 0"][1] < words["layer 0"][1]
 
 
-def test_layers_stand_below_each_other_and_heads_side_by_side():
+def test_layers_are_rows_and_heads_are_columns():
     run = make_run(TEXTS, transformer(layers=3, heads=4))
     maps = attention(run, "abc", layers=[2, 0], heads=[3, 1])
     figure = attention_grid(maps)

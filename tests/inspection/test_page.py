@@ -233,7 +233,7 @@ def test_the_page_names_no_address():
     assert all("src" not in attributes for _, attributes in Elements(text).found)
 
 
-def test_no_source_ends_the_element_it_stands_in():
+def test_no_source_ends_its_element():
     for source in (each for web in WEBS.values() for each in web.iterdir()):
         if not source.name.endswith(".html"):
             text = source.read_text(encoding="utf-8")
@@ -297,7 +297,7 @@ def test_a_frame_holds_the_page_and_gives_it_no_rights():
         ("中文", "中文"),
     ],
 )
-def test_what_cannot_be_seen_has_a_stand_in(token, shown):
+def test_an_invisible_character_has_a_visible_substitute(token, shown):
     assert visible(token) == shown
 
 

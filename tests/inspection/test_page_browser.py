@@ -376,7 +376,7 @@ def test_what_was_never_a_number_is_said_to_be_none(show):
     assert value_at(opened, 1, 1) == "0.5000"
 
 
-def test_two_runs_stand_side_by_side_and_are_switched_apart(show):
+def test_two_runs_are_side_by_side_and_switched_independently(show):
     first = AttentionMaps(language_model().maps, "one", {}, without_attention().influence)
     opened = show(page(first, without_attention()))
     assert opened.locator("h1").all_inner_texts() == ["one", "lstm on made-up words"]

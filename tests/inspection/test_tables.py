@@ -285,7 +285,7 @@ def test_a_terminal_without_lines_gets_others():
     assert numbers.findall(text) == numbers.findall(to_text(tutorial()))
 
 
-def test_small_tables_stand_side_by_side():
+def test_small_tables_are_side_by_side():
     tables = [Table(name, ["a", "b"], torch.ones(2, 4)) for name in ("first", "second", "third")]
     lines = to_text(page_of(*tables)).splitlines()
     assert any(line.split() == ["first", "second", "third"] for line in lines)

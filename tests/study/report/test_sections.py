@@ -168,7 +168,7 @@ def test_tuning_is_nothing_without_a_sweep():
     assert one(made(ARMS, rates=(0.01,)), "tuning") is None
 
 
-def test_the_axis_says_what_is_best_and_how_the_others_stand_to_it(monkeypatch):
+def test_the_axis_names_the_best_and_compares_the_others_with_it(monkeypatch):
     monkeypatch.setattr(comparison, "may_claim", lambda results: True)
     heads = {"transformer": lambda h: 2.2 if h < 4 else 2.1}
     results = made(heads, grid={"model.heads": [1, 2, 4, 8]}, seeds=range(1, 6))
