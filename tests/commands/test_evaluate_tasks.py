@@ -197,10 +197,11 @@ def test_a_text_has_no_outputs(script, runs):
     assert (answer.status, answer.err) == (0, "")
     found = json.loads((runs / "text" / "evaluation_test.json").read_text(encoding="utf-8"))
     assert found["metrics"]["loss"] == pytest.approx(trained(runs, "text")["test/loss"])
+    assert re.fullmatch(r"95%, bootstrap over \d+ clusters of windows, .*", found["intervals_are"])
     assert not (runs / "text" / "outputs_test.jsonl").exists()
 
 
-def test_a_checkpoint_elsewhere_has_its_figures_beside_it(script, runs, tmp_path):
+def test_a_checkpoint_elsewhere_has_its_figures_next_to_it(script, runs, tmp_path):
     lone = tmp_path / "lone.ckpt"
     lone.write_bytes((runs / "labels" / "checkpoints" / "last.ckpt").read_bytes())
     answer = script("evaluate", f"run={lone}", "split=val")
