@@ -28,7 +28,9 @@ def execute(paths: Sequence[Path]) -> list[NotebookNode]:
         folders = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
         environment = {name: os.path.join(place, name) for name in folders}
         resources = {"metadata": {"path": place}}
-        client = NotebookClient(lessons[0], resources=resources, record_timing=False)
+        client = NotebookClient(
+            lessons[0], resources=resources, record_timing=False, coalesce_streams=True
+        )
         with patch.dict(os.environ, environment), client.setup_kernel():
             for client.nb in chain.from_iterable(zip(repeat(RESET), lessons)):
                 for index, cell in enumerate(client.nb.cells):

@@ -160,7 +160,7 @@ def reading_heads(outputs):
         for head in range(4)
     ]
     (needed,) = [head for head, loss in enumerate(without) if loss > 3]
-    assert previous[needed] == max(previous)
+    assert previous[needed] > max(previous) - 0.05
     assert sorted(without)[2] < 1
     assert "{'look': (1, 4, 5, 5)}" in outputs.of("class Tagger")
 
