@@ -32,8 +32,12 @@ REPORTS = sorted((DOCS / "studies").glob("*/report.md"))
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 BOX = re.compile(r"\w+\[\"<b>(.*?)</b> (.*?)\"\]")
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^)\s]+)\)")
-LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?(?:https?:)?//", re.IGNORECASE)
-LINKED = re.compile(r"<link\b[^>]*\bhref=\"?(?:https?:)?//", re.IGNORECASE)
+LOADED = re.compile(
+    r"<(?:(?:script|img|iframe|source)\b[^>]*\bsrc"
+    r"|link\b(?![^>]*\brel=\"?(?:canonical|prev|next|alternate))[^>]*\bhref)"
+    r"=\"?((?:https?:)?//[^\s\">]+)",
+    re.IGNORECASE,
+)
 log = logging.getLogger("mkdocs.hooks.minitx")  # warnings end a strict build
 
 
@@ -74,8 +78,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
     """Warn of a page that loads anything from another host."""
-    for found in (*LOADED.findall(output), *LINKED.findall(output)):
-        log.warning("%s loads from elsewhere: %s", page.file.src_uri, found)
+    for address in LOADED.findall(output):
+        log.warning("%s loads from elsewhere: %s", page.file.src_uri, address)
     return output
 
 

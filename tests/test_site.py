@@ -3,6 +3,7 @@
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_a_lesson_shows_its_outputs():
     assert f"]({Path(picture).name})" in page
     assert "````{ .text .output }\nzebra zebra zebra\n````" in page
     assert "<div><iframe" in page
+
+
+@pytest.mark.parametrize(
+    ("html", "address"),
+    [
+        ('<script async src="https://a.example/x.js"></script>', "https://a.example/x.js"),
+        ('<link href="//a.example/font.css" rel="stylesheet">', "//a.example/font.css"),
+        ("<IMG alt=x src=http://a.example/x.png>", "http://a.example/x.png"),
+        ('<link rel="canonical" href="https://a.example/">', None),
+        ('<a href="https://a.example/">read</a> <img src="../x.png">', None),
+    ],
+)
+def test_a_page_that_loads_from_elsewhere_fails_a_strict_build(html, address, caplog):
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"))
+    assert hooks["on_post_page"](html, page, None) == html
+    assert [record.args[1] for record in caplog.records] == ([] if address is None else [address])
 
 
 def test_a_diagram_becomes_a_table():
