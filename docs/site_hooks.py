@@ -194,19 +194,19 @@ def configuration_page() -> str:
 def key_tables(command: Command, only: Collection[str] | None = None) -> str:
     """Return a table of the keys of a command, or of some of them, for each group of keys."""
     defaults = composed(command.register())
-    tables: dict[str, list[tuple[str, ...]]] = {"": []}
+    titles, tables = {"": ""}, {"": []}
     for name, field in all_keys(command.schema):
         if only is not None and name not in only:
             continue
         if dataclasses.is_dataclass(field.type):
-            tables[f"### {name}: {field.metadata['help']}"] = []
+            titles[name], tables[name] = f"### {name}: {field.metadata['help']}", []
             continue
-        rows = list(tables.values())[-1] if "." in name else tables[""]
         default = OmegaConf.select(defaults, name, default=field.default)
         about = re.sub(r"([][*_|])", r"\\\1", field.metadata["help"] + _owners(name))
-        rows.append((f"`{name}`", _default(default), _values(field), about))
+        row = (f"`{name}`", _default(default), _values(field), about)
+        tables[name.rpartition(".")[0]].append(row)
     head = ("key", "default", "values", "meaning")
-    found = [(title, _table(head, rows)) for title, rows in tables.items() if rows]
+    found = [(titles[name], _table(head, rows)) for name, rows in tables.items() if rows]
     return "\n\n".join(part for pair in found for part in pair if part)
 
 
@@ -216,9 +216,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _default(value: Any) -> str:
-    text = as_typed(OmegaConf.to_object(value) if OmegaConf.is_config(value) else value)
-    text = text.replace("\n", "\\n")
-    return f"`{text}`" if text and len(text) < 40 else "..."
+    """Return a default as it is typed, or dots for one that fills lines."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_object(value)
+    text = as_typed(value).replace("\n", "\\n")
+    return (
+        "..." if not text or len(text) > 40 or (value and isinstance(value, dict)) else f"`{text}`"
+    )
 
 
 def _values(field: dataclasses.Field[Any]) -> str:

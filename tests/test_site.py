@@ -25,6 +25,8 @@ def test_the_configuration_has_every_key_once_with_its_values():
     assert "(model=lstm, gru, rnn)" in rows["model.cell"]
     assert "above 0, below 0.5" in rows["data.val_fraction"]
     assert "\\[model.context / 8\\]" in rows["task.pairs"]  # else it may become a link
+    study = page.partition("### study: ")[2].partition("###")[0]
+    assert "| `study.dir` |" in study  # not in the table of its last group
     assert "`model=lstm`" in page
     assert "`study=heads`" in page
 
