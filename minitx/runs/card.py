@@ -13,7 +13,7 @@ def model_card(config: Config, summary: dict[str, Any], file: str = "model.ckpt"
     task, model = config.task, config.model
     facts: dict[str, str | None] = {
         "task": f"{task.name} ({task.objective})",
-        "architecture": f"{model.name}, {model.layers} layers of width {model.dim}",
+        "layers, width": f"{model.layers}, {model.dim}",
         "longest input": f"{model.context:,} tokens",
         "parameters": _number(summary.get("parameters")),
         "parameters without embeddings": _number(summary.get("parameters_non_embedding")),
@@ -39,8 +39,7 @@ def model_card(config: Config, summary: dict[str, Any], file: str = "model.ckpt"
             *_table("", "value", facts),
             "## Scores",
             "",
-            "Of the checkpoint with the lowest validation loss, on whole splits. Losses are in "
-            "nats per token.",
+            "Measured on whole splits. Losses are in nats per token.",
             "",
             *_table("metric", "value", scores),
             "## Use",
