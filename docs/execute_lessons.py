@@ -1,4 +1,7 @@
-"""Run lessons again and store their outputs: python docs/execute_lessons.py docs/lessons/*.ipynb"""
+"""Run lessons again and store their outputs: python docs/execute_lessons.py docs/lessons/*.ipynb
+
+A translation, such as NAME.zh-CN.ipynb, is not run: it gets the code and the outputs of NAME.ipynb.
+"""
 
 import os
 import sys
@@ -12,7 +15,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-LESSONS = sorted((Path(__file__).parent / "lessons").glob("*.ipynb"))
+FILES = sorted((Path(__file__).parent / "lessons").glob("*.ipynb"))
+LESSONS = [path for path in FILES if len(path.suffixes) == 1]
 RESET = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%reset -f")])
 
 
@@ -43,7 +47,17 @@ def execute(paths: Sequence[Path]) -> list[NotebookNode]:
     return lessons
 
 
+def translate(lesson: NotebookNode, translation: NotebookNode) -> NotebookNode:
+    """Return the cells of a lesson, with the prose of its translation."""
+    pairs = zip(lesson.cells, translation.cells, strict=True)
+    cells = [prose if cell.cell_type == "markdown" else cell for cell, prose in pairs]
+    return nbformat.from_dict(lesson | {"cells": cells})
+
+
 if __name__ == "__main__":
-    chosen = [Path(word) for word in sys.argv[1:]] or LESSONS
+    asked = [Path(word) for word in sys.argv[1:]] or LESSONS
+    chosen = [path for path in asked if len(path.suffixes) == 1]
     for path, lesson in zip(chosen, execute(chosen), strict=True):
         nbformat.write(lesson, path)
+        for other in path.parent.glob(f"{path.stem}.*.ipynb"):
+            nbformat.write(translate(lesson, nbformat.read(other, as_version=4)), other)
