@@ -31,6 +31,7 @@ REPORTS = sorted((DOCS / "studies").glob("*/report.md"))
 
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 BOX = re.compile(r"\w+\[\"<b>(.*?)</b> (.*?)\"\]")
+TRANSLATION = re.compile(r"\A(\[[^\]\n]+\]\([^)\n]+\))\n+(# .*)\n")
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^)\s]+)\)")
 LOADED = re.compile(
     r"<(?:(?:script|img|iframe|source)\b[^>]*\bsrc"
@@ -44,8 +45,10 @@ log = logging.getLogger("mkdocs.hooks.minitx")  # warnings end a strict build
 def on_config(config: Any) -> Any:
     """Fill the parts of the navigation that follow from files and from the table of commands."""
     parts = {title: pages for part in config.nav for title, pages in part.items()}
-    lessons = [f"lessons/{path.stem}.md" for path in LESSONS]
-    parts["Lessons"] += ["lessons/README.md", *lessons]
+    english = ["README.md", *(f"{path.stem}.md" for path in LESSONS if len(path.suffixes) == 1)]
+    chinese = [name.replace(".md", ".zh-CN.md") for name in english]
+    parts["Lessons"] += [f"lessons/{name}" for name in english]
+    parts["Lessons"].append({"中文": [f"lessons/{name}" for name in chinese]})
     parts["How to"] += [{name: f"how-to/{name}.md"} for name in COMMANDS]
     (reports,) = (part["Reports"] for part in parts["Results"] if "Reports" in part)
     names = [{path.parent.name.replace("_", " "): _in_docs(path)} for path in REPORTS]
@@ -72,15 +75,20 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Point the links of a page at pages of the site, and show diagrams as tables."""
-    return with_links(MERMAID.sub(_diagram, markdown), page.file.src_uri)
+    """Point the links of a page at pages of the site, and show diagrams as tables.
+
+    The link to a translation follows the title, because mkdocs expects the title first.
+    """
+    markdown = TRANSLATION.sub(r"\2\n\n\1\n", MERMAID.sub(_diagram, markdown))
+    return with_links(markdown, page.file.src_uri)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Warn of a page that loads anything from another host."""
+    """Warn of a page that loads anything from another host, and state the language of a page."""
     for address in LOADED.findall(output):
         log.warning("%s loads from elsewhere: %s", page.file.src_uri, address)
-    return output
+    language = re.search(r"\.(zh-CN)\.md$", page.file.src_uri)
+    return output.replace('lang="en"', f'lang="{language[1]}"', 1) if language else output
 
 
 def with_links(markdown: str, page: str) -> str:

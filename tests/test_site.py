@@ -47,7 +47,10 @@ def test_a_lesson_shows_its_outputs():
     (picture,) = [page for page in pages if page.endswith(".png")]
     assert pages[picture].startswith(b"\x89PNG")
     page = pages[f"lessons/{name}.md"]
-    assert page.startswith("# Reading heads")
+    title, link, question = hooks["TRANSLATION"].sub(r"\2\n\n\1\n", page).split("\n\n")[:3]
+    assert title == "# Reading heads"
+    assert link == f"[简体中文]({name}.zh-CN.ipynb)"
+    assert question.startswith("**Question.**")
     assert f"]({Path(picture).name})" in page
     assert "````{ .text .output }\nzebra zebra zebra\n````" in page
     assert "<div><iframe" in page
