@@ -15,11 +15,11 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / "config.json").is_file() and not (folder / "config.yaml").exists()
 
 
-def open_folder(folder: Path, loader: str) -> tuple[Any, Any]:
+def open_folder(folder: Path) -> tuple[Any, Any]:
     """Return the model in a folder, in eval mode, and its tokenizer, or None without one.
 
-    `loader` is a class of `transformers`: "AutoModel", or one for a purpose. Nothing is downloaded,
-    and no code of the folder is executed. Raises UserError if `transformers` is not installed, for
+    The model is of the class of `transformers` that its config names. Nothing is downloaded, and no
+    code of the folder is executed. Raises UserError if `transformers` is not installed, for
     a folder without a model or with pickles, and for a model that the library cannot read.
     """
     check_folder(folder)
@@ -31,8 +31,10 @@ def open_folder(folder: Path, loader: str) -> tuple[Any, Any]:
         ) from None
     offline = {"local_files_only": True, "trust_remote_code": False}
     try:
-        read = getattr(transformers, loader).from_pretrained
-        model = read(str(folder), use_safetensors=True, **offline)
+        config = transformers.AutoConfig.from_pretrained(str(folder), **offline)
+        names = [name for name in config.architectures or () if hasattr(transformers, name)]
+        kind = getattr(transformers, names[0] if names else "AutoModel")
+        model = kind.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
         has_tokenizer = any((folder / name).is_file() for name in TOKENIZERS)
         tokenizer = (
             transformers.AutoTokenizer.from_pretrained(str(folder), **offline)

@@ -43,7 +43,7 @@ def from_transformers(
     key in its config), for a folder without safetensors, and for a tokenizer of another model.
     """
     if isinstance(model, str | Path):
-        model, found = open_folder(Path(full_path(model, "model")), "AutoModelForCausalLM")
+        model, found = open_folder(Path(full_path(model, "model")))
         tokenizer = found if tokenizer is None else tokenizer
     kind = getattr(getattr(model, "config", None), "model_type", "")
     if kind not in READERS or not hasattr(model, "lm_head"):

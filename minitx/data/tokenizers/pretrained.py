@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -59,25 +59,33 @@ def token_bytes(inner: tokenizers.Tokenizer, vocab_size: int) -> list[bytes]:
     Byte-level tokenizers write bytes as characters, SentencePiece writes blanks as U+2581 and rare
     bytes as <0x0A>. Other pieces, and special tokens, stand for their own text.
     """
-    state = inner.decoder.__getstate__() if inner.decoder is not None else b""
-    special = {token.content for token in inner.get_added_tokens_decoder().values()}
-    byte_level = b'"ByteLevel"' in bytes(state)
-    found = [b""] * vocab_size
+    found, read = [b""] * vocab_size, token_reader(inner)
     for token, number in inner.get_vocab(with_added_tokens=True).items():
         if number >= vocab_size:
             raise UserError(
                 f"the tokenizer has a token {number} ({token!r}), and the model has {vocab_size} "
                 "tokens: they do not belong together"
             )
-        if token in special:
-            found[number] = token.encode()
-        elif byte_level and BYTES.keys() >= set(token):
-            found[number] = bytes_of(token)
-        elif byte := _BYTE.fullmatch(token):
-            found[number] = bytes([int(byte[1], 16)])
-        else:
-            found[number] = token.replace(BLANK, " ").encode()
+        found[number] = read(token)
     return found
+
+
+def token_reader(inner: tokenizers.Tokenizer) -> Callable[[str], bytes]:
+    """Return a function that maps a token to the bytes that it stands for: see `token_bytes`."""
+    state = inner.decoder.__getstate__() if inner.decoder is not None else b""
+    special = {token.content for token in inner.get_added_tokens_decoder().values()}
+    writes_bytes = b'"ByteLevel"' in bytes(state)
+
+    def read(token: str) -> bytes:
+        if token in special:
+            return token.encode()
+        if writes_bytes and BYTES.keys() >= set(token):
+            return bytes_of(token)
+        if byte := _BYTE.fullmatch(token):
+            return bytes([int(byte[1], 16)])
+        return token.replace(BLANK, " ").encode()
+
+    return read
 
 
 def from_library(inner: tokenizers.Tokenizer, vocab_size: int) -> Tokenizer:
