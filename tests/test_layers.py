@@ -32,6 +32,7 @@ PACKAGES = {
     "decoding": "torch numpy",
     "objectives": "torch lightning",
     "tasks": "torch numpy lightning",
+    "interop": "torch safetensors huggingface_hub jinja2 transformers",
     "inspection": "torch numpy matplotlib safetensors rich IPython",
     "training": "torch lightning rich wandb",
     "study.statistics": "numpy scipy",

@@ -5,6 +5,7 @@ from minitx.commands import (
     compare,
     evaluate,
     explain,
+    export,
     generate,
     importance,
     inspect,
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Command] = {
         inspect,
         explain,
         importance,
+        export,
         compare,
         bench,
     )

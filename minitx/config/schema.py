@@ -124,12 +124,18 @@ class TransformerConfig(AttentionOptions, ModelConfig):
         "how order is encoded (rotary and alibi act in attention only)",
         choices=("sinusoidal", "learned", "rotary", "alibi", "none"),
     )
+    rotary_base: float = key(10_000.0, "position=rotary: base of the wavelengths", above=1)
     norm: str = key("layernorm", "kind of norm", choices=("layernorm", "rmsnorm"))
+    norm_eps: float | None = key(
+        None, "added to what a norm divides by [1e-5 for layernorm, 1.2e-7 for rmsnorm]", above=0
+    )
     norm_order: str = key("pre", "norm before or after a sublayer", choices=("pre", "post"))
     residual: bool = key(True, "add the input of a sublayer to its output")
     feedforward: bool = key(True, "a feed-forward in every block")
     activation: str = key(
-        "gelu", "activation of the feed-forward", choices=("relu", "gelu", "silu", "relu2")
+        "gelu",
+        "activation of the feed-forward",
+        choices=("relu", "gelu", "gelu_tanh", "silu", "relu2"),
     )
     gated: bool = key(False, "gate the feed-forward (with silu: SwiGLU)")
     bias: bool = key(True, "biases in the linear maps")
@@ -237,7 +243,9 @@ class LoggerConfig:
         "offline", "mode of W&B; online needs an account", choices=("offline", "online")
     )
     project: str = key("minitx", "project in W&B")
-    group: str | None = key(None, "group in W&B [the name of the run's folder]")
+    group: str | None = key(None, "group in W&B [the runs that differ only in their seed]")
+    job_type: str = key("train", "job type in W&B")
+    tags: list[str] = key(list, "tags in W&B, in addition to task, objective, model and mixers")
 
 
 @dataclass
@@ -465,6 +473,21 @@ class ImportanceConfig:
     )
     device: str = key("cpu", "cpu, cuda, mps, ...")
     data: DataLocation = key(DataLocation, "location of the corpus")
+
+
+@dataclass
+class ExportConfig:
+    """The keys of `minitx export`."""
+
+    run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
+    to: str | None = key(None, "new folder for the files", path=True)
+    format: str = key(
+        "auto",
+        "transformers; torch: safetensors, and source that needs only torch; auto: transformers "
+        "if it has such a model, else torch",
+        choices=("auto", "transformers", "torch"),
+    )
+    push: str | None = key(None, "upload it to the Hugging Face hub under this name, USER/NAME")
 
 
 @dataclass

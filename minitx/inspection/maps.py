@@ -1,14 +1,18 @@
 """What a model attends to in one text: `AttentionMaps`, which can be drawn, shown and saved."""
 
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save as to_safetensors
+from torch import Tensor
 
 from minitx.errors import UserError
+from minitx.inspection.capture import kind_of
+from minitx.inspection.tensors import labelled_map, named_tensors
 from minitx.inspection.weights import AttentionWeights
-from minitx.runs.atomic_write import write_bytes_atomically, write_json
+from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +56,69 @@ class AttentionMaps(AttentionWeights):
         from minitx.inspection.page import frame, page
 
         display({"text/html": frame(page(self)), "text/plain": self.title}, raw=True)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        maps: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+        tokens: Sequence[str],
+        *,
+        output: Sequence[str] | None = None,
+        title: str = "attention",
+    ) -> "AttentionMaps":
+        """Return the maps of any model: weights that another program computed, with its tokens.
+
+        `maps` holds the weights of each layer, (heads, queries, keys) or (1, heads, queries, keys):
+        a tensor (layers, heads, queries, keys), a sequence, or a mapping from names. Names are as
+        in `find_attention`: "encoder.layers.0.self", "decoder.layers.0.self" or
+        "decoder.layers.0.cross". Without names, the maps are those of a decoder if no token attends
+        to a later one, and of an encoder otherwise.
+
+        `tokens` are the labels, which are shown as text. `output` are those of a decoder that has
+        other tokens: they label its self-attention and the rows of cross-attention.
+
+        Raises UserError for weights of another shape, for values that are no weights, and for maps
+        and labels of different lengths.
+        """
+        named = named_tensors(maps)
+        rows = tokens if output is None else output
+        labelled = [
+            labelled_map(
+                name,
+                weights,
+                tokens if kind_of(name) == "encoder" else rows,
+                tokens if kind_of(name) in ("encoder", "cross") else rows,
+            )
+            for name, weights in named.items()
+        ]
+        return cls(tuple(labelled), title, {})
+
+    def write(self, folder: str | Path, other: "AttentionMaps | None" = None) -> list[Path]:
+        """Write the files of `minitx inspect` into a folder, and return their paths.
+
+        attention.html is the page, next to the maps of `other` if given. attention.png and .svg are
+        the pictures, if there are maps. The others are those of `save`. Raises UserError if the
+        folder cannot be written.
+        """
+        from minitx.drawing.figures import png, svg
+        from minitx.inspection.grid import attention_grid  # matplotlib takes its time
+        from minitx.inspection.page import page
+
+        folder = Path(folder)
+        shown, figure = page(self, other), attention_grid(self) if self else None
+        files = [folder / "attention.html"]
+        try:
+            write_atomically(files[0], shown)
+            files += self.save(folder)
+            if figure is not None:
+                files += [folder / "attention.png", folder / "attention.svg"]
+                write_bytes_atomically(files[-2], png(figure))
+                write_atomically(files[-1], svg(figure))
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be written ({error.strerror}): choose another folder with dir="
+            ) from error
+        return files
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
         """Write the weights by name, and a description of them as JSON; return both paths.

@@ -5,22 +5,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minitx.config.paths import full_path
 from minitx.data.progress import announced
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
+from minitx.inspection.foreign import foreign_attention
 from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.model_inputs import Passage, read_passage
 from minitx.inspection.weights import AttentionMap, Influence
+from minitx.interop.folders import is_model_folder, open_folder
 from minitx.runs.run import StoredRun
 
 MOST_INFLUENCED = 128
 
 
 def attention(
-    run: StoredRun | str | Path,
-    text: str,
+    run: Any,
+    text: Any,
     *,
+    tokenizer: Any = None,
     layers: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
     truncate: bool = False,
@@ -32,6 +36,9 @@ def attention(
     `heads` select some of them, numbered from 0. `truncate` cuts a text that is longer than the
     context.
 
+    `run` may also be a model of the library `transformers` with its `tokenizer`, or a folder that
+    `save_pretrained` wrote: see `foreign_attention`.
+
     After the text, a sequence-to-sequence model reads `output`, or the output that
     `minitx translate` would find. It reads all of it at once: row t of a cross map belongs to
     output token t. For classifiers `output` may name a label (see `influence`).
@@ -39,7 +46,17 @@ def attention(
     Raises UserError for a model without attention, for layers or heads that it does not have, and
     as `read_passage` and `StoredRun.open`.
     """
-    run = StoredRun.open(run) if isinstance(run, str | Path) else run
+    if isinstance(run, str | Path) and is_model_folder(Path(full_path(run, "run"))):
+        run, found = open_folder(Path(full_path(run, "run")))
+        tokenizer = found if tokenizer is None else tokenizer
+    elif isinstance(run, str | Path):
+        run = StoredRun.open(run)
+    if not isinstance(run, StoredRun):
+        return foreign_attention(
+            run, text, tokenizer, layers=layers, heads=heads, truncate=truncate, output=output
+        )
+    if tokenizer is not None:
+        raise UserError("a run has its own tokenizer: leave tokenizer= out")
     if not find_attention(run.model):
         raise UserError(
             f"{run.title} has no attention to show. It has the influence of every token on its "

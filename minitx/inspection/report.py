@@ -10,16 +10,12 @@ from torch import Tensor
 
 from minitx.config.schema import InspectConfig
 from minitx.data.progress import announced
-from minitx.drawing.figures import png, svg
 from minitx.errors import UserError
-from minitx.inspection.grid import attention_grid
 from minitx.inspection.induction import induction_score
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
-from minitx.inspection.page import page
 from minitx.inspection.reading import inspect_text
 from minitx.inspection.token_labels import visible
-from minitx.runs.atomic_write import write_atomically, write_bytes_atomically
 from minitx.runs.run import StoredRun
 from minitx.terminal.console import Console
 from minitx.terminal.text import say
@@ -52,26 +48,8 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     )
     folder = run.folder if config.dir is None else Path(config.dir)
     with announced("drawing the maps"):
-        files = _write(folder, maps, other)
+        files = maps.write(folder, other)
     return maps, measure_heads(maps.maps, _induction(run)), files
-
-
-def _write(folder: Path, maps: AttentionMaps, other: AttentionMaps | None) -> list[Path]:
-    """Write the page, the maps and the pictures, and return the files."""
-    shown, figure = page(maps, other), attention_grid(maps) if maps else None
-    files = [folder / "attention.html"]
-    try:
-        write_atomically(files[0], shown)
-        files += maps.save(folder)
-        if figure is not None:
-            files += [folder / "attention.png", folder / "attention.svg"]
-            write_bytes_atomically(files[-2], png(figure))
-            write_atomically(files[-1], svg(figure))
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}): choose another folder with dir="
-        ) from error
-    return files
 
 
 def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:

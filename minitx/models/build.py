@@ -12,7 +12,7 @@ from minitx.models.embedding import TokenEmbedding
 from minitx.models.language_model import LanguageModel
 from minitx.models.seq2seq import Seq2Seq
 from minitx.nn.attention import CrossAttention
-from minitx.nn.blocks import NORMS, Block, Stack
+from minitx.nn.blocks import Block, Stack, make_norm
 from minitx.nn.feedforward import FeedForward
 from minitx.nn.init import RECURRENT_EMBEDDING_STD, STD, initialise
 from minitx.nn.mixers import Mixer, Shape, find_builder
@@ -120,6 +120,8 @@ def _backbone(
             raise ValueError("model.mixer=none gives zeros, so model.residual=false leaves nothing")
         if not config.feedforward:
             _refuse(config, "model.feedforward=false", ("ff_dim", "gated"))
+        if config.position != "rotary":
+            _refuse(config, f"model.position={config.position}", ("rotary_base",))
         return transformer_stack(config, causal=causal)
     if isinstance(config, RecurrentConfig):
         return RecurrentStack(
@@ -192,10 +194,12 @@ def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = 
             norm_order=config.norm_order,
             dropout=config.dropout,
             residual=config.residual,
+            norm_eps=config.norm_eps,
         )
         for name in config.mixers
     ]
-    return Stack(blocks, NORMS[config.norm](config.dim) if config.norm_order == "pre" else None)
+    pre = config.norm_order == "pre"
+    return Stack(blocks, make_norm(config.norm, config.dim, config.norm_eps) if pre else None)
 
 
 def _feed_forward(config: TransformerConfig) -> FeedForward:
@@ -223,7 +227,9 @@ def _mixer_factory(name: str, config: TransformerConfig, causal: bool) -> Callab
     """Return a function that makes the mixer of one layer."""
     spec = MIXERS[name]
     import_module(spec.module)  # registers the mixer
-    shape = Shape(config.dim, config.context, causal, config.position, config.bias)
+    shape = Shape(
+        config.dim, config.context, causal, config.position, config.bias, config.rotary_base
+    )
     options = {
         option.name: getattr(config, option.name, option.default)
         for option in dataclasses.fields(spec.options)

@@ -1,6 +1,7 @@
 """Activations: without one, the two linear maps of a feed-forward would be a single linear map."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ class _SquaredReLU(torch.autograd.Function):
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,  # Vaswani et al. 2017, equation 2
     "gelu": F.gelu,  # Hendrycks and Gimpel 2016
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # ibid., section 2; GPT-2 has this one
     "silu": F.silu,  # Elfwing et al. 2017
     "relu2": relu2,
 }

@@ -290,7 +290,7 @@ def _build(shape: Shape, *, heads: int, **options: Any) -> Callable[[], SelfAtte
     check_divides("heads", heads, "dim", shape.dim)  # positions need the width of a head
     position: Rotary | ALiBi | None = None
     if shape.position == "rotary":
-        position = Rotary(shape.dim // heads, shape.context)
+        position = Rotary(shape.dim // heads, shape.context, shape.rotary_base)
     elif shape.position == "alibi":
         position = ALiBi(heads)
     options |= {"causal": shape.causal, "position": position, "bias": shape.bias}

@@ -24,6 +24,11 @@ NORMS: dict[str, type[nn.Module]] = {
 }
 
 
+def make_norm(name: str, dim: int, eps: float | None = None) -> nn.Module:
+    """Return a norm of `NORMS`. Without `eps`, it has torch's default."""
+    return NORMS[name](dim) if eps is None else NORMS[name](dim, eps=eps)
+
+
 class Residual(nn.Module):
     """The residual connection around a sublayer, with its norm and dropout.
 
@@ -34,12 +39,18 @@ class Residual(nn.Module):
     """
 
     def __init__(
-        self, dim: int, norm: str, norm_order: str, dropout: float, residual: bool = True
+        self,
+        dim: int,
+        norm: str,
+        norm_order: str,
+        dropout: float,
+        residual: bool = True,
+        norm_eps: float | None = None,
     ) -> None:
         super().__init__()
         if norm_order not in ("pre", "post"):
             raise ValueError(f"norm_order={norm_order!r}: it may be 'pre' or 'post'")
-        self.norm = NORMS[norm](dim)
+        self.norm = make_norm(norm, dim, norm_eps)
         self.pre, self.residual = norm_order == "pre", residual
         self.dropout = nn.Dropout(dropout)
 
@@ -62,7 +73,7 @@ class BlockState(NamedTuple):
 
 
 class Block(nn.Module):
-    """x -> mixer -> [cross-attention ->] [feed-forward ->] x, each with a residual connection.
+    """`x -> mixer -> [cross-attention ->] [feed-forward ->] x`, each with a residual connection.
 
     Without `cross`, it is the block of an encoder or of a decoder-only model. With `cross`, it is
     the block of a decoder (Vaswani et al. 2017, figure 1).
@@ -79,10 +90,11 @@ class Block(nn.Module):
         norm_order: str = "pre",
         dropout: float = 0.0,
         residual: bool = True,
+        norm_eps: float | None = None,
     ) -> None:
         super().__init__()
         self.mixer, self.cross, self.feed_forward = mixer, cross, feed_forward
-        around = partial(Residual, dim, norm, norm_order, dropout, residual)
+        around = partial(Residual, dim, norm, norm_order, dropout, residual, norm_eps)
         self.mixer_residual = around()
         self.cross_residual = around() if cross else None
         self.feed_forward_residual = around() if feed_forward else None

@@ -60,7 +60,7 @@ class Shape:
     """What all mixers of a stack have in common.
 
     `position` is how order is encoded. A mixer acts on it only if it does so itself, as attention
-    does with "rotary" and "alibi".
+    does with "rotary" and "alibi". `rotary_base` sets the wavelengths of "rotary".
     """
 
     dim: int
@@ -68,6 +68,7 @@ class Shape:
     causal: bool
     position: str = "none"
     bias: bool = True
+    rotary_base: float = 10_000.0
 
 
 Builder = Callable[..., Callable[[], Mixer]]

@@ -155,6 +155,12 @@ def check_creatable(folder: Path, name: str) -> None:
         raise UserError(f"{name} cannot be written: {where} is read-only")
 
 
+def check_absent(folder: Path, key: str) -> None:
+    """Refuse a new folder that exists, even if it is empty. Raises UserError."""
+    if os.path.lexists(folder):
+        raise UserError(f"{key}={folder} already exists and is never overwritten: choose another")
+
+
 def check_output(output: str | None) -> None:
     """Refuse an `output=` that already exists and is not a stream. Raises UserError."""
     if output is not None and os.path.exists(output) and not is_stream(Path(output)):

@@ -1,6 +1,7 @@
 """A run, opened from its folder or from a single checkpoint."""
 
 import html
+import io
 import pickle
 import warnings
 import zipfile
@@ -11,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import nn
 
-from minitx.config.compose import from_plain
+from minitx.config.compose import from_plain, to_plain
 from minitx.config.paths import full_path
 from minitx.config.schema import Config
 from minitx.config.tasks import ObjectiveSpec
@@ -19,8 +20,9 @@ from minitx.data.tokenizers.sequence import SequenceTokenizer
 from minitx.data.tokenizers.text import Tokenizer
 from minitx.errors import UserError
 from minitx.models.budget import sketch
+from minitx.runs.atomic_write import write_bytes_atomically, write_yaml
 from minitx.runs.checks import check_objective, check_run
-from minitx.runs.paths import LAST, find_checkpoint
+from minitx.runs.paths import BEST, CONFIG, LAST, check_absent, find_checkpoint
 from minitx.runs.vocabulary import Vocabulary, vocabulary_from_plain
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
@@ -101,7 +103,33 @@ class StoredRun(Generic[AnyModel, AnyVocabulary]):
     @property
     def title(self) -> str:
         """The model, the task and the step: "transformer on cmudict, step 9,000"."""
+        if not self.step:  # minitx.from_transformers
+            return f"{self.config.model.name} that was trained elsewhere"
         return f"{self.config.model.name} on {self.config.task.name}, step {self.step:,}"
+
+    def save(self, folder: str | Path) -> None:
+        """Write the run into a new folder, which every command opens: run=<folder>.
+
+        It holds config.yaml, the tokenizer and one checkpoint. Raises UserError if the folder
+        exists, or if the tokenizer has parts that no tokenizer of minitx has, and WriteError if it
+        cannot be written.
+        """
+        place, saved = Path(full_path(folder, "folder")), self.vocabulary.to_plain()
+        check_absent(place, "folder")
+        try:
+            vocabulary_from_plain(self.config.task.objective, saved)
+        except UserError as error:
+            raise UserError(f"{self!r} cannot be saved: {error}") from error
+        config = to_plain(self.config)
+        archive = {"config": config, **saved, "data_fingerprint": self.data_fingerprint}
+        state = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        content = io.BytesIO()
+        torch.save(
+            {"state_dict": state, "hyper_parameters": archive, "global_step": self.step}, content
+        )
+        write_yaml(place / CONFIG, config)
+        self.vocabulary.write(place)
+        write_bytes_atomically(place / BEST, content.getbuffer())
 
     def __repr__(self) -> str:
         return f"Run({self.title}, {str(self.path)!r})"

@@ -42,14 +42,17 @@ def evaluate_run(
 def open_corpus(run: StoredRun, where: DataLocation, split: str) -> Task:
     """Open the corpus that a run was trained on, which is at `where` now.
 
-    Raises UserError if it does not have the split, or if it has changed.
+    A model that was trained elsewhere (`minitx.from_transformers`) has no such corpus: for it, the
+    corpus that its config names is read with its own tokenizer. Raises UserError if the corpus does
+    not have the split, or if it has changed.
     """
     run.config.data = changed(run.config.data, where)
-    task = open_task(run.config)
+    trained_here = bool(run.data_fingerprint)
+    task = open_task(run.config, None if trained_here else run.vocabulary.tokenizer)
     if split not in task.store.splits:
         known = ", ".join(task.store.splits)
         raise UserError(f"split={split}: {run.config.task.name} has only {known}")
-    if task.store.fingerprint != run.data_fingerprint:
+    if trained_here and task.store.fingerprint != run.data_fingerprint:
         raise UserError(f"the corpus is not the one that {run.path} was trained on")
     return task
 

@@ -11,6 +11,7 @@ from minitx.data.batching.token_store import TokenStore, open_tokens
 from minitx.data.batching.windows import DisjointWindows
 from minitx.data.corpora.sources import source_of
 from minitx.data.module import LanguageModelingData, evaluation_batch
+from minitx.data.tokenizers.text import Tokenizer
 from minitx.decoding.sampling import generate
 from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
@@ -29,11 +30,13 @@ class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
 
     store: TokenStore
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config)
         data, self.batch_size = config.data, batch_windows(config)
         self.corpus = source_of(config).open(config)
-        self.store = open_tokens(self.corpus, data.tokenizer, data.vocab_size, self.cache_dir)
+        self.store = open_tokens(
+            self.corpus, data.tokenizer, data.vocab_size, self.cache_dir, tokenizer
+        )
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
     def data(self) -> LanguageModelingData:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from minitx.config.compose import to_plain
-from minitx.config.renames import renamed
+from minitx.config.compose import from_plain, to_plain
 from minitx.config.schema import Config
 from minitx.errors import UserError
 from minitx.runs.growing_file import read_checked
@@ -38,7 +37,9 @@ def resumption(config: Config, fingerprint: str) -> Resumption:
         read_checked(metrics)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
-    if renamed(checkpoint["hyper_parameters"]["config"])["model"] != to_plain(config.model):
+    # Keys that are younger than the checkpoint have their defaults.
+    trained = from_plain(checkpoint["hyper_parameters"]["config"])
+    if to_plain(trained.model) != to_plain(config.model):
         raise UserError(
             f"resume={config.resume}: config.yaml describes a different model from {LAST}"
         )

@@ -118,7 +118,15 @@ def test_html_of_a_run_is_escaped(runs):
 
 
 def test_dir_lists_the_public_names():
-    assert dir(minitx) == ["Run", "attention", "compose", "load", "train"]
+    assert dir(minitx) == [
+        "AttentionMaps",
+        "Run",
+        "attention",
+        "compose",
+        "from_transformers",
+        "load",
+        "train",
+    ]
     assert all(getattr(minitx, name) for name in dir(minitx))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = minitx.nothing

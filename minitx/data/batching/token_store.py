@@ -46,15 +46,22 @@ class TokenStore:
         return np.memmap(file, self.tokenizer.dtype, mode="r", shape=(tokens,))
 
 
-def open_tokens(corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path) -> TokenStore:
+def open_tokens(
+    corpus: Corpus, kind: str, vocab_size: int, cache_dir: Path, given: Tokenizer | None = None
+) -> TokenStore:
     """Return a tokenised corpus from `cache_dir`, after tokenising it if necessary.
+
+    A tokenizer is trained on the corpus, unless one is `given`.
 
     A damaged store is replaced: one whose files have other checksums or sizes, or whose tokenizer
     is another.
     Raises UserError if the cache cannot be written, and as `train_tokenizer` and the corpus do.
     """
+    if given is not None:
+        kind = given.fingerprint
     folder = cache_dir / _key(corpus, kind, vocab_size)
-    return cached(folder, _load, partial(_build, corpus, kind, vocab_size))
+    build = partial(_build, corpus, kind, vocab_size, given)
+    return cached(folder, partial(_load, given), build)
 
 
 def _key(corpus: Corpus, kind: str, vocab_size: int) -> str:
@@ -66,9 +73,10 @@ def _ids_file(folder: Path, split: str) -> Path:
     return folder / f"{split}.bin"
 
 
-def _load(folder: Path) -> TokenStore | None:
+def _load(given: Tokenizer | None, folder: Path) -> TokenStore | None:
     """Return the finished store in a folder, or None if its files do not belong together."""
-    tokenizer = Tokenizer.from_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    saved = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    tokenizer = Tokenizer.from_json(saved) if given is None else given
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     lengths, trained_on, learned = meta["lengths"], meta["corpus"], meta["tokenizer"]
     sizes = {name: _ids_file(folder, name).stat().st_size for name in lengths}
@@ -79,7 +87,9 @@ def _load(folder: Path) -> TokenStore | None:
     return TokenStore(folder, tokenizer, both.hexdigest(), lengths)
 
 
-def _build(corpus: Corpus, kind: str, vocab_size: int, folder: Path) -> None:
+def _build(
+    corpus: Corpus, kind: str, vocab_size: int, given: Tokenizer | None, folder: Path
+) -> None:
     """Write a store into an empty folder."""
     with progress() as watch:
 
@@ -88,7 +98,9 @@ def _build(corpus: Corpus, kind: str, vocab_size: int, folder: Path) -> None:
             return watch(doing, pieces, sum(corpus.characters[name] for name in splits), len)
 
         learned_from = ["train"] if kind == "bpe" else list(corpus.splits)
-        tokenizer = train_tokenizer(kind, vocab_size, text("learning tokens", learned_from))
+        tokenizer = given or train_tokenizer(
+            kind, vocab_size, text("learning tokens", learned_from)
+        )
         lengths = {
             name: _write(tokenizer, text(f"tokenising {name}", [name]), folder, name)
             for name in corpus.splits

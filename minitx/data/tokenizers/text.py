@@ -59,7 +59,7 @@ class Tokenizer(SavedTokenizer):
 
     @staticmethod
     def kinds() -> list[tokenizers.Tokenizer]:
-        bytes_and_pairs = [_byte_level(models.BPE(), use_regex) for use_regex in (False, True)]
+        bytes_and_pairs = [byte_level(models.BPE(), use_regex) for use_regex in (False, True)]
         return [character_lookup({}, unknown=""), word_lookup({}, unknown=""), *bytes_and_pairs]
 
     def _bytes_of(self, token: str) -> bytes:
@@ -169,7 +169,7 @@ def train_tokenizer(kind: str, vocab_size: int, texts: Iterable[str]) -> Tokeniz
         case "char":
             return Tokenizer(_characters(texts))
         case "byte":
-            return Tokenizer(_byte_level(models.BPE(BYTES, []), use_regex=False))
+            return Tokenizer(byte_level(models.BPE(BYTES, []), use_regex=False))
         case "bpe":
             return Tokenizer(_byte_pairs(vocab_size, texts))
     raise UserError(f"data.tokenizer={kind} is unknown: choose char, byte or bpe")
@@ -186,7 +186,7 @@ def _characters(texts: Iterable[str]) -> tokenizers.Tokenizer:
 def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     if vocab_size < MIN_BPE_VOCAB:
         raise UserError(f"data.vocab_size={vocab_size} must be at least {MIN_BPE_VOCAB} for bpe")
-    inner = _byte_level(models.BPE(), use_regex=True)
+    inner = byte_level(models.BPE(), use_regex=True)
     # Lines, because the library keeps a few hundred pieces in memory.
     lines = (line for text in _at_word_ends(texts) for line in _LINES.split(text))
     trainer = trainers.BpeTrainer(
@@ -196,7 +196,7 @@ def _byte_pairs(vocab_size: int, texts: Iterable[str]) -> tokenizers.Tokenizer:
     return inner
 
 
-def _byte_level(model: models.BPE, use_regex: bool) -> tokenizers.Tokenizer:
+def byte_level(model: models.BPE, use_regex: bool) -> tokenizers.Tokenizer:
     inner = tokenizers.Tokenizer(model)
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
     inner.decoder = decoders.ByteLevel()

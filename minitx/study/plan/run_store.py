@@ -41,7 +41,10 @@ PLACES = {
 
 
 # Keys of later versions, with the values that they had before they were keys.
-LATER = {"trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True}}
+LATER: dict[str, dict[str, Any]] = {
+    "trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True},
+    "model": {"norm_eps": None, "rotary_base": 10_000.0},
+}
 
 
 class RunStore:
@@ -145,8 +148,8 @@ def run_key(config: Config, fingerprint: str, kind: str) -> str:
             del values[group][name]
     for group, former in LATER.items():
         for name, value in former.items():
-            if values[group][name] == value:
-                del values[group][name]
+            if values[group].get(name, value) == value:
+                values[group].pop(name, None)
     if isinstance(config.model, TransformerConfig):  # options that a mixer added later
         for name in set(idle_options(config.model)) - {f.name for f in fields(TransformerConfig)}:
             del values["model"][name]

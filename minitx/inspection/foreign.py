@@ -1,0 +1,154 @@
+"""The attention of models of the library `transformers`: encoders, decoders, and both together.
+
+The models are asked for their weights by `output_attentions`. Only eager attention has any, so a
+model is switched to it, and back. This module imports nothing of the library.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from minitx.errors import UserError
+from minitx.inspection.capture import check_numbers
+from minitx.inspection.foreign_inputs import Inputs, read_inputs
+from minitx.inspection.maps import AttentionMaps
+from minitx.inspection.tensors import is_causal, labelled_map, single
+from minitx.inspection.weights import AttentionMap
+
+LONGEST_REASON = 200  # characters of an error of the library
+
+
+@torch.no_grad()
+def foreign_attention(
+    model: Any,
+    text: str | Mapping[str, Tensor],
+    tokenizer: Any = None,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    truncate: bool = False,
+    output: str | None = None,
+) -> AttentionMaps:
+    """Return what every head of a model of `transformers` attends to while it reads a text.
+
+    `text` may also be the inputs of the model, such as {"pixel_values": ...}: one of them, not a
+    batch. The patches of a picture are labelled with their row and column. An encoder-decoder reads
+    `output` after the text, or what it generates greedily. `layers` and `heads` select some of
+    them, numbered from 0. `truncate` cuts a text that is longer than the model can read.
+
+    The model is in eval mode meanwhile, and has its own attention kernel and mode again afterwards.
+
+    Raises UserError for an object that is no such model, for a model that returns no weights, for
+    an empty text, or one that is too long or has no tokenizer, and for layers or heads that the
+    model does not have.
+    """
+    name = type(model).__name__
+    if not isinstance(model, nn.Module) or not hasattr(model, "config"):
+        raise UserError(f"{name} is neither a run of minitx nor a model of transformers")
+    with eager(model):
+        inputs = read_inputs(model, text, tokenizer, truncate=truncate, output=output)
+        found = _captured(model(**inputs.tensors, output_attentions=True, return_dict=True))
+    if not found:
+        raise UserError(
+            f"{name} returned no attention: it has none, or only kernels that never store weights"
+        )
+    maps = _labelled(_chosen_layers(found, layers), inputs, heads)
+    about = {
+        "model": name,
+        "text": inputs.text,
+        "output": inputs.output,
+        "notes": list(inputs.notes),
+        "settings": {
+            "layers": None if layers is None else list(layers),
+            "heads": None if heads is None else list(heads),
+            "truncate": truncate,
+        },
+    }
+    path = Path(str(getattr(model, "name_or_path", "") or "")).name
+    return AttentionMaps(maps, f"{name} {path}".strip(), about)
+
+
+@contextmanager
+def eager(model: nn.Module) -> Iterator[None]:
+    """Switch a model to eager attention and to eval mode within a `with` block.
+
+    Afterwards, each part has the attention and the mode that it had. Raises UserError if the model
+    has no eager attention.
+    """
+    configs = {id(part.config): part.config for part in model.modules() if hasattr(part, "config")}
+    before = [
+        (config, config._attn_implementation)
+        for config in configs.values()
+        if hasattr(config, "_attn_implementation")
+    ]
+    training = [part for part in model.modules() if part.training]
+    switch: Any = getattr(model, "set_attn_implementation", None)
+    try:
+        if switch is not None and any(kernel != "eager" for _, kernel in before):
+            try:
+                switch("eager")
+            except (ValueError, ImportError, NotImplementedError) as error:
+                reason = " ".join(str(error).split())[:LONGEST_REASON]
+                raise UserError(
+                    f"{type(model).__name__} has no eager attention, and only that has weights to "
+                    f"show ({reason})"
+                ) from error
+        model.eval()
+        yield
+    finally:
+        for config, kernel in before:  # that of the whole model first: it sets those of its parts
+            config._attn_implementation = kernel
+        for part in training:
+            part.training = True
+
+
+def _captured(outputs: Any) -> dict[str, Tensor]:
+    """Return the weights of each attention (heads, queries, keys), by our names for them."""
+    own = _layers(outputs, "attentions").values()
+    kind = "decoder" if own and all(map(is_causal, own)) else "encoder"
+    fields = {
+        "attentions": f"{kind}.layers.{{}}.self",
+        "encoder_attentions": "encoder.layers.{}.self",
+        "decoder_attentions": "decoder.layers.{}.self",
+        "cross_attentions": "decoder.layers.{}.cross",
+    }
+    return {
+        name.format(layer): weights
+        for field, name in fields.items()
+        for layer, weights in _layers(outputs, field).items()
+    }
+
+
+def _layers(outputs: Any, name: str) -> dict[int, Tensor]:
+    """Return the weights of the layers that returned some, by the number of the layer."""
+    layers = getattr(outputs, name, None) or ()
+    return {
+        number: single(weights, f"layer {number} of {name}")
+        for number, weights in enumerate(layers)
+        if weights is not None
+    }
+
+
+def _chosen_layers(found: dict[str, Tensor], layers: Sequence[int] | None) -> dict[str, Tensor]:
+    if layers is None:
+        return found
+    numbers = {name: int(name.split(".")[2]) for name in found}
+    chosen = check_numbers("layers", layers, sorted(set(numbers.values())), "the model")
+    return {name: weights for name, weights in found.items() if numbers[name] in chosen}
+
+
+def _labelled(
+    found: dict[str, Tensor], inputs: Inputs, heads: Sequence[int] | None
+) -> tuple[AttentionMap, ...]:
+    maps = []
+    for name, weights in found.items():
+        queries, keys = inputs.labels(name, weights)
+        numbers = (
+            None if heads is None else check_numbers("heads", heads, range(len(weights)), name)
+        )
+        maps.append(labelled_map(name, weights, queries, keys, numbers))
+    return tuple(maps)

@@ -1,0 +1,62 @@
+"""The model card of an export, README.md, from the template web/card.md."""
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from minitx.config.checksums import read_json
+from minitx.config.compose import to_plain
+from minitx.config.schema import Config
+from minitx.config.tasks import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE
+from minitx.drawing.formatting import number
+from minitx.drawing.html import source
+from minitx.interop.counterparts import Counterpart
+from minitx.models.language_model import count_parameters
+from minitx.runs.paths import SUMMARY
+from minitx.runs.run import StoredRun
+
+
+def model_card(run: StoredRun, counterpart: Counterpart | None) -> str:
+    """Return the card as Markdown.
+
+    The metrics and the training are those of summary.json. A run that is a single checkpoint has
+    none: the card then leaves them out.
+    """
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    template = environment.from_string(source("minitx.interop", "card.md"))
+    total, non_embedding = count_parameters(run.model)
+    return template.render(
+        run=run,
+        config=run.config,
+        task=run.config.task,
+        counterpart=counterpart,
+        version=version("minitx"),
+        parameters=total,
+        non_embedding=non_embedding,
+        summary=_summary(run),
+        settings=_settings(run.config),
+        is_language_model=run.config.task.objective == LANGUAGE_MODELING,
+        is_pair=run.config.task.objective == SEQUENCE_TO_SEQUENCE,
+        number=number,
+    )
+
+
+def _summary(run: StoredRun) -> dict[str, Any]:
+    """Return the figures of the run's summary.json, or an empty dict without one."""
+    try:
+        return read_json(run.folder / SUMMARY, remedy="delete it, and the card does without it")
+    except FileNotFoundError:
+        return {}
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Return the settings that say how the model was trained, without any path."""
+    plain = to_plain(config)
+    shown = {f"model.{name}": value for name, value in plain["model"].items()}
+    shown |= {f"optimizer.{name}": value for name, value in plain["optimizer"].items()}
+    for name in ("batch_size", "batch_tokens", "tokenizer", "vocab_size", "train_fraction"):
+        shown[f"data.{name}"] = plain["data"][name]
+    shown["seed"] = config.seed
+    return {name: json.dumps(value) for name, value in shown.items() if value is not None}

@@ -1,0 +1,65 @@
+"""Open a folder with a model of the `transformers` library: offline, and without pickles."""
+
+from pathlib import Path
+from typing import Any
+
+from minitx.errors import UserError
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt")
+LONGEST_REASON = 200  # characters of an error of the library
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Return whether a folder looks like one that `save_pretrained` wrote."""
+    return (folder / "config.json").is_file() and not (folder / "config.yaml").exists()
+
+
+def open_folder(folder: Path) -> tuple[Any, Any]:
+    """Return the model in a folder, in eval mode, and its tokenizer, or None without one.
+
+    The model is of the class of `transformers` that its config names. Nothing is downloaded, and no
+    code of the folder is executed. Raises UserError if `transformers` is not installed, for
+    a folder without a model or with pickles, and for a model that the library cannot read.
+    """
+    check_folder(folder)
+    try:
+        import transformers
+    except ImportError:
+        raise UserError(
+            f'{folder} is a model of transformers: pip install "minitx[transformers]"'
+        ) from None
+    offline = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = transformers.AutoConfig.from_pretrained(str(folder), **offline)
+        names = [name for name in config.architectures or () if hasattr(transformers, name)]
+        kind = getattr(transformers, names[0] if names else "AutoModel")
+        model = kind.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
+        has_tokenizer = any((folder / name).is_file() for name in TOKENIZERS)
+        tokenizer = (
+            transformers.AutoTokenizer.from_pretrained(str(folder), **offline)
+            if has_tokenizer
+            else None
+        )
+    except Exception as error:  # the library raises almost anything for what it cannot read
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise UserError(f"{folder} cannot be read by transformers: {reason}") from error
+    return model.eval(), tokenizer
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserError if a folder holds no model, or one in pickles, which could run code."""
+    if not folder.is_dir() or not is_model_folder(folder):
+        raise UserError(
+            f"{folder} is no model of transformers: give a model, or a folder that save_pretrained "
+            "wrote"
+        )
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(each.name for each in folder.iterdir() if each.suffix in PICKLED)
+    if pickles:
+        raise UserError(
+            f"{folder} holds its weights as a pickle ({pickles[0]}), which could run code: only "
+            "safetensors are opened, which save_pretrained writes"
+        )
+    raise UserError(f"{folder} holds no weights: there is no .safetensors file in it")

@@ -1,0 +1,336 @@
+"""Test the attention of models of transformers, tiny and random, built offline from configs."""
+
+import json
+
+import pytest
+import tiny_transformers as tiny
+import torch
+import transformers
+from made_maps import HOSTILE
+from torch import nn
+from transformers import BatchEncoding
+
+import minitx
+from minitx import AttentionMaps
+from minitx.errors import UserError
+from minitx.inspection.measures import measure_heads
+from minitx.inspection.page import page
+
+TEXT = tiny.TEXT
+WORDS, BPE, PIECES = tiny.word_pieces(), tiny.byte_pairs(), tiny.sentence_pieces()
+SMALL = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+}
+
+
+def bert():
+    config = transformers.BertConfig(vocab_size=len(WORDS), max_position_embeddings=16, **SMALL)
+    return tiny.randomise(transformers.BertModel(config))
+
+
+def roberta():
+    config = transformers.RobertaConfig(
+        vocab_size=len(WORDS), max_position_embeddings=16, pad_token_id=0, **SMALL
+    )
+    return tiny.randomise(transformers.RobertaForMaskedLM(config))
+
+
+def t5():
+    config = transformers.T5Config(
+        vocab_size=len(BPE),
+        d_model=16,
+        d_kv=4,
+        d_ff=24,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=0,
+        eos_token_id=1,
+    )
+    return tiny.randomise(transformers.T5ForConditionalGeneration(config))
+
+
+def bart(kind=transformers.BartForConditionalGeneration):
+    sides = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {"layers": 2, "attention_heads": 4, "ffn_dim": 24}.items()
+    }
+    config = transformers.BartConfig(
+        vocab_size=len(BPE),
+        d_model=16,
+        max_position_embeddings=32,
+        decoder_start_token_id=0,
+        eos_token_id=1,
+        forced_eos_token_id=None,
+        **sides,
+    )
+    return tiny.randomise(kind(config))
+
+
+def vit():
+    config = transformers.ViTConfig(image_size=12, patch_size=4, **SMALL)
+    return tiny.randomise(transformers.ViTModel(config))
+
+
+# (model, tokenizer, the kinds of its maps)
+MODELS = {
+    "bert": (bert, WORDS, ["encoder"]),
+    "roberta": (roberta, WORDS, ["encoder"]),
+    "gpt2": (lambda: tiny.gpt2(len(BPE)), BPE, ["decoder"]),
+    "llama": (lambda: tiny.llama(len(PIECES)), PIECES, ["decoder"]),
+    "t5": (t5, BPE, ["encoder", "decoder", "cross"]),
+    "bart": (bart, BPE, ["encoder", "decoder", "cross"]),
+}
+
+
+def reference(model, inputs):
+    """The weights as the library's own eager attention returns them, in the order of our maps."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        outputs = model(**inputs, output_attentions=True)
+    model.set_attn_implementation(before)
+    parts = ("attentions", "encoder_attentions", "decoder_attentions", "cross_attentions")
+    return [layer[0] for part in parts for layer in getattr(outputs, part, None) or ()]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_maps_are_those_of_the_model(name):
+    make, tokenizer, kinds = MODELS[name]
+    model = make()
+    inputs = dict(tokenizer(TEXT, return_tensors="pt"))
+    length, output = inputs["input_ids"].size(1), None
+    if len(kinds) > 1:
+        output = "the question"
+        written = tokenizer(output)["input_ids"]
+        inputs["decoder_input_ids"] = torch.tensor([[0, *written[:-1]]])
+    expected = reference(model, inputs)
+    assert model.config._attn_implementation == "sdpa"
+    maps = minitx.attention(model, TEXT, tokenizer=tokenizer, output=output)
+    assert model.config._attn_implementation == "sdpa"
+    assert [each.kind for each in maps.maps] == [kind for kind in kinds for _ in range(2)]
+    for each, weights in zip(maps.maps, expected, strict=True):
+        torch.testing.assert_close(each.weights, weights, rtol=0, atol=1e-6)
+        assert each.heads == (0, 1, 2, 3)
+        torch.testing.assert_close(each.weights.sum(-1), torch.ones(each.weights.shape[:2]))
+    assert len(maps.maps[0].keys) == length
+    if output is not None:
+        cross = maps.maps[-1]
+        assert "".join(cross.queries) == output
+        assert "".join(cross.keys) == TEXT
+        assert maps.maps[2].queries[1:] == cross.queries[:-1]
+    assert maps.title == type(model).__name__
+
+
+def test_tokens_are_readable():
+    labels = {
+        name: minitx.attention(make(), TEXT, tokenizer=tokenizer, output=None).maps[0].keys
+        for name, (make, tokenizer, _) in MODELS.items()
+        if name in ("bert", "gpt2", "llama")
+    }
+    assert labels["bert"] == ("[CLS]", "to", "be", ",", "or", "not", "to", "be", "[SEP]")
+    assert "".join(labels["gpt2"]) == TEXT
+    assert labels["llama"][0] == "<s>"
+    assert "".join(labels["llama"][1:]) == f" {TEXT}"
+
+
+def test_an_encoder_decoder_reads_what_it_generates():
+    model = t5()
+    maps = minitx.attention(model, TEXT, tokenizer=BPE, heads=[2], layers=[1])
+    source = BPE(TEXT, return_tensors="pt")
+    room = 2 * source.input_ids.size(1) + 9
+    found = model.generate(**source, do_sample=False, num_beams=1, max_new_tokens=room)[0]
+    assert maps.about["output"] == BPE.decode(found[1:], skip_special_tokens=True)
+    assert list(maps) == [
+        "encoder.layers.1.self",
+        "decoder.layers.1.self",
+        "decoder.layers.1.cross",
+    ]
+    assert {each.heads for each in maps.maps} == {(2,)}
+    assert maps["decoder.layers.1.cross"].shape[1] == len(found) - 1
+
+
+def test_a_picture_has_patches():
+    pixels = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    model = vit()
+    maps = minitx.attention(model, {"pixel_values": pixels})
+    for each, weights in zip(maps.maps, reference(model, {"pixel_values": pixels}), strict=True):
+        torch.testing.assert_close(each.weights, weights, rtol=0, atol=1e-6)
+    labels = maps.maps[0].keys
+    assert labels[:3] == ("[CLS]", "row 0 column 0", "row 0 column 1")
+    assert labels[-1] == "row 2 column 2"
+    with pytest.raises(UserError, match="pixel_values has 2 inputs: give one at a time"):
+        minitx.attention(model, {"pixel_values": pixels.repeat(2, 1, 1, 1)})
+
+
+def test_the_model_is_left_as_it_was():
+    model = bert().train()
+    model.encoder.layer[0].eval()
+    minitx.attention(model, TEXT, tokenizer=WORDS)
+    assert model.training
+    assert not model.encoder.layer[0].training
+    assert model.encoder.layer[1].training
+    with pytest.raises(UserError, match="the model has layers 0 to 1"):
+        minitx.attention(model, TEXT, tokenizer=WORDS, layers=[7])
+    assert model.training
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_page_measures_and_files_are_the_same_as_of_our_runs(tmp_path):
+    maps = minitx.attention(bert(), TEXT, tokenizer=WORDS)
+    files = maps.write(tmp_path)
+    assert sorted(each.name for each in files) == [
+        "attention.html",
+        "attention.json",
+        "attention.png",
+        "attention.safetensors",
+        "attention.svg",
+    ]
+    assert all(each.stat().st_size for each in files)
+    described = json.loads((tmp_path / "attention.json").read_text(encoding="utf-8"))
+    assert described["about"]["text"] == TEXT
+    heads = measure_heads(maps.maps)
+    first = maps["encoder.layers.0.self"][0, :, 0].mean()
+    assert heads[0].first == pytest.approx(float(first), rel=1e-5)
+    assert len(heads) == 8
+
+
+def test_a_folder_is_opened_with_its_tokenizer(tmp_path):
+    model = bert()
+    model.save_pretrained(tmp_path / "bert")
+    WORDS.save_pretrained(tmp_path / "bert")
+    maps = minitx.attention(tmp_path / "bert", TEXT)
+    assert maps.title == "BertModel bert"
+    torch.testing.assert_close(
+        maps["encoder.layers.0.self"],
+        minitx.attention(model, TEXT, tokenizer=WORDS)["encoder.layers.0.self"],
+    )
+    (tmp_path / "bert" / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "bert" / "pytorch_model.bin")
+    with pytest.raises(UserError, match="only safetensors are opened"):
+        minitx.attention(tmp_path / "bert", TEXT)
+
+
+class Flash(nn.Module):
+    """A model that has only kernels that do not store weights, as the library would refuse it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.config = transformers.BertConfig()
+        self.config._attn_implementation = "flash_attention_2"
+
+    def set_attn_implementation(self, name):
+        raise ValueError(f"Flash does not support {name}")
+
+    def forward(self, **_):
+        return BatchEncoding({"attentions": None})
+
+
+class Silent(Flash):
+    """A model that accepts eager attention, and still returns no weights."""
+
+    def set_attn_implementation(self, name):
+        self.config._attn_implementation = name
+
+
+def test_attention_that_is_not_available_is_named():
+    with pytest.raises(UserError, match=r"Flash has no eager attention.*does not support eager"):
+        minitx.attention(Flash(), {"input_ids": torch.tensor([[1]])})
+    silent = Silent()
+    with pytest.raises(UserError, match="Silent returned no attention"):
+        minitx.attention(silent, {"input_ids": torch.tensor([[1]])})
+    assert silent.config._attn_implementation == "flash_attention_2"
+
+
+BAD = {
+    "too long": (
+        bert,
+        WORDS,
+        {"text": "to " * 20},
+        "the text has 22 tokens, and the model reads 16",
+    ),
+    "too long for roberta": (roberta, WORDS, {"text": "to " * 14}, "has 16 tokens.*reads 15"),
+    "no text": (bert, WORDS, {"text": ""}, "the text is empty"),
+    "no tokenizer": (bert, None, {}, "BertModel needs tokenizer= to read a text"),
+    "no head": (bert, WORDS, {"heads": [9]}, "has heads 0 to 3"),
+    "no decoder": (bert, WORDS, {"output": "be"}, "BertModel has no decoder: leave output= out"),
+    "nothing generated": (
+        lambda: bart(transformers.BartModel),
+        BPE,
+        {},
+        "BartModel generates nothing by itself: give output=",
+    ),
+    "no model": (lambda: "nowhere", None, {}, "nowhere does not exist"),
+    "another object": (dict, None, {}, "dict is neither a run of minitx nor a model"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_is_one_line(case):
+    make, tokenizer, change, message = BAD[case]
+    with pytest.raises(UserError, match=message) as caught:
+        minitx.attention(make(), **{"text": TEXT, "tokenizer": tokenizer, **change})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_long_text_may_be_cut():
+    maps = minitx.attention(bert(), "to " * 20, tokenizer=WORDS, truncate=True)
+    assert len(maps.maps[0].keys) == 16
+    assert maps.about["notes"] == ["the first 16 tokens of 22: the rest of the text was cut"]
+
+
+def rows(heads, queries, keys, causal=False):
+    scores = torch.randn(heads, queries, keys, generator=torch.Generator().manual_seed(1))
+    if causal:
+        scores = scores.masked_fill(~torch.ones(queries, keys).tril().bool(), -torch.inf)
+    return scores.softmax(-1)
+
+
+def test_tensors_of_any_program_become_maps():
+    tokens = ("a", "b", "c")
+    one = AttentionMaps.from_tensors(torch.stack([rows(2, 3, 3), rows(2, 3, 3)]), tokens)
+    assert list(one) == ["encoder.layers.0.self", "encoder.layers.1.self"]
+    assert torch.equal(one["encoder.layers.1.self"], rows(2, 3, 3))
+    causal = AttentionMaps.from_tensors([rows(2, 3, 3, causal=True)[None].numpy()], tokens)
+    assert list(causal) == ["decoder.layers.0.self"]
+    named = {
+        "encoder.layers.0.self": rows(2, 3, 3),
+        "decoder.layers.0.self": rows(2, 2, 2, causal=True),
+        "decoder.layers.0.cross": rows(2, 2, 3),
+    }
+    both = AttentionMaps.from_tensors(named, tokens, output=("x", "y"), title="mine")
+    assert [(each.queries, each.keys) for each in both.maps] == [
+        (tokens, tokens),
+        (("x", "y"), ("x", "y")),
+        (("x", "y"), tokens),
+    ]
+    assert repr(both) == "AttentionMaps(mine, 3 maps)"
+
+
+WRONG = {
+    "map 0 has the shape (3, 3), not (heads, queries, keys)": [rows(1, 3, 3)[0]],
+    "map 0 has the weights of 2 texts": [torch.stack([rows(1, 3, 3)] * 2)],
+    "has 4 queries, and there are 3 tokens": [rows(1, 4, 3)],
+    "has 5 keys, and there are 3 tokens": [rows(1, 3, 5)],
+    "give the weights, after the softmax": [rows(1, 3, 3) - 1],
+    "map 0 is a str, not a tensor of weights": ["weights"],
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong_tensors_are_named(message):
+    with pytest.raises(UserError) as caught:
+        AttentionMaps.from_tensors(WRONG[message], "abc")
+    assert message in str(caught.value)
+
+
+def test_markup_in_tokens_is_text():
+    maps = AttentionMaps.from_tensors([rows(2, len(HOSTILE), len(HOSTILE))], HOSTILE, title="<b>")
+    shown = page(maps)
+    assert "<script>window" not in shown
+    assert "<img src=x" not in shown
+    assert "<title>&lt;b&gt;</title>" in shown
