@@ -6,14 +6,12 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from torch import Tensor
 
 from minitx.config.schema import InspectConfig
 from minitx.data.progress import announced
 from minitx.drawing.figures import png, svg
 from minitx.errors import UserError
 from minitx.inspection.grid import attention_grid
-from minitx.inspection.induction import induction_score
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
 from minitx.inspection.page import page
@@ -53,7 +51,8 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     folder = run.folder if config.dir is None else Path(config.dir)
     with announced("drawing the maps"):
         files = _write(folder, maps, other)
-    return maps, measure_heads(maps.maps, _induction(run)), files
+    assert maps.findings is not None
+    return maps, measure_heads(maps.maps, maps.findings.induction), files
 
 
 def _write(folder: Path, maps: AttentionMaps, other: AttentionMaps | None) -> list[Path]:
@@ -84,16 +83,6 @@ def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:
         truncate=config.truncate,
         output=config.target,
     )
-
-
-def _induction(run: StoredRun) -> dict[str, Tensor] | None:
-    """Return the induction scores of the heads of a language model; None for other models."""
-    if not run.config.task.objective.windows:
-        return None
-    try:
-        return induction_score(run.model, run.tokenizer.vocab_size)
-    except UserError:  # no attention, or no room for a repetition
-        return None
 
 
 def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
 from minitx.config.tasks import OBJECTIVES
 from minitx.inspection.capture import kind_of, layer_number
 from minitx.inspection.token_labels import visible
+
+if TYPE_CHECKING:
+    from minitx.inspection.findings import Findings
 
 
 class Kind(NamedTuple):
@@ -100,12 +103,14 @@ class AttentionWeights(Mapping[str, Tensor]):
     title      the run: "transformer on cmudict, step 9,000"
     about      plain values: run, checkpoint, step, task, model, text, output, settings, notes
     influence  None unless it was asked for
+    findings   what else was found out about the run and the text; None unless it was asked for
     """
 
     maps: tuple[AttentionMap, ...]
     title: str
     about: dict[str, Any]
     influence: Influence | None = None
+    findings: "Findings | None" = None
 
     def __getitem__(self, name: str) -> Tensor:
         for each in self.maps:

@@ -4,12 +4,17 @@ class Run {
   // described: title, passages, notes, about, leftOut, kinds; place: the index of the run.
   constructor(described, place) {
     this.place = place;
+    this.links = null; // to another run
+    this.costs = described.costs;
     this.kinds = described.kinds.map((kind) => ({
       ...kind, layers: kind.layers.map((layer) => new Layer(layer)),
     }));
-    this.overview = new Overview((layer, head) => this.choose(layer, [head]));
-    this.matrix = new Matrix();
-    this.lines = new Lines();
+    this.overview = new Overview((layer, head) => this.choose(layer, [head]),
+      (key, highest) => this.tell((other) => other.overview.sortBy(key, highest)));
+    this.predictions = new Predictions(described.predictions, (place) => this.pointAtNext(place));
+    this.matrix = new Matrix((row, column) => this.pointAtCell(row, column),
+      (row) => this.inText ? this.predictions.after(row) : null);
+    this.lines = new Lines((side, place) => this.pointAtToken(side, place));
     this.layerSlot = element("div", { class: "slot" });
     this.headSlot = element("div", { class: "slot" });
     const switches = element("div", { class: "switches" },
@@ -17,11 +22,12 @@ class Run {
     const views = element("div", { class: "views" }, this.overview.element,
       element("div", { class: "detail" }, this.matrix.element, this.lines.element));
     const shown = this.kinds.length
-      ? [switches, views]
+      ? [switches, views, this.predictions.element]
       : [element("p", { class: "notice" }, "There are no maps in this page.")];
     this.element = element("article", { class: "run", "aria-label": described.title },
       headerOf(described), ...shown);
     darkness.addEventListener("change", () => this.colourHeads());
+    addEventListener("resize", () => this.kind && this.fit());
   }
 
   kindSwitch() {
@@ -41,8 +47,14 @@ class Run {
   headSwitch(all) {
     const boxes = all.map((head, i) =>
       element("label", { class: "chip" },
-        element("input", { type: "checkbox", value: head, onchange: () => this.readHeads() }),
-        element("span", {}, element("i", { class: "swatch", "data-place": i }), `${head}`)));
+        element("input", { type: "checkbox", value: head, onchange: () => this.readHeads(),
+                           onfocus: ({ target }) =>
+                             target.matches(":focus-visible") && this.lines.emphasise(head),
+                           onblur: () => this.lines.emphasise(null) }),
+        element("span", { title: nameOf(this.kind.layers[this.layer], head) || null,
+                          onpointerenter: () => this.lines.emphasise(head),
+                          onpointerleave: () => this.lines.emphasise(null) },
+          element("i", { class: "swatch", "data-place": i }), `${head}`)));
     const everything = element("button", { type: "button", class: "chip-button",
       onclick: () => this.choose(this.layer, all) }, "All");
     return element("fieldset", { class: "controls" },
@@ -63,9 +75,14 @@ class Run {
     [this.layer, this.heads] = name === "cross"
       ? [layers.length - 1, layers.at(-1).heads]
       : [0, layers[0].heads.slice(0, 1)];
-    this.overview.show(this.kind, layers);
+    this.overview.show(this.kind, layers, this.costs);
     this.layerSlot.replaceChildren(this.layerSwitch());
     this.choose(this.layer, this.heads);
+  }
+
+  // Whether a row of the map belongs to the prediction of the next token.
+  get inText() {
+    return this.kind.kind === "decoder" || this.kind.kind === "influence";
   }
 
   // layer: its index; heads: the numbers of the selected heads, which the layer may not have.
@@ -78,6 +95,65 @@ class Run {
     this.overview.mark(layer, this.heads);
     this.matrix.show(this.kind, shown, this.heads);
     this.lines.show(this.kind, shown, this.heads);
+    this.tell((other) => other.follow(this.kind.kind, shown.title, this.heads));
+  }
+
+  tell(message) {
+    this.links?.tell(this, message);
+  }
+
+  // Choose what another run chose, as far as this one has it.
+  follow(kind, title, heads) {
+    if (!this.kind || !this.kinds.some((each) => each.kind === kind)) return;
+    if (this.kind.kind !== kind) this.chooseKind(kind);
+    const layer = this.kind.layers.findIndex((each) => each.title === title);
+    if (layer >= 0) this.choose(layer, heads);
+  }
+
+  get shown() {
+    return this.kind.layers[this.layer];
+  }
+
+  pointAtCell(row, column) {
+    if (row !== null && this.inText) this.predictions.follow(row);
+    this.tell((other) => other.followCell(this.shown, row, column));
+  }
+
+  // Point at the cell of the same two tokens.
+  followCell({ queries, keys }, row, column) {
+    const [to, across] = row === null ? [-1, -1]
+      : [sameToken(queries, row, this.shown.queries), sameToken(keys, column, this.shown.keys)];
+    if (to < 0 || across < 0) return this.matrix.follow(null, null);
+    this.matrix.follow(to, across);
+    if (this.inText) this.predictions.follow(to);
+  }
+
+  pointAtToken(side, place) {
+    this.tell((other) => other.followToken(this.shown, side, place));
+  }
+
+  followToken({ queries, keys }, side, place) {
+    const [labels, others] = side === "query" ? [queries, this.shown.queries] : [keys, this.shown.keys];
+    const to = side === null ? -1 : sameToken(labels, place, others);
+    this.lines.follow(to < 0 ? null : side, to);
+  }
+
+  pointAtNext(place) {
+    this.tell((other) => other.predictions.follow(place - 1));
+  }
+
+  // Fit the views to the window.
+  fit() {
+    this.overview.fit();
+    this.lines.fit();
+    if (this.matrix.fitted) this.matrix.fit();
+  }
+
+  // Say above each view which run it belongs to.
+  label(name) {
+    for (const section of this.element.querySelectorAll("section")) {
+      section.prepend(element("p", { class: "of-run" }, name));
+    }
   }
 
   // Switches are replaced only if the heads differ, so that the one in use keeps the focus.
@@ -96,7 +172,8 @@ class Run {
 
   colourHeads() {
     for (const swatch of this.headSlot.querySelectorAll(".swatch")) {
-      swatch.style.backgroundColor = css(headColour(Number(swatch.dataset.place)));
+      const count = this.headsOffered.length;
+      swatch.style.backgroundColor = css(headColour(Number(swatch.dataset.place), count));
     }
   }
 }

@@ -22,6 +22,15 @@ class Layer {
     return this.packed;
   }
 
+  // The weight of one head at one cell.
+  at(head, row, column) {
+    if (this.triangular && column > row) return 0;
+    const codes = this.decoded;
+    const start = this.heads.indexOf(head) * (codes.length / this.heads.length);
+    const before = this.triangular ? row * (row + 1) / 2 : row * this.columns;
+    return WEIGHT_OF_CODE[codes[start + before + column]];
+  }
+
   // The mean over some heads, numbered as in the model, row by row.
   mean(heads) {
     const values = new Float32Array(this.rows * this.columns);
