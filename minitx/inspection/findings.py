@@ -1,77 +1,42 @@
 """What the page says about a run and a text, in addition to the maps.
 
 Induction and the probabilities of the next token belong to language models. The importance of heads
-is read from the run's folder, if `minitx importance` measured it.
+is read from the run's folder, if `minitx importance` measured it. So are the maps of the training.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from minitx.config.checksums import read_json
 from minitx.errors import UserError
+from minitx.inspection.history import HISTORY, read_history
 from minitx.inspection.induction import induction_score
 from minitx.inspection.model_inputs import Passage
+from minitx.inspection.weights import Findings, Frame, HeadCosts, Prediction
 from minitx.runs.paths import IMPORTANCE
 from minitx.runs.run import StoredRun
 
 CANDIDATES = 5  # tokens that are shown for each position
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a language model expects after one position of a text.
-
-    token       the label of the token at the position
-    candidates  the most probable tokens with their probabilities, the most probable first
-    actual      the probability of the token that follows, and how many tokens are more probable;
-                None at the last position
-    """
-
-    token: str
-    candidates: tuple[tuple[str, float], ...]
-    actual: tuple[float, int] | None
-
-
-@dataclass(frozen=True)
-class HeadCosts:
-    """How much worse `metric` on `split` is without each head, as a fraction: above 0 is worse."""
-
-    metric: str
-    split: str
-    without: Mapping[tuple[str, int], float]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was found out about a run and a text.
-
-    induction    the scores (heads,) of `induction_score` by the names of the attentions
-    predictions  one for each position of the text
-    costs        the importance of heads
-    notes        what readers should know
-    """
-
-    induction: Mapping[str, Tensor] | None = None
-    predictions: tuple[Prediction, ...] = ()
-    costs: HeadCosts | None = None
-    notes: tuple[str, ...] = ()
-
-
 def findings(run: StoredRun, passage: Passage) -> Findings:
     """Return what is known about a run and a text that its model reads."""
-    induction: dict[str, Tensor] | None = None
-    predictions: tuple[Prediction, ...] = ()
-    if run.config.task.objective.windows:
-        induction = _induction(run)
-        predictions = next_tokens(run, passage)
+    induction = model_induction(run)
+    predictions = next_tokens(run, passage) if run.config.task.objective.windows else ()
+    costs: HeadCosts | None = None
+    history: list[Frame] = []
+    notes: list[str] = []
     try:
-        return Findings(induction, predictions, head_costs(run))
+        costs = head_costs(run)
     except UserError as error:
-        return Findings(induction, predictions, notes=(str(error),))
+        notes.append(str(error))
+    try:
+        history = read_history(run.folder / HISTORY)
+    except UserError as error:
+        notes.append(str(error))
+    return Findings(induction, predictions, costs, tuple(history), tuple(notes))
 
 
 @torch.no_grad()
@@ -120,8 +85,11 @@ def head_costs(run: StoredRun) -> HeadCosts | None:
     return HeadCosts(metric, split, without)
 
 
-def _induction(run: StoredRun) -> dict[str, Tensor] | None:
+def model_induction(run: StoredRun, samples: int = 16) -> dict[str, Tensor] | None:
+    """Return the induction scores of the heads of a language model; None for other models."""
+    if not run.config.task.objective.windows:
+        return None
     try:
-        return induction_score(run.model, run.tokenizer.vocab_size)
+        return induction_score(run.model, run.tokenizer.vocab_size, samples=samples)
     except UserError:  # no attention, or no room for a repetition
         return None

@@ -11,12 +11,22 @@ order, a head is called
     mixed           otherwise
 """
 
-from minitx.inspection.measures import HeadMeasures
+from collections.abc import Mapping
+from dataclasses import fields
+
+from torch import Tensor
+
+from minitx.inspection.measures import HeadMeasures, measure_heads
+from minitx.inspection.weights import AttentionMap, MeasuredHead
+
+MEASURES = [field.name for field in fields(HeadMeasures) if field.name not in ("name", "head")]
 
 INDUCTION = 0.3
 BROAD = 0.8
 FOCUSED = 0.2
 FEWEST_KEYS = 4  # in a shorter text the first token and the previous one are nearly the same
+
+DIGITS = 5  # of measures, after the point
 
 _PLACES = {
     "previous": "previous token",
@@ -39,3 +49,22 @@ def head_name(head: HeadMeasures, keys: int) -> str:
     if head.breadth is not None and head.breadth >= BROAD:
         return "broad"
     return "focused" if head.breadth is not None and head.breadth <= FOCUSED else "mixed"
+
+
+def measured_heads(
+    each: AttentionMap,
+    induction: Mapping[str, Tensor] | None = None,
+    costs: Mapping[tuple[str, int], float] | None = None,
+) -> list[MeasuredHead]:
+    """Return the names and the measures of the heads of a map.
+
+    `induction` is that of `measure_heads`; `costs` holds the importance of heads, by the name of
+    the map and the number of the head.
+    """
+    heads = []
+    for row in measure_heads([each], induction):
+        importance = None if costs is None else costs.get((row.name, row.head))
+        values = {name: getattr(row, name) for name in MEASURES} | {"importance": importance}
+        known = {key: round(value, DIGITS) for key, value in values.items() if value is not None}
+        heads.append({"name": head_name(row, len(each.keys)), **known})
+    return heads

@@ -15,7 +15,8 @@ from minitx.inspection.weights import AttentionWeights
 SCRIPTS = (
     *("elements", "window", "weights", "colours", "heads"),
     *("small_map", "grid", "ranking", "overview"),
-    *("matrix", "filters", "lines", "predictions", "links", "run", "start"),
+    *("matrix", "filters", "lines", "predictions"),
+    *("forming", "training", "links", "run", "start"),
 )
 
 MOST_WEIGHTS = 24_000_000  # in one page, which then has 64 MB and opens within some seconds

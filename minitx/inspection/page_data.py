@@ -1,44 +1,47 @@
 """The data of one run in the page of attention maps: plain values, for the scripts in web/."""
 
-import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from minitx.inspection.findings import Findings, Prediction
-from minitx.inspection.head_names import head_name
-from minitx.inspection.measures import measure_heads
+from minitx.inspection.head_names import measured_heads
+from minitx.inspection.packing import pack
 from minitx.inspection.segments import segment_starts
 from minitx.inspection.token_labels import visible
-from minitx.inspection.weights import AttentionMap, AttentionWeights, Influence, words_for
+from minitx.inspection.weights import (
+    AttentionMap,
+    AttentionWeights,
+    Findings,
+    Frame,
+    Influence,
+    MeasuredHead,
+    Prediction,
+    words_for,
+)
 
-# Codes of weights. web/weights.js has the same two numbers.
-FULL, NOT_A_NUMBER = 65534, 65535
+Kinds = dict[str, list[dict[str, Any]]]  # the layers of each kind
 
-DIGITS = 5  # of measures and probabilities, after the point
+DIGITS = 5  # of probabilities, after the point
 
 
 def run_data(maps: AttentionWeights, room: int) -> dict[str, Any]:
     """Return the data of one run for the scripts, with at most `room` weights."""
     found = maps.findings or Findings()
-    kinds: dict[str, list[dict[str, Any]]] = {}
+    kinds: Kinds = {}
     left_out = []
+    costs = {} if found.costs is None else found.costs.without
     if maps.influence is not None:
-        influence = _influence(maps.influence)
-        room -= influence.pop("size")
-        kinds["influence"] = [influence]
+        kinds["influence"] = [_influence(maps.influence)]
+        room -= maps.influence.weights.numel()
     for each in maps.maps:
-        layer = _layer(each, found)
-        room -= layer.pop("size")
+        layer = _layer(each, measured_heads(each, found.induction, costs))
+        room -= _size(layer)
         if room < 0:
             left_out.append(each.name)
         else:
             kinds.setdefault(each.kind, []).append(layer)
-    # Influence comes last: it is what models without attention have instead of attention.
-    order = sorted(kinds, key=lambda kind: kind == "influence")
     about = dict(maps.about)
     return {
         "title": visible(maps.title, blanks=" "),
@@ -53,10 +56,36 @@ def run_data(maps: AttentionWeights, room: int) -> dict[str, Any]:
         "leftOut": left_out,
         "costs": "" if found.costs is None else f"{found.costs.metric} on {found.costs.split}",
         "predictions": list(map(_prediction, found.predictions)),
-        "kinds": [
-            {"kind": kind, **words_for(kind)._asdict(), "layers": kinds[kind]} for kind in order
-        ],
+        "kinds": _described(kinds),
+        "training": list(map(_frame, found.history)),
     }
+
+
+def _described(kinds: Kinds) -> list[dict[str, Any]]:
+    """Return the layers of each kind, with the words for the kind."""
+    # Influence comes last: it is what models without attention have instead of attention.
+    order = sorted(kinds, key=lambda kind: kind == "influence")
+    return [{"kind": kind, **words_for(kind)._asdict(), "layers": kinds[kind]} for kind in order]
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    """Return what the heads of one step of the training attend to."""
+    kinds: Kinds = {}
+    for each, measured in zip(frame.maps, frame.measured, strict=True):
+        kinds.setdefault(each.kind, []).append(_layer(each, measured, bits=8))
+    text = str(frame.plain["text"])
+    return {
+        "step": frame.plain["step"],
+        "text": visible(text, blanks=" " if text.strip() else ""),
+        "tokens": frame.plain["tokens"],
+        "kinds": _described(kinds),
+    }
+
+
+def _size(layer: Mapping[str, Any]) -> int:
+    """Return the number of weights that are in the page for a layer."""
+    heads, queries, keys = (len(layer[name]) for name in ("heads", "queries", "keys"))
+    return heads * (queries * (queries + 1) // 2 if layer["triangular"] else queries * keys)
 
 
 def _flat(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -77,24 +106,10 @@ def _prediction(each: Prediction) -> dict[str, Any]:
     }
 
 
-def _layer(each: AttentionMap, found: Findings) -> dict[str, Any]:
-    title = "" if each.layer is None else str(each.layer)
-    layer = _matrix(each.name, title, each.weights.numpy(), each.heads, each.queries, each.keys)
-    return layer | {"measured": head_data(each, found)}
-
-
-def head_data(each: AttentionMap, found: Findings) -> list[dict[str, Any]]:
-    """Return the name and the measures of every head of a map; those without a value are absent."""
-    costs = {} if found.costs is None else found.costs.without
-    heads = []
-    for row in measure_heads([each], found.induction):
-        measures = asdict(row) | {"importance": costs.get((row.name, row.head))}
-        del measures["name"], measures["head"]
-        heads.append(
-            {"name": head_name(row, len(each.keys))}
-            | {key: round(value, DIGITS) for key, value in measures.items() if value is not None}
-        )
-    return heads
+def _layer(each: AttentionMap, measured: list[MeasuredHead], bits: int = 16) -> dict[str, Any]:
+    title, weights = "" if each.layer is None else str(each.layer), each.weights.numpy()
+    layer = _matrix(each.name, title, weights, each.heads, each.queries, each.keys, bits)
+    return layer | {"measured": measured}
 
 
 def _influence(influence: Influence) -> dict[str, Any]:
@@ -110,6 +125,7 @@ def _matrix(
     heads: Sequence[int],
     queries: Sequence[str],
     keys: Sequence[str],
+    bits: int = 16,
 ) -> dict[str, Any]:
     """Return the weights of one layer, float32 (heads, queries, keys), packed, with labels."""
     if weights.shape != (len(heads), len(queries), len(keys)):
@@ -117,10 +133,6 @@ def _matrix(
             f"{name}: weights {weights.shape} do not fit {len(heads)} heads, "
             f"{len(queries)} queries and {len(keys)} keys"
         )
-    # If no token attends to a later one, half of the matrix is left out.
-    triangular = len(queries) == len(keys) and not np.any(np.triu(weights, 1) != 0)
-    if triangular:
-        weights = weights[:, *np.tril_indices(len(queries))]
     return {
         "name": visible(name),
         "title": title,
@@ -128,18 +140,5 @@ def _matrix(
         "queries": list(map(visible, queries)),
         "keys": list(map(visible, keys)),
         "segments": [segment_starts(list(map(visible, labels))) for labels in (queries, keys)],
-        "triangular": triangular,
-        "codes": base64.b64encode(encode(weights).tobytes()).decode(),
-        "size": weights.size,
+        **pack(weights, bits),
     }
-
-
-def encode(weights: np.ndarray) -> np.ndarray:
-    """Return weights from 0 to 1, float32, as codes of the same shape, little-endian uint16.
-
-    code = FULL * sqrt(weight): codes of small weights are closer together, so that the thousandths
-    of a long text keep three digits. Only a weight of zero gets the code of zero.
-    """
-    codes = np.rint(np.sqrt(np.clip(weights, 0, 1)) * FULL)
-    codes = np.where(weights > 0, np.maximum(codes, 1), codes)
-    return np.where(np.isnan(weights), NOT_A_NUMBER, codes).astype("<u2")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -10,8 +10,7 @@ from minitx.config.tasks import OBJECTIVES
 from minitx.inspection.capture import kind_of, layer_number
 from minitx.inspection.token_labels import visible
 
-if TYPE_CHECKING:
-    from minitx.inspection.findings import Findings
+MeasuredHead = dict[str, str | float]  # the "name" of a head, and the measures that have a value
 
 
 class Kind(NamedTuple):
@@ -96,6 +95,62 @@ class Influence:
     sources: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a language model expects after one position of a text.
+
+    token       the label of the token at the position
+    candidates  the most probable tokens with their probabilities, the most probable first
+    actual      the probability of the token that follows, and how many tokens are more probable;
+                None at the last position
+    """
+
+    token: str
+    candidates: tuple[tuple[str, float], ...]
+    actual: tuple[float, int] | None
+
+
+@dataclass(frozen=True)
+class HeadCosts:
+    """How much worse `metric` on `split` is without each head, as a fraction: above 0 is worse."""
+
+    metric: str
+    split: str
+    without: Mapping[tuple[str, int], float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the heads of one step attend to.
+
+    plain     the plain values of the file: step, text, tokens, labels, maps
+    maps      their maps; the weights are within 0.004 of those of the model
+    measured  the heads of each map, measured in the whole text with the weights of the model
+    """
+
+    plain: Mapping[str, Any]
+    maps: tuple[AttentionMap, ...]
+    measured: tuple[list[MeasuredHead], ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about a run and a text.
+
+    induction    the scores (heads,) of `induction_score` by the names of the attentions
+    predictions  one for each position of the text
+    costs        the importance of heads
+    history      what the heads attended to at the validations of the training, in another text
+    notes        what readers should know
+    """
+
+    induction: Mapping[str, Tensor] | None = None
+    predictions: tuple[Prediction, ...] = ()
+    costs: HeadCosts | None = None
+    history: tuple[Frame, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class AttentionWeights(Mapping[str, Tensor]):
     """All attention weights of one text: a mapping from names to weights, in the model's order.
@@ -110,7 +165,7 @@ class AttentionWeights(Mapping[str, Tensor]):
     title: str
     about: dict[str, Any]
     influence: Influence | None = None
-    findings: "Findings | None" = None
+    findings: Findings | None = None
 
     def __getitem__(self, name: str) -> Tensor:
         for each in self.maps:

@@ -8,10 +8,11 @@ import torch
 from inspected import LABELLED, PAIRS, TEXTS, lstm, make_run, transformer
 
 from minitx.errors import UserError
-from minitx.inspection.findings import CANDIDATES, HeadCosts, findings, head_costs
+from minitx.inspection.findings import CANDIDATES, findings, head_costs
 from minitx.inspection.induction import induction_score
 from minitx.inspection.model_inputs import read_passage
 from minitx.inspection.reading import inspect_text
+from minitx.inspection.weights import HeadCosts
 
 TEXT = "abc dab."
 

@@ -28,19 +28,19 @@ from made_maps import (
 )
 
 from minitx.inspection import page as page_module
-from minitx.inspection.findings import Findings, HeadCosts
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
+from minitx.inspection.packing import encode, full, pack, unpack
 from minitx.inspection.page import frame, page
-from minitx.inspection.page_data import FULL, NOT_A_NUMBER, encode
 from minitx.inspection.token_labels import visible
-from minitx.inspection.weights import AttentionMap
+from minitx.inspection.weights import AttentionMap, Findings, HeadCosts
 
 WEBS = {
     name: files(name) / "web"
     for name in ("minitx.drawing", "minitx.inspection", "minitx.study.report")
 }
 WEB = WEBS["minitx.inspection"]
+FULL = full(16)
 
 
 class Elements(HTMLParser):
@@ -97,13 +97,22 @@ def test_small_weights_keep_three_digits():
 
 def test_a_weight_beyond_one_is_one_and_what_is_no_number_stays_none():
     codes = encode(np.array([1.0000001, np.inf, np.nan], np.float32))
-    assert codes.tolist() == [FULL, FULL, NOT_A_NUMBER]
+    assert codes.tolist() == [FULL, FULL, FULL + 1]
+
+
+@given(arrays(np.float32, (3, 4, 4), elements=st.floats(0, 1, width=32)), st.booleans())
+def test_bytes_are_close_enough_to_see(weights, causal):
+    weights = np.tril(weights) if causal else weights
+    packed = pack(weights, bits=8)
+    shown = unpack(packed, 3, 4, 4)
+    assert np.abs(shown - weights).max() < 0.004
+    assert ((shown == 0) == (weights == 0)).all()
+    assert pack(shown, bits=8) == packed
 
 
 def test_the_scripts_know_the_same_codes():
     source = (WEB / "weights.js").read_text(encoding="utf-8")
-    assert f"const FULL = {FULL};" in source
-    assert f"const NOT_A_NUMBER = {NOT_A_NUMBER};" in source
+    assert f"const FULL = {{ 8: {full(8)}, 16: {full(16)} }};" in source
 
 
 @pytest.mark.parametrize("maps", [language_model(), translation(), encoder(2, 3, words(7))])

@@ -8,10 +8,10 @@ from browsers import needs_browser
 from made_maps import encoder, language_model, translation, words
 from opened_pages import heading, line_ends, pixels, press, settle
 
-from minitx.inspection.findings import Findings, HeadCosts, Prediction
+from minitx.inspection.history import add_frame, read_history
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.page import page
-from minitx.inspection.weights import AttentionMap
+from minitx.inspection.weights import AttentionMap, Findings, HeadCosts, Prediction
 
 pytestmark = needs_browser
 
@@ -63,7 +63,7 @@ def order(opened):
 
 
 def sort_by(opened, measure):
-    opened.locator(".sort select").first.select_option(label=measure)
+    opened.locator(".overview .sort select").first.select_option(label=measure)
 
 
 def test_heads_are_named_after_what_they_do(show):
@@ -118,10 +118,10 @@ def test_heads_are_sorted_by_what_was_measured(show):
 
 def test_only_what_was_measured_can_be_chosen(show):
     opened = show(page(translation()))  # cross-attention of four tokens
-    options = opened.locator(".sort option").all_inner_texts()
+    options = opened.locator(".overview .sort option").all_inner_texts()
     assert options == ["layer and head", "first token", "entropy"]
     opened.get_by_role("radio", name="Encoder").check(force=True)
-    options = opened.locator(".sort option").all_inner_texts()
+    options = opened.locator(".overview .sort option").all_inner_texts()
     assert {"next token", "distance"} < set(options)
     assert {"induction", "importance"}.isdisjoint(options)
 
@@ -282,3 +282,58 @@ def test_linked_runs_follow_only_what_both_have(show):
     opened.locator(".matrix-pane").first.focus()
     press(opened, "ArrowDown")
     assert opened.locator(".tip strong").count() == 1
+
+
+def formed(path):
+    """Maps of a text, with the history of a training in which a head formed."""
+    for step in (10, 20, 40):
+        maps = language_model(2, 3, words(6))
+        if step == 40:
+            previous = torch.eye(6).roll(-1, dims=1).tril(-1)
+            previous[0, 0] = 1
+            maps.maps[1].weights[2] = previous
+        add_frame(path, maps, step)
+    found = Findings(history=tuple(read_history(path)))
+    return dataclasses.replace(known_heads(), findings=found)
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_a_slider_shows_heads_forming(show, tmp_path, width):
+    opened = show(page(formed(tmp_path / "history.json")), width, 900)
+    opened.get_by_role("button", name="layer 1, head 2").click()
+    slider = opened.get_by_role("slider")
+    assert not slider.is_visible()
+    opened.get_by_role("radio", name="Steps of the training").check(force=True)
+    assert opened.locator(".step").inner_text() == "step 40"
+    assert opened.locator(".does strong").inner_text() == "previous token"
+    assert opened.locator(".row-labels bdi").first.inner_text() == "word0"
+    slider.focus()
+    press(opened, "Home")
+    assert opened.locator(".step").inner_text() == "step 10"
+    assert heading(opened) == "Decoder self-attention, layer 1, head 2"
+    assert opened.locator(".does strong").inner_text() != "previous token"
+    weights = language_model(2, 3, words(6)).maps[1].weights[2]
+    opened.locator(".matrix-pane").focus()
+    press(opened, "ArrowDown", "ArrowRight")
+    assert float(opened.locator(".tip strong").inner_text()) == pytest.approx(
+        float(weights[1, 1]), abs=0.004
+    )
+    said = opened.locator(".forming svg").get_attribute("aria-label")
+    assert said.startswith("previous token over the steps: layer 1, head 2 from 0.")
+    assert said.endswith("to 1.000")
+    chart = opened.locator(".forming svg")
+    chart.click(position={"x": 0.55 * chart.bounding_box()["width"], "y": 20})
+    assert opened.locator(".step").inner_text() == "step 20"
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    opened.get_by_role("radio", name="The text above").check(force=True)
+    assert opened.locator(".row-labels bdi").first.inner_text() == "We"
+    assert not slider.is_visible()
+
+
+def test_the_steps_are_played(show, tmp_path):
+    opened = show(page(formed(tmp_path / "history.json")))
+    opened.get_by_role("radio", name="Steps of the training").check(force=True)
+    opened.get_by_role("button", name="Play").click()
+    assert opened.locator(".step").inner_text() == "step 10"
+    opened.get_by_text("step 40", exact=True).first.wait_for()
+    opened.get_by_role("button", name="Play").wait_for()

@@ -1,6 +1,8 @@
 // All heads of a kind: in a grid of layers and heads, or in the order of a measure. A click, or arrow
 // keys and Enter, choose one. A name marks the heads that have it.
 
+const FEW_CELLS = 150_000;
+
 class Overview {
   // onChoose(layer, head): the index of the layer, and the number of the head; onSort(key, highest).
   constructor(onChoose, onSort) {
@@ -102,10 +104,13 @@ class Overview {
     }
   }
 
-  // One layer per frame: the page responds while a large model is drawn.
+  // Small maps are drawn at once, so that a slider shows them without flicker. Otherwise one layer per
+  // frame: the page responds while a large model is drawn.
   drawAll() {
     if (!this.layers) return;
     const drawing = (this.drawing = {});
+    const cells = this.maps.reduce((sum, { layer }) => sum + layer.rows * layer.columns, 0);
+    if (cells <= FEW_CELLS) return this.maps.forEach((map) => map.draw());
     const drawFrom = (place) => {
       if (place === this.layers.length || this.drawing !== drawing) return;
       for (const map of this.maps) if (map.place === place) map.draw();

@@ -5,24 +5,27 @@ class Run {
   constructor(described, place) {
     this.place = place;
     this.links = null; // to another run
+    this.inTraining = false;
     this.costs = described.costs;
-    this.kinds = described.kinds.map((kind) => ({
-      ...kind, layers: kind.layers.map((layer) => new Layer(layer)),
-    }));
+    this.kinds = kindsOf(described);
+    this.training = new Training(described.training, this.kinds, place,
+      (kinds, inTraining) => this.showKinds(kinds, inTraining));
+    if (!this.kinds.length) this.kinds = this.training.kinds;
     this.overview = new Overview((layer, head) => this.choose(layer, [head]),
       (key, highest) => this.tell((other) => other.overview.sortBy(key, highest)));
     this.predictions = new Predictions(described.predictions, (place) => this.pointAtNext(place));
     this.matrix = new Matrix((row, column) => this.pointAtCell(row, column),
       (row) => this.inText ? this.predictions.after(row) : null);
     this.lines = new Lines((side, place) => this.pointAtToken(side, place));
+    this.kindSlot = element("div", { class: "slot" });
     this.layerSlot = element("div", { class: "slot" });
     this.headSlot = element("div", { class: "slot" });
     const switches = element("div", { class: "switches" },
-      this.kindSwitch(), this.layerSlot, this.headSlot);
+      this.kindSlot, this.layerSlot, this.headSlot);
     const views = element("div", { class: "views" }, this.overview.element,
       element("div", { class: "detail" }, this.matrix.element, this.lines.element));
     const shown = this.kinds.length
-      ? [switches, views, this.predictions.element]
+      ? [this.training.element, switches, views, this.predictions.element]
       : [element("p", { class: "notice" }, "There are no maps in this page.")];
     this.element = element("article", { class: "run", "aria-label": described.title },
       headerOf(described), ...shown);
@@ -67,21 +70,41 @@ class Run {
   }
 
   chooseKind(name) {
-    this.kind = this.kinds.find(({ kind }) => kind === name);
-    const { layers } = this.kind;
-    const buttons = [...this.element.querySelectorAll(`[name=kind-${this.place}]`)];
-    buttons.find(({ value }) => value === name).checked = true;
+    const { layers } = this.kinds.find(({ kind }) => kind === name);
     // The alignment of a translation is the mean over the heads of the last layer.
-    [this.layer, this.heads] = name === "cross"
-      ? [layers.length - 1, layers.at(-1).heads]
-      : [0, layers[0].heads.slice(0, 1)];
-    this.overview.show(this.kind, layers, this.costs);
+    if (name === "cross") this.showKind(name, layers.length - 1, layers.at(-1).heads);
+    else this.showKind(name, 0, layers[0].heads.slice(0, 1));
+  }
+
+  showKind(name, layer, heads) {
+    this.kind = this.kinds.find(({ kind }) => kind === name);
+    if (!this.kindSlot.firstChild) this.kindSlot.append(this.kindSwitch());
+    const buttons = [...this.kindSlot.querySelectorAll("input")];
+    buttons.find(({ value }) => value === name).checked = true;
+    this.overview.show(this.kind, this.kind.layers, this.costs);
+    this.layer = layer;
     this.layerSlot.replaceChildren(this.layerSwitch());
-    this.choose(this.layer, this.heads);
+    this.choose(layer, heads);
+  }
+
+  // Show other maps: those of a step of the training, or again those of the text. What was chosen
+  // stays chosen, if they have it.
+  showKinds(kinds, inTraining) {
+    const names = (all) => `${all.map(({ kind }) => kind)}`;
+    if (names(kinds) !== names(this.kinds)) this.kindSlot.replaceChildren();
+    const turned = this.inTraining !== inTraining;
+    this.inTraining = inTraining;
+    this.kinds = kinds;
+    this.predictions.element.hidden = inTraining || !this.predictions.tokens.length;
+    const same = kinds.find(({ kind }) => kind === this.kind.kind);
+    if (same && this.layer < same.layers.length) this.showKind(same.kind, this.layer, this.heads);
+    else this.chooseKind(kinds[0].kind);
+    if (turned) this.fit(); // the controls of the steps take room
   }
 
   // Whether a row of the map belongs to the prediction of the next token.
   get inText() {
+    if (this.inTraining) return false;
     return this.kind.kind === "decoder" || this.kind.kind === "influence";
   }
 
@@ -95,6 +118,7 @@ class Run {
     this.overview.mark(layer, this.heads);
     this.matrix.show(this.kind, shown, this.heads);
     this.lines.show(this.kind, shown, this.heads);
+    if (this.inTraining) this.training.mark(this.kind.kind, layer, this.heads);
     this.tell((other) => other.follow(this.kind.kind, shown.title, this.heads));
   }
 
@@ -176,6 +200,11 @@ class Run {
       swatch.style.backgroundColor = css(headColour(Number(swatch.dataset.place), count));
     }
   }
+}
+
+// The kinds of maps in a described run or step, with their layers.
+function kindsOf({ kinds }) {
+  return kinds.map((kind) => ({ ...kind, layers: kind.layers.map((layer) => new Layer(layer)) }));
 }
 
 function headerOf({ title, passages, notes, about, leftOut }) {
