@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from made_maps import (
     HOSTILE,
+    OUTPUT,
     encoder,
     language_model,
     random_weights,
@@ -28,6 +29,8 @@ from made_maps import (
 )
 
 from minitx.inspection import page as page_module
+from minitx.inspection.head_names import measured_heads
+from minitx.inspection.history import MOST_CHARACTERS, add_frame, read_history
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.packing import encode, full, pack, unpack
@@ -297,7 +300,29 @@ def test_the_same_maps_give_the_same_page():
 
 
 def test_a_page_of_twelve_layers_of_twelve_heads_is_small_enough():
-    assert len(page(encoder(12, 12, words(128))).encode()) < 10e6
+    """The steps of the training take little more room in the page than in their file."""
+    assert len(page(encoder(12, 12, words(128))).encode()) + 1.1 * MOST_CHARACTERS < 10e6
+
+
+def test_the_steps_of_the_training_are_in_the_page(tmp_path):
+    path, maps = tmp_path / "history.json", translation(OUTPUT, ("\n", " a", "<b>"))
+    for step in (5, 10):
+        add_frame(path, maps, step)
+    found = Findings(history=tuple(read_history(path)))
+    text = page(dataclasses.replace(maps, findings=found))
+    (run,) = data_of(text)
+    assert [kept["step"] for kept in run["training"]] == [5, 10]
+    for kept in run["training"]:
+        layers = layers_of(kept)
+        assert list(layers) == [each.name for each in maps.maps]
+        for each in maps.maps:
+            layer = layers[each.name]
+            assert layer["queries"] == list(map(visible, each.queries))
+            assert layer["measured"] == measured_heads(each)
+            shown = unpack(layer, len(each.heads), len(each.queries), len(each.keys))
+            np.testing.assert_allclose(shown, each.weights, atol=0.004)
+    added = len(text) - len(page(maps))
+    assert added < 1.1 * path.stat().st_size + 3000  # and the words for each kind
 
 
 def test_a_frame_holds_the_page_and_gives_it_no_rights():

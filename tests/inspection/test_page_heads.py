@@ -337,3 +337,14 @@ def test_the_steps_are_played(show, tmp_path):
     assert opened.locator(".step").inner_text() == "step 10"
     opened.get_by_text("step 40", exact=True).first.wait_for()
     opened.get_by_role("button", name="Play").wait_for()
+
+
+def test_the_sliders_of_linked_runs_move_together(show, tmp_path):
+    one = formed(tmp_path / "history.json")
+    opened = show(page(one, one), 1400, 900)
+    opened.get_by_role("radio", name="Steps of the training").first.check(force=True)
+    opened.get_by_role("slider").first.focus()
+    press(opened, "ArrowLeft")
+    assert opened.locator(".step").all_inner_texts() == ["step 20", "step 20"]
+    opened.get_by_role("radio", name="The text above").nth(1).check(force=True)
+    assert opened.locator(".steps:visible").count() == 0

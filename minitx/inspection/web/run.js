@@ -100,6 +100,7 @@ class Run {
     if (same && this.layer < same.layers.length) this.showKind(same.kind, this.layer, this.heads);
     else this.chooseKind(kinds[0].kind);
     if (turned) this.fit(); // the controls of the steps take room
+    this.tell((other) => other.training.follow(this.training.stepShown));
   }
 
   // Whether a row of the map belongs to the prediction of the next token.

@@ -56,6 +56,25 @@ class Training {
     this.onShow(this.kinds, true);
   }
 
+  // Show the step nearest to one of another run; null for the text.
+  follow(step) {
+    if (this.element.hidden) return;
+    const value = step === null ? "text" : "training";
+    if (step !== null) this.slider.value = this.nearest(step);
+    this.element.querySelector(`[value=${value}]`).checked = true;
+    this.choose(value);
+  }
+
+  nearest(step) {
+    const distances = this.frames.map((frame) => Math.abs(frame.step - step));
+    return distances.indexOf(Math.min(...distances));
+  }
+
+  // The step that is shown, null if it is the text.
+  get stepShown() {
+    return this.controls.hidden ? null : this.frames[this.slider.value].step;
+  }
+
   goTo(frame) {
     this.slider.value = frame;
     this.show();

@@ -5,5 +5,5 @@
 function roomBelow(element, reserved) {
   const top = element.getBoundingClientRect().top + scrollY;
   const room = innerHeight - top - reserved;
-  return Math.round(room < 0.42 * innerHeight ? 0.62 * innerHeight : room);
+  return Math.round(room < 0.36 * innerHeight ? 0.62 * innerHeight : room);
 }
