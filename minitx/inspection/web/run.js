@@ -174,10 +174,10 @@ class Run {
     if (this.matrix.fitted) this.matrix.fit();
   }
 
-  // Say above each view which run it belongs to.
+  // Say above the title and each view which run they belong to.
   label(name) {
-    for (const section of this.element.querySelectorAll("section")) {
-      section.prepend(element("p", { class: "of-run" }, name));
+    for (const part of this.element.querySelectorAll("header, section")) {
+      part.prepend(element("p", { class: "of-run" }, name));
     }
   }
 
