@@ -1,7 +1,7 @@
-// One run: its title and texts, the switches, and three views of the selected heads.
+// One run: its title and texts, the switches, and the views of the selected heads.
 
 class Run {
-  // described: title, passages, notes, about, leftOut, kinds; place: the index of the run.
+  // described: what minitx/inspection/page_data.py has of the run; place: the index of the run.
   constructor(described, place) {
     this.place = place;
     this.links = null; // to another run
@@ -10,7 +10,6 @@ class Run {
     this.kinds = kindsOf(described);
     this.training = new Training(described.training, this.kinds, place,
       (kinds, inTraining) => this.showKinds(kinds, inTraining));
-    if (!this.kinds.length) this.kinds = this.training.kinds;
     this.overview = new Overview((layer, head) => this.choose(layer, [head]),
       (key, highest) => this.tell((other) => other.overview.sortBy(key, highest)));
     this.predictions = new Predictions(described.predictions, (place) => this.pointAtNext(place));
@@ -54,8 +53,7 @@ class Run {
                            onfocus: ({ target }) =>
                              target.matches(":focus-visible") && this.lines.emphasise(head),
                            onblur: () => this.lines.emphasise(null) }),
-        element("span", { title: nameOf(this.kind.layers[this.layer], head) || null,
-                          onpointerenter: () => this.lines.emphasise(head),
+        element("span", { onpointerenter: () => this.lines.emphasise(head),
                           onpointerleave: () => this.lines.emphasise(null) },
           element("i", { class: "swatch", "data-place": i }), `${head}`)));
     const everything = element("button", { type: "button", class: "chip-button",
@@ -192,6 +190,7 @@ class Run {
     }
     for (const box of this.headSlot.querySelectorAll("input")) {
       box.checked = this.heads.includes(Number(box.value));
+      box.nextElementSibling.title = nameOf(shown, Number(box.value));
     }
   }
 

@@ -29,7 +29,7 @@ class Training {
   // The kinds of the step that the slider is at.
   get kinds() {
     for (const frame of this.frames) frame.decoded ??= kindsOf(frame);
-    return this.frames[this.slider.value]?.decoded ?? [];
+    return this.frames[this.slider.value].decoded;
   }
 
   // Mark heads in the chart; layer: an index.
