@@ -15,6 +15,7 @@ from minitx.inspection.weights import (
     AttentionWeights,
     Findings,
     Frame,
+    HeadCosts,
     Influence,
     MeasuredHead,
     Prediction,
@@ -54,11 +55,15 @@ def run_data(maps: AttentionWeights, room: int) -> dict[str, Any]:
         "notes": [visible(str(note), blanks=" ") for note in about.pop("notes", [])],
         "about": list(_flat(about)),
         "leftOut": left_out,
-        "costs": "" if found.costs is None else f"{found.costs.metric} on {found.costs.split}",
+        "costs": "" if found.costs is None else _measured_on(found.costs),
         "predictions": list(map(_prediction, found.predictions)),
         "kinds": _described(kinds),
         "training": list(map(_frame, found.history)),
     }
+
+
+def _measured_on(costs: HeadCosts) -> str:
+    return visible(f"{costs.metric} on {costs.split}", blanks=" ")
 
 
 def _described(kinds: Kinds) -> list[dict[str, Any]]:

@@ -30,13 +30,13 @@ from made_maps import (
 
 from minitx.inspection import page as page_module
 from minitx.inspection.head_names import measured_heads
-from minitx.inspection.history import MOST_CHARACTERS, add_frame, read_history
+from minitx.inspection.history import LONGEST_LABEL, MOST_CHARACTERS, add_frame, read_history
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.packing import encode, full, pack, unpack
 from minitx.inspection.page import frame, page
 from minitx.inspection.token_labels import visible
-from minitx.inspection.weights import AttentionMap, Findings, HeadCosts
+from minitx.inspection.weights import AttentionMap, Findings, HeadCosts, Prediction
 
 WEBS = {
     name: files(name) / "web"
@@ -226,6 +226,27 @@ def test_tokens_are_never_markup():
     assert run["kinds"][0]["layers"][0]["keys"] == list(map(visible, HOSTILE))
     block = re.search(r'id="data">(.*?)</script>', hostile, re.DOTALL)[1]
     assert block.isascii()
+    assert not set(block) & set("<>&")
+
+
+def test_nothing_that_was_found_out_is_markup(tmp_path):
+    path = tmp_path / "history.json"
+    maps = language_model(1, 1, HOSTILE)
+    maps.about["text"] = "".join(HOSTILE)
+    add_frame(path, maps, 5)
+    expected = tuple(Prediction(token, ((token, 0.5),), None) for token in HOSTILE)
+    costs = HeadCosts("loss", HOSTILE[0], {})
+    found = Findings(None, expected, costs, tuple(read_history(path)))
+    text = page(dataclasses.replace(maps, findings=found))
+    harmless = page(language_model(1, 1, words(len(HOSTILE))))
+    assert [tag for tag, _ in Elements(text).found] == [tag for tag, _ in Elements(harmless).found]
+    (run,) = data_of(text)
+    assert [each["token"] for each in run["predictions"]] == list(map(visible, HOSTILE))
+    kept = run["training"][0]["kinds"][0]["layers"][0]["keys"]
+    for label, token in zip(kept, HOSTILE, strict=True):
+        short = token if len(token) <= LONGEST_LABEL else f"{token[: LONGEST_LABEL - 1]}…"
+        assert label == visible(short)
+    block = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1]
     assert not set(block) & set("<>&")
 
 
