@@ -7,10 +7,14 @@ With w(q, k) the weight that query q gives to key k, a measure is the mean over 
     first      w(q, 0)
     previous   w(q, q - 1)
     same       w(q, q)
+    next       w(q, q + 1)
+
+and breadth is the entropy as a fraction of the greatest possible one, the mean over q of ln n if q
+may attend to n keys: 0 for one key, 1 for equal weights.
 
 In a causal map the first query can only attend to itself, so it is left out of every mean. Queries
 that may attend to nothing are left out as well. The queries and keys of a cross map are positions
-in two texts, so it has only entropy and first.
+in two texts, so it has only entropy, breadth and first. A causal map has no next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +40,8 @@ class HeadMeasures:
     first: float | None
     previous: float | None
     same: float | None
+    next: float | None
+    breadth: float | None
     induction: float | None
 
 
@@ -48,7 +54,8 @@ def measure_heads(
     """
     rows = []
     for each in maps:
-        measures = _of_cross(each.weights) if each.kind == "cross" else _of_self(each.weights)
+        two_texts = each.kind == "cross" or each.weights.size(-2) != each.weights.size(-1)
+        measures = _of_cross(each.weights) if two_texts else _of_self(each.weights)
         scores = None if induction is None else induction.get(each.name)
         for index, head in enumerate(each.heads):
             values = {name: _number(means[index]) for name, means in measures.items()}
@@ -63,6 +70,7 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
     distance = (position[:, None] - position).abs().to(weights.dtype)  # (T, T)
     causal = not weights.triu(1).any()
     later = slice(1 if causal else 0, None)
+    none = torch.full_like(weights[:, 0, 0], torch.nan)
     measured = _attending(weights)
     return {
         "entropy": _mean(_entropy(weights)[:, later], measured[:, later]),
@@ -70,6 +78,8 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
         "first": _mean(weights[:, later, 0], measured[:, later]),
         "previous": _mean(weights.diagonal(-1, dim1=1, dim2=2), measured[:, 1:]),
         "same": _mean(weights.diagonal(dim1=1, dim2=2)[:, later], measured[:, later]),
+        "next": none if causal else _mean(weights.diagonal(1, dim1=1, dim2=2), measured[:, :-1]),
+        "breadth": _breadth(weights[:, later], measured[:, later]),
     }
 
 
@@ -83,11 +93,20 @@ def _of_cross(weights: Tensor) -> dict[str, Tensor]:
         "first": _mean(weights[:, :, 0], measured),
         "previous": none,
         "same": none,
+        "next": none,
+        "breadth": _breadth(weights, measured),
     }
 
 
 def _entropy(weights: Tensor) -> Tensor:
     return torch.special.entr(weights).sum(dim=-1)
+
+
+def _breadth(weights: Tensor, measured: Tensor) -> Tensor:
+    """weights (H, Q, K), measured bool (H, Q) -> (H,), NaN if no query has a choice."""
+    allowed = weights.ne(0).any(dim=0).sum(dim=-1)  # (Q,): a mask is the same for all heads
+    greatest = allowed.clamp(min=1).log().expand(measured.shape)
+    return _mean(_entropy(weights), measured) / _mean(greatest, measured)
 
 
 def _attending(weights: Tensor) -> Tensor:
