@@ -1,7 +1,10 @@
 // The steps of one head, in double precision. A matrix is a list of rows, and a row is a list.
 
+// A plain loop: of a text of 512 tokens there are millions of products.
 function dot(one, other) {
-  return total(one.map((value, i) => value * other[i]));
+  let sum = 0;
+  for (let i = 0; i < one.length; i++) sum += one[i] * other[i];
+  return sum;
 }
 
 // (n, m) times (m, p).

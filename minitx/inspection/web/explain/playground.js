@@ -35,7 +35,10 @@ class Playground {
     this.cards.projections.tables.append(q.element, k.element, v.element);
     this.cards.outputs.tables.append(y.element);
     this.products = new Products();
-    this.cards.weights.element.append(this.products.element);
+    this.cards.weights.element.append(
+      element("p", { class: "hint" }, "Point at a weight, or go to it with the arrow keys, to see the " +
+        "products behind it. A temperature below 1 sharpens the weights, one above 1 evens them out."),
+      this.products.element);
     this.element = element("main", {},
       element("h1", {}, scene.title),
       element("div", { class: "columns" },
@@ -109,7 +112,7 @@ class Playground {
     scores.write([`s = q kᵀ${scaled ? ` / √${d}` : ""}${distance}`],
       measuredScores(this.results, allowed));
     weights.write([`w = softmax(s${temperature === 1 ? "" : ` / ${temperature}`})`],
-      measuredWeights(heads, this.settings));
+      measuredWeights(this.results, heads, this.settings));
     outputs.write(["y = w v"], "");
     this.cards.heads.write([], measuredHeads(this.results));
   }

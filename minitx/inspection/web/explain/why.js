@@ -26,9 +26,13 @@ function measuredScores(results, allowed) {
     `variance ${before}. Divided by √${d} = ${root} they have variance ${after}, ${times}.`;
 }
 
-function measuredWeights(heads, settings) {
-  const largest = (scaled) =>
-    measured(meanLargest(heads.flatMap((head) => attend(head, { ...settings, scaled }).weights)));
+// results: those of `heads` with these settings.
+function measuredWeights(results, heads, settings) {
+  const largest = (scaled) => {
+    const all = scaled === settings.scaled
+      ? results : heads.map((head) => attend(head, { ...settings, scaled }));
+    return measured(meanLargest(all.flatMap(({ weights }) => weights)));
+  };
   return `Measured on this page: the largest weight of a row is ${largest(true)} on average if the ` +
     `scores are divided by √d, and ${largest(false)} if they are not.`;
 }
