@@ -29,6 +29,7 @@ from made_maps import (
 )
 
 from minitx.inspection import page as page_module
+from minitx.inspection import tables_html
 from minitx.inspection.head_names import measured_heads
 from minitx.inspection.history import LONGEST_LABEL, MOST_CHARACTERS, add_frame, read_history
 from minitx.inspection.maps import AttentionMaps
@@ -289,7 +290,7 @@ def test_the_page_names_no_address():
 
 
 def test_no_source_ends_its_element():
-    for source in (each for web in WEBS.values() for each in web.iterdir()):
+    for source in (each for web in WEBS.values() for each in web.rglob("*.*")):
         if not source.name.endswith(".html"):
             text = source.read_text(encoding="utf-8")
             assert not re.search(r"</(script|style)|<!--|\r", text, re.IGNORECASE), source.name
@@ -306,11 +307,15 @@ def test_every_source_is_used_and_installed():
             "attention.css",
             "explain.html",
             "explain.css",
+            "explain/playground.html",
+            "explain/playground.css",
             *scripts,
+            *tables_html.SCRIPTS,
         },
         "minitx.study.report": {"report.css", "report.md"},
     }.items():
-        names = {source.name for source in WEBS[package].iterdir()}
+        web = WEBS[package]
+        names = {str(source.relative_to(web)) for source in web.rglob("*.*")}
         assert names == used
         patterns = settings["package-data"][package]
         assert all(any(fnmatch(f"web/{name}", pattern) for pattern in patterns) for name in names)

@@ -232,8 +232,8 @@ def test_no_token_is_taken_for_html():
 
 def test_the_page_asks_for_nothing():
     page = to_html(tutorial())
-    assert "default-src 'none'" in page
-    assert not re.search(r"https?:|url\(|@import|<script|src=", page)
+    assert "default-src 'none'; script-src 'sha256-" in page
+    assert not re.search(r"https?:|url\(|@import|import\(|fetch\(|XMLHttpRequest|src=", page)
     assert re.findall(r"href=[^>]*", page) == ['href="data:,"']  # no favicon is looked for
 
 
