@@ -6,6 +6,8 @@ order, a head is called
     induction       if its induction score is at least `INDUCTION`, many times that of chance
     previous token, next token, first token, itself
                     after the place that gets more than half of its weight
+    aligned         if its queries attend to keys in the same order, with a concordance of at least
+                    `ALIGNED` (cross-attention)
     broad           if its breadth is at least `BROAD`: its weights are nearly equal
     focused         if its breadth is at most `FOCUSED`: nearly all weight is on one token
     mixed           otherwise
@@ -22,6 +24,7 @@ from minitx.inspection.weights import AttentionMap, MeasuredHead
 MEASURES = [field.name for field in fields(HeadMeasures) if field.name not in ("name", "head")]
 
 INDUCTION = 0.3
+ALIGNED = 0.8
 BROAD = 0.8
 FOCUSED = 0.2
 FEWEST_KEYS = 4  # in a shorter text the first token and the previous one are nearly the same
@@ -46,6 +49,8 @@ def head_name(head: HeadMeasures, keys: int) -> str:
         value = getattr(head, measure)
         if value is not None and value > 0.5:
             return name
+    if head.aligned is not None and head.aligned >= ALIGNED:
+        return "aligned"
     if head.breadth is not None and head.breadth >= BROAD:
         return "broad"
     return "focused" if head.breadth is not None and head.breadth <= FOCUSED else "mixed"

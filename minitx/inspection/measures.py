@@ -12,9 +12,16 @@ With w(q, k) the weight that query q gives to key k, a measure is the mean over 
 and breadth is the entropy as a fraction of the greatest possible one, the mean over q of ln n if q
 may attend to n keys: 0 for one key, 1 for equal weights.
 
+A cross map, whose queries and keys are positions in two texts, has only entropy, breadth, first and
+
+    aligned    Lin's concordance between the place of q in its text and the mean place of its keys,
+               sum over k of w(q, k) k, both from 0 to 1: 1 on the diagonal, 0 for equal weights
+
 In a causal map the first query can only attend to itself, so it is left out of every mean. Queries
-that may attend to nothing are left out as well. The queries and keys of a cross map are positions
-in two texts, so it has only entropy, breadth and first. A causal map has no next.
+that may attend to nothing are left out as well. A causal map has no next.
+
+Source of the concordance: Lin 1989, "A concordance correlation coefficient to evaluate
+reproducibility".
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +49,7 @@ class HeadMeasures:
     same: float | None
     next: float | None
     breadth: float | None
+    aligned: float | None
     induction: float | None
 
 
@@ -80,6 +88,7 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
         "same": _mean(weights.diagonal(dim1=1, dim2=2)[:, later], measured[:, later]),
         "next": none if causal else _mean(weights.diagonal(1, dim1=1, dim2=2), measured[:, :-1]),
         "breadth": _breadth(weights[:, later], measured[:, later]),
+        "aligned": none,
     }
 
 
@@ -95,6 +104,7 @@ def _of_cross(weights: Tensor) -> dict[str, Tensor]:
         "same": none,
         "next": none,
         "breadth": _breadth(weights, measured),
+        "aligned": _aligned(weights, measured),
     }
 
 
@@ -107,6 +117,18 @@ def _breadth(weights: Tensor, measured: Tensor) -> Tensor:
     allowed = weights.ne(0).any(dim=0).sum(dim=-1)  # (Q,): a mask is the same for all heads
     greatest = allowed.clamp(min=1).log().expand(measured.shape)
     return _mean(_entropy(weights), measured) / _mean(greatest, measured)
+
+
+def _aligned(weights: Tensor, measured: Tensor) -> Tensor:
+    """weights (H, Q, K), measured bool (H, Q) -> (H,), NaN if there is no second query."""
+    queries, keys = weights.shape[1:]
+    place = torch.linspace(0, 1, queries, dtype=weights.dtype).expand(measured.shape)  # (H, Q)
+    attended = weights @ torch.linspace(0, 1, keys, dtype=weights.dtype)  # (H, Q)
+    x = place - _mean(place, measured)[:, None]
+    y = attended - _mean(attended, measured)[:, None]
+    apart = (_mean(place, measured) - _mean(attended, measured)) ** 2
+    spread = _mean(x * x, measured) + _mean(y * y, measured)
+    return (2 * _mean(x * y, measured) / (spread + apart)).where(spread > 0, torch.nan)
 
 
 def _attending(weights: Tensor) -> Tensor:

@@ -90,6 +90,23 @@ def test_the_next_token_and_breadth():
     assert (cross.next, cross.breadth) == (None, pytest.approx(1))
 
 
+def test_alignment_is_concordance_with_the_diagonal():
+    even, backwards = torch.full((5, 5), 0.2), torch.eye(5).flip(1)
+    rows = measured("decoder.cross", torch.eye(5), even, backwards)
+    assert [row.aligned for row in rows] == pytest.approx([1, 0, -1], abs=1e-6)
+    # Two keys for each query, and a last query that attends to nothing.
+    weights = torch.zeros(3, 4)
+    weights[0, :2] = weights[1, 2:] = 0.5
+    (row,) = measured("decoder.cross", weights)
+    x, y = torch.tensor([0, 0.5]), torch.tensor([1 / 6, 5 / 6])
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    spread = float(x.var(correction=0) + y.var(correction=0) + (x.mean() - y.mean()) ** 2)
+    assert row.aligned == pytest.approx(2 * covariance / spread)
+    (single,) = measured("decoder.cross", torch.tensor([[0, 0, 1.0, 0]]))
+    assert single.aligned is None
+    assert measured("encoder.layers.0.self", torch.eye(5))[0].aligned is None
+
+
 def test_a_map_between_two_texts_is_measured_as_one_whatever_its_name_is():
     (row,) = measured("blocks.0.attention", torch.full((2, 4), 0.25))
     assert values(row) == (pytest.approx(math.log(4)), None, 0.25, None, None)
@@ -116,6 +133,8 @@ def test_heads_are_named_by_thresholds_on_measures():
     assert head_name(row, T) == "mixed"
     row, _ = measured("decoder.cross", torch.eye(3, 6).roll(2, dims=1), torch.ones(3, 6) / 6)
     assert head_name(row, 6) == "focused"
+    row, _ = measured("decoder.cross", torch.eye(6), torch.ones(6, 6) / 6)
+    assert head_name(row, 6) == "aligned"
 
 
 def test_a_head_is_not_named_after_a_text_that_says_nothing():

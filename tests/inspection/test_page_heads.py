@@ -119,7 +119,7 @@ def test_heads_are_sorted_by_what_was_measured(show):
 def test_only_what_was_measured_can_be_chosen(show):
     opened = show(page(translation()))  # cross-attention of four tokens
     options = opened.locator(".overview .sort option").all_inner_texts()
-    assert options == ["layer and head", "first token", "entropy"]
+    assert options == ["layer and head", "first token", "alignment", "entropy"]
     opened.get_by_role("radio", name="Encoder").check(force=True)
     options = opened.locator(".overview .sort option").all_inner_texts()
     assert {"next token", "distance"} < set(options)
