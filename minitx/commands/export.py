@@ -39,8 +39,8 @@ COMMAND = Command(
     function=export,
     schema=ExportConfig,
     examples=(
-        ("run=runs/... to=out/", "a transformers model if there is one like it"),
-        ("run=runs/... to=out/ format=torch", "any model; loading it needs only torch"),
+        ("run=runs/... to=out/", "for transformers, if it can"),
+        ("run=runs/... to=out/ format=torch", "for torch alone"),
         ("run=runs/... to=out/ push=user/name", "and upload it"),
     ),
     texts=("push",),

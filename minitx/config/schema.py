@@ -483,9 +483,9 @@ class ExportConfig:
     to: str | None = key(None, "new folder for the files", path=True)
     format: str = key(
         "auto",
-        "transformers; torch: safetensors, and source that needs only torch; auto: transformers "
-        "if it has such a model, else torch",
-        choices=("auto", "transformers", "torch"),
+        "files for transformers; for torch alone, with the model's source; or for transformers if "
+        "it has such a model",
+        choices=("transformers", "torch", "auto"),
     )
     push: str | None = key(None, "upload it to the Hugging Face hub under this name, USER/NAME")
 

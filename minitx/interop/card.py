@@ -27,6 +27,7 @@ def model_card(run: StoredRun, counterpart: Counterpart | None) -> str:
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string(source("minitx.interop", "card.md"))
     total, non_embedding = count_parameters(run.model)
+    elsewhere = not run.step  # minitx.from_transformers
     return template.render(
         run=run,
         config=run.config,
@@ -36,7 +37,8 @@ def model_card(run: StoredRun, counterpart: Counterpart | None) -> str:
         parameters=total,
         non_embedding=non_embedding,
         summary=_summary(run),
-        settings=_settings(run.config),
+        settings=_settings(run.config, elsewhere),
+        elsewhere=elsewhere,
         is_language_model=run.config.task.objective == LANGUAGE_MODELING,
         is_pair=run.config.task.objective == SEQUENCE_TO_SEQUENCE,
         number=number,
@@ -51,12 +53,16 @@ def _summary(run: StoredRun) -> dict[str, Any]:
         return {}
 
 
-def _settings(config: Config) -> dict[str, Any]:
-    """Return the settings that say how the model was trained, without any path."""
+def _settings(config: Config, elsewhere: bool) -> dict[str, Any]:
+    """Return the settings that say how the model was trained, without any path.
+
+    Of a model that was trained elsewhere, they are those of the architecture.
+    """
     plain = to_plain(config)
     shown = {f"model.{name}": value for name, value in plain["model"].items()}
-    shown |= {f"optimizer.{name}": value for name, value in plain["optimizer"].items()}
-    for name in ("batch_size", "batch_tokens", "tokenizer", "vocab_size", "train_fraction"):
-        shown[f"data.{name}"] = plain["data"][name]
-    shown["seed"] = config.seed
+    if not elsewhere:
+        shown |= {f"optimizer.{name}": value for name, value in plain["optimizer"].items()}
+        for name in ("batch_size", "batch_tokens", "tokenizer", "vocab_size", "train_fraction"):
+            shown[f"data.{name}"] = plain["data"][name]
+        shown["seed"] = config.seed
     return {name: json.dumps(value) for name, value in shown.items() if value is not None}

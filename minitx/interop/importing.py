@@ -67,7 +67,7 @@ def from_transformers(
         model=_converted(model, ours, layout, size),
         vocabulary=TextVocabulary(known),
         config=dataclasses.replace(config, model=ours),
-        path=Path(getattr(model, "name_or_path", "") or kind),
+        path=Path(getattr(model, "name_or_path", "") or kind, "model.safetensors"),
         step=0,
         data_fingerprint="",
         device=torch.device("cpu"),

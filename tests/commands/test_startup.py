@@ -100,6 +100,11 @@ ERRORS = {
         "run=HERE/nowhere does not exist",
     ),
     "head of no run": ("explain", ["head=1"], "head= is for a trained model"),
+    "export into a folder": (
+        "export",
+        [f"run={TEXT}", "to=taken"],
+        "to=HERE/taken already exists",
+    ),
     "missing study": ("compare", ["study=heads", "report_only=true"], "holds no study"),
     "study of another version": ("compare", ["study=heads", "study.dir=old"], "another version"),
     "unknown section": ("compare", ["study=heads", "study.sections=[cots]"], "did you mean cost?"),

@@ -1,17 +1,20 @@
 """Test that models of transformers become ours: the same logits, and the tools work on them."""
 
+import json
 import math
 
 import pytest
 import tiny_transformers as tiny
 import torch
+import transformers
 
 import minitx
-from minitx.config.schema import DataLocation
-from minitx.data.tokenizers.pretrained import PretrainedTokenizer
+from minitx.config.schema import DataLocation, ExportConfig
+from minitx.data.tokenizers.pretrained import PretrainedTokenizer, from_library
 from minitx.errors import UserError
 from minitx.inspection.explain import explain_head
 from minitx.inspection.importance import head_importance
+from minitx.interop.export import export_run
 from minitx.tasks.evaluation import open_corpus
 
 TEXT = tiny.TEXT
@@ -80,6 +83,10 @@ def test_a_saved_run_opens_again_and_serves_the_commands(tmp_path, script, text_
     importance = head_importance(task, run.model, "val", "loss", 1, 1)
     assert len(importance.without) == 8
     assert len(set(importance.without.values())) == 8
+    export_run(ExportConfig(run=str(tmp_path / "gpt2"), to=str(tmp_path / "out")))
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "It was trained elsewhere" in card
+    assert "task=text" not in card
     page = explain_head(again, TEXT, part=None, layer=1, head=2, truncate=False)
     assert page.sections[0].title == "decoder.layers.1.self, head 2"
 
@@ -110,6 +117,16 @@ def test_tokens_of_both_kinds_have_readable_labels():
     assert run.tokenizer.decode(ids) == " to é"
     with pytest.raises(UserError, match="cannot be saved: not a tokenizer of minitx"):
         run.save("never")
+
+
+def test_the_tokenizers_of_the_library_itself():
+    parts = [json.loads(each.backend_tokenizer.to_str())["model"] for each in (BPE, PIECES)]
+    given = [{"vocab": p["vocab"], "merges": list(map(tuple, p["merges"]))} for p in parts]
+    both = transformers.GPT2Tokenizer(**given[0]), transformers.LlamaTokenizer(**given[1])
+    for each, kind in zip(both, ("bpe", "pretrained"), strict=True):
+        ours = from_library(each.backend_tokenizer, len(each))
+        assert ours.kind == kind
+        assert ours.encode("to be, é") == each("to be, é", add_special_tokens=False).input_ids
 
 
 def test_without_a_tokenizer_a_text_is_a_list_of_ids():
