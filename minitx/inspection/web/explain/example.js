@@ -64,7 +64,7 @@ class Example {
   read() {
     const labels = this.words.map(labelOf);
     const x = this.words.map((word) => rowOf(word, this.known, this.dim));
-    this.table.show({ caption: "x", rows: labels, values: x });
+    this.table.show({ caption: "x: features", rows: labels, values: x });
     const [q, k, v] = this.matrices.map(({ values }) => product(x, values));
     const width = this.dim / this.heads;
     const heads = Array.from({ length: this.heads }, (_, head) => {

@@ -84,19 +84,19 @@ class Playground {
   showTables() {
     const { queries, keys, whole, first, group } = this.given;
     const { allowed } = this.settings;
-    for (const name of ["q", "k", "v"]) {
-      this.tables[name].show({ caption: name, rows: name === "q" ? queries : keys,
+    for (const [name, long] of [["q", "queries"], ["k", "keys"], ["v", "values"]]) {
+      this.tables[name].show({ caption: `${name}: ${long}`, rows: name === "q" ? queries : keys,
                                values: whole[name], first: first[name], group });
     }
     const several = this.results.length > 1;
     for (const [head, { scores, weights }] of this.results.entries()) {
       const of = several ? ` of head ${head}` : "";
       const { s, w } = this.tables.heads[head];
-      s.show({ caption: `s${of}`, rows: queries, columns: keys, values: scores, allowed });
-      w.show({ caption: `w${of}`, rows: queries, columns: keys, values: weights, allowed });
+      s.show({ caption: `s: scores${of}`, rows: queries, columns: keys, values: scores, allowed });
+      w.show({ caption: `w: weights${of}`, rows: queries, columns: keys, values: weights, allowed });
     }
     const joined = queries.map((_, i) => this.results.flatMap(({ outputs }) => outputs[i]));
-    this.tables.y.show({ caption: several ? "y of all heads, joined" : "y", rows: queries,
+    this.tables.y.show({ caption: `y: outputs${several ? " of all heads, joined" : ""}`, rows: queries,
                          values: joined, first: first.q, group });
   }
 
