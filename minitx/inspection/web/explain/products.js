@@ -32,7 +32,7 @@ class Products {
     const rest = bySize.slice(MOST_PRODUCTS);
     const others = rest.length ? [element("th", { scope: "col" }, `${rest.length} more`)] : [];
     const line = (name, cells, last) => element("tr", {}, element("th", { scope: "row" }, ...name),
-      ...cells.map((value) => element("td", {}, brief(value))), ...last.map((text) => element("td", {}, text)));
+      ...[...cells.map(brief), ...last].map((text) => element("td", {}, text)));
     const filler = others.map(() => "");
     const restSum = others.map(() => brief(total(rest.map(({ product }) => product))));
     return element("div", { class: "scroll" }, element("table", {},
