@@ -164,6 +164,10 @@ def test_a_weight_shows_the_products_behind_it(playground):
     opened.get_by_label("Causal mask").check()
     assert "The → cat: weight 0" in products.inner_text()
     assert "The mask hides this key" in products.inner_text()
+    opened.locator("[name=heads][value='2']").check(force=True)
+    opened.locator("[data-name=w1] td[data-row='2'][data-column='0']").hover()
+    features = products.locator("thead th").all_inner_texts()
+    assert features == ["3", "4", "sum"]  # numbered as in the joined heads
 
 
 def test_the_experiment_shows_why_scores_are_divided(playground):

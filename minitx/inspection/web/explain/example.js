@@ -69,7 +69,7 @@ class Example {
     const width = this.dim / this.heads;
     const heads = Array.from({ length: this.heads }, (_, head) => {
       const [headQ, headK, headV] = [q, k, v].map((all) => columnsOf(all, head * width, width));
-      return { q: headQ, k: headK, v: headV, slope: 0 };
+      return { q: headQ, k: headK, v: headV, slope: 0, first: head * width + 1 };
     });
     return { queries: labels, keys: labels, heads, whole: { q, k, v }, first: { q: 1, k: 1, v: 1 },
              group: this.heads > 1 ? width : null };

@@ -130,7 +130,8 @@ class Playground {
     const { queries, keys } = this.given;
     const [query, key] = [uniqueLabel(queries, i), uniqueLabel(keys, j)];
     const result = this.results[head];
-    this.products.show({ head: result, settings: this.settings, i, j, query, key });
+    const { first } = this.given.heads[head];
+    this.products.show({ head: result, first, settings: this.settings, i, j, query, key });
     this.cards.outputs.measured.textContent =
       measuredOutput(query, keys.map((_, place) => uniqueLabel(keys, place)), result.weights[i]);
     this.tables.q.mark(i);
