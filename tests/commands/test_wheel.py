@@ -78,7 +78,8 @@ def test_every_file_that_is_read_is_in_the_wheel(wheel):
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
     expected = {f"minitx/conf/{path.relative_to(CONF)}" for path in CONF.rglob("*.yaml")}
-    expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "minitx").glob("**/web/*")}
+    web = (path for path in (ROOT / "minitx").glob("**/web/**/*") if path.is_file())
+    expected |= {str(path.relative_to(ROOT)) for path in web}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "minitx").rglob("*.py")}
     assert expected <= names
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"minitx"}

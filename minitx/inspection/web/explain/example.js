@@ -64,12 +64,12 @@ class Example {
   read() {
     const labels = this.words.map(labelOf);
     const x = this.words.map((word) => rowOf(word, this.known, this.dim));
-    this.table.show({ caption: "x", rows: labels, values: x });
+    this.table.show({ caption: "x: features", rows: labels, values: x });
     const [q, k, v] = this.matrices.map(({ values }) => product(x, values));
     const width = this.dim / this.heads;
     const heads = Array.from({ length: this.heads }, (_, head) => {
       const [headQ, headK, headV] = [q, k, v].map((all) => columnsOf(all, head * width, width));
-      return { q: headQ, k: headK, v: headV, slope: 0 };
+      return { q: headQ, k: headK, v: headV, slope: 0, first: head * width + 1 };
     });
     return { queries: labels, keys: labels, heads, whole: { q, k, v }, first: { q: 1, k: 1, v: 1 },
              group: this.heads > 1 ? width : null };

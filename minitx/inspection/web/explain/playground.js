@@ -84,19 +84,19 @@ class Playground {
   showTables() {
     const { queries, keys, whole, first, group } = this.given;
     const { allowed } = this.settings;
-    for (const name of ["q", "k", "v"]) {
-      this.tables[name].show({ caption: name, rows: name === "q" ? queries : keys,
+    for (const [name, long] of [["q", "queries"], ["k", "keys"], ["v", "values"]]) {
+      this.tables[name].show({ caption: `${name}: ${long}`, rows: name === "q" ? queries : keys,
                                values: whole[name], first: first[name], group });
     }
     const several = this.results.length > 1;
     for (const [head, { scores, weights }] of this.results.entries()) {
       const of = several ? ` of head ${head}` : "";
       const { s, w } = this.tables.heads[head];
-      s.show({ caption: `s${of}`, rows: queries, columns: keys, values: scores, allowed });
-      w.show({ caption: `w${of}`, rows: queries, columns: keys, values: weights, allowed });
+      s.show({ caption: `s: scores${of}`, rows: queries, columns: keys, values: scores, allowed });
+      w.show({ caption: `w: weights${of}`, rows: queries, columns: keys, values: weights, allowed });
     }
     const joined = queries.map((_, i) => this.results.flatMap(({ outputs }) => outputs[i]));
-    this.tables.y.show({ caption: several ? "y of all heads, joined" : "y", rows: queries,
+    this.tables.y.show({ caption: `y: outputs${several ? " of all heads, joined" : ""}`, rows: queries,
                          values: joined, first: first.q, group });
   }
 
@@ -130,7 +130,8 @@ class Playground {
     const { queries, keys } = this.given;
     const [query, key] = [uniqueLabel(queries, i), uniqueLabel(keys, j)];
     const result = this.results[head];
-    this.products.show({ head: result, settings: this.settings, i, j, query, key });
+    const { first } = this.given.heads[head];
+    this.products.show({ head: result, first, settings: this.settings, i, j, query, key });
     this.cards.outputs.measured.textContent =
       measuredOutput(query, keys.map((_, place) => uniqueLabel(keys, place)), result.weights[i]);
     this.tables.q.mark(i);

@@ -11,13 +11,14 @@ class Products {
     this.element = element("div", { class: "products" }, this.heading, this.calculation);
   }
 
-  // head: what `attend` returned. query, key: labels. i, j: the row and the column of the weight.
-  show({ head, settings, i, j, query, key }) {
+  // head: what `attend` returned. first: the number of its first feature. query, key: labels. i, j:
+  // the row and the column of the weight.
+  show({ head, first, settings, i, j, query, key }) {
     const hidden = !settings.allowed(i, j);
     this.heading.replaceChildren(element("bdi", {}, query), " → ", element("bdi", {}, key),
       `: weight ${brief(head.weights[i][j])}`);
     this.calculation.replaceChildren(
-      this.table(head, i, j, query, key),
+      this.table(head, first, i, j, query, key),
       this.score(head, i, j),
       hidden ? element("p", {}, "The mask hides this key, so its weight is 0.")
         : this.weight(head, settings, i, j),
@@ -25,20 +26,20 @@ class Products {
   }
 
   // The products of the features, or the largest of them; the others are summed.
-  table({ q, k, products }, i, j, query, key) {
+  table({ q, k, products }, first, i, j, query, key) {
     const each = q[i].map((value, f) => ({ f, q: value, k: k[j][f], product: value * k[j][f] }));
     const bySize = each.toSorted((a, b) => Math.abs(b.product) - Math.abs(a.product));
     const shown = bySize.slice(0, MOST_PRODUCTS).sort((a, b) => a.f - b.f);
     const rest = bySize.slice(MOST_PRODUCTS);
     const others = rest.length ? [element("th", { scope: "col" }, `${rest.length} more`)] : [];
     const line = (name, cells, last) => element("tr", {}, element("th", { scope: "row" }, ...name),
-      ...cells.map((value) => element("td", {}, brief(value))), ...last.map((text) => element("td", {}, text)));
+      ...[...cells.map(brief), ...last].map((text) => element("td", {}, text)));
     const filler = others.map(() => "");
     const restSum = others.map(() => brief(total(rest.map(({ product }) => product))));
     return element("div", { class: "scroll" }, element("table", {},
       element("caption", {}, "query times key"),
       element("thead", {}, element("tr", {}, element("td"),
-        ...shown.map(({ f }) => element("th", { scope: "col" }, `${f + 1}`)), ...others,
+        ...shown.map(({ f }) => element("th", { scope: "col" }, `${first + f}`)), ...others,
         element("th", { scope: "col" }, "sum"))),
       element("tbody", {},
         line(["q of ", element("bdi", {}, query)], shown.map((part) => part.q), [...filler, ""]),

@@ -27,7 +27,7 @@ class TrainedHead {
     const { q, k, v, slope, first, notes } = heads[this.head];
     this.notes.replaceChildren(...notes.map((note) => element("p", {}, note)));
     const whole = { q: rowsOf(q, queries.length), k: rowsOf(k, keys.length), v: rowsOf(v, keys.length) };
-    return { queries, keys, heads: [{ ...whole, slope }], whole, first, group: null };
+    return { queries, keys, heads: [{ ...whole, slope, first: first.q }], whole, first, group: null };
   }
 }
 
