@@ -11,13 +11,18 @@ from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed, to_typed
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    *(ROOT / "README.md", ROOT / "data/README.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/how-to/*.md"),
+]
 SCRIPTS = {each.script or name: name for name, each in COMMANDS.items() if each.schema is not None}
 
 
 def commands() -> list[tuple[str, str]]:
     """(command, arguments) of each line of code in a document, and of each example of --help."""
     found = []
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "data/README.md"]:
+    for document in DOCUMENTS:
         for line in document.read_text(encoding="utf-8").splitlines():
             for script, name, arguments in re.findall(
                 r"(?:python scripts/(\w+)\.py|minitx (\w+))([^#`|&<]*)", line
@@ -35,7 +40,7 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "arguments"), commands())
 def test_commands_in_the_documents_compose(name, arguments):
     words = [word for word in shlex.split(arguments) if not word.startswith("-")]
-    overrides = [re.sub(r"=([^,'\"]+),.*", r"=\1", word) for word in words]  # a sweep's first
+    overrides = [re.sub(r"=([^,'\"\[]+),.*", r"=\1", word) for word in words]  # a sweep's first
     schema = COMMANDS[name].schema
     to_typed(composed(COMMANDS[name].register(), [quoted(word) for word in overrides]), schema)
 
@@ -46,7 +51,7 @@ def test_every_script_is_in_the_table():
 
 
 def test_no_figure_is_left_out():
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for document in DOCUMENTS:
         assert "@@" not in document.read_text(encoding="utf-8"), document
 
 

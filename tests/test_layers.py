@@ -144,7 +144,7 @@ def test_only_the_errors_are_at_the_top_level():
     assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "errors.py"}
 
 
-def test_imports_are_found_wherever_they_stand():
+def test_imports_are_found_everywhere():
     source = """
 import math, torch.nn as nn
 from minitx import models

@@ -43,7 +43,7 @@ def help_text(command: Command) -> str:
             lines += textwrap.wrap(line, width=WIDTH, subsequent_indent=" " * 14)
         lines.append("")
     lines.append("Keys (key=value), with their defaults:")
-    for name, field in _all_keys(command.schema):
+    for name, field in all_keys(command.schema):
         if dataclasses.is_dataclass(field.type):
             lines.append(f"\n{name}: {field.metadata['help']}")
         else:
@@ -58,7 +58,7 @@ def _examples(command: Command) -> list[str]:
     return [f"{line:<{width}}{about}".rstrip() for line, about in lines]
 
 
-def _all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
+def all_keys(schema: type) -> list[tuple[str, dataclasses.Field[Any]]]:
     """Return the keys of all models, each once, group by group."""
     found = {name: field for model in MODELS.values() for name, field in keys(schema, model)}
     groups = list(dict.fromkeys(name.split(".")[0] for name in found))

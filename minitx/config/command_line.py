@@ -22,10 +22,19 @@ def command_line(name: str, *words: str, script: str | None = None) -> str:
     It is `python <path>/scripts/<script>.py` if this process runs a script, and `minitx <name>`
     otherwise. The words are quoted for the shell. Paths in the current folder are relative to it.
     """
-    running, words = running_script(), tuple(map(_from_here, words))
+    running = running_script()
     if running is None:
-        return shlex.join(["minitx", name, *words])
-    return shlex.join(["python", str(running.with_name(f"{script or name}.py")), *words])
+        return installed_command(name, *words)
+    program = ["python", str(running.with_name(f"{script or name}.py"))]
+    return shlex.join([*program, *map(_from_here, words)])
+
+
+def installed_command(name: str, *words: str) -> str:
+    """Return a command for a file that is read elsewhere: `minitx <name>`, as it is installed.
+
+    The words are quoted for the shell. Paths in the current folder are relative to it.
+    """
+    return shlex.join(["minitx", name, *map(_from_here, words)])
 
 
 def _from_here(word: str) -> str:

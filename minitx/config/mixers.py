@@ -34,6 +34,13 @@ class AttentionOptions(CrossAttentionOptions):
     window: int | None = key(None, "attend to this many latest tokens only [all]", minimum=1)
 
 
+@dataclass
+class MinimalRecurrenceOptions:
+    """The options of a minGRU and of a minLSTM."""
+
+    expansion: int = key(1, "width of the state of a minGRU or minLSTM, in dims", minimum=1)
+
+
 @dataclass(frozen=True)
 class MixerSpec:
     """The declaration of a mixer.
@@ -49,6 +56,7 @@ class MixerSpec:
 
 
 RECURRENCE = "minitx.nn.recurrent"
+MINIMAL = "minitx.nn.minimal_recurrences"
 BASELINES = "minitx.nn.baseline_mixers"
 
 BUILT_IN = (
@@ -56,6 +64,8 @@ BUILT_IN = (
     MixerSpec("lstm", RECURRENCE),
     MixerSpec("gru", RECURRENCE),
     MixerSpec("rnn", RECURRENCE),
+    MixerSpec("mingru", MINIMAL, MinimalRecurrenceOptions),
+    MixerSpec("minlstm", MINIMAL, MinimalRecurrenceOptions),
     MixerSpec("average", BASELINES),
     MixerSpec("none", BASELINES),
 )

@@ -243,7 +243,9 @@ class LoggerConfig:
         "offline", "mode of W&B; online needs an account", choices=("offline", "online")
     )
     project: str = key("minitx", "project in W&B")
-    group: str | None = key(None, "group in W&B [the name of the run's folder]")
+    group: str | None = key(None, "group in W&B [the runs that differ only in their seed]")
+    job_type: str = key("train", "job type in W&B")
+    tags: list[str] = key(list, "tags in W&B, in addition to task, objective, model and mixers")
 
 
 @dataclass

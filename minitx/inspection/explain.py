@@ -14,7 +14,8 @@ from minitx.inspection.capture import (
     layer_number,
 )
 from minitx.inspection.formulas import formulas_of
-from minitx.inspection.model_inputs import read_passage
+from minitx.inspection.model_inputs import Passage, read_passage
+from minitx.inspection.scenes import trained_scene
 from minitx.inspection.steps import Steps, steps_of
 from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS, Page, Section, labels_of
 from minitx.inspection.tables_html import to_html
@@ -67,18 +68,22 @@ def explain_head(
     passage = read_passage(run, text, truncate=truncate)
     steps = steps_of(attention, lambda: passage.read_by(run.model))
     queries, keys = map(labels_of, passage.labels(name))
-    notes = [f"The text is {_quoted(passage.text)}."]
+    notes = [_notes(passage, name, attention, steps, each) for each in range(head_count(attention))]
+    tables = four_steps(attention, steps, [head], queries, keys)
+    title = f"{run.title}: {name}"
+    scene = trained_scene(title, attention, steps, head, notes, queries, keys)
+    return Page(run.title, [Section(f"{name}, head {head}", notes[head], tables)], scene)
+
+
+def _notes(passage: Passage, name: str, attention: Attention, steps: Steps, head: int) -> list[str]:
+    """Return notes on what a head reads and computes, and on what the tables leave out."""
+    notes = [*passage.notes, f"The text is {_quoted(passage.text)}."]
     if passage.target_in is not None:
         notes.append(f"The output is {_quoted(passage.output)}.")
     if kind_of(name) == "cross":
         notes.append("A row is labelled with the output token that it helps to predict.")
-    notes += [*formulas_of(attention, head).notes, *_joining_notes(attention, head)]
-    section = Section(
-        f"{name}, head {head}",
-        [*passage.notes, *notes, *_excerpt_notes(steps)],
-        four_steps(attention, steps, [head], queries, keys),
-    )
-    return Page(run.title, [section])
+    notes += formulas_of(attention, head).notes
+    return [*notes, *_joining_notes(attention, head), *_excerpt_notes(steps)]
 
 
 def _chosen(run: StoredRun, part: str | None, layer: int, head: int) -> tuple[str, Attention]:

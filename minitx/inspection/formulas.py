@@ -41,7 +41,7 @@ def formulas_of(attention: Attention, head: int) -> Formulas:
         f"{source} W{name}{bias and bias + name}"
         for source, name in (("x", "q"), (memory, "k"), (memory, "v"))
     )
-    slope = _slope(attention, head)
+    slope = alibi_slope(attention, head)
     distance = "" if slope is None else f" - {brief(slope)} |i - j|"
     return Formulas(
         (f"q = {_prepared(attention, q)}", f"k = {_prepared(attention, k)}", f"v = {v}"),
@@ -93,7 +93,7 @@ def _notes(attention: MultiHeadAttention, head: int) -> Iterator[str]:
             "R: rotary positions rotate pairs of features by an angle that grows with the "
             "position; queries and keys are shown rotated, as they enter the product."
         )
-    if _slope(attention, head) is not None:
+    if alibi_slope(attention, head) is not None:
         yield "ALiBi: a score falls with the distance |i - j| between its query and its key."
     if isinstance(attention, SelfAttention) and attention.causal:
         yield "A causal mask hides later tokens."
@@ -113,7 +113,7 @@ def _is_rotary(attention: MultiHeadAttention) -> bool:
     return isinstance(getattr(attention, "position", None), Rotary)
 
 
-def _slope(attention: Attention, head: int) -> float | None:
+def alibi_slope(attention: Attention, head: int) -> float | None:
     """Return how much a score loses per token of distance with ALiBi; None without ALiBi."""
     position = getattr(attention, "position", None)
     return float(position.slopes[head]) if isinstance(position, ALiBi) else None
@@ -141,7 +141,7 @@ def worked_out(
     score = ""
     if not isinstance(attention, AdditiveAttention):  # its score is not a product of q and k
         product = _sum_of_products(q, steps.keys[head, key])
-        slope = _slope(attention, head)
+        slope = alibi_slope(attention, head)
         distance = "" if slope is None else f" - {brief(slope)}*{abs(query - key)}"
         score = f"s{at} = ({product}){divisor(attention)}{distance} = {brief(scores[key])}"
     powers = _sum([f"e^{_factor(scores[i])}" for i in attended])

@@ -22,9 +22,9 @@ from minitx.errors import UserError
 from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.grid import head_heatmap
 from minitx.inspection.head_ablation import without_heads
-from minitx.runs.atomic_write import write_bytes_atomically, write_json
+from minitx.runs.atomic_write import write_bytes_atomically, write_checked_json
 from minitx.runs.checks import check_run
-from minitx.runs.paths import check_writable
+from minitx.runs.paths import IMPORTANCE, check_writable
 from minitx.runs.run import StoredRun
 from minitx.tasks.base import Task
 from minitx.tasks.evaluation import open_corpus
@@ -134,12 +134,13 @@ def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]
     title = f"{run.config.model.name} on {run.config.task.name}: how many percent worse "
     title += f"{config.metric} is without each head"
     figure = head_heatmap(costs, names, [str(n) for n in range(heads)], title)
-    picture, numbers = run.folder / "head_importance.png", run.folder / "head_importance.json"
+    picture, numbers = run.folder / "head_importance.png", run.folder / IMPORTANCE
     write_bytes_atomically(picture, png(figure))
-    write_json(
+    write_checked_json(
         numbers,
         {
             "checkpoint": run.path.name,
+            "step": run.step,
             "split": config.split,
             "batches": config.batches,
             "metric": found.metric,

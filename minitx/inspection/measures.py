@@ -7,10 +7,21 @@ With w(q, k) the weight that query q gives to key k, a measure is the mean over 
     first      w(q, 0)
     previous   w(q, q - 1)
     same       w(q, q)
+    next       w(q, q + 1)
+
+and breadth is the entropy as a fraction of the greatest possible one, the mean over q of ln n if q
+may attend to n keys: 0 for one key, 1 for equal weights.
+
+A cross map, whose queries and keys are positions in two texts, has only entropy, breadth, first and
+
+    aligned    Lin's concordance between the place of q in its text and the mean place of its keys,
+               sum over k of w(q, k) k, both from 0 to 1: 1 on the diagonal, 0 for equal weights
 
 In a causal map the first query can only attend to itself, so it is left out of every mean. Queries
-that may attend to nothing are left out as well. The queries and keys of a cross map are positions
-in two texts, so it has only entropy and first.
+that may attend to nothing are left out as well. A causal map has no next.
+
+Source of the concordance: Lin 1989, "A concordance correlation coefficient to evaluate
+reproducibility".
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +47,9 @@ class HeadMeasures:
     first: float | None
     previous: float | None
     same: float | None
+    next: float | None
+    breadth: float | None
+    aligned: float | None
     induction: float | None
 
 
@@ -48,7 +62,8 @@ def measure_heads(
     """
     rows = []
     for each in maps:
-        measures = _of_cross(each.weights) if each.kind == "cross" else _of_self(each.weights)
+        two_texts = each.kind == "cross" or each.weights.size(-2) != each.weights.size(-1)
+        measures = _of_cross(each.weights) if two_texts else _of_self(each.weights)
         scores = None if induction is None else induction.get(each.name)
         for index, head in enumerate(each.heads):
             values = {name: _number(means[index]) for name, means in measures.items()}
@@ -63,6 +78,7 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
     distance = (position[:, None] - position).abs().to(weights.dtype)  # (T, T)
     causal = not weights.triu(1).any()
     later = slice(1 if causal else 0, None)
+    none = torch.full_like(weights[:, 0, 0], torch.nan)
     measured = _attending(weights)
     return {
         "entropy": _mean(_entropy(weights)[:, later], measured[:, later]),
@@ -70,6 +86,9 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
         "first": _mean(weights[:, later, 0], measured[:, later]),
         "previous": _mean(weights.diagonal(-1, dim1=1, dim2=2), measured[:, 1:]),
         "same": _mean(weights.diagonal(dim1=1, dim2=2)[:, later], measured[:, later]),
+        "next": none if causal else _mean(weights.diagonal(1, dim1=1, dim2=2), measured[:, :-1]),
+        "breadth": _breadth(weights[:, later], measured[:, later]),
+        "aligned": none,
     }
 
 
@@ -83,11 +102,33 @@ def _of_cross(weights: Tensor) -> dict[str, Tensor]:
         "first": _mean(weights[:, :, 0], measured),
         "previous": none,
         "same": none,
+        "next": none,
+        "breadth": _breadth(weights, measured),
+        "aligned": _aligned(weights, measured),
     }
 
 
 def _entropy(weights: Tensor) -> Tensor:
     return torch.special.entr(weights).sum(dim=-1)
+
+
+def _breadth(weights: Tensor, measured: Tensor) -> Tensor:
+    """weights (H, Q, K), measured bool (H, Q) -> (H,), NaN if no query has a choice."""
+    allowed = weights.ne(0).any(dim=0).sum(dim=-1)  # (Q,): a mask is the same for all heads
+    greatest = allowed.clamp(min=1).log().expand(measured.shape)
+    return _mean(_entropy(weights), measured) / _mean(greatest, measured)
+
+
+def _aligned(weights: Tensor, measured: Tensor) -> Tensor:
+    """weights (H, Q, K), measured bool (H, Q) -> (H,), NaN if there is no second query."""
+    queries, keys = weights.shape[1:]
+    place = torch.linspace(0, 1, queries, dtype=weights.dtype).expand(measured.shape)  # (H, Q)
+    attended = weights @ torch.linspace(0, 1, keys, dtype=weights.dtype)  # (H, Q)
+    x = place - _mean(place, measured)[:, None]
+    y = attended - _mean(attended, measured)[:, None]
+    apart = (_mean(place, measured) - _mean(attended, measured)) ** 2
+    spread = _mean(x * x, measured) + _mean(y * y, measured)
+    return (2 * _mean(x * y, measured) / (spread + apart)).where(spread > 0, torch.nan)
 
 
 def _attending(weights: Tensor) -> Tensor:

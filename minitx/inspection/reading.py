@@ -9,6 +9,7 @@ from minitx.config.paths import full_path
 from minitx.data.progress import announced
 from minitx.errors import UserError
 from minitx.inspection.capture import capture, find_attention, head_count
+from minitx.inspection.findings import findings
 from minitx.inspection.foreign import foreign_attention
 from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMaps
@@ -92,7 +93,7 @@ def inspect_text(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """Return the maps of `attention`, if the model has any, together with `influence`.
+    """Return the maps of `attention`, if the model has any, with `influence` and `findings`.
 
     Influence takes one backward pass for each prediction. If the model has attention and there are
     more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
@@ -105,11 +106,13 @@ def inspect_text(
     else:
         instead = "the page shows the influence of every token on its predictions"
         about["notes"] += [f"this {run.config.model.name} has no attention: {instead}"]
+    found = findings(run, passage)
+    about["notes"] += found.notes
     predictions = len(passage.predicted.labels)
     if maps and predictions > MOST_INFLUENCED:
         about["notes"] += [f"influence is left out: {predictions} predictions are too many"]
-        return AttentionMaps(maps, run.title, about)
-    return AttentionMaps(maps, run.title, about, _influence(run, passage))
+        return AttentionMaps(maps, run.title, about, None, found)
+    return AttentionMaps(maps, run.title, about, _influence(run, passage), found)
 
 
 def _maps(

@@ -6,12 +6,9 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from torch import Tensor
 
 from minitx.config.schema import InspectConfig
 from minitx.data.progress import announced
-from minitx.errors import UserError
-from minitx.inspection.induction import induction_score
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
 from minitx.inspection.reading import inspect_text
@@ -49,7 +46,8 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     folder = run.folder if config.dir is None else Path(config.dir)
     with announced("drawing the maps"):
         files = maps.write(folder, other)
-    return maps, measure_heads(maps.maps, _induction(run)), files
+    assert maps.findings is not None
+    return maps, measure_heads(maps.maps, maps.findings.induction), files
 
 
 def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:
@@ -62,16 +60,6 @@ def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:
         truncate=config.truncate,
         output=config.target,
     )
-
-
-def _induction(run: StoredRun) -> dict[str, Tensor] | None:
-    """Return the induction scores of the heads of a language model; None for other models."""
-    if not run.config.task.objective.windows:
-        return None
-    try:
-        return induction_score(run.model, run.tokenizer.vocab_size)
-    except UserError:  # no attention, or no room for a repetition
-        return None
 
 
 def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:

@@ -4,8 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -67,10 +68,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A title and sections."""
+    """A title and sections, and what a browser lets readers change (see `scenes`), if anything."""
 
     title: str
     sections: Sequence[Section]
+    scene: Mapping[str, Any] | None = None
 
 
 def shown(count: int, most: int, *, ends: bool) -> list[int | None]:

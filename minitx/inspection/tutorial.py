@@ -5,6 +5,7 @@ The words and the matrices are small whole numbers, so that every result can be 
 
 import torch
 
+from minitx.inspection.scenes import example_scene
 from minitx.inspection.steps import steps_of
 from minitx.inspection.tables import Page, Section, Step, Table
 from minitx.inspection.walkthrough import four_steps
@@ -47,7 +48,9 @@ def tutorial() -> Page:
         _section(1, "One head", "Every word attends to all words, including itself."),
         _section(2, "Two heads", "The same, but each head has two of the four features."),
     ]
-    return Page('Self-attention, step by step: "The cat sat"', sections)
+    title = "Self-attention, step by step"
+    scene = example_scene(title, TOKENS, X, Wq=W_QUERY, Wk=W_KEY, Wv=W_VALUE)
+    return Page(f'{title}: "{" ".join(TOKENS)}"', sections, scene)
 
 
 def _section(count: int, title: str, note: str) -> Section:

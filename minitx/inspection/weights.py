@@ -10,6 +10,8 @@ from minitx.config.tasks import OBJECTIVES
 from minitx.inspection.capture import kind_of, layer_number
 from minitx.inspection.token_labels import visible
 
+MeasuredHead = dict[str, str | float]  # the "name" of a head, and the measures that have a value
+
 
 class Kind(NamedTuple):
     """The words for a kind of map: a title, a heading, a caption, and names of rows and columns."""
@@ -93,6 +95,62 @@ class Influence:
     sources: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a language model expects after one position of a text.
+
+    token       the label of the token at the position
+    candidates  the most probable tokens with their probabilities, the most probable first
+    actual      the probability of the token that follows, and how many tokens are more probable;
+                None at the last position
+    """
+
+    token: str
+    candidates: tuple[tuple[str, float], ...]
+    actual: tuple[float, int] | None
+
+
+@dataclass(frozen=True)
+class HeadCosts:
+    """How much worse `metric` on `split` is without each head, as a fraction: above 0 is worse."""
+
+    metric: str
+    split: str
+    without: Mapping[tuple[str, int], float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the heads of one step attend to.
+
+    plain     the plain values of the file: step, text, tokens, labels, maps
+    maps      their maps; the weights are within 0.004 of those of the model
+    measured  the heads of each map, measured in the whole text with the weights of the model
+    """
+
+    plain: Mapping[str, Any]
+    maps: tuple[AttentionMap, ...]
+    measured: tuple[list[MeasuredHead], ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about a run and a text.
+
+    induction    the scores (heads,) of `induction_score` by the names of the attentions
+    predictions  one for each position of the text
+    costs        the importance of heads
+    history      what the heads attended to at the validations of the training, in another text
+    notes        what readers should know
+    """
+
+    induction: Mapping[str, Tensor] | None = None
+    predictions: tuple[Prediction, ...] = ()
+    costs: HeadCosts | None = None
+    history: tuple[Frame, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class AttentionWeights(Mapping[str, Tensor]):
     """All attention weights of one text: a mapping from names to weights, in the model's order.
@@ -100,12 +158,14 @@ class AttentionWeights(Mapping[str, Tensor]):
     title      the run: "transformer on cmudict, step 9,000"
     about      plain values: run, checkpoint, step, task, model, text, output, settings, notes
     influence  None unless it was asked for
+    findings   what else was found out about the run and the text; None unless it was asked for
     """
 
     maps: tuple[AttentionMap, ...]
     title: str
     about: dict[str, Any]
     influence: Influence | None = None
+    findings: Findings | None = None
 
     def __getitem__(self, name: str) -> Tensor:
         for each in self.maps:

@@ -73,7 +73,7 @@ class BlockState(NamedTuple):
 
 
 class Block(nn.Module):
-    """x -> mixer -> [cross-attention ->] [feed-forward ->] x, each with a residual connection.
+    """`x -> mixer -> [cross-attention ->] [feed-forward ->] x`, each with a residual connection.
 
     Without `cross`, it is the block of an encoder or of a decoder-only model. With `cross`, it is
     the block of a decoder (Vaswani et al. 2017, figure 1).

@@ -24,6 +24,7 @@ SAMPLES = "samples.txt"
 CONFUSION = "confusion_{split}.png"
 OUTPUTS = "outputs_{split}.jsonl"
 EVALUATION = "evaluation_{split}.json"
+IMPORTANCE = "head_importance.json"
 LAST = Path("checkpoints", "last.ckpt")
 BEST = Path("checkpoints", "best.ckpt")
 AVERAGED = Path("checkpoints", "averaged.ckpt")

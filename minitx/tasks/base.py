@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from minitx.data.batching.pair_store import PairStore
 from minitx.data.batching.recall import Recall
 from minitx.data.batching.token_store import TokenStore
 from minitx.data.module import StepDataModule
+from minitx.metrics.scores import Score
 from minitx.objectives.base import Objective
 from minitx.runs.vocabulary import Vocabulary
 
@@ -51,6 +53,20 @@ class Evaluation:
     items: dict[str, np.ndarray] = field(default_factory=dict)
     clusters: np.ndarray | None = None
     by_position: np.ndarray | None = None
+
+    @classmethod
+    def of_scores(
+        cls, scores: dict[str, Score], clusters: np.ndarray | None, **others: Any
+    ) -> "Evaluation":
+        """Return an evaluation with these scores, by the name of the metric."""
+        known = {name: score for name, score in scores.items() if not isnan(score.low)}
+        return cls(
+            metrics={name: score.value for name, score in scores.items()},
+            intervals={name: (score.low, score.high) for name, score in known.items()},
+            items={name: s.items for name, s in scores.items() if s.items is not None},
+            clusters=clusters,
+            **others,
+        )
 
 
 class Task(ABC, Generic[AnyModel, AnyVocabulary]):

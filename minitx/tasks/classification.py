@@ -1,6 +1,7 @@
 """Classification: the corpus, the objective and the measures."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from minitx.data.batching.label_store import LabelStore, open_labels
 from minitx.data.corpora.sources import source_of
 from minitx.data.module import ExampleData, require_context
 from minitx.data.progress import announced, progress
-from minitx.metrics.scores import accuracy, confusion, macro_f1
+from minitx.metrics.scores import accuracy, confusion, macro_f1, ratio
 from minitx.models.classifier import Classifier
 from minitx.objectives.classification import Classification
 from minitx.runs.vocabulary import LabelVocabulary
@@ -82,17 +83,17 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         probabilities = np.exp(log_p)
         predicted, true = probabilities.argmax(axis=1), examples.labels
         labels = len(self.labels)
+        clusters = clusters_of(list(map(self.corpus.family, examples.examples)))
         with announced(f"scoring {split}"):
+            nats = -log_p[np.arange(len(true)), true]
             scores = {
-                "accuracy": accuracy(predicted, true),
-                "macro_f1": macro_f1(predicted, true, labels),
+                "loss": replace(ratio(nats, np.ones(len(true)), clusters), items=None),
+                "accuracy": accuracy(predicted, true, clusters),
+                "macro_f1": macro_f1(predicted, true, labels, clusters),
             }
-        loss = -log_p[np.arange(len(true)), true].mean()
-        return Evaluation(
-            metrics={"loss": float(loss)} | {name: score.value for name, score in scores.items()},
-            intervals={name: (score.low, score.high) for name, score in scores.items()},
-            items={name: s.items for name, s in scores.items() if s.items is not None},
-            clusters=clusters_of(list(map(self.corpus.family, examples.examples))),
+        return Evaluation.of_scores(
+            scores,
+            clusters,
             outputs=[
                 {
                     "text": example.text,

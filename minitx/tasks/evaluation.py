@@ -2,6 +2,8 @@
 
 from dataclasses import fields
 
+import numpy as np
+
 from minitx.config.compose import changed, to_plain
 from minitx.config.schema import DataConfig, DataLocation, DecodingChange, EvaluateConfig
 from minitx.data.lines import json_line
@@ -69,6 +71,9 @@ def write_evaluation(run: StoredRun, split: str, evaluation: Evaluation) -> list
     """
     files = [EVALUATION.format(split=split)]
     items = "windows" if run.config.task.objective.windows else "examples"
+    clusters = evaluation.clusters
+    if clusters is not None and len(sizes := np.unique(clusters)) < len(clusters):
+        items = f"{len(sizes):,} clusters of {items}"
     figures = {
         "checkpoint": run.path.name,
         "step": run.step,

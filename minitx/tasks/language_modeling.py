@@ -1,7 +1,6 @@
 """Language modelling: the corpus, the objective and the measures."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -84,12 +83,12 @@ class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
     def evaluate(self, model: LanguageModel, split: str, decoding: DecodingConfig) -> Evaluation:
         context, tokens = self.config.model.context, self.store.split(split)
         byte_lengths = self.store.tokenizer.byte_lengths()
-        evaluation = evaluate_windows(
+        clusters = clusters_of_windows(byte_lengths[tokens], context, self.corpus.parts(split))
+        return evaluate_windows(
             model,
             DisjointWindows(tokens, context),
             evaluation_batch(context),
             torch.from_numpy(byte_lengths),
             doing=f"measuring {split}",
+            clusters=clusters,
         )
-        clusters = clusters_of_windows(byte_lengths[tokens], context, self.corpus.parts(split))
-        return replace(evaluation, clusters=clusters)

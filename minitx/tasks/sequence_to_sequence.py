@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 
 from minitx.config.schema import Config, DecodingConfig
@@ -91,16 +92,18 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         for pair in self.store.split("val").pairs[:count]:
             yield pair.source, pair.targets[0]
 
-    def _scores(self, outputs: list[str], references: list[tuple[str, ...]]) -> dict[str, Score]:
+    def _scores(
+        self, outputs: list[str], references: list[tuple[str, ...]], clusters: np.ndarray
+    ) -> dict[str, Score]:
         if self.config.task.measure == "wer":
             return {
-                "wer": word_error_rate(outputs, references),
-                "per": phoneme_error_rate(outputs, references),
+                "wer": word_error_rate(outputs, references, clusters),
+                "per": phoneme_error_rate(outputs, references, clusters),
             }
         return {
-            "bleu": bleu(outputs, references),
-            "bleu_lowercase": bleu(outputs, references, lowercase=True),
-            "chrf": chrf(outputs, references),
+            "bleu": bleu(outputs, references, clusters),
+            "bleu_lowercase": bleu(outputs, references, clusters, lowercase=True),
+            "chrf": chrf(outputs, references, clusters),
         }
 
     def evaluate(self, model: Seq2Seq, split: str, decoding: DecodingConfig) -> Evaluation:
@@ -111,13 +114,12 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         best = search(model, self.vocabulary, sources, decoding, doing=f"decoding {split}")
         outputs = [first.text for (first,) in best]
         references = [pair.targets for pair in examples.pairs]
+        clusters = clusters_of(list(map(self.corpus.family, examples.pairs)))
         with announced(f"scoring {split}"):
-            scores = self._scores(outputs, references)
-        return Evaluation(
-            metrics={name: score.value for name, score in scores.items()},
-            intervals={name: (score.low, score.high) for name, score in scores.items()},
-            items={name: s.items for name, s in scores.items() if s.items is not None},
-            clusters=clusters_of(list(map(self.corpus.family, examples.pairs))),
+            scores = self._scores(outputs, references, clusters)
+        return Evaluation.of_scores(
+            scores,
+            clusters,
             signatures=[f"{name}: {s.signature}" for name, s in scores.items() if s.signature],
             outputs=[
                 {

@@ -1,6 +1,7 @@
 """A language model measured window by window, and position by position."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,13 @@ def evaluate_windows(
     batch_size: int,
     byte_lengths: Tensor | None,
     doing: str,
+    clusters: np.ndarray | None = None,
 ) -> Evaluation:
     """Return the loss, the accuracy and, with `byte_lengths`, the bits per byte of a whole split.
 
     `windows` holds inputs and targets, int64 (context,) each. `byte_lengths`, int64 (vocab_size,),
-    is the number of bytes that each token stands for. Intervals are bootstrapped over windows.
+    is the number of bytes that each token stands for. Intervals are bootstrapped over `clusters`
+    of windows, int64 (n,), or over windows if they are None.
     """
     device = next(model.parameters()).device
     loader = DataLoader(windows, batch_size=batch_size)
@@ -54,22 +57,19 @@ def evaluate_windows(
             sums = torch.stack([part.sum(dim=0) for part in parts[:2]], dim=1)
             by_position = by_position + sums.numpy()
     with announced("scoring"):
-        return _evaluation(np.concatenate(of_windows), by_position, byte_lengths is not None)
+        scores = _scores(np.concatenate(of_windows), clusters, byte_lengths is not None)
+        return Evaluation.of_scores(scores, clusters, by_position=by_position)
 
 
-def _evaluation(of_windows: np.ndarray, by_position: np.ndarray, has_bytes: bool) -> Evaluation:
+def _scores(
+    of_windows: np.ndarray, clusters: np.ndarray | None, has_bytes: bool
+) -> dict[str, Score]:
     nats, tokens, right, lengths = of_windows.T
-    scores = {"loss": ratio(nats, tokens), "accuracy": ratio(right, tokens)}
-    items = {name: s.items for name, s in scores.items() if s.items is not None}
-    loss = scores["loss"]
+    loss, right_ones = (ratio(parts, tokens, clusters) for parts in (nats, right))
+    scores = {"loss": loss, "accuracy": right_ones}
     value, low, high = map(perplexity, (loss.value, loss.low, loss.high))
     scores["perplexity"] = Score(value, low, high)
     if has_bytes:
-        scores["bits_per_byte"] = ratio(nats / math.log(2), lengths)
-        items["bits_per_byte"] = np.stack([nats, lengths], axis=1)
-    return Evaluation(
-        metrics={name: score.value for name, score in scores.items()},
-        intervals={name: (score.low, score.high) for name, score in scores.items()},
-        items=items,
-        by_position=by_position,
-    )
+        bits = ratio(nats / math.log(2), lengths, clusters)
+        scores["bits_per_byte"] = replace(bits, items=np.stack([nats, lengths], axis=1))
+    return scores

@@ -17,6 +17,8 @@ from minitx.tasks.base import Task
 from minitx.terminal.text import note
 from minitx.training.trackers import log_image, log_text
 
+TABLE = 100  # samples in the table of W&B, which is written at each validation: the latest ones
+
 
 class Output(L.Callback):
     """Writes files without which a run is complete: a failure is reported, and training goes on."""
@@ -69,11 +71,16 @@ class WriteSamples(Output):
             return
         step, text = self.unwritten["step"], self.unwritten["text"]
         self.unwritten = {}
-        if step in _read_samples(self.path):  # by the run that this one continues
+        earlier = _read_samples(self.path)
+        if step in earlier:  # by the run that this one continues
             return
         with self.writing_output():
             append_whole(self.path, f"--- step {step} ---\n{text}\n\n")
-        log_text(trainer, "sample", ["step", "text"], [[str(step), text]])
+        rows = [
+            [number, sample.partition("\n")[2].rstrip("\n")] for number, sample in earlier.items()
+        ]
+        # One table that grows, also over resumptions.
+        log_text(trainer, "sample", ["step", "text"], [*rows, [step, text]][-TABLE:])
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:
         """Drop the samples that a resumed run writes later, and write one that is missing."""
@@ -98,6 +105,10 @@ def _read_samples(path: Path) -> dict[int, str]:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     parts = re.split(r"^(?=--- step (\d+) ---$)", text, flags=re.M)
     return {int(step): sample for step, sample in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _without_heading(sample: str) -> str:
+    return sample.partition("\n")[2].removesuffix("\n\n")
 
 
 class DrawConfusion(Output):

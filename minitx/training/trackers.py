@@ -3,13 +3,11 @@
 import atexit
 import logging
 import os
-import re
 import shutil
 import sys
 import tempfile
 import textwrap
 import threading
-import uuid
 from argparse import Namespace
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,17 +17,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from minitx.config.schema import LoggerConfig
-from minitx.errors import UserError
-from minitx.runs.atomic_write import write_atomically
+from minitx.config.schema import Config
 from minitx.runs.paths import METRICS
 from minitx.terminal.text import note
+from minitx.training import wandb_runs
 
 PATIENCE = 300.0  # seconds that any call of a tracker may take
-OPENING, FINISHING = 60.0, 240.0  # seconds that W&B itself waits for its server
 LEAVING = 5.0  # seconds that W&B's own process may take to end
 
 Result = TypeVar("Result")
@@ -43,16 +39,16 @@ class Tracker(Logger):
     started is tracked offline.
     """
 
-    def __init__(self, config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> None:
+    def __init__(self, config: Config, folder: Path) -> None:
         super().__init__()
-        self.config, self.folder, self.run_config = config, folder, run_config
-        self.title = {"wandb": "W&B", "tensorboard": "TensorBoard"}[config.name]
+        self.config, self.folder = config, folder
+        self.title = {"wandb": "W&B", "tensorboard": "TensorBoard"}[self.name]
         self.logger: Logger | None = None
         self.failed = False
 
     @property
     def name(self) -> str:
-        return self.config.name
+        return self.config.logger.name
 
     @property
     def version(self) -> str:
@@ -66,14 +62,14 @@ class Tracker(Logger):
     ) -> None:
         """W&B gets the config when it is started."""
 
-    def log_text(self, name: str, columns: list[str], rows: list[list[str]]) -> None:
+    def log_text(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Log a table of text, if the tracker has tables."""
-        if self.config.name == "wandb":
+        if self.name == "wandb":
             self._call(lambda logger: logger.log_text(name, columns, rows))
 
     def log_image(self, name: str, picture: Path) -> None:
         """Log a picture, if the tracker is W&B."""
-        if self.config.name == "wandb":
+        if self.name == "wandb":
             self._call(lambda logger: logger.log_image(name, [str(picture)]))
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
@@ -89,10 +85,11 @@ class Tracker(Logger):
     @rank_zero_only
     def finish(self, exit_code: int) -> None:
         """End the run, whose process ends with this code."""
-        run = getattr(self.logger, "_experiment", None)
-        if self.config.name == "wandb" and run is not None:
-            self._call(lambda logger: run.finish(exit_code=exit_code))
-        if self.config.name == "wandb" and self.failed:
+        if self.name == "wandb" and getattr(self.logger, "_experiment", None) is not None:
+            self._call(
+                lambda logger: wandb_runs.finish(logger, self.config, self.folder, exit_code)
+            )
+        if self.name == "wandb" and self.failed:
             disconnect_wandb()
 
     @rank_zero_only
@@ -106,7 +103,7 @@ class Tracker(Logger):
             self._report(f"failed ({reason(error)}): the run goes on without it")
 
     def _opened(self) -> Logger:
-        if self.logger is None and self.config.name == "wandb":
+        if self.logger is None and self.name == "wandb":
             self.logger = self._open_wandb()
         elif self.logger is None:
             _keep_quiet_in_thread("tensorboard")
@@ -115,14 +112,14 @@ class Tracker(Logger):
 
     def _open_wandb(self) -> Logger:
         prepare_wandb()
-        if self.config.mode == "offline":
-            return wandb_logger(self.config, "offline", self.folder, self.run_config)
+        if self.config.logger.mode == "offline":
+            return wandb_runs.start(self.config, "offline", self.folder)
         try:
-            logger = wandb_logger(self.config, "online", self.folder, self.run_config)
+            logger = wandb_runs.start(self.config, "online", self.folder)
         except Exception as error:
             self._report(f"is offline ({reason(error)}): `wandb sync` uploads the run later")
             disconnect_wandb()  # its process would refuse another run with this id
-            return wandb_logger(self.config, "offline", self.folder, self.run_config)
+            return wandb_runs.start(self.config, "offline", self.folder)
         note(f"{self.title}: {logger.experiment.url}")
         return logger
 
@@ -131,13 +128,12 @@ class Tracker(Logger):
         note(f"{self.title} {what}; {every}")
 
 
-def make_tracker(config: LoggerConfig, folder: Path, run_config: dict[str, Any]) -> Tracker | None:
+def make_tracker(config: Config, folder: Path) -> Tracker | None:
     """Return the tracker that the config names in addition to metrics.csv, or None."""
-    named = config.name in ("wandb", "tensorboard")
-    return Tracker(config, folder, run_config) if named else None
+    return Tracker(config, folder) if config.logger.name in ("wandb", "tensorboard") else None
 
 
-def log_text(trainer: L.Trainer, name: str, columns: list[str], rows: list[list[str]]) -> None:
+def log_text(trainer: L.Trainer, name: str, columns: list[str], rows: list[list[Any]]) -> None:
     """Pass a table of text to the trackers of a run."""
     for tracker in _trackers(trainer):
         tracker.log_text(name, columns, rows)
@@ -157,41 +153,6 @@ def finish_trackers(trainer: L.Trainer, exit_code: int) -> None:
 
 def _trackers(trainer: L.Trainer) -> list[Tracker]:
     return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
-
-
-def wandb_logger(
-    config: LoggerConfig, mode: str, folder: Path, run_config: dict[str, Any]
-) -> WandbLogger:
-    """Start the W&B run of a folder, and return its logger.
-
-    The id of the W&B run is kept in the folder, so it is the same when the run is resumed. An
-    offline run that is resumed leaves a second offline folder in the same W&B group.
-    """
-    logger = WandbLogger(
-        name=folder.name,
-        id=_wandb_id(folder),
-        group=config.group or folder.name,
-        project=config.project,
-        save_dir=folder.resolve(),  # W&B's own process may have another working directory
-        mode=mode,  # Lightning's `offline` sets a variable, also for later runs of this process
-        log_model=mode == "online",
-        config=run_config,
-        reinit="create_new",  # the next run of this process must not log into this one
-        settings=wandb_settings(),
-    )
-    logger._wandb_init.pop("anonymous")  # Lightning passes what W&B warns about
-    _ = logger.experiment  # starts it
-    return logger
-
-
-def wandb_settings() -> dict[str, Any]:
-    """Return the settings with which W&B prints nothing, and waits for its server a while only."""
-    return {
-        "silent": True,
-        "init_timeout": OPENING,
-        "finish_timeout": FINISHING,
-        "finish_timeout_raises": True,
-    }
 
 
 def prepare_wandb() -> None:
@@ -257,17 +218,6 @@ def reason(error: BaseException) -> str:
         causes.append(causes[-1].__cause__)
     told = next((cause for cause in causes if isinstance(cause, OSError)), error)
     return textwrap.shorten(str(told) or type(told).__name__, 300, placeholder=" ...")
-
-
-def _wandb_id(folder: Path) -> str:
-    """Return the W&B id of the run in this folder, which is drawn once and kept there."""
-    path = folder / "wandb" / "id.txt"
-    if not path.exists():
-        write_atomically(path, uuid.uuid4().hex[:8])
-    found = path.read_text(encoding="utf-8").strip()
-    if not re.fullmatch(r"\w{1,64}", found):  # it becomes the name of a folder
-        raise UserError(f"{path} is not the id of a W&B run: delete it")
-    return found
 
 
 @cache

@@ -15,7 +15,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from minitx.config.command_line import command_line
-from minitx.config.compose import to_plain
 from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
@@ -55,6 +54,7 @@ from minitx.training.resume import Resumption, resumption
 from minitx.training.stopping import StopOnRequest, end_other_processes, stoppable
 from minitx.training.summary import Summary
 from minitx.training.trackers import finish_trackers, make_tracker
+from minitx.training.wandb_runs import group_of_seeds
 from minitx.training.warmup import within_the_run
 from minitx.training.watch_attention import WatchAttention
 
@@ -122,6 +122,9 @@ def prepare(config: Config, test: bool) -> Training:
     # The run's config.yaml holds what the run is, not how this part of it was started.
     optimizer = within_the_run(config)
     task.config = config = dataclasses.replace(config, optimizer=optimizer, resume=None)
+    if new and config.logger.name == "wandb" and config.logger.group is None:
+        group = group_of_seeds(config, task.store.fingerprint)
+        config.logger = dataclasses.replace(config.logger, group=group)
 
     splits = ["val"] if data.validation_fraction < 1 else []
     splits += ["test"] if test and "test" in task.store.splits else []
@@ -228,7 +231,7 @@ def make_trainer(
         callbacks.append(kept_checkpoints(folder, settings.average, settings.average_of))
     callbacks.append(checkpoint(folder / BEST, monitor="val/loss"))
     callbacks.append(checkpoint(folder / LAST))  # last: it says which of the others are there
-    trackers = [MetricsFile(folder), make_tracker(config.logger, folder, to_plain(config))]
+    trackers = [MetricsFile(folder), make_tracker(config, folder)]
     return L.Trainer(
         **hardware(settings),
         max_steps=settings.max_steps or -1,

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
 from minitx.config.schema import Config
 from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
+from minitx.inspection.findings import model_induction
+from minitx.inspection.history import HISTORY, add_frame
 from minitx.inspection.reading import attention
 from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
@@ -19,11 +22,13 @@ from minitx.training.outputs import Output
 from minitx.training.trackers import log_image
 
 FOLDER = "attention"  # within the run's
+SAMPLES = 4  # texts of random tokens to measure induction on
 
 
 class WatchAttention(Output):
     """Draw the attention maps of a fixed text: to attention/step_<step>.png, and to W&B.
 
+    attention/history.json keeps the maps of all these steps in small, for the slider of the page.
     `text()` returns the text; `config` and `vocabulary` belong to the run. Nothing is drawn for a
     model without attention, or for a text that the model cannot read. No random number is drawn,
     so the training does not change.
@@ -52,12 +57,17 @@ class WatchAttention(Output):
             pl_module.archive["data_fingerprint"],
             pl_module.device,
         )
-        try:
-            maps = attention(run, self.text())
-        except UserError:
-            # A text of the corpus may be blank or longer than the context. A missing picture is no
-            # reason to end a training.
-            return
+        # A model that is compiled would be compiled again for the switch and the new shapes.
+        with torch.compiler.set_stance("force_eager"):
+            try:
+                maps = attention(run, self.text())
+            except UserError:
+                # A text of the corpus may be blank or longer than the context. A missing picture
+                # is no reason to end a training.
+                return
+            induction = model_induction(run, SAMPLES)
+        with self.writing_output():
+            add_frame(self.folder / HISTORY, maps, trainer.global_step, induction)
         picture = self.folder / FOLDER / f"step_{trainer.global_step}.png"
         with self.writing_output():
             write_bytes_atomically(picture, png(attention_grid(maps)))

@@ -22,7 +22,7 @@ TRAINING = {
     ),
     "an empty source": ([*PAIRS, "data.path=no_source.tsv"], ["no_source.tsv, line 3", "source"]),
     "an empty target": ([*PAIRS, "data.path=no_target.tsv"], ["no_target.tsv, line 3", "target"]),
-    "an empty line beside a full one": (
+    "an empty line in one of two files": (
         [*PAIRS, "data.path=sources.txt", "data.target_path=gap.txt"],
         ["gap.txt, line 7", "empty"],
     ),

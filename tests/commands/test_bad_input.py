@@ -84,7 +84,7 @@ TRAINING = {
     ),
     "no pair": (["task=recall", "task.pairs=0"], ["task.pairs=0", "at least 1"]),
     "pairs of another task": (["task.pairs=4"], ["task.pairs=4", "recall", "task=text"]),
-    "a file beside a corpus": (
+    "a file next to a corpus": (
         ["task=recall", "data.path=verse.txt"],
         ["data.path=HERE/verse.txt", "task=recall", "text, pairs, labels"],
     ),

@@ -67,7 +67,7 @@ def trained(runs, name):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_outputs_stand_in_the_order_of_the_split(split, evaluated, runs):
+def test_outputs_are_in_the_order_of_the_split(split, evaluated, runs):
     found, lines, _ = evaluated("pairs", split)
     expected = part_of_pairs(PAIRS, split)
     assert [(line["source"], line["references"]) for line in lines] == [
@@ -197,10 +197,11 @@ def test_a_text_has_no_outputs(script, runs):
     assert (answer.status, answer.err) == (0, "")
     found = json.loads((runs / "text" / "evaluation_test.json").read_text(encoding="utf-8"))
     assert found["metrics"]["loss"] == pytest.approx(trained(runs, "text")["test/loss"])
+    assert re.fullmatch(r"95%, bootstrap over \d+ clusters of windows, .*", found["intervals_are"])
     assert not (runs / "text" / "outputs_test.jsonl").exists()
 
 
-def test_a_checkpoint_elsewhere_has_its_figures_beside_it(script, runs, tmp_path):
+def test_a_checkpoint_elsewhere_has_its_figures_next_to_it(script, runs, tmp_path):
     lone = tmp_path / "lone.ckpt"
     lone.write_bytes((runs / "labels" / "checkpoints" / "last.ckpt").read_bytes())
     answer = script("evaluate", f"run={lone}", "split=val")
@@ -233,7 +234,7 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("wrong", ["generate", "translate", "predict"])
-def test_the_right_script_is_named_to_who_took_another(name, wrong, script, runs, monkeypatch):
+def test_the_wrong_script_names_the_right_one(name, wrong, script, runs, monkeypatch):
     right, objective = OBJECTIVES[name]
     if wrong == right:
         return

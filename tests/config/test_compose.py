@@ -43,6 +43,8 @@ def values(field):
         return st.sampled_from(field.metadata["choices"])
     simple = {NoneType: st.none(), bool: st.booleans(), str: TEXT}
     kinds = typing.get_args(field.type) or (field.type,)
+    if typing.get_origin(field.type) is list:
+        return st.lists(simple[kinds[0]], max_size=3)
     return st.one_of(
         *(simple[kind] if kind in simple else numbers(kind, field.metadata) for kind in kinds)
     )

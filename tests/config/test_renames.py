@@ -62,7 +62,7 @@ def test_an_old_key_may_have_a_plus_and_a_sweep_of_values():
 
 
 @pytest.mark.parametrize("old", NEW_NAMES)
-def test_an_old_key_beside_its_new_name_is_refused(old, capsys):
+def test_an_old_key_together_with_its_new_name_is_refused(old, capsys):
     new, value = NEW_NAMES[old], VALUES[old]
     line = f"^{old} is now {new}: give one of the two$"
     with pytest.raises(UserError, match=line):

@@ -231,7 +231,7 @@ NUMBERS = (
 # These end a run, or say how it is divided: a large one is valid, and does not end in 2 steps.
 ENDLESS = {"trainer.max_steps", "trainer.accumulate", "trainer.max_minutes"}
 # Any text or path may be valid for these.
-FREE = {"resume", "run.dir", "logger.project", "logger.group"}
+FREE = {"resume", "run.dir", "logger.project", "logger.group", "logger.job_type", "logger.tags"}
 CONTRADICTIONS = (
     {"model.heads": 3, "model.dim": 16},
     {"model.kv_heads": 3, "model.heads": 4, "model.dim": 16},

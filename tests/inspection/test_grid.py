@@ -128,15 +128,15 @@ def test_the_dots_of_the_picture_are_the_weights():
         np.testing.assert_allclose(picture[top:bottom, left:right], expected, atol=1 / 255)
 
 
-def test_queries_are_written_beside_their_rows_and_keys_above_their_columns():
+def test_queries_are_written_next_to_their_rows_and_keys_above_their_columns():
     maps = random_maps(layers=1, heads=1, source=3, target=4)
     figure = attention_grid(maps, "cross")
     (image,) = drawn_maps(figure)
     left, right, top, bottom = box(image)
     words = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
-    beside = {text.get_text(): text.get_position() for text in queries(figure)}
-    assert list(beside) == ["word0", "word1", "word2", "word3"]
-    for number, (x, y) in enumerate(beside.values()):
+    written = {text.get_text(): text.get_position() for text in queries(figure)}
+    assert list(written) == ["word0", "word1", "word2", "word3"]
+    for number, (x, y) in enumerate(written.values()):
         assert x < left
         assert y == top + (number + 0.5) * (bottom - top) / 4
     above = [t for t in figure.axes[0].texts if t.get_rotation() == 90]
@@ -148,7 +148,7 @@ def test_queries_are_written_beside_their_rows_and_keys_above_their_columns():
     assert words["head 0"][1] < words["layer 0"][1]
 
 
-def test_layers_stand_below_each_other_and_heads_side_by_side():
+def test_layers_are_rows_and_heads_are_columns():
     run = make_run(TEXTS, transformer(layers=3, heads=4))
     maps = attention(run, "abc", layers=[2, 0], heads=[3, 1])
     figure = attention_grid(maps)
@@ -252,7 +252,7 @@ def test_every_token_is_labelled_where_there_is_room():
     assert all(text.get_fontsize() >= 6 for text in figure.axes[0].texts)
 
 
-def test_short_labels_stand_upright_beside_a_long_one():
+def test_short_labels_stay_upright_next_to_a_long_one():
     maps = with_tokens([*"phonetician", "<eos>"])
     above = [t for t in attention_grid(maps).axes[0].texts if t.get_va() in ("baseline", "bottom")]
     turned = {text.get_text(): text.get_rotation() for text in above}

@@ -12,6 +12,7 @@ import minitx
 from minitx.data import module
 from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
+from minitx.inspection.findings import head_costs
 from minitx.inspection.importance import Importance, head_importance
 from minitx.objectives.language_modeling import LanguageModeling
 from minitx.tasks.open import open_task
@@ -145,6 +146,11 @@ def test_the_script_writes_a_picture_and_the_numbers(script, folder):
     heads = [(each["attention"], each["head"]) for each in found["without"]]
     assert heads == expected.order
     assert [each["loss"] for each in found["without"]] == sorted(expected.without.values())
+    costs = head_costs(run)  # as the page of attention maps reads them
+    assert (costs.metric, costs.split) == ("loss", "val")
+    assert costs.without == pytest.approx(
+        {head: expected.cost(value) for head, value in expected.without.items()}
+    )
     rows = [line.split("│") for line in answer.out.splitlines() if " decoder." in line]
     assert [(row[1].strip(), int(row[2])) for row in rows] == expected.order
     assert [row[5].strip() for row in rows] == [*(f"{v:.4f}" for v in expected.pruned), ""]

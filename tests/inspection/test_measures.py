@@ -8,6 +8,7 @@ from inspected import TEXTS, lstm, randomise, transformer
 
 from minitx.errors import UserError
 from minitx.inspection.capture import capture
+from minitx.inspection.head_names import head_name
 from minitx.inspection.induction import induction_score, repetition_score
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.weights import AttentionMap
@@ -70,6 +71,76 @@ def test_an_encoder_counts_its_first_query():
     to_next = torch.eye(T).roll(1, dims=1)  # the last one attends to the first
     (row,) = measured("encoder.layers.0.self", to_next)
     assert values(row) == pytest.approx((0, (4 * 1 + 4) / 5, 1 / 5, 0, 0))
+
+
+def test_the_next_token_and_breadth():
+    to_next = torch.eye(T).roll(1, dims=1)
+    row, even = measured("encoder.layers.0.self", to_next, evenly(causal=False))
+    assert (row.next, even.next) == (1, pytest.approx(1 / T))
+    assert (row.breadth, even.breadth) == (0, pytest.approx(1))
+    causal, previous = measured("decoder.layers.0.self", evenly(causal=True), to_previous())
+    assert (causal.next, causal.breadth) == (None, pytest.approx(1))
+    assert previous.breadth == 0
+    # Two of five keys, with equal weights, next to a head that uses all.
+    two = torch.zeros(T, T)
+    two[:, :2] = 0.5
+    row, _ = measured("encoder.layers.0.self", two, evenly(causal=False))
+    assert row.breadth == pytest.approx(math.log(2) / math.log(T))
+    (cross,) = measured("decoder.cross", torch.full((3, 4), 0.25))
+    assert (cross.next, cross.breadth) == (None, pytest.approx(1))
+
+
+def test_alignment_is_concordance_with_the_diagonal():
+    even, backwards = torch.full((5, 5), 0.2), torch.eye(5).flip(1)
+    rows = measured("decoder.cross", torch.eye(5), even, backwards)
+    assert [row.aligned for row in rows] == pytest.approx([1, 0, -1], abs=1e-6)
+    # Two keys for each query, and a last query that attends to nothing.
+    weights = torch.zeros(3, 4)
+    weights[0, :2] = weights[1, 2:] = 0.5
+    (row,) = measured("decoder.cross", weights)
+    x, y = torch.tensor([0, 0.5]), torch.tensor([1 / 6, 5 / 6])
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    spread = float(x.var(correction=0) + y.var(correction=0) + (x.mean() - y.mean()) ** 2)
+    assert row.aligned == pytest.approx(2 * covariance / spread)
+    (single,) = measured("decoder.cross", torch.tensor([[0, 0, 1.0, 0]]))
+    assert single.aligned is None
+    assert measured("encoder.layers.0.self", torch.eye(5))[0].aligned is None
+
+
+def test_a_map_between_two_texts_is_measured_as_one_whatever_its_name_is():
+    (row,) = measured("blocks.0.attention", torch.full((2, 4), 0.25))
+    assert values(row) == (pytest.approx(math.log(4)), None, 0.25, None, None)
+
+
+def named(name, head, induction=None):
+    scores = None if induction is None else {name: torch.tensor([induction])}
+    (row,) = measured(name, head, induction=scores)
+    return head_name(row, head.shape[-1])
+
+
+def test_heads_are_named_by_thresholds_on_measures():
+    side, to_first = "decoder.layers.0.self", torch.zeros(T, T)
+    to_first[:, 0] = 1
+    assert named(side, to_previous()) == "previous token"
+    assert named(side, to_first) == "first token"
+    assert named(side, torch.eye(T)) == "itself"
+    assert named("encoder.layers.0.self", torch.eye(T).roll(1, dims=1)) == "next token"
+    assert named(side, evenly(causal=True)) == "broad"
+    assert named(side, torch.eye(T), induction=0.29) == "itself"
+    assert named(side, torch.eye(T), induction=0.31) == "induction"
+    half = (to_previous() + torch.eye(T)) / 2  # exactly half is not more than half
+    row, _ = measured(side, half, evenly(causal=True))
+    assert head_name(row, T) == "mixed"
+    row, _ = measured("decoder.cross", torch.eye(3, 6).roll(2, dims=1), torch.ones(3, 6) / 6)
+    assert head_name(row, 6) == "focused"
+    row, _ = measured("decoder.cross", torch.eye(6), torch.ones(6, 6) / 6)
+    assert head_name(row, 6) == "aligned"
+
+
+def test_a_head_is_not_named_after_a_text_that_says_nothing():
+    assert named("decoder.layers.0.self", torch.ones(1, 1)) == ""
+    assert named("decoder.layers.0.self", torch.eye(3)) == ""  # too short to tell places apart
+    assert named("encoder.layers.0.self", torch.zeros(T, T)) == ""
 
 
 def test_a_cross_map_has_no_distance():

@@ -1,6 +1,7 @@
 """Test the content of the page, and that no text in it is interpreted as markup."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from made_maps import (
     HOSTILE,
+    OUTPUT,
     encoder,
     language_model,
     random_weights,
@@ -27,16 +29,22 @@ from made_maps import (
 )
 
 from minitx.inspection import page as page_module
+from minitx.inspection import tables_html
+from minitx.inspection.head_names import measured_heads
+from minitx.inspection.history import LONGEST_LABEL, MOST_CHARACTERS, add_frame, read_history
 from minitx.inspection.maps import AttentionMaps
-from minitx.inspection.page import FULL, NOT_A_NUMBER, encode, frame, page
+from minitx.inspection.measures import measure_heads
+from minitx.inspection.packing import encode, full, pack, unpack
+from minitx.inspection.page import frame, page
 from minitx.inspection.token_labels import visible
-from minitx.inspection.weights import AttentionMap
+from minitx.inspection.weights import AttentionMap, Findings, HeadCosts, Prediction
 
 WEBS = {
     name: files(name) / "web"
     for name in ("minitx.drawing", "minitx.inspection", "minitx.study.report")
 }
 WEB = WEBS["minitx.inspection"]
+FULL = full(16)
 
 
 class Elements(HTMLParser):
@@ -93,13 +101,22 @@ def test_small_weights_keep_three_digits():
 
 def test_a_weight_beyond_one_is_one_and_what_is_no_number_stays_none():
     codes = encode(np.array([1.0000001, np.inf, np.nan], np.float32))
-    assert codes.tolist() == [FULL, FULL, NOT_A_NUMBER]
+    assert codes.tolist() == [FULL, FULL, FULL + 1]
+
+
+@given(arrays(np.float32, (3, 4, 4), elements=st.floats(0, 1, width=32)), st.booleans())
+def test_bytes_are_close_enough_to_see(weights, causal):
+    weights = np.tril(weights) if causal else weights
+    packed = pack(weights, bits=8)
+    shown = unpack(packed, 3, 4, 4)
+    assert np.abs(shown - weights).max() < 0.004
+    assert ((shown == 0) == (weights == 0)).all()
+    assert pack(shown, bits=8) == packed
 
 
 def test_the_scripts_know_the_same_codes():
     source = (WEB / "weights.js").read_text(encoding="utf-8")
-    assert f"const FULL = {FULL};" in source
-    assert f"const NOT_A_NUMBER = {NOT_A_NUMBER};" in source
+    assert f"const FULL = {{ 8: {full(8)}, 16: {full(16)} }};" in source
 
 
 @pytest.mark.parametrize("maps", [language_model(), translation(), encoder(2, 3, words(7))])
@@ -119,6 +136,24 @@ def test_every_map_is_in_the_page(maps):
         np.testing.assert_allclose(
             weights_of(layers["influence"])[0], maps.influence.weights, atol=2e-5
         )
+
+
+def test_heads_have_their_measures_and_names():
+    maps = language_model(2, 3, words(8))
+    name = maps.maps[1].name
+    costs = HeadCosts("loss", "val", {(name, 2): 0.125})
+    found = Findings({name: torch.tensor([0.0, 0.5, 0.1])}, costs=costs)
+    (run,) = data_of(page(dataclasses.replace(maps, findings=found)))
+    assert run["costs"] == "loss on val"
+    measured = layers_of(run)[name]["measured"]
+    rows = measure_heads(maps.maps[1:], found.induction)
+    for head, row in zip(measured, rows, strict=True):
+        for measure in ("entropy", "distance", "first", "previous", "same", "breadth", "induction"):
+            assert head[measure] == pytest.approx(getattr(row, measure), abs=1e-5)
+        assert "next" not in head  # a causal map has none
+    assert measured[1]["name"] == "induction"
+    assert [head.get("importance") for head in measured] == [None, None, 0.125]
+    assert "induction" not in layers_of(run)[maps.maps[0].name]["measured"][0]
 
 
 def test_half_of_a_causal_map_is_left_out():
@@ -195,6 +230,27 @@ def test_tokens_are_never_markup():
     assert not set(block) & set("<>&")
 
 
+def test_nothing_that_was_found_out_is_markup(tmp_path):
+    path = tmp_path / "history.json"
+    maps = language_model(1, 1, HOSTILE)
+    maps.about["text"] = "".join(HOSTILE)
+    add_frame(path, maps, 5)
+    expected = tuple(Prediction(token, ((token, 0.5),), None) for token in HOSTILE)
+    costs = HeadCosts("loss", HOSTILE[0], {})
+    found = Findings(None, expected, costs, tuple(read_history(path)))
+    text = page(dataclasses.replace(maps, findings=found))
+    harmless = page(language_model(1, 1, words(len(HOSTILE))))
+    assert [tag for tag, _ in Elements(text).found] == [tag for tag, _ in Elements(harmless).found]
+    (run,) = data_of(text)
+    assert [each["token"] for each in run["predictions"]] == list(map(visible, HOSTILE))
+    kept = run["training"][0]["kinds"][0]["layers"][0]["keys"]
+    for label, token in zip(kept, HOSTILE, strict=True):
+        short = token if len(token) <= LONGEST_LABEL else f"{token[: LONGEST_LABEL - 1]}…"
+        assert label == visible(short)
+    block = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1]
+    assert not set(block) & set("<>&")
+
+
 def test_a_title_is_never_markup():
     maps = AttentionMaps((), "</title><script>alert(1)</script>\x00", {})
     found = Elements(page(maps))
@@ -233,8 +289,8 @@ def test_the_page_names_no_address():
     assert all("src" not in attributes for _, attributes in Elements(text).found)
 
 
-def test_no_source_ends_the_element_it_stands_in():
-    for source in (each for web in WEBS.values() for each in web.iterdir()):
+def test_no_source_ends_its_element():
+    for source in (each for web in WEBS.values() for each in web.rglob("*.*")):
         if not source.name.endswith(".html"):
             text = source.read_text(encoding="utf-8")
             assert not re.search(r"</(script|style)|<!--|\r", text, re.IGNORECASE), source.name
@@ -251,11 +307,15 @@ def test_every_source_is_used_and_installed():
             "attention.css",
             "explain.html",
             "explain.css",
+            "explain/playground.html",
+            "explain/playground.css",
             *scripts,
+            *tables_html.SCRIPTS,
         },
         "minitx.study.report": {"report.css", "report.md"},
     }.items():
-        names = {source.name for source in WEBS[package].iterdir()}
+        web = WEBS[package]
+        names = {str(source.relative_to(web)) for source in web.rglob("*.*")}
         assert names == used
         patterns = settings["package-data"][package]
         assert all(any(fnmatch(f"web/{name}", pattern) for pattern in patterns) for name in names)
@@ -266,7 +326,29 @@ def test_the_same_maps_give_the_same_page():
 
 
 def test_a_page_of_twelve_layers_of_twelve_heads_is_small_enough():
-    assert len(page(encoder(12, 12, words(128))).encode()) < 15e6
+    """The steps of the training take little more room in the page than in their file."""
+    assert len(page(encoder(12, 12, words(128))).encode()) + 1.1 * MOST_CHARACTERS < 10e6
+
+
+def test_the_steps_of_the_training_are_in_the_page(tmp_path):
+    path, maps = tmp_path / "history.json", translation(OUTPUT, ("\n", " a", "<b>"))
+    for step in (5, 10):
+        add_frame(path, maps, step)
+    found = Findings(history=tuple(read_history(path)))
+    text = page(dataclasses.replace(maps, findings=found))
+    (run,) = data_of(text)
+    assert [kept["step"] for kept in run["training"]] == [5, 10]
+    for kept in run["training"]:
+        layers = layers_of(kept)
+        assert list(layers) == [each.name for each in maps.maps]
+        for each in maps.maps:
+            layer = layers[each.name]
+            assert layer["queries"] == list(map(visible, each.queries))
+            assert layer["measured"] == measured_heads(each)
+            shown = unpack(layer, len(each.heads), len(each.queries), len(each.keys))
+            np.testing.assert_allclose(shown, each.weights, atol=0.004)
+    added = len(text) - len(page(maps))
+    assert added < 1.1 * path.stat().st_size + 3000  # and the words for each kind
 
 
 def test_a_frame_holds_the_page_and_gives_it_no_rights():
@@ -297,7 +379,7 @@ def test_a_frame_holds_the_page_and_gives_it_no_rights():
         ("中文", "中文"),
     ],
 )
-def test_what_cannot_be_seen_has_a_stand_in(token, shown):
+def test_an_invisible_character_has_a_visible_substitute(token, shown):
     assert visible(token) == shown
 
 

@@ -3,7 +3,6 @@
 Without a Chromium these tests skip, but never where CI is set in the environment.
 """
 
-import base64
 from itertools import pairwise
 
 import pytest
@@ -18,6 +17,16 @@ from made_maps import (
     without_attention,
     words,
 )
+from opened_pages import (
+    assert_shows,
+    heading,
+    line_ends,
+    pixels,
+    press,
+    settle,
+    tab_to,
+    value_at,
+)
 
 from minitx.inspection import page as page_module
 from minitx.inspection.maps import AttentionMaps
@@ -26,111 +35,6 @@ from minitx.inspection.token_labels import visible
 from minitx.inspection.weights import AttentionMap
 
 pytestmark = needs_browser
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    """Opens a page from disk. It must ask for nothing but its file, and complain of nothing."""
-    requests, complaints, contexts, files = [], [], [], set()
-
-    def show(text, width=1280, height=800, scheme="light"):
-        file = tmp_path / f"{len(contexts)}.html"
-        file.write_text(text, encoding="utf-8")
-        files.add(file.as_uri())
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        contexts.append(context)
-        context.on("request", lambda request: requests.append(request.url))
-        context.on("console", lambda message: complaints.append(message.text))
-        context.on("dialog", lambda dialog: complaints.append(dialog.message))
-        opened = context.new_page()
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.set_default_timeout(20_000)
-        opened.goto(file.as_uri())
-        settle(opened)
-        return opened
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert set(requests) <= files
-
-
-def settle(opened, frames=3):
-    """Waits until what is drawn in the next frames is drawn."""
-    opened.evaluate(
-        """async (frames) => {
-          for (let i = 0; i < frames; i++) await new Promise(requestAnimationFrame);
-        }""",
-        frames,
-    )
-
-
-def heading(opened):
-    return opened.locator(".matrix h3").inner_text()
-
-
-def values_at(opened, places):
-    """What the tip says of each of the cells (row, column) while the mouse is over it."""
-    opened.locator(".matrix").evaluate("section => section.scrollIntoView()")
-    box = opened.locator(".matrix .cells").bounding_box()
-    rows, columns = opened.evaluate(
-        "() => { const c = document.querySelector('.matrix canvas'); return [c.height, c.width] }"
-    )
-    texts = []
-    for row, column in places:
-        opened.mouse.move(
-            box["x"] + (column + 0.5) * box["width"] / columns,
-            box["y"] + (row + 0.5) * box["height"] / rows,
-        )
-        texts.append(opened.evaluate("document.querySelector('.tip strong').textContent"))
-    return texts
-
-
-def value_at(opened, row, column):
-    return values_at(opened, [(row, column)])[0]
-
-
-def assert_shows(opened, weights):
-    """Every cell of the map, read by the mouse, holds the weight that is in the tensor."""
-    places = torch.cartesian_prod(*map(torch.arange, weights.shape)).tolist()
-    for (row, column), text in zip(places, values_at(opened, places), strict=True):
-        weight = float(weights[row, column])
-        if weight == 0:
-            assert text == "0"
-        elif weight < 0.00005:
-            assert text == "< 0.0001"
-        else:
-            assert float(text) == pytest.approx(weight, abs=7e-5), (row, column)
-
-
-def pixels(opened, selector):
-    """The first canvas of a selector, as a tensor (rows, columns, 4) of red, green, blue, alpha."""
-    width, height, encoded = opened.evaluate(
-        """(selector) => {
-          const canvas = document.querySelector(selector);
-          const { width, height } = canvas;
-          // Out of a copy: of a canvas that is read itself the browser says that this is slow.
-          const copy = new OffscreenCanvas(width, height).getContext("2d");
-          copy.drawImage(canvas, 0, 0);
-          const { data } = copy.getImageData(0, 0, width, height);
-          return [width, height, btoa(Array.from(data, (c) => String.fromCharCode(c)).join(""))];
-        }""",
-        selector,
-    )
-    return torch.tensor(list(base64.b64decode(encoded))).view(height, width, 4)
-
-
-def line_ends(opened, side):
-    """Which tokens of a side have a line drawn to them: seen in the canvas's outermost pixels."""
-    image = pixels(opened, ".lines canvas")
-    edge = image[:, 1, 3] if side == "query" else image[:, -2, 3]
-    tokens = opened.locator(f".tokens.{side} li")
-    height = tokens.first.bounding_box()["height"]
-    middles = [int((i + 0.5) * height) for i in range(tokens.count())]
-    return [i for i, y in enumerate(middles) if edge[y - 1 : y + 2].max() > 0]
 
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (0, 2), (1, 1)])
@@ -264,7 +168,7 @@ def test_lines_are_as_strong_as_weights(show):
     assert second == pytest.approx(0.25, abs=0.06)
 
 
-def test_values_stand_beside_the_tokens_of_the_active_one(show):
+def test_values_are_next_to_the_tokens_of_the_active_one(show):
     maps = language_model()
     opened = show(page(maps))
     opened.locator(".tokens.query li").nth(3).hover()
@@ -306,11 +210,6 @@ def test_everything_is_reached_by_the_keyboard_and_focus_is_seen(show):
     assert any(stop["place"] == "matrix-pane" for stop in stops)
 
 
-def press(opened, *keys):
-    for key in keys:
-        opened.keyboard.press(key)
-
-
 def test_the_keyboard_alone_chooses_reads_and_follows(show):
     maps = translation()
     opened = show(page(maps))
@@ -322,7 +221,7 @@ def test_the_keyboard_alone_chooses_reads_and_follows(show):
     press(opened, "Tab", "Tab", "Space")  # the second head
     assert heading(opened) == "Decoder self-attention, layer 1, mean of all 2 heads"
 
-    press(opened, "Tab", "Tab")  # past "All" to the small maps
+    tab_to(opened, "layer 1, head 0")  # past "All" and the order of the small maps
     assert opened.evaluate(FOCUS)["name"] == "layer 1, head 0"
     press(opened, "ArrowUp", "ArrowUp", "ArrowRight", "ArrowRight")  # stops at the edges
     assert opened.evaluate(FOCUS)["name"] == "layer 0, head 1"
@@ -330,7 +229,7 @@ def test_the_keyboard_alone_chooses_reads_and_follows(show):
     assert heading(opened) == "Decoder self-attention, layer 0, head 1"
     weights = maps["decoder.layers.0.self"][1]
 
-    press(opened, "Tab", "Tab", "Tab", "Tab")  # past the zoom to the map
+    press(opened, *["Tab"] * 5)  # past the zoom to the map
     tip = opened.locator(".tip strong")
     assert float(tip.inner_text()) == pytest.approx(float(weights[0, 0]), abs=7e-5)
     press(opened, "ArrowDown", "ArrowDown", "ArrowRight")
@@ -340,7 +239,7 @@ def test_the_keyboard_alone_chooses_reads_and_follows(show):
     press(opened, "Escape")
     assert tip.count() == 0
 
-    press(opened, "Tab", "ArrowDown", "ArrowDown")  # the third of the tokens
+    press(opened, "Tab", "Tab", "ArrowDown", "ArrowDown")  # past the filter to the third token
     assert opened.evaluate(FOCUS)["name"].startswith("output2")
     said = opened.locator(".lines [role=status]").inner_text()
     strongest = int(weights[2].argmax())
@@ -376,7 +275,7 @@ def test_what_was_never_a_number_is_said_to_be_none(show):
     assert value_at(opened, 1, 1) == "0.5000"
 
 
-def test_two_runs_stand_side_by_side_and_are_switched_apart(show):
+def test_two_runs_are_side_by_side_and_switched_independently(show):
     first = AttentionMaps(language_model().maps, "one", {}, without_attention().influence)
     opened = show(page(first, without_attention()))
     assert opened.locator("h1").all_inner_texts() == ["one", "lstm on made-up words"]
@@ -437,6 +336,7 @@ def test_two_hundred_tokens_are_readable(show, width, fit):
 def test_the_rows_below_are_reached_by_scrolling(show):
     maps = language_model(1, 1, words(200))
     opened = show(page(maps))
+    opened.get_by_role("button", name="A label for every token").click()
     opened.locator(".matrix-pane").focus()
     press(opened, *["ArrowDown"] * 60, "End")
     settle(opened)

@@ -127,7 +127,7 @@ def test_what_is_worked_out_is_right(sections):
     assert lines[4] == "head 1: s[sat, The] = (1*2 + 1*0) / sqrt(2) = 1.4142"
 
 
-def test_formulas_stand_beside_the_numbers(sections):
+def test_formulas_are_next_to_the_numbers(sections):
     for section, width in zip(sections[1], (4, 2), strict=True):
         projections, scores, weights, outputs, *_ = (step.formulas for step in section.steps)
         assert tuple(projections[:3]) == ("q = x Wq", "k = x Wk", "v = x Wv")

@@ -98,7 +98,7 @@ def test_where_nothing_is_to_be_predicted_nothing_is_lost(vocab, label_smoothing
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_what_stands_in_ignored_places_does_not_matter(label_smoothing):
+def test_ignored_targets_do_not_matter(label_smoothing):
     features, to_logits, targets = task(4, 6, dim=8, vocab=30, ignored=0.5)
     values = with_gradients(
         summed_cross_entropy(features, to_logits, targets, label_smoothing), features, to_logits

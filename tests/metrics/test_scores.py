@@ -47,7 +47,6 @@ def test_scores_are_those_of_sacrebleus_command(score, arguments, tmp_path):
     )
     result = score(OUTPUTS, [[reference] for reference in REFERENCES])
     assert result.value == pytest.approx(json.loads(answer.stdout)["score"], abs=1e-5)
-    assert result.low <= result.value <= result.high
 
 
 @settings(deadline=None, max_examples=25)

@@ -8,7 +8,7 @@ from minitx.nn.lengths import by_length, keep_on_host
 from minitx.nn.recurrent import Recurrence
 
 
-def test_rows_stand_from_the_longest_to_the_shortest_and_back():
+def test_rows_are_sorted_from_the_longest_to_the_shortest_and_back():
     padding = real_tokens([2, 5, 0, 3], 6)
     lengths, order, inverse = by_length(padding)
     assert lengths.tolist() == [5, 3, 2, 0]

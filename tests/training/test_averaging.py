@@ -126,7 +126,7 @@ def test_gradients_that_are_added_up_make_one_update(tmp_path):
     assert kept["callbacks"]["MovingAverage"] == {"updates": 2}
 
 
-def test_weights_that_stand_still_are_their_own_average(tmp_path):
+def test_constant_weights_are_their_own_average(tmp_path):
     """To the bit, and not only nearly."""
     torch.manual_seed(0)
     module = Walk(lambda weights: torch.optim.SGD(weights, lr=0.0))

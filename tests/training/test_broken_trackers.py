@@ -21,7 +21,7 @@ from wandb_files import wandb_run
 from minitx.config.schema import LoggerConfig
 from minitx.errors import UserError
 from minitx.runs.atomic_write import append_whole
-from minitx.training import checks, outputs, trackers
+from minitx.training import checks, outputs, trackers, wandb_runs
 from minitx.training.checks import check_tracker
 from minitx.training.trackers import Tracker, reason, within
 
@@ -147,6 +147,7 @@ def test_a_refused_project_is_one_line_and_no_folder(script, tiny, tmp_path):
         ("wandb.sdk.wandb_run.Run.log", RuntimeError("two\nlines")),
         ("wandb.sdk.wandb_run.Run.define_metric", AttributeError("no such thing")),
         ("wandb.Table", PermissionError(13, "Permission denied")),
+        ("wandb.sdk.wandb_run.Run.log_artifact", OSError(28, "No space left on device")),
         ("wandb.sdk.wandb_run.Run.finish", SystemExit(3)),
     ],
 )
@@ -273,7 +274,7 @@ def test_a_server_that_breaks_later_leaves_an_offline_run(
 ):
     server.answer = answer
     monkeypatch.setattr(checks, "_check_login", lambda: None)  # it worked then
-    monkeypatch.setattr(trackers, "OPENING", 2.0)
+    monkeypatch.setattr(wandb_runs, "OPENING", 2.0)
     monkeypatch.setattr(trackers, "LEAVING", 1.0)
     lines = reports(*ONLINE)
     assert len(lines) == 1, lines

@@ -77,7 +77,7 @@ def test_answers_are_those_that_were_scored(finished):
     assert "bits_per_byte" not in evaluation.metrics
 
 
-def test_who_looks_back_is_always_right():
+def test_a_model_that_looks_back_is_always_right():
     task = open_task(minitx.compose("task=recall", "task.pairs=4", "model.context=32"))
     assert isinstance(task, RecallTask)
     model = LooksBack(task.store.tokenizer.vocab_size)
@@ -155,7 +155,7 @@ def test_scripts_work_on_it(finished, script, tmp_path):
     assert answer.status == 0, answer.err
 
 
-def test_samples_show_answers_beside_the_right_ones(finished):
+def test_samples_show_answers_next_to_the_right_ones(finished):
     _, folder = finished
     text = (folder / "samples.txt").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if "->" in line]

@@ -408,7 +408,7 @@ def test_a_changed_run_is_refused(override, says, script, train, tmp_path):
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
 
 
-def test_what_is_repeated_beside_resume_is_no_change(train, tmp_path):
+def test_what_is_repeated_with_resume_is_no_change(train, tmp_path):
     train(f"run.dir={tmp_path / 'run'}", "seed=7", "trainer.max_steps=5")
     same = ["seed=7", "model=transformer", "model.dim=16", "optimizer=muon", "task=text"]
     run = train(f"resume={tmp_path / 'run'}", "trainer.max_steps=6", *same)

@@ -157,7 +157,7 @@ def test_the_summary_tells_what_there_was_to_train_on(finished, corpus):
 
 
 def test_samples_show_the_first_pairs_of_val(finished, corpus):
-    """Beside what they should be; at the last validation most of them are right."""
+    """They are next to what they should be; at the last validation most of them are right."""
     _, folder = finished
     text = (folder / "samples.txt").read_text(encoding="utf-8")
     headings = [line for line in text.splitlines() if line.startswith("--- step ")]

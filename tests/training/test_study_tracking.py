@@ -12,7 +12,7 @@ from minitx.study.run.progress_text import publish
 
 def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_study(arms={"transformer": ["model=transformer"]})
+    write_study(arms={"small": ["model=transformer"]})
     words = [
         *(*MINE, "task=text", f"data.path={text_file}"),
         *("model.dim=16", "model.layers=1", "model.context=16", "data.batch_size=8"),
@@ -24,6 +24,9 @@ def test_the_runs_and_the_report_are_one_group(script, text_file, tmp_path, monk
     runs = [read(path) for path in (trained, report)]
     assert [run["group"] for run in runs] == ["mine_text_quick"] * 2
     assert runs[1]["name"] == "report"
+    assert [run["job_type"] for run in runs] == ["train", "report"]
+    assert runs[0]["tags"][-2:] == ["mine_text_quick", "small"]
+    assert runs[1]["tags"] == ["mine_text_quick"]
     logged = {name.partition("/")[0] for row in runs[1]["history"] for name in row}
     assert {"runs", "quality"} <= logged
     # Nothing new, nothing published.

@@ -52,7 +52,6 @@ def test_offline_needs_no_key_after_wandb_was_set_up(train, tmp_path, monkeypatc
 def test_wandb_holds_the_config(tracked):
     found = wandb_run(tracked)
     assert found["name"] == "my run"
-    assert found["group"] == "my run"
     assert found["project"] == "minitx"
     assert found["exit"] == 0
     config = found["config"]
@@ -71,19 +70,24 @@ def test_wandb_holds_every_metric_of_metrics_csv(tracked):
         assert len(expected) >= 2
 
 
-def test_wandb_holds_samples_of_text(tracked):
-    samples = [row for row in wandb_run(tracked)["history"] if "sample/path" in row]
-    assert len(samples) == 2
-    for sample in samples:
-        assert sample["sample/_type"] == "table-file"
-        assert (sample["sample/nrows"], sample["sample/ncols"]) == (1, 2)
-    (media,) = (tracked / "wandb").glob("offline-run-*/files/media/table")
-    tables = sorted(media.glob("sample_*.table.json"))
-    assert len(tables) == 2
+def test_wandb_holds_one_growing_table_of_samples(tracked):
+    found = wandb_run(tracked)
+    samples = [row for row in found["history"] if "sample/path" in row]
+    assert [(row["sample/nrows"], row["sample/ncols"]) for row in samples] == [(1, 2), (2, 2)]
+    assert all(row["sample/_type"] == "table-file" for row in samples)
+    # The summary, which W&B shows, has the table with all samples.
+    assert found["summary"]["sample/path"] == samples[-1]["sample/path"]
+    assert table(tracked, samples[0]) == table(tracked, samples[1])[:1]
     text = (tracked / "samples.txt").read_text(encoding="utf-8")
-    for table in tables:
-        (row,) = json.loads(table.read_text(encoding="utf-8"))["data"]
-        assert f"--- step {row[0]} ---\n{row[1]}" in text
+    rows = table(tracked, samples[1])
+    assert [step for step, _ in rows] == [5, 10]
+    assert "".join(f"--- step {step} ---\n{sample}\n\n" for step, sample in rows) == text
+
+
+def table(folder, row):
+    """The rows of the table that was logged in this row of the history."""
+    (file,) = (folder / "wandb").glob(f"offline-run-*/files/{row['sample/path']}")
+    return json.loads(file.read_text(encoding="utf-8"))["data"]
 
 
 def test_nothing_of_wandb_lies_elsewhere(tracked):
@@ -146,9 +150,10 @@ def test_a_resumed_run_keeps_its_wandb_id(train, tmp_path):
     assert len(paths) == 2
     found = [read(path) for path in paths]
     assert {one["id"] for one in found} == {first["id"]}
-    assert {one["group"] for one in found} == {"run"}
+    assert {one["group"] for one in found} == {first["group"]}
     both = values(found[0]["history"], "val/loss") | values(found[1]["history"], "val/loss")
     assert both == pytest.approx(series(folder, "val/loss"))
+    assert found[1]["summary"]["sample/nrows"] == 2  # with the sample of the first part
 
 
 def test_tensorboard_holds_the_metrics(train, tmp_path):

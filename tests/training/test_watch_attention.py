@@ -1,5 +1,6 @@
 """Test the attention maps drawn during training, and that they do not change the training."""
 
+from fnmatch import fnmatch
 from itertools import chain, repeat
 
 import pytest
@@ -9,10 +10,14 @@ from wandb_files import wandb_run
 import minitx
 from minitx.drawing.figures import png
 from minitx.inspection.grid import attention_grid
+from minitx.inspection.head_names import measured_heads
+from minitx.inspection.history import HISTORY, read_history
+from minitx.inspection.induction import induction_score
 from minitx.tasks.language_modeling import LanguageModelingTask
 from minitx.tasks.open import open_task
 
 WATCHED = "trainer.watch_attention=true"
+CHANGED = ("model.dropout=0.1", "optimizer.schedule=constant")  # the rate depends on no last step
 PICTURES = {"attention/step_5.png", "attention/step_10.png"}
 
 
@@ -20,12 +25,12 @@ PICTURES = {"attention/step_5.png", "attention/step_10.png"}
 def watched(train, tmp_path_factory):
     """A run with dropout and with W&B, watched."""
     folder = tmp_path_factory.mktemp("runs") / "watched"
-    train(f"run.dir={folder}", WATCHED, "model.dropout=0.1", "logger=wandb")
+    train(f"run.dir={folder}", WATCHED, *CHANGED, "logger=wandb")
     return folder
 
 
 def pictures(folder):
-    return {name for name in files(folder) if name.startswith("attention/")}
+    return {name for name in files(folder) if fnmatch(name, "attention/*.png")}
 
 
 def test_every_validation_leaves_a_picture(watched):
@@ -43,9 +48,37 @@ def test_it_shows_what_the_model_of_that_step_attends_to(watched):
     assert (watched / "attention/step_5.png").read_bytes() != expected
 
 
+def test_the_history_holds_the_same_maps_in_small(watched):
+    frames = read_history(watched / HISTORY)
+    assert [frame.plain["step"] for frame in frames] == [5, 10]
+    run = minitx.load(watched, last=True)
+    text = open_task(run.config).example()
+    maps, newest = minitx.attention(run, text), frames[-1]
+    assert newest.plain["text"] == text
+    for kept, each in zip(newest.maps, maps.maps, strict=True):
+        assert kept.queries == each.queries
+        assert (kept.weights - each.weights).abs().max() < 0.004
+    scores = induction_score(run.model, run.tokenizer.vocab_size, samples=4)
+    measured = measured_heads(maps.maps[0], scores)
+    for head, expected in zip(newest.measured[0], measured, strict=True):
+        assert head.pop("name") == expected.pop("name")
+        assert head == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_resumed_run_leaves_the_same_history(watched, train, tmp_path):
+    folder, last = tmp_path / "run", "checkpoints/last.ckpt"
+    train(f"run.dir={folder}", WATCHED, *CHANGED, "trainer.max_steps=5")
+    assert (folder / last).exists()
+    # As if the run was killed after a validation, before its checkpoint.
+    (folder / HISTORY).write_bytes((watched / HISTORY).read_bytes())
+    train(f"resume={folder}", "trainer.max_steps=10")
+    one, other = (read_history(place / HISTORY) for place in (watched, folder))
+    assert [frame.plain for frame in one] == [frame.plain for frame in other]
+
+
 def test_training_is_the_same_to_the_bit(watched, train, tmp_path):
     folder = tmp_path / "run"
-    train(f"run.dir={folder}", "model.dropout=0.1")  # unwatched, as the tests' tiny runs are
+    train(f"run.dir={folder}", *CHANGED)  # unwatched, as the tests' tiny runs are
     assert pictures(folder) == set()
     assert rows(folder) == rows(watched)
     for name in ("best", "last"):

@@ -32,7 +32,7 @@ def records(path):
 
 
 def wandb_run(folder):
-    """The only W&B run in a run's folder: its id, name, group, config, history and exit code."""
+    """The only W&B run in a run's folder, as `read_so_far` returns it."""
     (path,) = (folder / "wandb").glob("offline-run-*/run-*.wandb")
     return read(path)
 
@@ -46,28 +46,34 @@ def read(path):
 
 
 def read_so_far(path):
-    found = {"config": {}, "history": []}
+    """Its id, name, group, project, job type, tags, config, history, summary, metrics, artifacts.
+
+    `metrics` are those with a summary of their own, such as {"val/loss": ["min"]}.
+    """
+    found = {"config": {}, "history": [], "summary": {}, "metrics": {}, "artifacts": []}
     for record in records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
-            found |= {"id": record.run.run_id, "name": record.run.display_name}
-            found |= {"group": record.run.run_group, "project": record.run.project}
-            changes = record.run.config.update
+            run = record.run
+            found |= {"id": run.run_id, "name": run.display_name, "group": run.run_group}
+            found |= {"project": run.project, "job_type": run.job_type, "tags": list(run.tags)}
+            found["config"] |= values(run.config.update)
         elif kind == "config":
-            changes = record.config.update
+            found["config"] |= values(record.config.update)
+        elif kind == "summary":
+            found["summary"] |= values(record.summary.update)
+        elif kind == "metric" and record.metric.HasField("summary"):
+            chosen = [field.name for field, _ in record.metric.summary.ListFields()]
+            found["metrics"][record.metric.name] = chosen
+        elif kind == "artifact":
+            found["artifacts"].append(record.artifact)
         elif kind == "exit":
             found["exit"] = record.exit.exit_code
-            continue
         elif kind == "history":
-            items = record.history.item
-            found["history"].append(
-                {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
-            )
-            continue
-        else:
-            continue
-        for change in changes:
-            value = json.loads(change.value_json)
-            name = change.key or ".".join(change.nested_key)
-            found["config"][name] = value
+            found["history"].append(values(record.history.item))
     return found
+
+
+def values(items):
+    """Changed values by name; the names of nested ones are joined by a slash."""
+    return {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}

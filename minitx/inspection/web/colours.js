@@ -17,8 +17,16 @@ function position(weight) {
   return Math.sqrt(Math.min(weight, 1));
 }
 
+let scaleOfNow = null; // for light or for dark
+darkness.addEventListener("change", () => { scaleOfNow = null; });
+
 // Colours (r, g, b, a) of the positions on the scale, one after the other.
 function shades() {
+  scaleOfNow ??= mixedShades();
+  return scaleOfNow;
+}
+
+function mixedShades() {
   const stops = coloursOf("--scale");
   const bytes = new Uint8ClampedArray(4 * SHADES);
   for (let shade = 0; shade < SHADES; shade++) {
@@ -73,10 +81,22 @@ function legendOfColours() {
     element("span", { class: "scale-name" }, "blank: exactly 0"));
 }
 
-// The colour of the n-th head of a layer. After the last colour they repeat.
-function headColour(place) {
+// The colour of the n-th of some heads. More heads than attention.css has colours get hues at equal
+// distances, in turn darker and lighter, so that neighbours differ.
+function headColour(place, count) {
   const colours = coloursOf("--heads");
-  return colours[place % colours.length];
+  if (count <= colours.length) return colours[place];
+  const lightness = (darkness.matches ? 0.68 : 0.4) + 0.12 * (place % 2);
+  return fromHue(360 * place / count, 0.65, lightness);
+}
+
+// Hue in degrees, saturation and lightness from 0 to 1 -> [red, green, blue], 0 to 255.
+function fromHue(hue, saturation, lightness) {
+  const strength = saturation * Math.min(lightness, 1 - lightness);
+  return [0, 8, 4].map((offset) => {
+    const k = (offset + hue / 30) % 12;
+    return Math.round(255 * (lightness - strength * clamp(Math.min(k - 3, 9 - k), -1, 1)));
+  });
 }
 
 function css([red, green, blue], alpha = 1) {

@@ -2,9 +2,14 @@
 
 const MOST_LINES = 5000; // more would be a grey haze, and slow
 const FAINTEST = 0.01; // a line with less opacity is invisible
+const FADED = 0.08; // of the opacity, while another head is emphasised
 
 class Lines {
-  constructor() {
+  // onPoint(side, place): the token that is pointed at, or null.
+  constructor(onPoint) {
+    this.onPoint = onPoint;
+    this.emphasised = null; // a head, while its switch is pointed at
+    this.filters = new Filters(() => this.refilter());
     this.canvas = element("canvas", { "aria-hidden": "true" });
     this.lists = { query: this.list("query"), key: this.list("key") };
     this.pane = element("div", { class: "lines-pane", onscroll: () => this.drawSoon() },
@@ -14,6 +19,7 @@ class Lines {
     this.status = element("p", { class: "unseen", role: "status" });
     this.element = element("section", { class: "lines" },
       element("h3", {}, "From token to token"),
+      this.filters.element,
       element("p", { class: "axes lines-titles" }, this.titles.query, this.titles.key),
       this.pane, this.note, this.status);
     new ResizeObserver(() => this.drawSoon()).observe(this.pane);
@@ -40,6 +46,8 @@ class Lines {
     this.ofHead = heads.map((head) => heads.length === 1 ? this.mean : layer.mean([head]));
     this.titles.query.textContent = kind.rows;
     this.titles.key.textContent = kind.columns;
+    if (!same || this.filteredKind !== kind.kind) this.filters.show(kind, layer);
+    this.filteredKind = kind.kind;
     if (!same) {
       this.fill("query", layer.queries, kind.rows);
       this.fill("key", layer.keys, kind.columns);
@@ -63,13 +71,33 @@ class Lines {
     this.pane.scrollTop = 0;
   }
 
+  // As high as the window allows.
+  fit() {
+    this.pane.style.maxHeight = `${roomBelow(this.pane, 52)}px`;
+  }
+
+  refilter() {
+    this.collect();
+    this.showActive();
+  }
+
+  // Show the lines of one head more than the others; null for all alike.
+  emphasise(head) {
+    this.emphasised = head;
+    this.drawSoon();
+  }
+
+  allows(place) {
+    return this.filters.allows(Math.floor(place / this.layer.columns), place % this.layer.columns);
+  }
+
   // The lines that are drawn while no token is active.
   collect() {
     const { rows, columns } = this.layer;
     const found = [];
     this.ofHead.forEach((weights, i) => {
       for (let place = 0; place < rows * columns; place++) {
-        if (weights[place] >= FAINTEST) found.push([weights[place], place, i]);
+        if (weights[place] >= FAINTEST && this.allows(place)) found.push([weights[place], place, i]);
       }
     });
     this.found = found.length;
@@ -85,6 +113,21 @@ class Lines {
   point(item) {
     this.pointed = item;
     this.showActive();
+    this.tell();
+  }
+
+  tell() {
+    const { side, place } = this.active?.dataset ?? {};
+    this.onPoint(side ?? null, Number(place));
+  }
+
+  // Show the lines of a token, because another run points at it; side null for none.
+  follow(side, place) {
+    this.pointed = side === null ? null : this.lists[side].children[place] ?? null;
+    this.showActive();
+    if (!this.pointed) return;
+    const above = (place + 1) * this.height - this.pane.clientHeight;
+    this.pane.scrollTop = clamp(this.pane.scrollTop, above, place * this.height);
   }
 
   focusOn(item) {
@@ -92,6 +135,7 @@ class Lines {
     if (item) item.tabIndex = 0;
     this.focused = item;
     this.showActive();
+    this.tell();
   }
 
   move(event) {
@@ -110,13 +154,18 @@ class Lines {
     to?.focus();
   }
 
-  // The weights between the active token and the tokens of the other column.
-  weightsOfActive() {
+  // The places in the map between the active token and the tokens of the other column.
+  placesOfActive() {
     const { rows, columns } = this.layer;
     const place = Number(this.active.dataset.place);
     return this.active.dataset.side === "query"
-      ? this.mean.subarray(place * columns, (place + 1) * columns)
-      : Float32Array.from({ length: rows }, (_, row) => this.mean[row * columns + place]);
+      ? Array.from({ length: columns }, (_, column) => place * columns + column)
+      : Array.from({ length: rows }, (_, row) => row * columns + place);
+  }
+
+  // Their weights; those that are filtered out count as zero.
+  weightsOfActive() {
+    return Float32Array.from(this.placesOfActive(), (at) => this.allows(at) ? this.mean[at] : 0);
   }
 
   // Show values next to the tokens that the active one is connected to.
@@ -154,6 +203,7 @@ class Lines {
     if (!this.heads.length) return "No head is selected.";
     if (active && this.heads.length > 1) return `Values: ${speltHeads(this.layer, this.heads)}.`;
     if (active) return "The opacity of a line is its weight.";
+    if (this.filters.active && !this.found) return "The filters leave no line.";
     if (this.found > MOST_LINES) {
       const counts = [MOST_LINES, this.found].map((count) => count.toLocaleString("en"));
       return `The ${counts[0]} strongest of ${counts[1]} lines. Point at a token to see all of its lines.`;
@@ -179,18 +229,17 @@ class Lines {
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.lineWidth = this.height > 20 ? 2 : 1.5;
-    const colours = this.heads.map((head) => headColour(this.layer.heads.indexOf(head)));
+    const all = this.layer.heads;
+    const colours = this.heads.map((head) => headColour(all.indexOf(head), all.length));
     for (const [weight, place, i] of this.active ? this.linesOfActive() : this.strongest) {
-      this.drawLine(context, place, width, height, css(colours[i], Math.min(weight, 1)));
+      const faded = this.emphasised !== null && this.heads[i] !== this.emphasised;
+      const opacity = Math.min(weight, 1) * (faded ? FADED : 1);
+      this.drawLine(context, place, width, height, css(colours[i], opacity));
     }
   }
 
   linesOfActive() {
-    const { rows, columns } = this.layer;
-    const place = Number(this.active.dataset.place);
-    const places = this.active.dataset.side === "query"
-      ? Array.from({ length: columns }, (_, column) => place * columns + column)
-      : Array.from({ length: rows }, (_, row) => row * columns + place);
+    const places = this.placesOfActive().filter((at) => this.allows(at));
     return this.ofHead.flatMap((weights, i) =>
       places.filter((at) => weights[at] > 0).map((at) => [weights[at], at, i]));
   }

@@ -5,7 +5,9 @@ const READABLE_CELL = 16; // the height of a label
 const SMALLEST_CELL = 0.5; // 512 tokens fit on a phone
 
 class Matrix {
-  constructor() {
+  // onPoint(row, column): the cell that is read, with null for none; after(row): what follows a row.
+  constructor(onPoint, after) {
+    Object.assign(this, { onPoint, after });
     this.canvas = element("canvas");
     this.rowBand = element("div", { class: "band" });
     this.columnBand = element("div", { class: "band" });
@@ -20,29 +22,37 @@ class Matrix {
                                  "aria-roledescription": "attention map",
                                  onkeydown: (event) => this.move(event),
                                  onfocus: () => this.readAgain(),
-                                 onblur: () => this.leave(),
+                                 onblur: () => this.end(),
                                  onscroll: () => this.placeTip() },
       element("div", { class: "matrix-sheet" },
         element("div", { class: "corner" }), this.columnLabels, this.rowLabels, this.cells));
     this.cells.addEventListener("pointermove", (event) => this.pointAt(event));
-    this.cells.addEventListener("pointerleave", () => this.leave());
+    this.cells.addEventListener("pointerleave", () => this.end());
     this.heading = element("h3");
     this.caption = element("p", { class: "axes" });
+    this.does = element("p", { class: "does" });
     this.frame = element("div", { class: "matrix-frame" }, this.pane, this.tip);
     this.element = element("section", { class: "matrix" },
       element("div", { class: "head-line" }, this.heading, this.zoomButtons()),
-      this.caption, this.frame, legendOfColours());
+      this.does, this.caption, this.frame, legendOfColours());
     darkness.addEventListener("change", () => this.draw());
   }
 
   zoomButtons() {
     const button = (sign, name, size) =>
       element("button", { type: "button", "aria-label": name, title: name,
-                          onclick: () => this.resize(size()) }, sign);
+                          onclick: () => this.zoom(size()) }, sign);
     return element("div", { class: "zoom" },
       button("−", "Smaller cells", () => this.size / 1.5),
       button("+", "Larger cells", () => this.size * 1.5),
-      button("Fit", "Fit the whole map", () => this.fittingSize()));
+      button("Labels", "A label for every token", () => this.readableSize()),
+      element("button", { type: "button", "aria-label": "Fit the whole map",
+                          title: "Fit the whole map", onclick: () => this.fit() }, "Fit"));
+  }
+
+  zoom(size) {
+    this.fitted = false;
+    this.resize(size);
   }
 
   // kind: its name and captions; heads: the heads to average, none for a blank map.
@@ -57,10 +67,13 @@ class Matrix {
     this.pane.setAttribute("aria-label",
       `${this.heading.textContent}. ${layer.rows} rows, ${layer.columns} columns. ` +
       "Arrow keys read the cells.");
+    const single = heads.length === 1 ? measuredOf(layer, heads[0]) : { name: "" };
+    this.does.replaceChildren(element("strong", {}, single.name),
+      single.name && " · ", heads.length === 1 ? allMeasures(layer, heads[0]) : "");
     if (!same) this.cursor = [0, 0];
     this.draw();
     if (same) this.drawRings();
-    else this.fitReadably();
+    else this.fit();
     this.leave();
   }
 
@@ -68,10 +81,13 @@ class Matrix {
     if (this.layer) paint(this.canvas, this.values, this.layer.rows, this.layer.columns);
   }
 
-  // As large as the room allows, but large enough for readable labels.
-  fitReadably() {
+  // The whole map in the window, with the labels that it has room for.
+  fit() {
+    this.fitted = true;
+    this.pane.style.maxHeight = `${roomBelow(this.frame, 64)}px`;
     this.resize(READABLE_CELL); // gives the labels their final width
-    this.resize(clamp(this.room() / this.layer.columns, READABLE_CELL, LARGEST_CELL));
+    this.resize(this.fittingSize());
+    this.resize(this.fittingSize()); // because the labels are now horizontal or not
   }
 
   // Pixels for the cells next to the labels.
@@ -80,8 +96,13 @@ class Matrix {
   }
 
   fittingSize() {
-    const height = 0.6 * innerHeight;
+    const height = parseFloat(this.pane.style.maxHeight) - this.columnLabels.offsetHeight - 4;
     return Math.min(this.room() / this.layer.columns, height / this.layer.rows);
+  }
+
+  // As large as the width allows, but large enough for a label for every token.
+  readableSize() {
+    return clamp(this.room() / this.layer.columns, READABLE_CELL, LARGEST_CELL);
   }
 
   resize(size) {
@@ -94,12 +115,14 @@ class Matrix {
     this.leave();
   }
 
-  // If cells are smaller than a label, only every n-th has one, so that labels do not overlap.
+  // If cells are smaller than a label, only every n-th has one, so that labels do not overlap. The last
+  // of them is left out if less than its height is left for it.
   drawLabels() {
     const { queries, keys } = this.layer;
     const step = Math.ceil(READABLE_CELL / this.size);
     const extent = `${step * this.size}px`;
-    const every = (labels) => labels.filter((_, i) => i % step === 0);
+    const every = (labels) => labels.filter((_, i) =>
+      i % step === 0 && (i === 0 || (labels.length - i) * this.size >= READABLE_CELL - 2));
     this.rowLabels.replaceChildren(...every(queries).map((label) => {
       const made = element("div", { title: label }, element("bdi", {}, label));
       made.style.height = extent;
@@ -163,7 +186,7 @@ class Matrix {
     const ends = { Home: [row, 0], End: [row, columns - 1] };
     const step = stepOf(event.key);
     const to = ends[event.key] ?? (step && [row + step[0], column + step[1]]);
-    if (event.key === "Escape") this.leave();
+    if (event.key === "Escape") this.end();
     if (!to || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     this.read(clamp(to[0], 0, rows - 1), clamp(to[1], 0, columns - 1));
@@ -177,6 +200,17 @@ class Matrix {
 
   // Show the value of a cell, and mark its row and column.
   read(row, column) {
+    this.showCell(row, column);
+    this.onPoint(row, column);
+  }
+
+  // Show a cell because another run points at it; row null for none.
+  follow(row, column) {
+    if (row === null) this.leave();
+    else this.showCell(row, column);
+  }
+
+  showCell(row, column) {
     const { queries, keys, columns } = this.layer;
     this.cursor = [row, column];
     this.reading = true;
@@ -187,15 +221,31 @@ class Matrix {
     this.tip.replaceChildren(
       element("strong", {}, weight),
       element("span", {}, element("bdi", {}, queries[row]), " → ", element("bdi", {}, keys[column])),
-      element("small", {}, `row ${row}, column ${column}`));
+      element("small", {}, `row ${row}, column ${column}`),
+      ...this.moreOf(row, column));
     this.light(this.rowLabels, row);
     this.light(this.columnLabels, column);
     this.placeTip();
   }
 
+  // The strongest of several heads at a cell, and the most probable token after its row.
+  moreOf(row, column) {
+    const lines = [];
+    if (this.heads.length > 1) {
+      const weights = this.heads.map((head) => [this.layer.at(head, row, column), head]);
+      const most = weights.sort((a, b) => b[0] - a[0]).slice(0, 3);
+      lines.push(element("small", {}, most.map(([weight, head]) => `head ${head} ${spelt(weight)}`).join(", ")));
+    }
+    const next = this.after(row);
+    if (next) {
+      lines.push(element("small", {}, "next: ", element("bdi", {}, next.label), ` ${spelt(next.probability)}`));
+    }
+    return lines;
+  }
+
   light(labels, place) {
     labels.querySelector(".lit")?.classList.remove("lit");
-    if (place % this.step === 0) labels.children[place / this.step].classList.add("lit");
+    if (place % this.step === 0) labels.children[place / this.step]?.classList.add("lit");
   }
 
   // Next to the cell, on the side that has room.
@@ -225,6 +275,11 @@ class Matrix {
     const below = (row + 1) * this.size + labels.y - pane.clientHeight;
     pane.scrollLeft = clamp(pane.scrollLeft, right, column * this.size);
     pane.scrollTop = clamp(pane.scrollTop, below, row * this.size);
+  }
+
+  end() {
+    this.leave();
+    this.onPoint(null, null);
   }
 
   leave() {

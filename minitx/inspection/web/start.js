@@ -13,7 +13,15 @@ function firstKind(run) {
 }
 
 const main = document.querySelector("main");
-main.classList.toggle("two", runs.length > 1);
 main.append(...runs.map((run) => run.element));
+if (runs.length > 1) {
+  main.classList.add("two");
+  main.prepend(new Links(runs).element);
+  labelsOf(described).forEach((label, place) => runs[place].label(label));
+}
 // Only now, since sizes depend on the room in the page.
-for (const run of runs) if (run.kinds.length) run.chooseKind(firstKind(run));
+for (const run of runs) {
+  if (!run.kinds.length) continue;
+  run.chooseKind(firstKind(run));
+  run.fit();
+}

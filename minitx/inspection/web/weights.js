@@ -1,25 +1,39 @@
-// The weights of the layers, decoded from the codes of minitx/inspection/page.py.
+// The weights of the layers, decoded from the codes of minitx/inspection/packing.py.
 
-const FULL = 65534;
-const NOT_A_NUMBER = 65535;
+// The code of a weight of 1, by the number of bits. The next code is not a number.
+const FULL = { 8: 254, 16: 65534 };
 
 // The weight of every code: code = FULL * sqrt(weight).
-const WEIGHT_OF_CODE = Float32Array.from({ length: NOT_A_NUMBER + 1 }, (_, code) =>
-  code === NOT_A_NUMBER ? NaN : (code / FULL) ** 2);
+const WEIGHT_OF_CODE = { 8: weightsOfCodes(8), 16: weightsOfCodes(16) };
+
+function weightsOfCodes(bits) {
+  return Float32Array.from({ length: FULL[bits] + 2 }, (_, code) =>
+    code > FULL[bits] ? NaN : (code / FULL[bits]) ** 2);
+}
 
 class Layer {
-  // described: name, title, heads (their numbers), queries and keys (labels), triangular, codes.
+  // described: name, title, heads (their numbers), queries and keys (labels), triangular, bits, codes.
   constructor(described) {
     Object.assign(this, described);
     this.rows = this.queries.length;
     this.columns = this.keys.length;
     this.packed = described.codes;
+    this.weightOfCode = WEIGHT_OF_CODE[this.bits];
   }
 
   // Codes are decoded when they are first needed, so that a page with many layers opens at once.
   get decoded() {
-    if (typeof this.packed === "string") this.packed = decodeCodes(this.packed);
+    if (typeof this.packed === "string") this.packed = decodeCodes(this.packed, this.bits);
     return this.packed;
+  }
+
+  // The weight of one head at one cell.
+  at(head, row, column) {
+    if (this.triangular && column > row) return 0;
+    const codes = this.decoded;
+    const start = this.heads.indexOf(head) * (codes.length / this.heads.length);
+    const before = this.triangular ? row * (row + 1) / 2 : row * this.columns;
+    return this.weightOfCode[codes[start + before + column]];
   }
 
   // The mean over some heads, numbered as in the model, row by row.
@@ -32,7 +46,7 @@ class Layer {
       for (let row = 0; row < this.rows; row++) {
         const start = row * this.columns;
         const end = start + (this.triangular ? row + 1 : this.columns);
-        for (let i = start; i < end; i++) values[i] += WEIGHT_OF_CODE[codes[next++]];
+        for (let i = start; i < end; i++) values[i] += this.weightOfCode[codes[next++]];
       }
     }
     if (heads.length > 1) for (let i = 0; i < values.length; i++) values[i] /= heads.length;
@@ -40,10 +54,11 @@ class Layer {
   }
 }
 
-function decodeCodes(base64) {
+function decodeCodes(base64, bits) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  if (bits === 8) return bytes;
   return new Uint16Array(bytes.buffer); // little-endian, like every machine with a browser
 }
 

@@ -4,6 +4,7 @@ import shutil
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -81,8 +82,7 @@ def _do(asked: CompareConfig, study: str, run: PlannedRun, store: RunStore) -> N
             where = {"machine": here, "git_commit": git_commit()}
             write_checked_json(folder / MEASURED, found | where)
         else:
-            config.logger = asked.logger
-            config.logger.group = asked.logger.group or study
+            config.logger = _logger(asked.logger, study, run)
             _check_tracker(config.logger)
             config.trainer.watch_attention = False
             _train(config, folder, store, run.key)
@@ -117,6 +117,16 @@ def _train(config: Config, folder: Path, store: RunStore, key: str) -> None:
     if folder.exists():  # it failed, or was stopped before its first checkpoint
         shutil.rmtree(folder)
     train(config, test=False)
+
+
+def _logger(asked: LoggerConfig, study: str, run: PlannedRun) -> LoggerConfig:
+    """Return the logger of a run: in the group of its study, and tagged with study and arm."""
+    return replace(
+        asked,
+        group=asked.group or study,
+        job_type="train" if run.chosen else "tune",
+        tags=[*asked.tags, study, run.point.arm],
+    )
 
 
 def _check_tracker(logger: LoggerConfig) -> None:

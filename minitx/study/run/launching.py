@@ -17,7 +17,7 @@ from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from minitx.config.command_line import command_line
+from minitx.config.command_line import installed_command
 from minitx.config.compose import register_schemas, to_typed
 from minitx.config.schema import CompareConfig
 from minitx.errors import StoppedByUser, UserError
@@ -27,7 +27,10 @@ from minitx.terminal.text import printable
 
 
 def command(overrides: Sequence[str]) -> str:
-    """Return the command line, quoted for a shell: command, the user's config folder, overrides."""
+    """Return the command line, quoted for a shell: command, the user's config folder, overrides.
+
+    It is part of the report, and does not depend on where this process found its script.
+    """
     here = Path.cwd()
     folders = [
         Path(source.path).resolve()
@@ -36,7 +39,7 @@ def command(overrides: Sequence[str]) -> str:
     ]
     shown = [str(each.relative_to(here) if each.is_relative_to(here) else each) for each in folders]
     flags = [word for folder in shown for word in ("--config-dir", folder)]
-    return command_line("compare", *flags, *overrides)
+    return installed_command("compare", *flags, *overrides)
 
 
 def launch(keys: Sequence[str]) -> None:

@@ -14,9 +14,9 @@ from minitx.training.trackers import (
     disconnect_wandb,
     prepare_wandb,
     reason,
-    wandb_settings,
     within,
 )
+from minitx.training.wandb_runs import wandb_settings
 
 
 def show(results: Results, report: Report, folder: Path) -> None:
@@ -63,6 +63,8 @@ def _publish(results: Results, folder: Path, logger: LoggerConfig) -> None:
         project=logger.project,
         group=logger.group or folder.name,
         name="report",
+        job_type="report",
+        tags=[*logger.tags, folder.name],
         dir=folder.resolve(),  # W&B's own process may work in another directory
         mode="online" if logger.mode == "online" else "offline",
         settings=wandb.Settings(**wandb_settings()),

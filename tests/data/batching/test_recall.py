@@ -66,7 +66,7 @@ def test_nothing_but_queries_is_scored_and_all_else_is_filler(sizes):
 
 @few_examples
 @given(SIZES)
-def test_who_looks_back_for_the_key_is_always_right(sizes):
+def test_looking_back_for_the_key_is_always_right(sizes):
     """And the distance of every answer is how far back it found the key."""
     pairs, context = sizes
     inputs, targets = sequences_of(pairs, context)

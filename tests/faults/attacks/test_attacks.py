@@ -35,7 +35,7 @@ PLACES = {
     "a weight": lambda call: _with(call, "state_dict", "x"),
     "the config": lambda call: _with(call, "hyper_parameters", "config"),
     "a callback": lambda call: _with(call, "callbacks", "Clock"),
-    "beside": lambda call: old_checkpoint() | {"pytorch-lightning_version": call},
+    "another key": lambda call: old_checkpoint() | {"pytorch-lightning_version": call},
 }
 
 

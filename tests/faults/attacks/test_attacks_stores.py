@@ -22,7 +22,7 @@ from minitx.runs.paths import last_checkpoint
 from minitx.study.results.collecting import open_study
 from minitx.study.run.job import do_run
 from minitx.training.checkpoints import checkpoint
-from minitx.training.trackers import _wandb_id
+from minitx.training.wandb_runs import wandb_id
 
 
 def test_caches(attack, tally, guard, tmp_path):
@@ -184,7 +184,7 @@ def test_run_folders(attack, tally, guard, tmp_path, train):
     (tmp_path / "id" / "wandb").mkdir(parents=True)
     for name in ("../../elsewhere/x", "", "a b", "x" * 1000, "$(touch x)"):
         (tmp_path / "id/wandb/id.txt").write_text(name)
-        attack(row, f"W&B id {name[:20]!r}", _wandb_id, tmp_path / "id")
+        attack(row, f"W&B id {name[:20]!r}", wandb_id, tmp_path / "id")
 
     # Lightning deletes the files that a callback's state names as the ones before.
     for path in ("../../elsewhere", "..", str(guard.elsewhere / "precious"), "memory://x", NOWHERE):

@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[3] / "docs" / "studies"
 NOT_REPRODUCIBLE = {
     "architectures_cmudict_quick",
     "architectures_shakespeare_quick",
-    "distance_recall_full",
     "heads_shakespeare_full",
     "speed_shakespeare_full",
 }

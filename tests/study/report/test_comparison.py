@@ -288,7 +288,7 @@ def test_items_of_two_corpora_are_not_paired_either():
     assert compared(results).verdict is Verdict.NOT_COMPARED
 
 
-def test_the_figures_of_a_sentence_stand_in_the_table():
+def test_the_figures_of_a_sentence_are_in_the_table():
     results = made({"transformer": 2.0, "lstm": 2.2})
     [row] = table([compared(results)]).to_dict("records")
     sentence = compared(results).sentence()

@@ -162,7 +162,7 @@ def test_seeds_failures_and_the_quick_preset_are_said():
     assert "1 run of lstm failed (the loss is not a number)" in words
 
 
-def test_recipes_that_differ_beside_the_model_are_said():
+def test_recipes_that_differ_in_more_than_the_model_are_named():
     settings = {
         "transformer": {"model.dropout": 0.1, "optimizer.ema": 0.99, "model.heads": 4},
         "lstm": {"model.dropout": 0.1, "model.layers": 2, "optimizer.muon_lr": 0.01},

@@ -69,9 +69,21 @@ def test_quality_is_nothing_without_a_finished_run():
     assert one(failing(results, "gru", [1, 2, 3]), "quality") is None
 
 
-def test_curves_compare_at_equal_tokens_and_at_equal_time():
-    section = one(made(ARMS), "curves")
-    tokens, time = section.sentences
+def test_curves_rank_at_equal_tokens_operations_and_time():
+    results = made(ARMS)
+    costs = {"transformer": 3e6, "lstm": 2e6, "gru": 1e6}
+    results.runs["operations_per_token"] = results.runs["arm"].map(costs)
+    section = one(results, "curves")
+    tokens, operations, time = section.sentences
+    assert operations.startswith("After 0.384 trillion operations")  # of all tokens of gru
+    last = section.table[section.table["arm"] == "gru"].iloc[-1]
+    assert f"gru {last['val/bits_per_byte']:.3f}" in operations
+    at_end = {
+        arm: np.interp(0.384e12, rows["forward operations"], rows["val/bits_per_byte"])
+        for arm, rows in section.table.groupby("arm")
+    }
+    places = [operations.index(f"{arm} ") for arm in sorted(at_end, key=at_end.get)]
+    assert places == sorted(places)
     assert tokens.startswith("After 384,000 tokens")
     # gru is through first, when the others are still on their way.
     assert time.startswith("After 62 s")
@@ -90,7 +102,7 @@ def test_curves_take_the_loss_where_val_has_no_such_metric(measure):
     curves = results.curves.drop(columns=f"val/{measure}")
     section = one(replace(results, curves=curves), "curves")
     assert "val/loss" in section.table
-    assert "loss (nats/token) on val was: transformer 2." in section.sentences[0]
+    assert "loss (nats/token) on val was: lstm 2." in section.sentences[0]
     assert "%" not in section.sentences[0]
 
 
@@ -168,7 +180,7 @@ def test_tuning_is_nothing_without_a_sweep():
     assert one(made(ARMS, rates=(0.01,)), "tuning") is None
 
 
-def test_the_axis_says_what_is_best_and_how_the_others_stand_to_it(monkeypatch):
+def test_the_axis_names_the_best_and_compares_the_others_with_it(monkeypatch):
     monkeypatch.setattr(comparison, "may_claim", lambda results: True)
     heads = {"transformer": lambda h: 2.2 if h < 4 else 2.1}
     results = made(heads, grid={"model.heads": [1, 2, 4, 8]}, seeds=range(1, 6))

@@ -109,8 +109,8 @@ def test_recipes_of_both_arms_are_equal_tuning(recipes):
     results = with_settings(transformer=transformer, lstm=lstm)
     assert broken(results) == []
     assert rules(results)[RECIPES].words == (
-        "Recipes for recall choose for all: model.dropout is 0 for transformer and 0.2 for lstm; "
-        "model.layers is 4 for transformer and 1 for lstm."
+        "Recipes for recall, or the study, choose for all: model.dropout is 0 for transformer and "
+        "0.2 for lstm; model.layers is 4 for transformer and 1 for lstm."
     )
     results.study.settings.append("model.dropout=0.1")
     assert "model.dropout" not in rules(results)[RECIPES].words

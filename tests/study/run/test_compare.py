@@ -102,7 +102,7 @@ def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compar
     report = Path("study/report.md").read_text(encoding="utf-8")
     assert "transformer" in report
     assert "lstm" in report
-    assert "scripts/compare.py --config-dir files study=mine" in report
+    assert "minitx compare --config-dir files study=mine" in report
 
     begun.clear()
     assert compare().status == 0

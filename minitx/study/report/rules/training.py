@@ -62,7 +62,8 @@ def same_recipes(results: Results) -> Rule | None:
         words = f"Recipes for {results.task} change {listed(choices)}, and leave the defaults for "
         return Rule(name, False, f"{words}{listed(parts)}.")
     found = [f"{key} is {_by_value(values)}" for key, values in choices.items()]
-    return Rule(name, True, f"Recipes for {results.task} choose for all: {'; '.join(found)}.")
+    words = f"Recipes for {results.task}, or the study, choose for all: {'; '.join(found)}."
+    return Rule(name, True, words)
 
 
 def converged(results: Results) -> Rule:

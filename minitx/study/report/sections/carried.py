@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
-from minitx.drawing.formatting import count, decimals
+from minitx.drawing.formatting import count, decimals, listed
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.conditions import Condition, conditions_of
@@ -21,6 +21,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="carried",
         title="What a state carried over from the text before gains",
+        finding=_finding(gains),
         table=pd.concat([_table(name, found) for name, found in gains.items()], ignore_index=True),
         figure=_figure(results, gains),
         sentences=[_last(name, found) for name, found in gains.items()],
@@ -62,6 +63,12 @@ def _table(name: str, gains: pd.DataFrame) -> pd.DataFrame:
         }
         for start, end in zip(starts, gains.columns, strict=False)
     )
+
+
+def _finding(gains: dict[str, pd.DataFrame]) -> str:
+    """Name the mean gains in the first octave, in which an empty state lacks most."""
+    means = [f"{decimals(found.iloc[:, 0].mean(), 4)} of {name}" for name, found in gains.items()]
+    return f"{listed(means)}, in nats/token, at the first positions"
 
 
 def _last(name: str, gains: pd.DataFrame) -> str:

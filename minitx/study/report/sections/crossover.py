@@ -35,6 +35,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="crossover",
         title="How much data it takes",
+        finding=pairs[0].finding() if len(pairs) == 1 else "",
         table=pd.concat([pair.table() for pair in pairs], ignore_index=True),
         figure=_figure(results, pairs),
         sentences=[pair.sentence() for pair in pairs],
@@ -119,6 +120,11 @@ class _Pair:
             "crossings": self.times,
             "draws that cross": self.crossed,
         }
+
+    def finding(self) -> str:
+        if np.isnan(self.crossing.value):
+            return f"no crossing up to {_percent(self.fractions[-1])} of the data"
+        return f"by the means, the curves cross at {_percent(self.crossing.value)} of the data"
 
     def sentence(self) -> str:
         one, other = self.names

@@ -1,10 +1,10 @@
-"""Show how quality on val improves with the tokens seen and with the training time."""
+"""Show how quality on val improves with tokens, operations and training time."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from minitx.drawing.formatting import listed, seconds
+from minitx.drawing.formatting import listed, seconds, three_digits
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES, Measure
 from minitx.study.report.sections import Section
@@ -24,7 +24,7 @@ from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words, mean_
 MOST_LINES = 8
 LEAST_POINTS = 4  # of a curve, for interpolation between its points to make sense
 
-TOKENS, SECONDS = "tokens seen", "training seconds"
+TOKENS, OPERATIONS, SECONDS = "tokens seen", "forward operations", "training seconds"
 
 
 def section(results: Results) -> Section | None:
@@ -54,8 +54,9 @@ def section(results: Results) -> Section | None:
         sentences=_sentences(table, measure),
         note=(
             "On val, at each validation. Lines: means over seeds; bands: 95% intervals "
-            f"({interval_words(measure.bounds)}) if there are {LEAST_SEEDS} seeds or more. Seconds "
-            "are training time only, on the machine below, whatever else it did at the time."
+            f"({interval_words(measure.bounds)}) if there are {LEAST_SEEDS} seeds or more. "
+            "Operations are those of forward passes over sequences of full length. Seconds are "
+            "training time only, on the machine below, whatever else it did at the time."
             f"{left_out}"
         ),
     )
@@ -65,12 +66,14 @@ def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataF
     """Return a row for each validation, over the seeds that reached it."""
     metric = f"val/{measure.name}"
     curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
+    operations = condition.mean("operations_per_token")
     return pd.DataFrame(
         [
             {
                 "arm": condition.name,
                 "step": step,
                 TOKENS: at_step["tokens_seen"].mean(),
+                OPERATIONS: at_step["tokens_seen"].mean() * operations,
                 SECONDS: at_step["train_seconds"].mean(),
                 **mean_interval(at_step[metric].to_numpy(), measure.bounds).columns(metric),
                 "seeds": len(at_step),
@@ -94,28 +97,35 @@ def _finding(table: pd.DataFrame, measure: Measure) -> str:
 
 
 def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
-    """Compare all arms after the same number of tokens, and after the same time."""
+    """Rank all arms after the same tokens, after the same operations and after the same time."""
     lines = dict(iter(table.groupby("arm", sort=False)))
     if len(lines) < 2 or min(map(len, lines.values())) < LEAST_POINTS:
         return []
     sentences = []
     for column, spell, reached in (
         (TOKENS, lambda n: f"{n:,.0f} tokens", "which all arms have seen"),
+        (OPERATIONS, _in_words, "which all arms have done"),
         (SECONDS, seconds, "which the fastest arm took"),
     ):
         shared = min(line[column].max() for line in lines.values())
         first = max(line[column].min() for line in lines.values())
-        if shared < first:  # one arm finished before the first validation of another
+        if not shared >= first:  # unknown, or one arm ended before the first validation of another
             continue
-        values = [
-            f"{name} {measure.number(np.interp(shared, line[column], line[f'val/{measure.name}']))}"
+        found = {
+            name: float(np.interp(shared, line[column], line[f"val/{measure.name}"]))
             for name, line in lines.items()
-        ]
+        }
+        ranks = sorted(found, key=lambda name: found[name], reverse=not measure.lower_is_better)
+        values = [f"{name} {measure.number(found[name])}" for name in ranks]
         sentences.append(
             f"After {spell(shared)}, {reached}, {measure.words} on val was: {listed(values)} "
             "(means over seeds, interpolated linearly between validations)."
         )
     return sentences
+
+
+def _in_words(operations: float) -> str:
+    return f"{three_digits(operations / 1e12)} trillion operations"
 
 
 def _figure(

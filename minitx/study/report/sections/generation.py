@@ -49,6 +49,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="generation",
         title="How fast they generate, and the memory that training takes",
+        finding=_finding(curves),
         table=medians.rename(columns=columns),
         figure=_figure(results, curves),
         sentences=[_comparison(column, each) for column, each in curves.items()],
@@ -69,6 +70,18 @@ def _curves(runs: pd.DataFrame, column: str) -> Curves:
     medians = known.groupby(["arm", LENGTH], sort=False)[column].median()
     arms = dict.fromkeys(known["arm"])
     return {arm: {int(k): float(v) for k, v in medians[arm].sort_index().items()} for arm in arms}
+
+
+def _finding(curves: dict[str, Curves]) -> str:
+    """Name the arms that generate fastest at the longest length that all of them have."""
+    found = curves.get("latency_ms", {})
+    shared = set.intersection(*map(set, found.values())) if len(found) > 1 else set()
+    if not shared:
+        return ""
+    least = min(costs[max(shared)] for costs in found.values())
+    fastest = [arm for arm, costs in found.items() if costs[max(shared)] < EQUAL * least]
+    verb = "generates" if len(fastest) == 1 else "generate"
+    return f"{listed(fastest)} {verb} fastest after {number(max(shared))} tokens"
 
 
 def _comparison(column: str, curves: Curves) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from minitx.drawing.formatting import listed
 from minitx.inspection.importance import TOLERATED
 from minitx.metrics.bootstrap import Interval
 from minitx.study.report.sections import Section
@@ -41,6 +42,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="heads",
         title="What the heads do",
+        finding=_finding(conditions, found),
         table=_table(conditions, found),
         figure=_figure(results, axis, lines, found) if axis else None,
         sentences=[_changes(name, line, found) for name, line in lines.items()]
@@ -88,6 +90,16 @@ def _measures(results: Results, condition: Condition) -> dict[str, Interval]:
         for name, each in values.items()
         if each
     }
+
+
+def _finding(conditions: list[Condition], found: Found) -> str:
+    """Name the fractions of heads that can go in the first and in the last model."""
+    known = [condition for condition in conditions if PRUNABLE in found[condition.name]]
+    if not known:
+        return ""
+    ends = dict.fromkeys(condition.name for condition in (known[0], known[-1]))
+    parts = [f"{_spelt(PRUNABLE, found[name][PRUNABLE])} of those of {name}" for name in ends]
+    return f"{listed(parts)} can go for {TOLERATED:.0%} of the loss"
 
 
 def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:

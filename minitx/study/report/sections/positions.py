@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
-from minitx.drawing.formatting import count, decimals
+from minitx.drawing.formatting import count, decimals, listed
 from minitx.metrics.decomposable import MEASURES
 from minitx.study.report.comparison import corrected_gains
 from minitx.study.report.rules import may_claim
@@ -27,6 +27,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="positions",
         title="What a longer context gains",
+        finding=_finding(measured),
         table=pd.concat([_table(name, each) for name, each in measured.items()], ignore_index=True),
         figure=_figure(results, measured),
         sentences=[*sentences, *_differences(results, measured)],
@@ -55,6 +56,15 @@ def _table(name: str, losses: pd.DataFrame) -> pd.DataFrame:
         }
         for start, end in zip(starts, losses.columns, strict=False)
     )
+
+
+def _finding(measured: dict[str, pd.DataFrame]) -> str:
+    """Name the mean gains of the last doubling."""
+    gains = [
+        f"{_nats(gains_of(losses)[losses.columns[-1]].mean())} of {name}"
+        for name, losses in measured.items()
+    ]
+    return f"{listed(gains)}, in nats/token, with the last doubling"
 
 
 def _last_gain(name: str, losses: pd.DataFrame) -> str:

@@ -65,6 +65,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="recall",
         title="How many pairs they remember, and how far back",
+        finding=_finding(axis, widest, lines, answers),
         table=table,
         figure=_figure(results, axis, lines, table, asked, answers, widest),
         sentences=[
@@ -140,6 +141,17 @@ def _widest(axis: str, conditions: list[Condition], answers: Answers) -> float:
         median = _by_seed(answers[condition.name]).median()
         medians.setdefault(condition.on(axis), []).append(median)
     return max(medians, key=lambda place: (max(medians[place]) - min(medians[place]), place))
+
+
+def _finding(axis: str, place: float, lines: Lines, answers: Answers) -> str:
+    """Name the median accuracies at one point of the axis."""
+    medians = [
+        f"{percent(_by_seed(answers[condition.name]).median())} of {name}"
+        for name, line in lines.items()
+        for condition in line
+        if condition.on(axis) == place
+    ]
+    return f"with {at(axis, place)}, median accuracies are {listed(medians)}"
 
 
 def _by_distance(answers: pd.DataFrame) -> list[dict[str, float]]:

@@ -6,7 +6,8 @@ A mean over seeds would hide that some of them learn suddenly and others not at 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from minitx.drawing.formatting import listed
+from minitx.drawing.formatting import count, listed
+from minitx.study.report.rules.rule import reached_goal
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     finish,
@@ -37,6 +38,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="seed_curves",
         title="How each seed learns",
+        finding=_finding(results),
         table=table,
         figure=_figure(results, table, shown, metric),
         note=(
@@ -44,6 +46,13 @@ def section(results: Results) -> Section | None:
             f"ends when the seed stops.{left_out}"
         ),
     )
+
+
+def _finding(results: Results) -> str:
+    """Count the seeds that reach the goal, if there is one."""
+    seeds = pd.concat([condition.finished for condition in conditions_of(results)])
+    reached = int(reached_goal(seeds).sum())
+    return f"{reached} of {count(len(seeds), 'run')} reach the goal" if reached else ""
 
 
 def _curves(results: Results, condition: Condition, metric: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from minitx.drawing.formatting import count, listed, percent, whole_percent
 from minitx.study.report.rules import may_claim
@@ -233,6 +234,8 @@ def _figure(results: Results, table: pd.DataFrame, seeds: pd.DataFrame) -> Figur
     left.set_ylim(-0.04, 1.04)
     percent_axis(left.yaxis)
     right.set_yscale("log")
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.yaxis.set_minor_locator(NullLocator())
     plain_numbers(right.yaxis)
     name_axes(left, "", "seeds that learn it")
     name_axes(right, "", "training tokens until a seed learns it")

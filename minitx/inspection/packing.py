@@ -1,0 +1,66 @@
+"""Weights from 0 to 1 as whole numbers, in text. web/weights.js reads them.
+
+A code of n bits is FULL * sqrt(weight) with FULL = 2^n - 2, so codes of small weights are closer
+together: the thousandths of a long text keep three digits in 16 bits. The largest code is NaN. If
+no token attends to a later one, half of every matrix is left out.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def full(bits: int) -> int:
+    """Return the code of a weight of 1; the next one is that of NaN."""
+    return 2**bits - 2
+
+
+def encode(weights: np.ndarray, bits: int = 16) -> np.ndarray:
+    """Return weights from 0 to 1, float32, as codes of the same shape, little-endian uint.
+
+    Only a weight of zero gets the code of zero.
+    """
+    codes = np.rint(np.sqrt(np.clip(weights, 0, 1)) * full(bits))
+    codes = np.where(weights > 0, np.maximum(codes, 1), codes)
+    return np.where(np.isnan(weights), full(bits) + 1, codes).astype(f"<u{bits // 8}")
+
+
+def decode(codes: np.ndarray, bits: int = 16) -> np.ndarray:
+    """Return the weights of codes, float32."""
+    weights = (codes / full(bits)) ** 2
+    return np.where(codes > full(bits), np.nan, weights).astype(np.float32)
+
+
+def is_triangular(weights: np.ndarray) -> bool:
+    """Return whether no query of (heads, queries, keys) attends to a later key."""
+    return weights.shape[1] == weights.shape[2] and not np.any(np.triu(weights, 1) != 0)
+
+
+def pack(weights: np.ndarray, bits: int = 16) -> dict[str, Any]:
+    """Return the weights of one layer, float32 (heads, queries, keys), as plain values."""
+    triangular = is_triangular(weights)
+    if triangular:
+        weights = weights[:, *np.tril_indices(weights.shape[1])]
+    codes = base64.b64encode(encode(weights, bits).tobytes()).decode()
+    return {"triangular": triangular, "bits": bits, "codes": codes}
+
+
+def unpack(packed: Mapping[str, Any], heads: int, queries: int, keys: int) -> np.ndarray:
+    """Return the weights (heads, queries, keys) in what `pack` returned.
+
+    Raises KeyError, TypeError or ValueError if it is something else, or of another shape.
+    """
+    bits, triangular = packed["bits"], packed["triangular"]
+    if bits not in (8, 16) or not isinstance(triangular, bool):
+        raise ValueError("unknown codes")
+    if triangular and queries != keys:
+        raise ValueError(f"{queries} queries and {keys} keys are no square")
+    content = base64.b64decode(packed["codes"], validate=True)
+    weights = decode(np.frombuffer(content, f"<u{bits // 8}"), bits)
+    if not triangular:
+        return weights.reshape(heads, queries, keys)
+    whole = np.zeros((heads, queries, keys), np.float32)
+    whole[:, *np.tril_indices(queries)] = weights.reshape(heads, queries * (queries + 1) // 2)
+    return whole

@@ -1,0 +1,153 @@
+"""Recurrences that read a whole sequence in parallel, because their gates do not read the state.
+
+    minGRU    h_t = (1 - z_t) h_{t-1} + z_t c_t        z = sigmoid(x Wz)
+    minLSTM   h_t = f_t h_{t-1} + i_t c_t              f + i = 1, in the ratio of two sigmoids
+
+The candidate c = g(x Wc) is positive. Products and states are elementwise. Both are linear in the
+state, h_t = a_t h_{t-1} + b_t, with a and b known in advance for all t. `linear_recurrence` then
+computes all states together. An LSTM cannot do that, because its gates read h_{t-1}.
+
+Source: Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, sections 3.1 and 3.2, in log
+space as in appendix B.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minitx.nn.mixers import Mixer, Shape, register
+
+CHUNK = 64  # within a chunk, sums of logarithms stay small enough for float32
+LOG_ZERO = -1e4  # its exponential is zero; minus infinity has no gradient
+
+
+def linear_recurrence(log_a: Tensor, log_b: Tensor) -> Tensor:
+    """Return h_t = a_t h_{t-1} + b_t for all t, from h_0 = 0: logarithms (B, T, C) -> h (B, T, C).
+
+    With A_t = log a_1 + ... + log a_t, the recurrence is a cumulative sum,
+
+        h_t = exp(A_t) * sum over s <= t of exp(log b_s - A_s).
+
+    It is computed in chunks. The states at the ends of the chunks follow a recurrence of the same
+    form, with a step per chunk.
+
+    Source: Heinsen 2023, "Efficient parallelization of a ubiquitous sequential computation",
+    arXiv 2311.06281.
+    """
+    batch, length, width = log_a.shape
+    if length > CHUNK:
+        short = -length % CHUNK
+        log_a, log_b = (
+            F.pad(log_a, (0, 0, 0, short)),
+            F.pad(log_b, (0, 0, 0, short), value=LOG_ZERO),
+        )
+    log_a, log_b = (each.view(batch, -1, min(length, CHUNK), width) for each in (log_a, log_b))
+    decay = log_a.cumsum(dim=2)  # (B, chunks, CHUNK, C)
+    log_h = decay + (log_b - decay).logcumsumexp(dim=2)  # from a state of zero before each chunk
+    h = log_h.exp()
+    if h.size(1) > 1:
+        ends = linear_recurrence(decay[:, :, -1], log_h[:, :, -1])  # (B, chunks, C)
+        before = F.pad(ends[:, :-1], (0, 0, 1, 0))
+        h = h + decay.exp() * before[:, :, None]
+    return h.flatten(1, 2)[:, :length]
+
+
+class MinimalRecurrence(Mixer):
+    """A mixer that is a minGRU or a minLSTM, with a state of `expansion` * dim numbers.
+
+    If it is not causal, half of the state runs forwards and half of it backwards.
+    """
+
+    gates: int  # maps of the input, with the candidate
+
+    def __init__(self, dim: int, expansion: int = 1, *, causal: bool = True) -> None:
+        super().__init__()
+        self.width, self.causal = expansion * dim, causal
+        if not causal and self.width % 2:
+            raise ValueError(
+                f"a recurrence in two directions halves dim, so dim={dim} must be even"
+            )
+        self.to_gates = nn.Linear(dim, self.gates * self.width)
+        self.output = nn.Linear(self.width, dim, bias=False)
+
+    def steps(self, *gates: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log a and log b / c, from the gates before their sigmoids: (B, T, width) each."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Tensor, padding: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
+
+        The state is (B, width), at the last real token. Raises ValueError if a recurrence in two
+        directions is given a state.
+        """
+        if state is not None and not self.causal:
+            raise ValueError("a recurrence in two directions cannot continue from a state")
+        *gates, candidate = self.to_gates(x).chunk(self.gates, dim=-1)
+        log_a, log_share = self.steps(*gates)
+        log_b = log_share + _log_positive(candidate)
+        if padding is not None:  # padding leaves the state as it is
+            real = padding[..., None]
+            log_a, log_b = log_a.where(real, 0.0), log_b.where(real, LOG_ZERO)
+        if self.causal:
+            h = linear_recurrence(log_a, log_b)
+        else:
+            h = _backwards(linear_recurrence(_backwards(log_a), _backwards(log_b)))
+        if state is not None:
+            h = h + log_a.cumsum(dim=1).exp() * state[:, None]
+        return self.output(h), h[:, -1]
+
+    def state_size(self, length: int) -> int:
+        """Return the width of the state, whatever the length."""
+        return self.width
+
+    def initialise(self, residual_std: float | None) -> None:
+        """Set the gates as torch sets a linear map, and the matrix that writes into the stream."""
+        self.to_gates.reset_parameters()
+        if residual_std is not None:
+            self.output.weight.normal_(std=residual_std)
+
+
+class MinGRU(MinimalRecurrence):
+    """h_t = (1 - z_t) h_{t-1} + z_t c_t."""
+
+    gates = 2
+
+    def steps(self, *gates: Tensor) -> tuple[Tensor, Tensor]:
+        (z,) = gates
+        return F.logsigmoid(-z), F.logsigmoid(z)  # 1 - sigmoid(z) = sigmoid(-z)
+
+
+class MinLSTM(MinimalRecurrence):
+    """h_t = f_t h_{t-1} + i_t c_t, where f and i are the sigmoids divided by their sum."""
+
+    gates = 3
+
+    def steps(self, *gates: Tensor) -> tuple[Tensor, Tensor]:
+        forget, keep = map(F.logsigmoid, gates)
+        return F.logsigmoid(forget - keep), F.logsigmoid(keep - forget)
+
+
+def _log_positive(x: Tensor) -> Tensor:
+    """Return log g(x): g(x) = x + 1/2 for x >= 0, else sigmoid(x), which is continuous."""
+    return torch.where(x >= 0, (x.relu() + 0.5).log(), F.logsigmoid(x))
+
+
+def _backwards(x: Tensor) -> Tensor:
+    """Reverse the second half of the features in time: (B, T, C) -> (B, T, C)."""
+    forwards, backwards = x.chunk(2, dim=-1)
+    return torch.cat([forwards, backwards.flip(1)], dim=-1)
+
+
+def _build(
+    kind: type[MinimalRecurrence], shape: Shape, *, expansion: int
+) -> Callable[[], MinimalRecurrence]:
+    return lambda: kind(shape.dim, expansion, causal=shape.causal)
+
+
+register("mingru", partial(_build, MinGRU))
+register("minlstm", partial(_build, MinLSTM))

@@ -1,0 +1,305 @@
+"""Test the page of `minitx explain` in a real browser: its numbers are those of torch."""
+
+import re
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from browsers import needs_browser
+from inspected import LABELLED, PAIRS, TEXTS, lstm, make_run, transformer
+
+from minitx.inspection.capture import find_attention
+from minitx.inspection.explain import explain_head
+from minitx.inspection.model_inputs import read_passage
+from minitx.inspection.steps import steps_of
+from minitx.inspection.tables_html import to_html
+from minitx.inspection.tutorial import W_KEY, W_QUERY, W_VALUE, X, tutorial
+
+pytestmark = needs_browser
+
+assert_close = partial(torch.testing.assert_close, atol=1e-6, rtol=1e-6, check_dtype=False)
+MATRICES = {"Wq": W_QUERY, "Wk": W_KEY, "Wv": W_VALUE}
+TUTORIAL = to_html(tutorial())
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens a page from disk, which must ask for nothing but its file and complain of nothing."""
+    requests, complaints, contexts = [], [], []
+    file = tmp_path / "page.html"
+
+    def show(text, width=1400, height=900, **options):
+        file.write_text(text, encoding="utf-8")
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        context.on("request", lambda request: requests.append(request.url))
+        context.on("console", lambda message: complaints.append(message.text))
+        context.on("dialog", lambda dialog: complaints.append(dialog.message))
+        opened = context.new_page()
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.set_default_timeout(20_000)
+        opened.goto(file.as_uri())
+        return opened
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert set(requests) <= {file.as_uri()}
+
+
+def numbers(opened, name):
+    """The numbers of a table at full precision, float64."""
+    rows = opened.evaluate(
+        """(name) => [...document.querySelectorAll(`[data-name=${name}] tbody tr`)].map((row) =>
+             [...row.querySelectorAll("[data-value]")].map(({ dataset }) => Number(dataset.value)))
+        """,
+        name,
+    )
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def matrices(opened):
+    read = """(name) => [...document.querySelectorAll(`[data-name=${name}] tbody tr`)].map((row) =>
+                [...row.querySelectorAll("input")].map((input) => input.valueAsNumber))"""
+    return {
+        name: torch.tensor(opened.evaluate(read, name), dtype=torch.float64) for name in MATRICES
+    }
+
+
+def texts(opened, name, part="tbody th"):
+    return opened.locator(f"[data-name={name}] {part}").all_inner_texts()
+
+
+def assert_is_attention(opened, heads=1, scaled=True, causal=False, temperature=1.0):
+    """All numbers of the page follow from its rows x and its matrices, as torch computes them."""
+    x = numbers(opened, "x")
+    q, k, v = (x @ matrix for matrix in matrices(opened).values())
+    for name, expected in (("q", q), ("k", k), ("v", v)):
+        assert_close(numbers(opened, name), expected)
+    split = [rows.unflatten(1, (heads, -1)).transpose(0, 1) for rows in (q, k, v)]  # (H, T, D)
+    scale = split[0].size(-1) ** -0.5 if scaled else 1.0
+    allowed = torch.ones(len(x), len(x), dtype=torch.bool)
+    allowed = allowed.tril() if causal else allowed
+    scores = split[0] @ split[1].mT * scale
+    weights = (scores / temperature).masked_fill(~allowed, -torch.inf).softmax(-1)
+    for head in range(heads):
+        assert_close(numbers(opened, f"s{head}"), scores[head])
+        assert_close(numbers(opened, f"w{head}"), weights[head])
+    y = F.scaled_dot_product_attention(*split, attn_mask=allowed, scale=scale / temperature)
+    assert_close(numbers(opened, "y"), y.transpose(0, 1).flatten(1))
+    return scores, weights
+
+
+def card(opened, title):
+    return opened.locator(".card").filter(has=opened.get_by_role("heading", name=title))
+
+
+def variances(opened):
+    """The variances of the products of queries and keys, before and after the division."""
+    said = card(opened, "2. Scores").locator(".measured").inner_text()
+    found = re.search(r"have variance ([\d.,]+)\. .* have variance ([\d.,]+), ", said)
+    return [float(number.replace(",", "")) for number in found.groups()]
+
+
+def test_the_example_is_that_of_the_tables(show):
+    opened = show(TUTORIAL)
+    assert_close(numbers(opened, "x"), X)
+    for name, matrix in matrices(opened).items():
+        assert_close(matrix, MATRICES[name])
+    assert_is_attention(opened)
+    variance = float(((X @ W_QUERY) @ (X @ W_KEY).T).var(correction=0))
+    assert variances(opened) == pytest.approx([variance, variance / 4], rel=5e-3)
+
+
+def test_every_switch_changes_the_numbers(show):
+    opened = show(TUTORIAL)
+    opened.get_by_label("Divide scores").uncheck()
+    assert_is_attention(opened, scaled=False)
+    opened.get_by_label("Causal mask").check()
+    _, weights = assert_is_attention(opened, scaled=False, causal=True)
+    assert weights[0, 0].tolist() == [1, 0, 0]
+    opened.get_by_label("Temperature").fill("2.5")
+    assert_is_attention(opened, scaled=False, causal=True, temperature=2.5)
+    opened.get_by_label("Divide scores").check()
+    for heads in (2, 4):
+        opened.locator(f"[name=heads][value='{heads}']").check(force=True)
+        assert_is_attention(opened, heads, causal=True, temperature=2.5)
+
+
+def test_entries_can_be_typed_dragged_and_changed_with_keys(show):
+    opened = show(TUTORIAL)
+    entry = opened.get_by_label("Wk, row 2, column 4")
+    entry.fill("-1.25")
+    assert float(matrices(opened)["Wk"][1, 3]) == -1.25
+    assert_is_attention(opened)
+
+    box = opened.get_by_label("Wq, row 1, column 1").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.mouse.move(x, y)
+    opened.mouse.down()
+    opened.mouse.move(x + 60, y, steps=3)
+    opened.mouse.up()
+    opened.mouse.move(x, y)  # no longer held
+    assert float(matrices(opened)["Wq"][0, 0]) == 2.5  # 60 pixels are 15 steps
+    assert_is_attention(opened)
+
+    opened.get_by_label("Wv, row 1, column 1").focus()
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("ArrowUp")
+    assert float(matrices(opened)["Wv"][0, 1]) == 0.1
+    assert_is_attention(opened)
+
+    entry.fill("")  # while another number is typed
+    assert float(numbers(opened, "k")[1, 3]) == -1.25 - 1  # with the entry before
+    opened.get_by_role("button", name="Reset").click()
+    assert_is_attention(opened)
+    assert_close(matrices(opened)["Wk"], W_KEY)
+
+
+def test_another_sentence_has_rows_of_its_own(show):
+    opened = show(TUTORIAL)
+    opened.get_by_label("Sentence").fill("the dog saw THE cat, constructor")
+    assert texts(opened, "x") == ["the", "dog", "saw", "THE", "cat,", "constructor"]
+    x = numbers(opened, "x")
+    assert torch.equal(x[0], x[3])  # the same word
+    assert_close(x[[0, 4]], X[:2])  # words of the example keep their rows
+    assert x.any(dim=1).all()
+    scores, weights = assert_is_attention(opened)
+    products = 2 * scores
+    assert variances(opened)[0] == pytest.approx(float(products.var(correction=0)), rel=5e-3)
+    largest = float(weights.amax(-1).mean())
+    said = card(opened, "3. Weights").locator(".measured").inner_text()
+    assert float(re.search(r"is ([\d.]+) on average", said)[1]) == pytest.approx(largest, rel=5e-3)
+
+
+def test_a_sentence_that_cannot_be_used_is_refused_in_one_line(show):
+    opened = show(TUTORIAL)
+    problem = opened.get_by_role("alert")
+    for sentence, said in (
+        ("   ", "The sentence has no words: type at least one."),
+        (
+            "word " * 2000,
+            "The sentence has 2,000 words, and this page shows at most 12: shorten it.",
+        ),
+        ("a " * 13, "The sentence has 13 words, and this page shows at most 12: shorten it."),
+    ):
+        opened.get_by_label("Sentence").fill(sentence)
+        assert problem.inner_text() == said
+        assert texts(opened, "x") == ["The", "cat", "sat"]
+    opened.get_by_label("Sentence").fill("sat")
+    assert problem.is_hidden()
+    assert_is_attention(opened)
+
+
+def test_markup_in_a_sentence_is_text(show):
+    opened = show(TUTORIAL)
+    nasty = ["<img/src=x", "onerror=alert(1)>", "</script><b>", "&lt;", "__proto__", "\u202egnirts"]
+    before = opened.locator("img, b, script").count()
+    opened.get_by_label("Sentence").fill(" ".join(nasty))
+    labels = texts(opened, "x")
+    assert [labels[0], labels[3], labels[5]] == ["<img/src=x", "&lt;", "‹U+202E›gni…"]
+    assert opened.locator("img, b, script").count() == before
+    assert_is_attention(opened)
+
+
+def test_a_weight_shows_the_products_behind_it(show):
+    opened = show(TUTORIAL)
+    products = opened.locator(".products")
+    assert "sat → The: weight 0.4223" in products.inner_text()
+    opened.locator("[data-name=w0] td[data-row='1'][data-column='2']").hover()
+    assert "cat → sat: weight 0.787" in products.inner_text()
+    line = " ".join(products.locator("tbody tr").last.inner_text().split())
+    assert line == "q × k 1 1 0 4 6"
+    assert "score = 6 / √4 = 3" in products.inner_text()
+    assert "of cat is 79% of sat" in card(opened, "4. Outputs").locator(".measured").inner_text()
+    opened.keyboard.press("Tab")
+    opened.locator("[data-name=w0] td[tabindex='0']").focus()
+    opened.keyboard.press("ArrowUp")
+    opened.keyboard.press("ArrowLeft")
+    assert "The → cat: weight 0.1065" in products.get_by_role("status").inner_text()
+    opened.get_by_label("Causal mask").check()
+    assert "The → cat: weight 0" in products.inner_text()
+    assert "The mask hides this key" in products.inner_text()
+
+
+def test_the_experiment_shows_why_scores_are_divided(show):
+    opened = show(TUTORIAL)
+    slider = opened.get_by_label("Width d")
+    largest = []
+    for place, d in ((2, 4), (5, 32), (9, 512)):
+        slider.fill(str(place))
+        (variance, weight, _), (divided, scaled_weight, sensitivity) = numbers(opened, "width")
+        assert float(variance) == pytest.approx(d, rel=0.3)
+        assert_close(divided, variance / d)
+        assert scaled_weight < 0.45
+        assert sensitivity > 0.18
+        largest.append(float(weight))
+    assert largest[0] < 0.65 < 0.75 < largest[1] < 0.92 < largest[2]
+    before = numbers(opened, "width")
+    opened.get_by_role("button", name="Draw again").click()
+    assert not torch.equal(numbers(opened, "width"), before)
+
+
+RUNS = {
+    "rotary": (TEXTS, transformer(position="rotary", dim=16), "abc hag fed", None, 3),
+    "alibi, window": (TEXTS, transformer(position="alibi", window=3), "abc hag fed", None, 1),
+    "unscaled": (TEXTS, transformer(scaled=False), "abc", None, 0),
+    "classifier": (LABELLED, transformer(), "one two five", None, 2),
+    "cross, shared keys": (PAIRS, transformer(kv_heads=2, bias=False), "abcdefgh", "cross", 3),
+    "recurrent": (PAIRS, lstm(attention="dot", input_feeding=True), "abcdefgh", "cross", 0),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_trained_head_has_the_numbers_that_the_model_computed(name, show):
+    vocabulary, config, text, part, head = RUNS[name]
+    run = make_run(vocabulary, config)
+    page = explain_head(run, text, part=part, layer=0, head=head, truncate=False)
+    attention = find_attention(run.model)[page.sections[0].title.split(",")[0]]
+    passage = read_passage(run, text)
+    steps = steps_of(attention, lambda: passage.read_by(run.model))
+    opened = show(to_html(page))
+    for each in dict.fromkeys((head, 0)):
+        if each != head:
+            opened.locator(f"[name=head][value='{each}']").check(force=True)
+        for table in ("queries", "keys", "values"):
+            assert_close(numbers(opened, table[0]), getattr(steps, table)[each][:, :8])
+        for table in ("scores", "weights"):
+            shown, expected = numbers(opened, f"{table[0]}0"), getattr(steps, table)
+            assert_close(shown, expected[each], atol=1e-5, rtol=1e-5)  # those are of float32
+        assert_close(numbers(opened, "y"), steps.outputs[each], atol=1e-5, rtol=1e-5)
+    switch = opened.get_by_label("Divide scores")
+    assert switch.is_checked() == (name != "unscaled")
+    switch.set_checked(name == "unscaled")
+    q, k = (part[0].double() for part in (steps.queries, steps.keys))
+    if "alibi" not in name:
+        scale = q.size(-1) ** -0.5 if name == "unscaled" else 1
+        weights = (q @ k.T * scale).masked_fill(~steps.allowed[0], -torch.inf).softmax(-1)
+        assert_close(numbers(opened, "w0"), weights)
+
+
+def test_additive_attention_keeps_its_tables():
+    run = make_run(PAIRS, lstm(attention="additive"))
+    page = explain_head(run, "abc", part=None, layer=0, head=0, truncate=False)
+    assert page.scene is None
+    assert "<table" in to_html(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone(scheme, show):
+    opened = show(TUTORIAL, width=400, color_scheme=scheme, reduced_motion="reduce")
+    opened.get_by_label("Sentence").fill("counterrevolutionaries " * 12)
+    opened.locator("[name=heads][value='4']").check(force=True)
+    assert opened.evaluate("document.documentElement.scrollWidth") == 400
+    assert opened.evaluate("getComputedStyle(document.querySelector('.bars span')).transition") in (
+        "all",
+        "none",
+        "all 0s ease 0s",
+    )
+
+
+def test_without_scripts_the_tables_are_there(show):
+    opened = show(TUTORIAL, java_script_enabled=False)
+    assert "0.7870" in opened.locator("noscript").inner_text()
