@@ -201,5 +201,5 @@ def _places(count: int, patches: tuple[int, int] | None) -> tuple[str, ...]:
         return tuple(map(str, range(count)))
     before = ["[CLS]"] if added == 1 else [f"[{i}]" for i in range(added)]
     rows, columns = patches
-    grid = [f"row {row} column {column}" for row in range(rows) for column in range(columns)]
+    grid = [f"{row},{column}" for row in range(rows) for column in range(columns)]
     return (*before, *grid)

@@ -160,8 +160,8 @@ def test_a_picture_has_patches():
     for each, weights in zip(maps.maps, reference(model, {"pixel_values": pixels}), strict=True):
         torch.testing.assert_close(each.weights, weights, rtol=0, atol=1e-6)
     labels = maps.maps[0].keys
-    assert labels[:3] == ("[CLS]", "row 0 column 0", "row 0 column 1")
-    assert labels[-1] == "row 2 column 2"
+    assert labels[:3] == ("[CLS]", "0,0", "0,1")
+    assert labels[-1] == "2,2"
     with pytest.raises(UserError, match="pixel_values has 2 inputs: give one at a time"):
         minitx.attention(model, {"pixel_values": pixels.repeat(2, 1, 1, 1)})
 

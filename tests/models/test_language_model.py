@@ -299,6 +299,10 @@ def test_what_no_language_model_has_is_refused(needless):
             "scaled=False: model.mixer=lstm does not use this key",
         ),
         ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm does not use this key"),
+        (
+            {"position": "learned", "rotary_base": 500.0},
+            "rotary_base=500.0: model.position=learned does not use this key",
+        ),
         ({"feedforward": False, "ff_dim": 9}, "ff_dim=9: model.feedforward=false does not use"),
         ({"feedforward": False, "gated": True}, "gated=True: model.feedforward=false does not use"),
         ({"mixer": "none", "residual": False}, "model.residual=false leaves nothing"),
@@ -311,6 +315,13 @@ def test_what_would_be_ignored_is_refused(config, message):
 
 def test_one_direction_may_be_said_aloud():
     language_model(RecurrentConfig(**SMALL, bidirectional=False), VOCAB)
+
+
+@pytest.mark.parametrize("norm", ["layernorm", "rmsnorm"])
+def test_every_norm_has_the_epsilon_of_the_config(norm):
+    model = language_model(TransformerConfig(**SMALL, norm=norm, norm_eps=0.25), VOCAB)
+    norms = [part for part in model.modules() if isinstance(part, (nn.LayerNorm, RMSNorm))]
+    assert [part.eps for part in norms] == [0.25] * 5
 
 
 def test_a_config_that_names_no_model_is_refused():
