@@ -42,6 +42,7 @@ def opening(browser, folder):
         contexts.append(context)
         context.on("request", lambda request: requests.append(request.url))
         context.on("console", lambda message: complaints.append(message.text))
+        context.on("dialog", lambda dialog: complaints.append(dialog.message))
         opened = context.new_page()
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         opened.set_default_timeout(20_000)
