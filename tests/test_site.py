@@ -66,7 +66,8 @@ def test_a_lesson_shows_its_outputs():
         ('<a href="https://a.example/">read</a> <img src="../x.png">', None),
     ],
 )
-def test_a_page_that_loads_from_elsewhere_fails_a_strict_build(html, address, caplog):
+def test_a_page_that_loads_from_elsewhere_fails_a_strict_build(html, address, caplog, monkeypatch):
+    monkeypatch.setattr(hooks["log"], "disabled", False)  # another test may configure logging
     page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"))
     assert hooks["on_post_page"](html, page, None) == html
     assert [record.args[1] for record in caplog.records] == ([] if address is None else [address])

@@ -39,11 +39,15 @@ def parse(words: list[str]) -> dict[str, Any]:
     from minitx.bench.generation import generation  # the benches import torch
     from minitx.bench.gpu import gpu
     from minitx.bench.memory import memory
+    from minitx.bench.mixers import mixers
     from minitx.bench.race import time_to_loss
     from minitx.bench.steps import capture, overhead, recurrence, training
     from minitx.bench.translation import translation
 
-    in_rounds = (training, overhead, recurrence, capture, generation, translation, time_to_loss)
+    in_rounds = (
+        *(training, overhead, recurrence, mixers, capture, generation),
+        *(translation, time_to_loss),
+    )
     parser = Parser(
         prog=COMMAND.usage,
         description=__doc__,

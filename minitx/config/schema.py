@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minitx.config.fields import key, key_like
-from minitx.config.mixers import BUILT_IN, AttentionOptions, MixerSpec
+from minitx.config.mixers import BUILT_IN, AttentionOptions, MinimalRecurrenceOptions, MixerSpec
 from minitx.config.tasks import TASKS, ObjectiveSpec, TaskSpec
 from minitx.errors import UserError
 
@@ -104,10 +104,10 @@ class ModelConfig:
 
 
 @dataclass
-class TransformerConfig(AttentionOptions, ModelConfig):
-    """The keys of a Transformer.
+class TransformerConfig(MinimalRecurrenceOptions, AttentionOptions, ModelConfig):
+    """The keys of a Transformer, with the options of all mixers of minitx.
 
-    Attention's options are among them whatever the mixer is, because a decoder has cross-attention.
+    Attention's options are in use whatever the mixer is, if a decoder has cross-attention.
     """
 
     ff_dim: int | None = key(
@@ -483,8 +483,8 @@ class ExportConfig:
     to: str | None = key(None, "new folder for the files", path=True)
     format: str = key(
         "auto",
-        "files for transformers; for torch alone, with the model's source; or for transformers if "
-        "it has such a model",
+        "for transformers; for torch alone, with the source code; or for transformers if it has "
+        "such a model",
         choices=("transformers", "torch", "auto"),
     )
     push: str | None = key(None, "upload it to the Hugging Face hub under this name, USER/NAME")

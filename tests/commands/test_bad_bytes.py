@@ -31,6 +31,7 @@ TEXTS = [
     ("inspect_attention", LABELS, "target"),
     ("explain", TEXT, "text"),
     ("explain", PAIRS, "text"),
+    ("export", TEXT, "push"),
 ]
 
 

@@ -73,7 +73,7 @@ def test_every_key_is_explained(script, model, name, field):
     [
         (TransformerConfig, "activation", ACTIVATIONS),
         (TransformerConfig, "norm", NORMS),
-        (TransformerConfig, "mixer", ["attention", *CELLS, "average", "none"]),
+        (TransformerConfig, "mixer", ["attention", *CELLS, "mingru", "minlstm", "average", "none"]),
         (RecurrentConfig, "cell", CELLS),
         (TaskConfig, "name", options("task")),
         (OptimizerConfig, "name", options("optimizer")),
