@@ -38,13 +38,10 @@ def linear_recurrence(log_a: Tensor, log_b: Tensor) -> Tensor:
     arXiv 2311.06281.
     """
     batch, length, width = log_a.shape
-    if length > CHUNK:
-        short = -length % CHUNK
-        log_a, log_b = (
-            F.pad(log_a, (0, 0, 0, short)),
-            F.pad(log_b, (0, 0, 0, short), value=LOG_ZERO),
-        )
-    log_a, log_b = (each.view(batch, -1, min(length, CHUNK), width) for each in (log_a, log_b))
+    size = min(length, CHUNK)
+    short = (0, 0, 0, -length % size)  # steps that fill the last chunk
+    log_a = F.pad(log_a, short).view(batch, -1, size, width)
+    log_b = F.pad(log_b, short, value=LOG_ZERO).view(batch, -1, size, width)
     decay = log_a.cumsum(dim=2)  # (B, chunks, CHUNK, C)
     log_h = decay + (log_b - decay).logcumsumexp(dim=2)  # from a state of zero before each chunk
     h = log_h.exp()
