@@ -7,6 +7,7 @@ from minitx.config.keys import as_typed
 from minitx.config.recipes import recipe_keys
 from minitx.config.renames import key_of
 from minitx.config.schema import Config
+from minitx.study.plan.run_store import LATER
 from minitx.study.results.results import Results
 
 # Keys that affect a trained model. The others are paths, outputs, and uses of a trained model.
@@ -37,13 +38,16 @@ Settings = dict[str, Any]  # values by the keys of a config: "model.heads"
 
 
 def settings_of(config: Config) -> Settings:
-    """Return the settings in a run's config, without those that are null."""
+    """Return the settings in a run's config, without those that are null.
+
+    A key that was added later is left out while it has no effect. A new key then changes no report.
+    """
     values = to_plain(config)
     return {
         f"{group}.{name}": value
         for group, names in SHOWN.items()
         for name, value in values[group].items()
-        if (names is None or name in names) and value is not None
+        if (names is None or name in names) and value != LATER.get(group, {}).get(name)
     }
 
 
