@@ -1,15 +1,15 @@
 """Measure the time of each mixer, compared with attention."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
-from importlib import import_module
 from statistics import median
 
 import torch
 
-from minitx.config.schema import MIXERS
-from minitx.nn.mixers import Mixer, Shape, find_builder
+from minitx.bench.sides import in_turn
+from minitx.config.schema import MIXERS, TransformerConfig
+from minitx.models.build import mixer_factory
+from minitx.nn.mixers import Mixer
 from minitx.study.measure.timing import timed
 
 DIM = 128
@@ -20,15 +20,11 @@ def mixers(rounds: int) -> None:
     """Compare forward and backward passes of each causal mixer of width 128 with attention."""
     for batch_size, length in BATCHES:
         x = torch.randn(batch_size, length, DIM, requires_grad=True)
-        sides = {name: partial(timed, partial(_passes, _mixer(name, length), x)) for name in MIXERS}
+        config = TransformerConfig(dim=DIM, context=length)
+        made = {name: mixer_factory(name, config, causal=True)() for name in MIXERS}
+        sides = {name: partial(timed, partial(_passes, each, x)) for name, each in made.items()}
         print(f"{batch_size} x {length:,} tokens, one layer of width {DIM}")
         _compare(sides, rounds, batch_size * length)
-
-
-def _mixer(name: str, length: int) -> Mixer:
-    spec = MIXERS[name]
-    import_module(spec.module)
-    return find_builder(name)(Shape(DIM, length, causal=True), **asdict(spec.options()))()
 
 
 def _passes(mixer: Mixer, x: torch.Tensor) -> None:
@@ -37,12 +33,8 @@ def _passes(mixer: Mixer, x: torch.Tensor) -> None:
 
 def _compare(sides: Mapping[str, Callable[[], float]], rounds: int, tokens: int) -> None:
     """Run the sides in turn. Print their median times, and the median ratios to the first."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for each in sides.values():
-        each()  # warms up
-    for _ in range(rounds):
-        for name, side in sides.items():
-            seconds[name].append(side())
+    in_turn(sides, 1)  # warms up
+    seconds = in_turn(sides, rounds)
     attention = next(iter(seconds.values()))
     for name, values in seconds.items():
         ratios = [a / b for a, b in zip(attention, values, strict=True)]

@@ -3,7 +3,7 @@
 A change in the machine's speed then affects both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
 
 import torch
@@ -22,12 +22,18 @@ def processor() -> str:
     )
 
 
-def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> None:
-    """Run the sides in turn, and print their medians and the median of their ratios."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run each side once in every round, and return its results."""
+    results: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            seconds[name].append(side())
+            results[name].append(side())
+    return results
+
+
+def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> None:
+    """Run the sides in turn, and print their medians and the median of their ratios."""
+    seconds = in_turn(sides, rounds)
     for name, values in seconds.items():
         print(f"  {name:<14} {1000 * median(values):10.2f} ms")
     first, second = seconds

@@ -183,7 +183,7 @@ def transformer_stack(config: TransformerConfig, *, causal: bool, cross: bool = 
     outputs of sublayers (Vaswani et al. 2017, section 5.4). It does not apply to attention weights,
     because the fused kernel on CPUs does not support it.
     """
-    factories = {name: _mixer_factory(name, config, causal) for name in config.pattern}
+    factories = {name: mixer_factory(name, config, causal) for name in config.pattern}
     blocks = [
         Block(
             config.dim,
@@ -223,7 +223,7 @@ def _cross_attention(config: TransformerConfig) -> CrossAttention:
     )
 
 
-def _mixer_factory(name: str, config: TransformerConfig, causal: bool) -> Callable[[], Mixer]:
+def mixer_factory(name: str, config: TransformerConfig, causal: bool) -> Callable[[], Mixer]:
     """Return a function that makes the mixer of one layer."""
     spec = MIXERS[name]
     import_module(spec.module)  # registers the mixer
