@@ -6,6 +6,14 @@ import errno
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+LONGEST_REASON = 200  # characters of an error of a library
+
+
+def short_reason(error: BaseException) -> str:
+    """Return the message of a library's error in one line that is not too long."""
+    return " ".join(str(error).split())[:LONGEST_REASON]
+
+
 class UserError(Exception):
     """The user asked for something that cannot be done.
 

@@ -12,14 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 from minitx.inspection.capture import check_numbers
 from minitx.inspection.foreign_inputs import Inputs, read_inputs
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.tensors import is_causal, labelled_map, single
 from minitx.inspection.weights import AttentionMap
-
-LONGEST_REASON = 200  # characters of an error of the library
 
 
 @torch.no_grad()
@@ -92,10 +90,9 @@ def eager(model: nn.Module) -> Iterator[None]:
             try:
                 switch("eager")
             except (ValueError, ImportError, NotImplementedError) as error:
-                reason = " ".join(str(error).split())[:LONGEST_REASON]
                 raise UserError(
                     f"{type(model).__name__} has no eager attention, and only that has weights to "
-                    f"show ({reason})"
+                    f"show ({short_reason(error)})"
                 ) from error
         model.eval()
         yield

@@ -47,11 +47,13 @@ def attention(
     Raises UserError for a model without attention, for layers or heads that it does not have, and
     as `read_passage` and `StoredRun.open`.
     """
-    if isinstance(run, str | Path) and is_model_folder(Path(full_path(run, "run"))):
-        run, found = open_folder(Path(full_path(run, "run")))
-        tokenizer = found if tokenizer is None else tokenizer
-    elif isinstance(run, str | Path):
-        run = StoredRun.open(run)
+    if isinstance(run, str | Path):
+        folder = Path(full_path(run, "run"))
+        if is_model_folder(folder):
+            run, found = open_folder(folder)
+            tokenizer = found if tokenizer is None else tokenizer
+        else:
+            run = StoredRun.open(run)
     if not isinstance(run, StoredRun):
         return foreign_attention(
             run, text, tokenizer, layers=layers, heads=heads, truncate=truncate, output=output

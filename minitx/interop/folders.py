@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt")
-LONGEST_REASON = 200  # characters of an error of the library
 
 
 def is_model_folder(folder: Path) -> bool:
@@ -42,8 +41,9 @@ def open_folder(folder: Path) -> tuple[Any, Any]:
             else None
         )
     except Exception as error:  # the library raises almost anything for what it cannot read
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise UserError(f"{folder} cannot be read by transformers: {reason}") from error
+        raise UserError(
+            f"{folder} cannot be read by transformers: {short_reason(error)}"
+        ) from error
     return model.eval(), tokenizer
 
 

@@ -4,12 +4,11 @@ import os
 import re
 from pathlib import Path
 
-from minitx.errors import UserError
+from minitx.errors import LONGEST_REASON, UserError
 from minitx.terminal.text import printable
 
 # A user and a model. The hub allows - and . only inside of a name, and not twice in a row.
 NAME = re.compile(r"\w+([.-]\w+)*/\w+([.-]\w+)*", re.ASCII)
-LONGEST_REASON = 200  # characters of an error of the library
 
 
 def check_push(name: str) -> None:

@@ -107,10 +107,6 @@ def _read_samples(path: Path) -> dict[int, str]:
     return {int(step): sample for step, sample in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def _without_heading(sample: str) -> str:
-    return sample.partition("\n")[2].removesuffix("\n\n")
-
-
 class DrawConfusion(Output):
     """Draw the confusion matrix of the test split: to a picture, and to W&B."""
 

@@ -11,9 +11,8 @@ import numpy as np
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 
-LONGEST_REASON = 200  # characters of an error of the library
 LONGEST_LEARNED = 1024  # bytes of a word; training cuts longer words
 
 # ByteLevel writes each byte as a printable character. A printable byte is written as itself. The
@@ -88,8 +87,7 @@ class SavedTokenizer(ABC):
         except UserError:
             raise
         except Exception as error:  # the library raises nothing narrower
-            reason = " ".join(str(error).split())[:LONGEST_REASON]
-            raise UserError(f"not a tokenizer of minitx: {reason}") from None
+            raise UserError(f"not a tokenizer of minitx: {short_reason(error)}") from None
 
     @staticmethod
     @abstractmethod
