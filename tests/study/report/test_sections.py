@@ -119,6 +119,40 @@ def test_cost_says_how_many_times_as_fast():
     assert png(section.figure)
 
 
+STATES = {"transformer": 16_384, "lstm": 256, "gru": 128}
+
+
+@pytest.fixture
+def with_states():
+    """Results of the three arms, whose states differ in size."""
+    results = made(ARMS)
+    results.runs["state_size"] = results.runs["arm"].map(STATES)
+    return results
+
+
+def test_quality_is_shown_against_the_size_of_the_state(with_states):
+    section = one(with_states, "state")
+    assert list(section.table["arm"]) == ["gru", "lstm", "transformer"]
+    assert list(section.table["state, kB"]) == [0.512, 1.024, 65.536]  # four bytes a number
+    assert "gru 0.512, lstm 1.02 and transformer 65.5." in section.sentences[0]
+    assert "gru (0.512 kB, 2.2" in section.sentences[1]
+    assert "lstm (1.02 kB, 2.1" in section.sentences[1]
+    assert "transformer" not in section.sentences[1]  # the LSTM has a lower mean and less state
+    assert png(section.figure)
+
+
+def test_one_arm_may_have_the_smallest_state_and_the_best_mean(with_states):
+    with_states.runs["state_size"] += 1000 * (with_states.runs["arm"] == "gru")
+    _, sentence = one(with_states, "state").sentences
+    assert sentence == "In these runs, lstm had both the smallest state and the lowest mean."
+
+
+def test_states_of_one_size_are_not_compared(with_states):
+    with_states.runs["state_size"] = 128
+    assert one(with_states, "state") is None
+    assert one(made(ARMS), "state") is None
+
+
 def test_a_classifier_generates_no_token():
     section = one(replace(made(ARMS, measure="accuracy"), task="genre"), "cost")
     assert "latency, ms/text" in section.table

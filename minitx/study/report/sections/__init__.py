@@ -90,6 +90,7 @@ SECTIONS = {
         SectionKind("curves"),
         SectionKind("seed_curves"),
         SectionKind("cost"),
+        SectionKind("state"),
         SectionKind("heads", details=["heads", "pruning"]),
         SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
