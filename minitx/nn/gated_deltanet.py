@@ -32,7 +32,6 @@ from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
 CHUNK, NORM_EPS = 64, 1e-5
-RATES, TIME_STEPS = (1e-4, 16.0), (0.001, 0.1)  # of A, uniform; of softplus(b), log-uniform
 
 
 class Steps(NamedTuple):
@@ -96,7 +95,9 @@ def delta_rule_weights(steps: Steps) -> Tensor:
 def _solve(k: Tensor, decay: Tensor, beta: Tensor, right: Tensor) -> Tensor:
     """Solve (I + M) U = right (..., L, any) for U, with the M of `gated_delta_rule`."""
     m = (beta[..., None] * (k @ k.mT) * decay).tril(-1)
-    return torch.linalg.solve_triangular(m, right, upper=False, unitriangular=True)
+    exact = torch.promote_types(m.dtype, torch.float32)  # torch solves nothing in half precision
+    u = torch.linalg.solve_triangular(m.to(exact), right.to(exact), upper=False, unitriangular=True)
+    return u.to(right.dtype)
 
 
 class GatedDeltaNet(Mixer):
@@ -148,7 +149,7 @@ class GatedDeltaNet(Mixer):
         return self.output(o * F.silu(self.gate(x))), Memory(values, inputs)
 
     def _steps(
-        self, x: Tensor, padding: Tensor | None, inputs: Tensor | None = None
+        self, x: Tensor, padding: Tensor | None, past: Tensor | None
     ) -> tuple[Steps, Tensor]:
         """Return the steps of each head, in the order in which it reads, and the inputs to keep."""
         qkv, (wa, wb) = self.to_qkv(x), self.to_steps(x).chunk(2, dim=-1)  # (B, T, H)
@@ -158,7 +159,7 @@ class GatedDeltaNet(Mixer):
             parts = [part.where(padding[..., None], 0.0) for part in parts]
         if not self.causal:
             parts = [half_backwards(part) for part in parts]
-        qkv, inputs = self.convolution(parts[0], padding if self.causal else None, inputs)
+        qkv, inputs = self.convolution(parts[0], padding if self.causal else None, past)
         heads = F.silu(qkv).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, k, v = heads.split(self.widths, dim=-1)  # (B, H, T, K), and (B, H, T, V)
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
@@ -167,15 +168,14 @@ class GatedDeltaNet(Mixer):
     def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
         check_map_fits(len(x), self.heads, x.size(1))
-        steps, _ = self._steps(x, padding)
+        steps, _ = self._steps(x, padding, None)
         found = delta_rule_weights(steps), steps.v
         return found if self.causal else half_backwards_map(*found)
 
     def flops_per_token(self, length: int) -> float:
-        """Return the operations per token: the matrices, half of a chunk, and the memory."""
+        """Return the operations: matrices, k k^T, the solution, (q k^T) U, and with the memory."""
         key, _, value = self.widths
         before = (min(length, CHUNK) - 1) / 2
-        # k k^T and the solution, then (q k^T) U; with the memory W S, S^T q and k u^T.
         in_chunk = 2 * before * (2 * key + value) + 2 * (before + 1) * (key + value)
         return matrix_flops(self) + self.heads * (in_chunk + 6 * key * value)
 
@@ -186,8 +186,8 @@ class GatedDeltaNet(Mixer):
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the decays as Mamba2 does (Dao and Gu 2024), and the matrix that writes."""
-        self.log_rate.uniform_(*RATES).log_()
-        step = self.step_bias.uniform_(*map(math.log, TIME_STEPS)).exp_()
+        self.log_rate.uniform_(1e-4, 16).log_()
+        step = self.step_bias.uniform_(math.log(0.001), math.log(0.1)).exp_()
         step.add_((-(-step).expm1()).log())  # the inverse of softplus
         if residual_std is not None:
             self.output.weight.normal_(std=residual_std)

@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-MOST_IMPLICIT = 2**28  # weights of an implicit map: 1 GiB in single precision
+MOST_IMPLICIT = 2**27  # weights of an implicit map: half a GiB in single precision
 
 
 class Mixer(nn.Module):

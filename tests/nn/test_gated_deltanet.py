@@ -143,6 +143,21 @@ def test_float32_is_near_float64(negative):
         )
 
 
+def test_half_precision_is_near():
+    mixer = GatedDeltaNet(16, 2)
+    initialise(mixer, layers=1)
+    x = torch.randn(2, 100, 16)
+    expected, state = mixer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = mixer(x)
+        continued, _ = mixer(x[:, :1], state=state)
+    half, _ = mixer.bfloat16()(x.bfloat16())
+    for y in (mixed, half):
+        difference = (y.float() - expected).abs().mean()
+        assert difference < 0.05 * expected.abs().mean()
+    assert continued.isfinite().all()
+
+
 def test_the_state_is_that_at_the_last_real_token():
     mixer = randomise(GatedDeltaNet(6, 2))
     x, lengths = torch.randn(3, 9, 6), [9, 1, 4]
