@@ -452,6 +452,7 @@ class InspectConfig:
     run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "the text that the model reads")
     other: str | None = key(None, "another run, shown next to the first", path=True)
+    third: str | None = key(None, "a third run, shown next to them", path=True)
     target: str | None = key(None, "an output to use instead of the model's own, or a label")
     layers: list[int] | None = key(None, "layers to keep, as in layers=[0,1] [all]")
     heads: list[int] | None = key(None, "heads to keep [all]")
