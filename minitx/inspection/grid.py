@@ -22,7 +22,7 @@ from minitx.drawing.figures import (
 )
 from minitx.errors import UserError
 from minitx.inspection.layout import POINT, Labels, Scale, Sheet, line_height
-from minitx.inspection.scales import WEIGHTS, scale_of, strongest
+from minitx.inspection.scales import WEIGHTS, distinct, scale_of, strongest
 from minitx.inspection.tables import labels_of
 from minitx.inspection.token_labels import named
 from minitx.inspection.weights import (
@@ -212,9 +212,7 @@ def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
         for plan in plans:
             x = _draw_block(sheet, plan, x, y, top, names) + BLOCK_GAP
         y = top + max(len(plan.block.maps) * plan.pitch[1] for plan in plans) + BLOCK_GAP
-    return sheet.finish(
-        title, {block.scale.norm: block.scale for line in lines for block in line}.values()
-    )
+    return sheet.finish(title, distinct(block.scale for line in lines for block in line))
 
 
 def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:

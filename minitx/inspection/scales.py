@@ -1,9 +1,11 @@
 """The colour scales of weights in pictures, and the strongest weights of patches."""
 
+from collections.abc import Iterable
+
 import matplotlib
 import numpy as np
 import torch.nn.functional as F
-from matplotlib.colors import FuncNorm, PowerNorm
+from matplotlib.colors import FuncNorm, Normalize, PowerNorm
 from torch import Tensor
 
 from minitx.drawing.figures import SHARES
@@ -26,6 +28,17 @@ def scale_of(implicit: bool, most: float | None) -> Scale:
         return IMPLICIT
     norm = FuncNorm((_signed_root, _signed_square), -most, most)
     return Scale(norm, matplotlib.colormaps["RdBu"], (-most, 0, most), IMPLICIT.caption)
+
+
+def distinct(scales: Iterable[Scale]) -> list[Scale]:
+    """Return the scales without repetition; one scale of two kinds of weights names both."""
+    found: dict[Normalize, Scale] = {}
+    for scale in scales:
+        known = found.setdefault(scale.norm, scale)
+        if scale.caption not in known.caption:
+            caption = f"{known.caption}, {scale.caption}"
+            found[scale.norm] = known._replace(caption=caption)
+    return list(found.values())
 
 
 def strongest(weights: Tensor, pool: int) -> np.ndarray:

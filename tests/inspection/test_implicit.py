@@ -145,6 +145,13 @@ def test_the_picture_has_a_scale_for_each_kind():
     assert sorted([first.norm.vmin, second.norm.vmin]) == [-1.5, 0]
 
 
+def test_one_scale_of_two_kinds_names_both():
+    attended = language_model(1, 1, TOKENS).maps[0]
+    maps = AttentionMaps((signed(weights=SIGNED.clamp(0, 1)), attended), "t", {})
+    written = [text.get_text() for text in attention_grid(maps).axes[0].texts]
+    assert "implicit weight, attention weight" in written
+
+
 def test_files_and_table_say_what_is_implicit(tmp_path, capsys):
     maps = inspect_text(make_run(TEXTS, transformer(mixer="mingru")), "abc")
     files = maps.write(tmp_path)
