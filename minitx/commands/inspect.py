@@ -21,8 +21,9 @@ def check_inspection(config: InspectConfig) -> None:
     check_run(config.run)
     if config.text is None:
         raise UserError('no text given: set text="..."')
-    if config.other is not None:
-        check_run(config.other, key="other")
+    for key in ("other", "third"):
+        if (path := getattr(config, key)) is not None:
+            check_run(path, key=key)
 
 
 COMMAND = Command(

@@ -18,10 +18,16 @@ class NoOptions:
 
 
 @dataclass
-class CrossAttentionOptions:
+class HeadOptions:
+    """The options of every mixer that has heads."""
+
+    heads: int = key(4, "heads of a mixer; must divide dim", minimum=1)
+
+
+@dataclass
+class CrossAttentionOptions(HeadOptions):
     """The options of the attention in which a decoder reads its source."""
 
-    heads: int = key(4, "attention heads; must divide dim", minimum=1)
     kv_heads: int | None = key(None, "key/value heads; must divide heads [heads]", minimum=1)
     qk_norm: bool = key(False, "normalise each head's queries and keys")
     scaled: bool = key(True, "divide attention's scores by sqrt(dim / heads)")
@@ -38,7 +44,17 @@ class AttentionOptions(CrossAttentionOptions):
 class MinimalRecurrenceOptions:
     """The options of a minGRU and of a minLSTM."""
 
-    expansion: int = key(1, "width of the state of a minGRU or minLSTM, in dims", minimum=1)
+    expansion: int = key(1, "width of the states or values of a recurrence, in dims", minimum=1)
+
+
+@dataclass
+class GatedDeltaNetOptions(MinimalRecurrenceOptions, HeadOptions):
+    """The options of a gated DeltaNet."""
+
+    convolution: int = key(4, "tokens that a short convolution reads", minimum=1, maximum=1_000)
+    negative_eigenvalues: bool = key(
+        False, "gated_deltanet: a step may change the sign of what the memory holds"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class MixerSpec:
 
 RECURRENCE = "minitx.nn.recurrent"
 MINIMAL = "minitx.nn.minimal_recurrences"
+DELTANET = "minitx.nn.gated_deltanet"
 BASELINES = "minitx.nn.baseline_mixers"
 
 BUILT_IN = (
@@ -66,6 +83,7 @@ BUILT_IN = (
     MixerSpec("rnn", RECURRENCE),
     MixerSpec("mingru", MINIMAL, MinimalRecurrenceOptions),
     MixerSpec("minlstm", MINIMAL, MinimalRecurrenceOptions),
+    MixerSpec("gated_deltanet", DELTANET, GatedDeltaNetOptions),
     MixerSpec("average", BASELINES),
     MixerSpec("none", BASELINES),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minitx.config.fields import key, key_like
-from minitx.config.mixers import BUILT_IN, AttentionOptions, MinimalRecurrenceOptions, MixerSpec
+from minitx.config.mixers import BUILT_IN, AttentionOptions, GatedDeltaNetOptions, MixerSpec
 from minitx.config.tasks import TASKS, ObjectiveSpec, TaskSpec
 from minitx.errors import UserError
 
@@ -104,7 +104,7 @@ class ModelConfig:
 
 
 @dataclass
-class TransformerConfig(MinimalRecurrenceOptions, AttentionOptions, ModelConfig):
+class TransformerConfig(GatedDeltaNetOptions, AttentionOptions, ModelConfig):
     """The keys of a Transformer, with the options of all mixers of minitx.
 
     Attention's options are in use whatever the mixer is, if a decoder has cross-attention.
@@ -452,6 +452,7 @@ class InspectConfig:
     run: str | None = key(None, "a run's folder, or a .ckpt file", path=True)
     text: str | None = key(None, "the text that the model reads")
     other: str | None = key(None, "another run, shown next to the first", path=True)
+    third: str | None = key(None, "a third run, shown next to them", path=True)
     target: str | None = key(None, "an output to use instead of the model's own, or a label")
     layers: list[int] | None = key(None, "layers to keep, as in layers=[0,1] [all]")
     heads: list[int] | None = key(None, "heads to keep [all]")

@@ -104,7 +104,7 @@ def find_attention(model: nn.Module) -> dict[str, Attention]:
     """
     ours = isinstance(model, LanguageModel | Seq2Seq | Classifier)
     return {
-        _name(path) if ours else path or "attention": module
+        map_name(path) if ours else path or "attention": module
         for path, module in model.named_modules()
         if isinstance(module, Attention)
     }
@@ -116,8 +116,15 @@ def head_count(attention: Attention) -> int:
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of an attention by its name: "encoder", "decoder" or "cross"."""
-    return "cross" if name.endswith("cross") else name.split(".")[0]
+    """Return the kind of a map by its name: "encoder", "decoder", "cross" or "implicit decoder".
+
+    >>> kind_of("encoder.layers.0.implicit")
+    'implicit encoder'
+    """
+    if name.endswith("cross"):
+        return "cross"
+    side = name.split(".")[0]
+    return f"implicit {side}" if name.endswith(".implicit") else side
 
 
 def layer_number(name: str) -> int | None:
@@ -151,9 +158,10 @@ def choices(what: str, known: Sequence[int]) -> str:
     return f"{what} {', '.join(map(str, known))}"
 
 
-def _name(path: str) -> str:
+def map_name(path: str, mixer: str = "self") -> str:
+    """Return the name of the map of a module, by its path in a model of minitx."""
     path = re.sub(r"^(backbone|decoder\.stack)\.", "decoder.", path)
-    path = re.sub(r"\.mixer$", ".self", path)
+    path = re.sub(r"\.mixer$", f".{mixer}", path)
     return "decoder.cross" if path == "decoder.attention" else path
 
 

@@ -6,15 +6,13 @@ from math import ceil, floor, log10
 
 import matplotlib
 import numpy as np
-import torch.nn.functional as F
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from minitx.drawing.figures import (
     MUTED,
     NO_DATA,
-    SHARES,
     SMALLEST_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
@@ -23,10 +21,17 @@ from minitx.drawing.figures import (
     shortened,
 )
 from minitx.errors import UserError
-from minitx.inspection.layout import POINT, Labels, Sheet, line_height
+from minitx.inspection.layout import POINT, Labels, Scale, Sheet, line_height
+from minitx.inspection.scales import WEIGHTS, distinct, scale_of, strongest
 from minitx.inspection.tables import labels_of
 from minitx.inspection.token_labels import named
-from minitx.inspection.weights import KINDS, AttentionMap, AttentionWeights, words_for
+from minitx.inspection.weights import (
+    KINDS,
+    AttentionMap,
+    AttentionWeights,
+    scales_of,
+    words_for,
+)
 
 # Lengths are in dots, sizes of type in points.
 PLEASANT, LONGEST = 1600, 3400  # sides of all maps together
@@ -35,7 +40,6 @@ GAP, BLOCK_GAP, LABEL_GAP = 12, 56, 6  # between maps, between blocks, next to l
 NAME_SIZE = TEXT_SIZE - 1  # of layers and heads
 NAME_HEIGHT, HEADING = 28, 62  # of a line in that type; of the title and note of a block
 
-WEIGHTS, TICKS = matplotlib.colormaps[SHARES], (0, 0.05, 0.25, 0.5, 1)
 # Blue below zero and red above it can be told apart with any kind of colour blindness.
 CHANGES = matplotlib.colormaps["RdBu_r"].with_extremes(bad=NO_DATA)
 
@@ -45,7 +49,8 @@ def attention_grid(maps: AttentionWeights, kind: str | None = None) -> Figure:
 
     Queries go down and keys across. Cross-attention is below self-attention, and larger. Colours
     show the square root of a weight, from 0 to 1 in every picture: pictures can be compared, and
-    the small weights of long texts are visible. If there is no room for all tokens, every n-th has
+    the small weights of long texts are visible. Implicit weights below 0 or above 1 have a scale of
+    their own, blue above zero and red below. If there is no room for all tokens, every n-th has
     a label. If there are more tokens than dots, a dot shows the largest of its weights. The sides
     stay below about 4000 dots.
 
@@ -93,7 +98,7 @@ def head_heatmap(
         )
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     most = float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
-    sheet = Sheet(Normalize(-most, most), CHANGES)
+    sheet, scale = Sheet(), Scale(Normalize(-most, most), CHANGES, (-most, 0, most))
     texts = _cell_texts(numbers)
     wide, high = sheet.measure([*texts.values(), "0"], TEXT_SIZE)
     width = min(max(wide + 20, 2 * WIDEST_CELL), LONGEST // len(column_labels))
@@ -102,15 +107,15 @@ def head_heatmap(
         sheet.labels([drawable(shortened(label)) for label in labels], unit, TEXT_SIZE)
         for labels, unit in ((row_labels, height), (column_labels, width))
     )
-    sheet.cells(numbers, (0, 0), (width, height))
+    sheet.cells(numbers, (0, 0), (width, height), scale)
     sheet.write_left(down, -LABEL_GAP, 0)
     sheet.write_on_top(across, 0, -LABEL_GAP)
     if wide < width and high < height:
-        colours = CHANGES(sheet.norm(numbers))
+        colours = CHANGES(scale.norm(numbers))
         for (row, column), text in texts.items():
             x, y, ink = (column + 0.5) * width, (row + 0.5) * height, readable(colours[row, column])
             sheet.write(x, y, text, TEXT_SIZE, ink, ha="center", va="center")
-    return sheet.finish(title, (-most, 0, most))
+    return sheet.finish(title, [scale])
 
 
 def _cell_texts(numbers: np.ndarray) -> dict[tuple[int, ...], str]:
@@ -133,6 +138,7 @@ class _Block:
     maps: tuple[AttentionMap, ...]
     row_names: tuple[str, ...]
     column_names: dict[int, str]
+    scale: Scale = WEIGHTS
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -152,15 +158,19 @@ def _blocks(maps: Sequence[AttentionMap]) -> list[_Block]:
     groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[AttentionMap]] = {}
     for each in maps:
         groups.setdefault((each.kind, each.queries, each.keys), []).append(each)
-    return [_block(kind, group) for (kind, _, _), group in groups.items()]
+    signed = scales_of(maps)
+    return [_block(kind, group, signed.get(kind)) for (kind, _, _), group in groups.items()]
 
 
-def _block(kind: str, maps: Sequence[AttentionMap]) -> _Block:
+def _block(kind: str, maps: Sequence[AttentionMap], most: float | None) -> _Block:
     heads = sorted({head for each in maps for head in each.heads})
     rows = [_layer_name(each) or (each.name if len(maps) > 1 else "") for each in maps]
     single = rows == [""] and len(heads) == 1  # as in a recurrent decoder
-    columns = {head: "" if single else f"head {head}" for head in heads}
-    return _Block(kind, words_for(kind).heading, tuple(maps), tuple(rows), columns)
+    columns = {head: "" if single else f"{maps[0].unit} {head}" for head in heads}
+    if len(maps) == sum(each.mean_of is not None for each in maps):
+        columns = {0: f"mean of {maps[0].mean_of} channels"}
+    scale = scale_of(maps[0].implicit, most)
+    return _Block(kind, words_for(kind).heading, tuple(maps), tuple(rows), columns, scale)
 
 
 def _layer_name(each: AttentionMap) -> str:
@@ -189,7 +199,7 @@ class _Plan:
 
 def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
     """Draw lines of blocks, one line below the other."""
-    sheet = Sheet(PowerNorm(0.5, 0, 1), WEIGHTS)
+    sheet = Sheet()
     y = 0
     for line in lines:
         cell, pool = _cell(line, LONGEST // len(lines))
@@ -202,7 +212,7 @@ def _draw(title: str, lines: Sequence[Sequence[_Block]]) -> Figure:
         for plan in plans:
             x = _draw_block(sheet, plan, x, y, top, names) + BLOCK_GAP
         y = top + max(len(plan.block.maps) * plan.pitch[1] for plan in plans) + BLOCK_GAP
-    return sheet.finish(title, TICKS, "attention weight")
+    return sheet.finish(title, distinct(block.scale for line in lines for block in line))
 
 
 def _cell(line: Sequence[_Block], highest: int) -> tuple[int, int]:
@@ -261,8 +271,7 @@ def _draw_block(sheet: Sheet, plan: _Plan, x: int, y: int, top: int, names: int)
         start = top + number * plan.pitch[1]
         sheet.write(x, start + height / 2, name, NAME_SIZE, MUTED, va="center")
         sheet.write_left(plan.queries, x + plan.left - LABEL_GAP, start)
-        pooled = F.max_pool2d(each.weights[None], plan.pool, ceil_mode=True)[0].numpy()
-        for head, weights in zip(each.heads, pooled, strict=True):
-            sheet.cells(weights, (lefts[head], start), (plan.cell, plan.cell))
+        for head, weights in zip(each.heads, strongest(each.weights, plan.pool), strict=True):
+            sheet.cells(weights, (lefts[head], start), (plan.cell, plan.cell), block.scale)
     texts = sheet.measure([note], NAME_SIZE)[0], sheet.measure([block.title], 1.2 * TEXT_SIZE)[0]
     return x + max(plan.left + len(lefts) * plan.pitch[0], *texts)  # bold type is wider

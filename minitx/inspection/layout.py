@@ -8,7 +8,7 @@ place axes at fractions of a dot.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.colors import Colormap, Normalize
@@ -73,14 +73,19 @@ class Labels:
         return [(self.step * number + 0.5) * self.unit for number in range(len(self.texts))]
 
 
+class Scale(NamedTuple):
+    """A colour scale: the colour of a cell is `colours` of `norm` of its value."""
+
+    norm: Normalize
+    colours: Colormap
+    ticks: Sequence[float]
+    caption: str = ""
+
+
 class Sheet:
-    """A drawing without edges, which is cut to its contents when it is finished.
+    """A drawing without edges, which is cut to its contents when it is finished."""
 
-    The colour of a cell is `colours` of `norm` of its value.
-    """
-
-    def __init__(self, norm: Normalize, colours: Colormap) -> None:
-        self.norm, self.colours = norm, colours
+    def __init__(self) -> None:
         self.figure = new_figure(SIDE / DPI, SIDE / DPI)
         self.figure.suppressComposite = True  # else an SVG has one coarse image
         self.axes = self.figure.add_axes((0, 0, 1, 1))
@@ -117,7 +122,9 @@ class Sheet:
             how = {"rotation": 90, "va": "bottom"} if turn else {"va": "baseline"}
             self.write(x + place, y, text, labels.size, ha="center", **how)
 
-    def cells(self, values: np.ndarray, place: tuple[int, int], cell: tuple[int, int]) -> None:
+    def cells(
+        self, values: np.ndarray, place: tuple[int, int], cell: tuple[int, int], scale: Scale
+    ) -> None:
         """Draw values (rows, columns) as framed cells of (width, height), from a place on."""
         x, y = place
         width, height = (size * count for size, count in zip(cell, values.shape[::-1], strict=True))
@@ -127,26 +134,20 @@ class Sheet:
         self.axes.add_patch(frame)
         self.axes.imshow(
             values,
-            self.colours,
-            self.norm,
+            scale.colours,
+            scale.norm,
             aspect="auto",
             extent=(x, x + width, y + height, y),
             interpolation="none",
             origin="upper",
         )
 
-    def finish(self, title: str, ticks: Sequence[float], caption: str = "") -> Picture:
-        """Add the title above and the colour scale below, and cut the sheet to its contents."""
-        left, top, _, bottom = self._contents().extents
-        x, y = ceil(left), ceil(bottom) + SCALE_GAP
-        scale = np.asarray(self.norm.inverse(np.linspace(0, 1, SCALE_WIDTH)))[np.newaxis]
-        self.cells(scale, (x, y), (1, SCALE_HEIGHT))
-        for tick, place in zip(ticks, x + SCALE_WIDTH * self.norm(np.array(ticks)), strict=True):
-            text = f"{tick:.3g}".replace("-", "\N{MINUS SIGN}")
-            within = {ticks[0]: "left", ticks[-1]: "right"}.get(tick, "center")
-            self.write(place, y + 18, text, TEXT_SIZE - 2, MUTED, ha=within, va="top")
-        middle = y + SCALE_HEIGHT / 2
-        self.write(x + SCALE_WIDTH + 16, middle, caption, TEXT_SIZE - 1, MUTED, va="center")
+    def finish(self, title: str, scales: Iterable[Scale]) -> Picture:
+        """Add the title above and colour scales below, and cut the sheet to its contents."""
+        left, top, _, _ = self._contents().extents
+        x = ceil(left)
+        for scale in scales:
+            self._write_scale(scale, x, ceil(self._contents().y1) + SCALE_GAP)
         lines = wrapped(title, max(self._contents().width / DPI, 4))
         self.write(x, top - TITLE_GAP, lines, TITLE_SIZE, va="bottom")
 
@@ -155,6 +156,18 @@ class Sheet:
         self.figure.set_size_inches(cut.width / DPI, cut.height / DPI)
         self._show(cut)
         return self.figure
+
+    def _write_scale(self, scale: Scale, x: int, y: int) -> None:
+        colours = np.asarray(scale.norm.inverse(np.linspace(0, 1, SCALE_WIDTH)))[np.newaxis]
+        self.cells(colours, (x, y), (1, SCALE_HEIGHT), scale)
+        ends = {scale.ticks[0]: "left", scale.ticks[-1]: "right"}
+        places = x + SCALE_WIDTH * scale.norm(np.array(scale.ticks))
+        for tick, place in zip(scale.ticks, places, strict=True):
+            text = f"{tick:.3g}".replace("-", "\N{MINUS SIGN}")
+            within = ends.get(tick, "center")
+            self.write(place, y + 18, text, TEXT_SIZE - 2, MUTED, ha=within, va="top")
+        middle = y + SCALE_HEIGHT / 2
+        self.write(x + SCALE_WIDTH + 16, middle, scale.caption, TEXT_SIZE - 1, MUTED, va="center")
 
     def _contents(self) -> Bbox:
         """Return the box around everything that is drawn."""

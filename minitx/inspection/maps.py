@@ -71,8 +71,9 @@ class AttentionMaps(AttentionWeights):
         `maps` holds the weights of each layer, (heads, queries, keys) or (1, heads, queries, keys):
         a tensor (layers, heads, queries, keys), a sequence, or a mapping from names. Names are as
         in `find_attention`: "encoder.layers.0.self", "decoder.layers.0.self" or
-        "decoder.layers.0.cross". Without names, the maps are those of a decoder if no token attends
-        to a later one, and of an encoder otherwise.
+        "decoder.layers.0.cross"; or as in `find_implicit`: "decoder.layers.0.implicit". Without
+        names, the maps are those of a decoder if no token attends to a later one, and of an encoder
+        otherwise.
 
         `tokens` are the labels, which are shown as text. `output` are those of a decoder that has
         other tokens: they label its self-attention and the rows of cross-attention.
@@ -86,18 +87,18 @@ class AttentionMaps(AttentionWeights):
             labelled_map(
                 name,
                 weights,
-                tokens if kind_of(name) == "encoder" else rows,
-                tokens if kind_of(name) in ("encoder", "cross") else rows,
+                tokens if name.startswith("encoder") else rows,
+                tokens if name.startswith("encoder") or kind_of(name) == "cross" else rows,
             )
             for name, weights in named.items()
         ]
         return cls(tuple(labelled), title, {})
 
-    def write(self, folder: str | Path, other: "AttentionMaps | None" = None) -> list[Path]:
+    def write(self, folder: str | Path, *others: "AttentionMaps") -> list[Path]:
         """Write the files of `minitx inspect` into a folder, and return their paths.
 
-        attention.html is the page, next to the maps of `other` if given. attention.png and .svg are
-        the pictures, if there are maps. The others are those of `save`. Raises UserError if the
+        attention.html is the page, with the maps of `others` next to these. attention.png and .svg
+        are the pictures, if there are maps. The others are those of `save`. Raises UserError if the
         folder cannot be written.
         """
         from minitx.drawing.figures import png, svg
@@ -105,7 +106,7 @@ class AttentionMaps(AttentionWeights):
         from minitx.inspection.page import page
 
         folder = Path(folder)
-        shown, figure = page(self, other), attention_grid(self) if self else None
+        shown, figure = page(self, *others), attention_grid(self) if self else None
         files = [folder / "attention.html"]
         try:
             write_atomically(files[0], shown)
@@ -136,6 +137,7 @@ class AttentionMaps(AttentionWeights):
                     "queries": list(each.queries),
                     "keys": list(each.keys),
                 }
+                | ({"unit": each.unit, "mean_of": each.mean_of} if each.implicit else {})
                 for each in self.maps
             ],
         }

@@ -17,6 +17,9 @@ A cross map, whose queries and keys are positions in two texts, has only entropy
     aligned    Lin's concordance between the place of q in its text and the mean place of its keys,
                sum over k of w(q, k) k, both from 0 to 1: 1 on the diagonal, 0 for equal weights
 
+Implicit weights may be negative and have any sum. There, w(q, k) is the absolute weight as a
+fraction of the sum of the absolute weights of its row.
+
 In a causal map the first query can only attend to itself, so it is left out of every mean. Queries
 that may attend to nothing are left out as well. A causal map has no next.
 
@@ -63,7 +66,7 @@ def measure_heads(
     rows = []
     for each in maps:
         two_texts = each.kind == "cross" or each.weights.size(-2) != each.weights.size(-1)
-        measures = _of_cross(each.weights) if two_texts else _of_self(each.weights)
+        measures = _of_cross(each.shares) if two_texts else _of_self(each.shares)
         scores = None if induction is None else induction.get(each.name)
         for index, head in enumerate(each.heads):
             values = {name: _number(means[index]) for name, means in measures.items()}

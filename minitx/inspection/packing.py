@@ -1,15 +1,21 @@
-"""Weights from 0 to 1 as whole numbers, in text. web/weights.js reads them.
+"""Weights as whole numbers, in text. web/weights.js reads them.
 
 A code of n bits is FULL * sqrt(weight) with FULL = 2^n - 2, so codes of small weights are closer
 together: the thousandths of a long text keep three digits in 16 bits. The largest code is NaN. If
 no token attends to a later one, half of every matrix is left out.
+
+Weights from -scale to scale are divided by it. Their absolute values have codes of n - 1 bits, and
+the highest bit is set if they are negative.
 """
 
 import base64
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import numpy as np
+
+SIGN = 2**15
 
 
 def full(bits: int) -> int:
@@ -24,7 +30,7 @@ def encode(weights: np.ndarray, bits: int = 16) -> np.ndarray:
     """
     codes = np.rint(np.sqrt(np.clip(weights, 0, 1)) * full(bits))
     codes = np.where(weights > 0, np.maximum(codes, 1), codes)
-    return np.where(np.isnan(weights), full(bits) + 1, codes).astype(f"<u{bits // 8}")
+    return np.where(np.isnan(weights), full(bits) + 1, codes).astype(f"<u{ceil(bits / 8)}")
 
 
 def decode(codes: np.ndarray, bits: int = 16) -> np.ndarray:
@@ -33,18 +39,35 @@ def decode(codes: np.ndarray, bits: int = 16) -> np.ndarray:
     return np.where(codes > full(bits), np.nan, weights).astype(np.float32)
 
 
+def encode_signed(weights: np.ndarray, scale: float) -> np.ndarray:
+    """Return weights from -scale to scale, float32, as codes of 16 bits of the same shape."""
+    sizes = encode(np.abs(weights) / scale, bits=15)
+    return (sizes + (weights < 0) * SIGN).astype("<u2")
+
+
+def decode_signed(codes: np.ndarray, scale: float) -> np.ndarray:
+    """Return the weights of codes of 16 bits, float32."""
+    signs = np.where(codes >= SIGN, -scale, scale)
+    return (signs * decode(codes % SIGN, bits=15)).astype(np.float32)
+
+
 def is_triangular(weights: np.ndarray) -> bool:
     """Return whether no query of (heads, queries, keys) attends to a later key."""
     return weights.shape[1] == weights.shape[2] and not np.any(np.triu(weights, 1) != 0)
 
 
-def pack(weights: np.ndarray, bits: int = 16) -> dict[str, Any]:
-    """Return the weights of one layer, float32 (heads, queries, keys), as plain values."""
+def pack(weights: np.ndarray, bits: int = 16, scale: float | None = None) -> dict[str, Any]:
+    """Return the weights of one layer, float32 (heads, queries, keys), as plain values.
+
+    With a scale, they may be from -scale to scale, and have 16 bits.
+    """
     triangular = is_triangular(weights)
     if triangular:
         weights = weights[:, *np.tril_indices(weights.shape[1])]
-    codes = base64.b64encode(encode(weights, bits).tobytes()).decode()
-    return {"triangular": triangular, "bits": bits, "codes": codes}
+    codes = encode(weights, bits) if scale is None else encode_signed(weights, scale)
+    text = base64.b64encode(codes.tobytes()).decode()
+    packed = {"triangular": triangular, "bits": bits, "codes": text}
+    return packed if scale is None else packed | {"scale": scale}
 
 
 def unpack(packed: Mapping[str, Any], heads: int, queries: int, keys: int) -> np.ndarray:
@@ -58,7 +81,9 @@ def unpack(packed: Mapping[str, Any], heads: int, queries: int, keys: int) -> np
     if triangular and queries != keys:
         raise ValueError(f"{queries} queries and {keys} keys are no square")
     content = base64.b64decode(packed["codes"], validate=True)
-    weights = decode(np.frombuffer(content, f"<u{bits // 8}"), bits)
+    codes = np.frombuffer(content, f"<u{bits // 8}")
+    scale = packed.get("scale")
+    weights = decode(codes, bits) if scale is None else decode_signed(codes, scale)
     if not triangular:
         return weights.reshape(heads, queries, keys)
     whole = np.zeros((heads, queries, keys), np.float32)

@@ -22,14 +22,14 @@ SCRIPTS = (
 MOST_WEIGHTS = 24_000_000  # in one page, which then has 64 MB and opens within some seconds
 
 
-def page(maps: AttentionWeights, other: AttentionWeights | None = None) -> str:
-    """Return a page, to be written as UTF-8: the maps of a run, or of two runs next to each other.
+def page(maps: AttentionWeights, *others: AttentionWeights) -> str:
+    """Return a page, to be written as UTF-8: the maps of a run, or of some next to each other.
 
     Weights are within 2e-5 of those of `maps`; zeros stay zeros. If there are more than
     `MOST_WEIGHTS`, the page has the first maps and says which it leaves out. Raises ValueError if
     labels do not fit weights.
     """
-    shown = [maps] if other is None else [maps, other]
+    shown = [maps, *others]
     # One script, so that one hash allows it.
     script = "\n".join(source("minitx.inspection", f"{name}.js") for name in SCRIPTS)
     runs = [run_data(each, MOST_WEIGHTS // len(shown)) for each in shown]

@@ -19,6 +19,7 @@ from minitx.inspection.weights import (
     Influence,
     MeasuredHead,
     Prediction,
+    scales_of,
     words_for,
 )
 
@@ -36,8 +37,10 @@ def run_data(maps: AttentionWeights, room: int) -> dict[str, Any]:
     if maps.influence is not None:
         kinds["influence"] = [_influence(maps.influence)]
         room -= maps.influence.weights.numel()
+    scales = scales_of(maps.maps)
     for each in maps.maps:
-        layer = _layer(each, measured_heads(each, found.induction, costs))
+        measured = measured_heads(each, found.induction, costs)
+        layer = _layer(each, measured, scale=scales.get(each.kind))
         room -= _size(layer)
         if room < 0:
             left_out.append(each.name)
@@ -70,7 +73,12 @@ def _described(kinds: Kinds) -> list[dict[str, Any]]:
     """Return the layers of each kind, with the words for the kind."""
     # Influence comes last: it is what models without attention have instead of attention.
     order = sorted(kinds, key=lambda kind: kind == "influence")
-    return [{"kind": kind, **words_for(kind)._asdict(), "layers": kinds[kind]} for kind in order]
+    described = []
+    for kind in order:
+        words = words_for(kind)
+        names = {"kind": kind, "side": words.side or kind}
+        described.append(words._asdict() | names | {"layers": kinds[kind]})
+    return described
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
@@ -111,16 +119,18 @@ def _prediction(each: Prediction) -> dict[str, Any]:
     }
 
 
-def _layer(each: AttentionMap, measured: list[MeasuredHead], bits: int = 16) -> dict[str, Any]:
+def _layer(
+    each: AttentionMap, measured: list[MeasuredHead], bits: int = 16, scale: float | None = None
+) -> dict[str, Any]:
     title, weights = "" if each.layer is None else str(each.layer), each.weights.numpy()
-    layer = _matrix(each.name, title, weights, each.heads, each.queries, each.keys, bits)
-    return layer | {"measured": measured}
+    layer = _matrix(each.name, title, weights, each.heads, each.queries, each.keys, bits, scale)
+    return layer | {"measured": measured, "unit": each.unit, "meanOf": each.mean_of}
 
 
 def _influence(influence: Influence) -> dict[str, Any]:
     weights = influence.weights.numpy()[None]
     layer = _matrix("influence", "", weights, (0,), influence.targets, influence.sources)
-    return layer | {"measured": [{"name": ""}]}
+    return layer | {"measured": [{"name": ""}], "unit": "head", "meanOf": None}
 
 
 def _matrix(
@@ -131,6 +141,7 @@ def _matrix(
     queries: Sequence[str],
     keys: Sequence[str],
     bits: int = 16,
+    scale: float | None = None,
 ) -> dict[str, Any]:
     """Return the weights of one layer, float32 (heads, queries, keys), packed, with labels."""
     if weights.shape != (len(heads), len(queries), len(keys)):
@@ -145,5 +156,5 @@ def _matrix(
         "queries": list(map(visible, queries)),
         "keys": list(map(visible, keys)),
         "segments": [segment_starts(list(map(visible, labels))) for labels in (queries, keys)],
-        **pack(weights, bits),
+        **pack(weights, bits, scale),
     }

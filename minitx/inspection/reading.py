@@ -1,16 +1,26 @@
 """From a run and a text to attention maps, and to the influence of every token."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from minitx.config.paths import full_path
 from minitx.data.progress import announced
 from minitx.errors import UserError
-from minitx.inspection.capture import capture, find_attention, head_count
+from minitx.inspection.capture import (
+    capture,
+    check_numbers,
+    find_attention,
+    head_count,
+    layer_number,
+)
 from minitx.inspection.findings import findings
 from minitx.inspection.foreign import foreign_attention
+from minitx.inspection.implicit import capture_implicit, find_implicit
 from minitx.inspection.influence import token_influence
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.model_inputs import Passage, read_passage
@@ -19,6 +29,11 @@ from minitx.interop.folders import is_model_folder, open_folder
 from minitx.runs.run import StoredRun
 
 MOST_INFLUENCED = 128
+IMPLICIT = (
+    "implicit maps are not attention: they are the weights with which a recurrence adds up the "
+    "values of tokens (Katharopoulos et al. 2020, Ali et al. 2024). A row need not sum to one. The "
+    "measures are those of the absolute weights, as fractions of their row"
+)
 
 
 def attention(
@@ -33,6 +48,10 @@ def attention(
 ) -> AttentionMaps:
     """Return what every head attends to while the run's model reads a text.
 
+    A recurrence whose mixing step is a weighted sum has implicit maps instead, as
+    `minitx.inspection.implicit` says. If it has a map per channel, `heads` selects channels, and
+    without `heads` there is one map, their mean.
+
     `run` is an opened run, or the path of one: a run's folder, or a .ckpt file. `layers` and
     `heads` select some of them, numbered from 0. `truncate` cuts a text that is longer than the
     context.
@@ -44,8 +63,8 @@ def attention(
     `minitx translate` would find. It reads all of it at once: row t of a cross map belongs to
     output token t. For classifiers `output` may name a label (see `influence`).
 
-    Raises UserError for a model without attention, for layers or heads that it does not have, and
-    as `read_passage` and `StoredRun.open`.
+    Raises UserError for a model without such maps, for layers or heads that it does not have, for
+    implicit maps that do not fit into memory, and as `read_passage` and `StoredRun.open`.
     """
     if isinstance(run, str | Path):
         folder = Path(full_path(run, "run"))
@@ -60,7 +79,7 @@ def attention(
         )
     if tokenizer is not None:
         raise UserError("a run has its own tokenizer: leave tokenizer= out")
-    if not find_attention(run.model):
+    if not find_attention(run.model) and not find_implicit(run.model):
         raise UserError(
             f"{run.title} has no attention to show. It has the influence of every token on its "
             "predictions: minitx.inspection.reading.influence(run, text)"
@@ -103,8 +122,9 @@ def inspect_text(
     passage = read_passage(run, text, truncate=truncate, output=output)
     about = _about(run, passage, layers, heads, truncate, output)
     maps: tuple[AttentionMap, ...] = ()
-    if find_attention(run.model):
+    if find_attention(run.model) or find_implicit(run.model):
         maps = _maps(run, passage, layers, heads)
+        about["notes"] += _notes_of_implicit(maps)
     else:
         instead = "the page shows the influence of every token on its predictions"
         about["notes"] += [f"this {run.config.model.name} has no attention: {instead}"]
@@ -120,14 +140,46 @@ def inspect_text(
 def _maps(
     run: StoredRun, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
 ) -> tuple[AttentionMap, ...]:
-    with capture(run.model, layers, heads) as captured:
+    explicit, implicit = find_attention(run.model), find_implicit(run.model)
+    number = {name: layer_number(name) or 0 for name in (*explicit, *implicit)}
+    if layers is None:
+        layers = sorted(set(number.values()))
+    chosen = check_numbers("layers", layers, sorted(set(number.values())), "the model")
+    explicit = {name: each for name, each in explicit.items() if number[name] in chosen}
+    implicit = {name: each for name, each in implicit.items() if number[name] in chosen}
+    captured: Mapping[str, Tensor] = {}
+    with ExitStack() as captures:
+        if explicit:
+            of_explicit = sorted({number[name] for name in explicit})
+            captured = captures.enter_context(capture(run.model, of_explicit, heads))
+        summed = captures.enter_context(capture_implicit(implicit, heads))
         passage.read_by(run.model)
-    found = find_attention(run.model)
     maps = []
     for name, weights in captured.items():
-        numbers = range(head_count(found[name])) if heads is None else dict.fromkeys(heads)
-        maps.append(AttentionMap(name, weights[0], *passage.labels(name), tuple(numbers)))
-    return tuple(maps)
+        heads_of = range(head_count(explicit[name])) if heads is None else dict.fromkeys(heads)
+        maps.append(AttentionMap(name, weights[0], *passage.labels(name), tuple(heads_of)))
+    for name, found in summed.items():
+        labels = passage.labels(name)
+        maps.append(
+            AttentionMap(name, found.weights, *labels, found.heads, found.unit, found.mean_of)
+        )
+
+    # Layer by layer, in hybrids too; the encoder comes first.
+    def place(each: AttentionMap) -> tuple[bool, int, bool]:
+        return each.name.startswith("decoder"), number[each.name], each.kind == "cross"
+
+    return tuple(sorted(maps, key=place))
+
+
+def _notes_of_implicit(maps: Sequence[AttentionMap]) -> list[str]:
+    implicit = [each for each in maps if each.implicit]
+    notes = [IMPLICIT] if implicit else []
+    if means := [each for each in implicit if each.mean_of is not None]:
+        notes.append(
+            f"{', '.join(each.name for each in means)}: the mean over {means[0].mean_of} channels, "
+            "each of which has a map; heads=[0,1] shows channels 0 and 1"
+        )
+    return notes
 
 
 def _influence(run: StoredRun, passage: Passage) -> Influence:

@@ -38,14 +38,13 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     assert config.run is not None
     run: StoredRun = StoredRun.open(config.run, config.device)
     maps = _read(run, config)
-    # `layers` and `heads` are those of the first run: the other may not have these numbers.
+    # `layers` and `heads` are those of the first run: the others may not have these numbers.
     whole = dataclasses.replace(config, layers=None, heads=None)
-    other = (
-        None if config.other is None else _read(StoredRun.open(config.other, config.device), whole)
-    )
+    paths = [path for path in (config.other, config.third) if path is not None]
+    others = [_read(StoredRun.open(path, config.device), whole) for path in paths]
     folder = run.folder if config.dir is None else Path(config.dir)
     with announced("drawing the maps"):
-        files = maps.write(folder, other)
+        files = maps.write(folder, *others)
     assert maps.findings is not None
     return maps, measure_heads(maps.maps, maps.findings.induction), files
 
@@ -78,10 +77,12 @@ def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[
         table.add_column("head")
         for name in shown:
             table.add_column(COLUMNS[name], justify="right")
+        means = {each.name for each in maps.maps if each.mean_of is not None}
         for row in rows:
             values = [row[name] for name in shown]
             numbers = ["" if value is None else f"{value:.3f}" for value in values]
-            table.add_row(row["name"], str(row["head"]), *numbers)
+            head = "mean" if row["name"] in means else str(row["head"])
+            table.add_row(row["name"], head, *numbers)
         Console().print_table(table)
     for file in files:
         say(f"  {file}")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from minitx.errors import UserError
+from minitx.inspection.capture import kind_of
 from minitx.inspection.weights import AttentionMap
 
 ROUNDING = 1e-2  # weights in half precision may exceed one by that
@@ -45,7 +46,8 @@ def single(weights: Tensor, name: str) -> Tensor:
         raise UserError(f"{name} has the weights of {found.size(0)} texts: give those of one")
     if found.ndim != 3 or not found.numel():
         raise UserError(f"{name} has the shape {tuple(found.shape)}, not (heads, queries, keys)")
-    if not bool(((found >= 0) & (found <= 1 + ROUNDING)).all()):
+    implicit = kind_of(name).startswith("implicit")
+    if not implicit and not bool(((found >= 0) & (found <= 1 + ROUNDING)).all()):
         raise UserError(
             f"{name} has values that are not between 0 and 1: give the weights, after the softmax"
         )

@@ -1,6 +1,6 @@
 """The attention weights of one text, with its tokens: what is drawn, measured and saved."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,22 +8,28 @@ from torch import Tensor
 
 from minitx.config.tasks import OBJECTIVES
 from minitx.inspection.capture import kind_of, layer_number
+from minitx.inspection.influence import shares
 from minitx.inspection.token_labels import visible
 
 MeasuredHead = dict[str, str | float]  # the "name" of a head, and the measures that have a value
 
 
 class Kind(NamedTuple):
-    """The words for a kind of map: a title, a heading, a caption, and names of rows and columns."""
+    """The words for a kind of map: a title, a heading, a caption, and names of rows and columns.
+
+    `side` is the kind that takes its place in other models; "" if it is the kind itself.
+    """
 
     title: str
     heading: str
     caption: str
     rows: str
     columns: str
+    side: str = ""
 
 
 CAPTION = "A row for each token: the tokens it attends to."
+SUMMED = "A row for each token: the weights of the values that its mixer adds up."
 KINDS = {
     "encoder": Kind("Encoder", "Encoder self-attention", CAPTION, "token", "attends to"),
     "decoder": Kind("Decoder", "Decoder self-attention", CAPTION, "token", "attends to"),
@@ -33,6 +39,12 @@ KINDS = {
         caption="A row for each output token: the source tokens it attends to.",
         rows="output",
         columns="source",
+    ),
+    "implicit encoder": Kind(
+        "Encoder, implicit", "Implicit encoder attention", SUMMED, "token", "adds up", "encoder"
+    ),
+    "implicit decoder": Kind(
+        "Decoder, implicit", "Implicit decoder attention", SUMMED, "token", "adds up", "decoder"
     ),
     "influence": Kind(
         title="Influence",
@@ -55,13 +67,16 @@ class AttentionMap:
     """The weights of one attention, one row for each query, with labels.
 
     name     "encoder.layers.N.self", "decoder.layers.N.self", "decoder.layers.N.cross", or
-             "decoder.cross" in a recurrent decoder
+             "decoder.cross" in a recurrent decoder; with "implicit" for "self" if it is the map of
+             a recurrence (see `minitx.inspection.implicit`)
     weights  float32 (heads, queries, keys), on the CPU: rows sum to one over what the mask allows,
-             and are zero elsewhere
+             and are zero elsewhere; implicit ones may be negative, and have any sum
     queries  a label for each row: in self-attention the token at that position, in
              cross-attention the output token that the row predicts
     keys     a label for each column: the token at that position
-    heads    the numbers of the heads
+    heads    the numbers of the heads, or of the channels if each of them has a map
+    unit     what has a map: a "head" or a "channel"
+    mean_of  the number of channels whose mean is the only map; None if it is no mean
     """
 
     name: str
@@ -69,16 +84,41 @@ class AttentionMap:
     queries: tuple[str, ...]
     keys: tuple[str, ...]
     heads: tuple[int, ...]
+    unit: str = "head"
+    mean_of: int | None = None
 
     @property
     def kind(self) -> str:
-        """The kind of attention: "encoder" or "decoder" self-attention, or "cross"."""
+        """The kind of map: a key of `KINDS`, except "influence"."""
         return kind_of(self.name)
+
+    @property
+    def implicit(self) -> bool:
+        """Whether it is the map of a recurrence."""
+        return self.kind.startswith("implicit")
+
+    @property
+    def shares(self) -> Tensor:
+        """The weights, or the absolute values of implicit ones as fractions of their row."""
+        return shares(self.weights) if self.implicit else self.weights
 
     @property
     def layer(self) -> int | None:
         """The number of the layer; None if the name has none, as in a recurrent decoder."""
         return layer_number(self.name)
+
+
+def scales_of(maps: Sequence[AttentionMap]) -> dict[str, float]:
+    """Return the largest absolute weight of each kind that has weights below 0 or above 1.
+
+    The colours of such a kind run from minus this weight to this weight, not from 0 to 1.
+    """
+    ends: dict[str, list[float]] = {}
+    for each in maps:
+        if each.implicit:
+            ends.setdefault(each.kind, []).extend(map(float, each.weights.aminmax()))
+    beyond = {kind: found for kind, found in ends.items() if min(found) < 0 or max(found) > 1}
+    return {kind: max(map(abs, found)) for kind, found in beyond.items()}
 
 
 @dataclass(frozen=True)

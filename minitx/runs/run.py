@@ -102,10 +102,16 @@ class StoredRun(Generic[AnyModel, AnyVocabulary]):
 
     @property
     def title(self) -> str:
-        """The model, the task and the step: "transformer on cmudict, step 9,000"."""
+        """The model, the task and the step: "transformer on cmudict, step 9,000".
+
+        Mixers other than attention are named: "transformer (lstm, attention) on cmudict, ...".
+        """
+        model = self.config.model
+        plain = model.pattern in ([model.name], ["attention"])
+        name = model.name if plain else f"{model.name} ({', '.join(model.pattern)})"
         if not self.step:  # minitx.from_transformers
-            return f"{self.config.model.name} that was trained elsewhere"
-        return f"{self.config.model.name} on {self.config.task.name}, step {self.step:,}"
+            return f"{name} that was trained elsewhere"
+        return f"{name} on {self.config.task.name}, step {self.step:,}"
 
     def save(self, folder: str | Path) -> None:
         """Write the run into a new folder, which every command opens: run=<folder>.

@@ -73,7 +73,11 @@ def test_every_key_is_explained(script, model, name, field):
     [
         (TransformerConfig, "activation", ACTIVATIONS),
         (TransformerConfig, "norm", NORMS),
-        (TransformerConfig, "mixer", ["attention", *CELLS, "mingru", "minlstm", "average", "none"]),
+        (
+            TransformerConfig,
+            "mixer",
+            ["attention", *CELLS, "mingru", "minlstm", "gated_deltanet", "average", "none"],
+        ),
         (RecurrentConfig, "cell", CELLS),
         (TaskConfig, "name", options("task")),
         (OptimizerConfig, "name", options("optimizer")),

@@ -116,7 +116,7 @@ def test_bytes_are_close_enough_to_see(weights, causal):
 
 def test_the_scripts_know_the_same_codes():
     source = (WEB / "weights.js").read_text(encoding="utf-8")
-    assert f"const FULL = {{ 8: {full(8)}, 16: {full(16)} }};" in source
+    assert f"const FULL = {{ 8: {full(8)}, 15: {full(15)}, 16: {full(16)} }};" in source
 
 
 @pytest.mark.parametrize("maps", [language_model(), translation(), encoder(2, 3, words(7))])

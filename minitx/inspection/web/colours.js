@@ -12,22 +12,24 @@ function coloursOf(property) {
 }
 
 // The position of a weight on the scale, 0 to 1. With the square root, one scale suits all lengths:
-// in a text of 200 tokens most weights are hundredths.
-function position(weight) {
-  return Math.sqrt(Math.min(weight, 1));
+// in a text of 200 tokens most weights are hundredths. With `scale`, weights are from -scale to scale,
+// and zero is in the middle.
+function position(weight, scale = null) {
+  if (!scale) return Math.sqrt(Math.min(weight, 1));
+  return (1 + Math.sign(weight) * Math.sqrt(Math.min(Math.abs(weight) / scale, 1))) / 2;
 }
 
-let scaleOfNow = null; // for light or for dark
-darkness.addEventListener("change", () => { scaleOfNow = null; });
+let shadesOfNow = {}; // for light or for dark
+darkness.addEventListener("change", () => { shadesOfNow = {}; });
 
-// Colours (r, g, b, a) of the positions on the scale, one after the other.
-function shades() {
-  scaleOfNow ??= mixedShades();
-  return scaleOfNow;
+// Colours (r, g, b, a) of the positions on the scale in a property, one after the other.
+function shades(property) {
+  shadesOfNow[property] ??= mixedShades(property);
+  return shadesOfNow[property];
 }
 
-function mixedShades() {
-  const stops = coloursOf("--scale");
+function mixedShades(property) {
+  const stops = coloursOf(property);
   const bytes = new Uint8ClampedArray(4 * SHADES);
   for (let shade = 0; shade < SHADES; shade++) {
     const place = (shade / (SHADES - 1)) * (stops.length - 1);
@@ -42,11 +44,11 @@ function mixedShades() {
 }
 
 // Paint a matrix with one pixel per weight; the page stretches the canvas. Zeros stay transparent, so
-// that a mask looks different from small weights.
-function paint(canvas, values, rows, columns) {
+// that a mask looks different from small weights. scale: null if weights are from 0 to 1.
+function paint(canvas, values, rows, columns, scale) {
   canvas.width = columns;
   canvas.height = rows;
-  const scale = shades();
+  const colours = shades(scale ? "--signed-scale" : "--scale");
   const [wrong] = coloursOf("--wrong");
   const image = new ImageData(columns, rows);
   for (let i = 0; i < values.length; i++) {
@@ -55,27 +57,31 @@ function paint(canvas, values, rows, columns) {
       image.data.set([...wrong, 255], 4 * i);
       continue;
     }
-    const shade = Math.round(position(values[i]) * (SHADES - 1));
-    for (let part = 0; part < 4; part++) image.data[4 * i + part] = scale[4 * shade + part];
+    const shade = Math.round(position(values[i], scale) * (SHADES - 1));
+    for (let part = 0; part < 4; part++) image.data[4 * i + part] = colours[4 * shade + part];
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// The colour scale.
-function legendOfColours() {
+// The colour scale, from 0 to 1 or from -scale to scale.
+function legendOfColours(scale) {
   const bar = element("canvas", { class: "scale-bar" });
   const steps = 256;
-  const draw = () =>
-    paint(bar, Float32Array.from({ length: steps }, (_, i) => ((i + 1) / steps) ** 2), 1, steps);
-  draw();
-  darkness.addEventListener("change", draw);
-  const ticks = [0, 0.01, 0.1, 0.25, 0.5, 1].map((weight) => {
-    const tick = element("span", {}, `${weight}`);
-    tick.style.left = `${100 * position(weight)}%`;
+  const weights = Float32Array.from({ length: steps }, (_, i) => {
+    if (!scale) return ((i + 1) / steps) ** 2;
+    const place = (2 * i + 1) / steps - 1;
+    return Math.sign(place) * place ** 2 * scale;
+  });
+  paint(bar, weights, 1, steps, scale);
+  const marks = scale ? [-scale, -scale / 4, 0, scale / 4, scale] : [0, 0.01, 0.1, 0.25, 0.5, 1];
+  const ticks = marks.map((weight) => {
+    const text = scale ? `${Number(weight.toPrecision(2))}`.replace("-", "−") : `${weight}`;
+    const tick = element("span", {}, text);
+    tick.style.left = `${100 * position(weight, scale)}%`;
     return tick;
   });
-  return element("div", { class: "scale", role: "img",
-                          "aria-label": "Colour scale of weights, from 0 to 1" },
+  const ends = `from ${ticks[0].textContent} to ${ticks.at(-1).textContent}`;
+  return element("div", { class: "scale", role: "img", "aria-label": `Colour scale of weights, ${ends}` },
     element("span", { class: "scale-name" }, "weight"),
     element("div", { class: "scale-body" }, bar, element("div", { class: "ticks" }, ...ticks)),
     element("span", { class: "scale-name" }, "blank: exactly 0"));

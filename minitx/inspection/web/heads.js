@@ -50,7 +50,8 @@ function measuredOf(layer, head) {
 
 // "layer 3, head 5"; without a layer "head 5".
 function placeOf(layer, head) {
-  return `${layer.title ? `layer ${layer.title}, ` : ""}head ${head}`;
+  const what = layer.meanOf ? speltHeads(layer, [head]) : `${layer.unit} ${head}`;
+  return `${layer.title ? `layer ${layer.title}, ` : ""}${what}`;
 }
 
 // All measures of a head as text.

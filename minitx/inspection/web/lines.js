@@ -2,6 +2,7 @@
 
 const MOST_LINES = 5000; // more would be a grey haze, and slow
 const FAINTEST = 0.01; // a line with less opacity is invisible
+const DASHES = [5, 4]; // of negative weights
 const FADED = 0.08; // of the opacity, while another head is emphasised
 
 class Lines {
@@ -97,12 +98,13 @@ class Lines {
     const found = [];
     this.ofHead.forEach((weights, i) => {
       for (let place = 0; place < rows * columns; place++) {
-        if (weights[place] >= FAINTEST && this.allows(place)) found.push([weights[place], place, i]);
+        const strong = this.layer.strength(weights[place]) >= FAINTEST;
+        if (strong && this.allows(place)) found.push([weights[place], place, i]);
       }
     });
     this.found = found.length;
     // The strongest are drawn last, on top.
-    this.strongest = found.sort((a, b) => a[0] - b[0]).slice(-MOST_LINES);
+    this.strongest = found.sort((a, b) => Math.abs(a[0]) - Math.abs(b[0])).slice(-MOST_LINES);
   }
 
   // The token under the pointer, else the one with the focus.
@@ -182,8 +184,8 @@ class Lines {
       const across = this.lists[active.dataset.side === "query" ? "key" : "query"].children;
       const weights = this.weightsOfActive();
       weights.forEach((weight, i) => {
-        across[i].classList.toggle("faint", weight < FAINTEST);
-        if (!(weight < LEAST_SPELT)) across[i].lastChild.textContent = spelt(weight);
+        across[i].classList.toggle("faint", this.layer.strength(weight) < FAINTEST);
+        if (!(Math.abs(weight) < LEAST_SPELT)) across[i].lastChild.textContent = spelt(weight);
       });
       this.status.textContent = this.sayStrongest(active, across, weights);
     }
@@ -193,8 +195,9 @@ class Lines {
 
   // The strongest lines as text.
   sayStrongest(active, across, weights) {
-    const order = [...weights.keys()].sort((a, b) => weights[b] - weights[a]).slice(0, 3);
-    const said = order.filter((i) => weights[i] > 0)
+    const size = (i) => Math.abs(weights[i]);
+    const order = [...weights.keys()].sort((a, b) => size(b) - size(a)).slice(0, 3);
+    const said = order.filter((i) => size(i) > 0)
       .map((i) => `${across[i].firstChild.textContent} ${spelt(weights[i])}`);
     return `${active.firstChild.textContent}: ${said.join(", ") || "nothing"}`;
   }
@@ -202,13 +205,16 @@ class Lines {
   noteOf(active) {
     if (!this.heads.length) return "No head is selected.";
     if (active && this.heads.length > 1) return `Values: ${speltHeads(this.layer, this.heads)}.`;
-    if (active) return "The opacity of a line is its weight.";
+    const { scale } = this.layer;
+    const opacity = "The opacity of a line is its " +
+      (scale ? "absolute weight, as a fraction of the largest; negative ones are dashed" : "weight");
+    if (active) return `${opacity}.`;
     if (this.filters.active && !this.found) return "The filters leave no line.";
     if (this.found > MOST_LINES) {
       const counts = [MOST_LINES, this.found].map((count) => count.toLocaleString("en"));
       return `The ${counts[0]} strongest of ${counts[1]} lines. Point at a token to see all of its lines.`;
     }
-    return `The opacity of a line is its weight, from ${FAINTEST} on. Point at a token to see values.`;
+    return `${opacity}${scale ? ";" : ","} from ${FAINTEST} on. Point at a token to see values.`;
   }
 
   drawSoon() {
@@ -233,7 +239,8 @@ class Lines {
     const colours = this.heads.map((head) => headColour(all.indexOf(head), all.length));
     for (const [weight, place, i] of this.active ? this.linesOfActive() : this.strongest) {
       const faded = this.emphasised !== null && this.heads[i] !== this.emphasised;
-      const opacity = Math.min(weight, 1) * (faded ? FADED : 1);
+      const opacity = this.layer.strength(weight) * (faded ? FADED : 1);
+      context.setLineDash(weight < 0 ? DASHES : []);
       this.drawLine(context, place, width, height, css(colours[i], opacity));
     }
   }
@@ -241,7 +248,7 @@ class Lines {
   linesOfActive() {
     const places = this.placesOfActive().filter((at) => this.allows(at));
     return this.ofHead.flatMap((weights, i) =>
-      places.filter((at) => weights[at] > 0).map((at) => [weights[at], at, i]));
+      places.filter((at) => Math.abs(weights[at]) > 0).map((at) => [weights[at], at, i]));
   }
 
   drawLine(context, place, width, height, style) {

@@ -1,11 +1,11 @@
-// Two runs next to each other: what is chosen or pointed at in one is shown in the other.
+// Runs next to each other: what is chosen or pointed at in one is shown in the other.
 
 class Links {
   constructor(runs) {
     this.runs = runs;
     this.box = element("input", { type: "checkbox", checked: true });
     this.element = element("label", { class: "linked chip" }, this.box,
-      element("span", {}, "Linked: the same head and token in both"));
+      element("span", {}, `Linked: the same head and token in ${runs.length === 2 ? "both" : "all"}`));
     for (const run of runs) run.links = this;
   }
 

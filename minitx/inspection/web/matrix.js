@@ -32,9 +32,10 @@ class Matrix {
     this.caption = element("p", { class: "axes" });
     this.does = element("p", { class: "does" });
     this.frame = element("div", { class: "matrix-frame" }, this.pane, this.tip);
+    this.legend = element("div");
     this.element = element("section", { class: "matrix" },
       element("div", { class: "head-line" }, this.heading, this.zoomButtons()),
-      this.does, this.caption, this.frame, legendOfColours());
+      this.does, this.caption, this.frame, this.legend);
     darkness.addEventListener("change", () => this.draw());
   }
 
@@ -78,7 +79,10 @@ class Matrix {
   }
 
   draw() {
-    if (this.layer) paint(this.canvas, this.values, this.layer.rows, this.layer.columns);
+    if (!this.layer) return;
+    const { rows, columns, scale } = this.layer;
+    paint(this.canvas, this.values, rows, columns, scale);
+    this.legend.replaceChildren(legendOfColours(scale));
   }
 
   // The whole map in the window, with the labels that it has room for.
@@ -233,8 +237,9 @@ class Matrix {
     const lines = [];
     if (this.heads.length > 1) {
       const weights = this.heads.map((head) => [this.layer.at(head, row, column), head]);
-      const most = weights.sort((a, b) => b[0] - a[0]).slice(0, 3);
-      lines.push(element("small", {}, most.map(([weight, head]) => `head ${head} ${spelt(weight)}`).join(", ")));
+      const most = weights.sort((a, b) => Math.abs(b[0]) - Math.abs(a[0])).slice(0, 3);
+      const said = most.map(([weight, head]) => `${this.layer.unit} ${head} ${spelt(weight)}`);
+      lines.push(element("small", {}, said.join(", ")));
     }
     const next = this.after(row);
     if (next) {

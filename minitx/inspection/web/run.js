@@ -59,7 +59,7 @@ class Run {
     const everything = element("button", { type: "button", class: "chip-button",
       onclick: () => this.choose(this.layer, all) }, "All");
     return element("fieldset", { class: "controls" },
-      element("legend", {}, "Heads"), element("div", { class: "chips" }, ...boxes, everything));
+      element("legend", {}, this.shown.unit === "channel" ? "Channels" : "Heads"), element("div", { class: "chips" }, ...boxes, everything));
   }
 
   readHeads() {
@@ -104,7 +104,7 @@ class Run {
   // Whether a row of the map belongs to the prediction of the next token.
   get inText() {
     if (this.inTraining) return false;
-    return this.kind.kind === "decoder" || this.kind.kind === "influence";
+    return this.kind.side === "decoder" || this.kind.side === "influence";
   }
 
   // layer: its index; heads: the numbers of the selected heads, which the layer may not have.
@@ -118,7 +118,7 @@ class Run {
     this.matrix.show(this.kind, shown, this.heads);
     this.lines.show(this.kind, shown, this.heads);
     if (this.inTraining) this.training.mark(this.kind.kind, layer, this.heads);
-    this.tell((other) => other.follow(this.kind.kind, shown.title, this.heads));
+    this.tell((other) => other.follow(this.kind, shown.title, this.heads));
   }
 
   tell(message) {
@@ -126,9 +126,12 @@ class Run {
   }
 
   // Choose what another run chose, as far as this one has it.
-  follow(kind, title, heads) {
-    if (!this.kind || !this.kinds.some((each) => each.kind === kind)) return;
-    if (this.kind.kind !== kind) this.chooseKind(kind);
+  follow({ kind, side }, title, heads) {
+    if (!this.kind) return;
+    const same = this.kinds.find((each) => each.kind === kind) ??
+      [this.kind, ...this.kinds].find((each) => each.side === side);
+    if (!same) return;
+    if (this.kind.kind !== same.kind) this.chooseKind(same.kind);
     const layer = this.kind.layers.findIndex((each) => each.title === title);
     if (layer >= 0) this.choose(layer, heads);
   }

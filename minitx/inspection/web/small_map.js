@@ -26,11 +26,11 @@ class SmallMap {
   draw() {
     const most = this.size * Math.ceil(devicePixelRatio);
     const small = pooled(this.layer.mean([this.head]), this.layer, most);
-    paint(this.canvas, small.values, small.rows, small.columns);
+    paint(this.canvas, small.values, small.rows, small.columns, this.layer.scale);
   }
 }
 
-// A smaller matrix with the largest weight of each patch, so that a thin diagonal stays visible.
+// A smaller matrix with the strongest weight of each patch, so that a thin diagonal stays visible.
 function pooled(values, { rows, columns }, most) {
   const patch = Math.ceil(Math.max(rows, columns) / most);
   if (patch === 1) return { values, rows, columns };
@@ -39,7 +39,9 @@ function pooled(values, { rows, columns }, most) {
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const place = Math.floor(row / patch) * fewerColumns + Math.floor(column / patch);
-      largest[place] = Math.max(largest[place], values[row * columns + column]);
+      const value = values[row * columns + column];
+      const known = Math.abs(value) <= Math.abs(largest[place]) || Number.isNaN(largest[place]);
+      if (!known) largest[place] = value; // also if it is not a number
     }
   }
   return { values: largest, rows: fewerRows, columns: fewerColumns };

@@ -3,13 +3,15 @@
 const described = JSON.parse(document.getElementById("data").textContent);
 const runs = described.map((run, place) => new Run(run, place));
 
-// Cross-attention is the most interesting kind. Two runs begin with a kind that both have.
+// Cross-attention is the most interesting kind. Two runs begin with a kind that both have, or with
+// attention and the implicit maps in its place.
 function firstKind(run) {
-  const names = run.kinds.map(({ kind }) => kind);
-  const shared = names.filter((name) =>
-    runs.every((each) => each.kinds.some(({ kind }) => kind === name)));
-  return ["cross", ...shared, ...names].find((name) =>
-    shared.length ? shared.includes(name) : names.includes(name));
+  const sides = run.kinds.map(({ side }) => side);
+  const shared = sides.filter((side) =>
+    runs.every(({ kinds }) => kinds.some((each) => each.side === side)));
+  const first = ["cross", ...shared, ...sides].find((side) =>
+    shared.length ? shared.includes(side) : sides.includes(side));
+  return run.kinds.find(({ side }) => side === first).kind;
 }
 
 const main = document.querySelector("main");

@@ -1,7 +1,7 @@
 // The weights of the layers, decoded from the codes of minitx/inspection/packing.py.
 
 // The code of a weight of 1, by the number of bits. The next code is not a number.
-const FULL = { 8: 254, 16: 65534 };
+const FULL = { 8: 254, 15: 32766, 16: 65534 };
 
 // The weight of every code: code = FULL * sqrt(weight).
 const WEIGHT_OF_CODE = { 8: weightsOfCodes(8), 16: weightsOfCodes(16) };
@@ -11,14 +11,28 @@ function weightsOfCodes(bits) {
     code > FULL[bits] ? NaN : (code / FULL[bits]) ** 2);
 }
 
+// The same for weights from -scale to scale, whose highest bit is the sign.
+function signedWeights(scale) {
+  const SIGN = 32768;
+  const sizes = weightsOfCodes(15);
+  return Float32Array.from({ length: 2 * SIGN }, (_, code) =>
+    (code < SIGN ? scale : -scale) * sizes[code % SIGN]);
+}
+
 class Layer {
-  // described: name, title, heads (their numbers), queries and keys (labels), triangular, bits, codes.
+  // described: name, title, heads (their numbers), queries and keys (labels), triangular, bits, scale,
+  // codes, unit ("head" or "channel"), meanOf. Weights are from 0 to 1, or from -scale to scale.
   constructor(described) {
     Object.assign(this, described);
     this.rows = this.queries.length;
     this.columns = this.keys.length;
     this.packed = described.codes;
-    this.weightOfCode = WEIGHT_OF_CODE[this.bits];
+    this.weightOfCode = this.scale ? signedWeights(this.scale) : WEIGHT_OF_CODE[this.bits];
+  }
+
+  // How strong a weight is, from 0 to 1, whatever its sign.
+  strength(weight) {
+    return Math.min(Math.abs(weight) / (this.scale || 1), 1);
   }
 
   // Codes are decoded when they are first needed, so that a page with many layers opens at once.
@@ -74,13 +88,16 @@ const LEAST_SPELT = 0.00005; // smaller weights have no four decimals
 function spelt(weight) {
   if (Number.isNaN(weight)) return "not a number";
   if (weight === 0) return "0";
+  if (weight < 0) return Math.abs(weight) < LEAST_SPELT ? "> −0.0001" : `−${(-weight).toFixed(4)}`;
   return weight < LEAST_SPELT ? "< 0.0001" : weight.toFixed(4);
 }
 
-// "head 3", "mean of heads 0, 2", "mean of all 8 heads"; "" if there is only one head.
-function speltHeads(layer, heads) {
-  if (layer.heads.length === 1) return "";
-  if (heads.length === 1) return `head ${heads[0]}`;
-  if (heads.length === layer.heads.length) return `mean of all ${heads.length} heads`;
-  return `mean of heads ${heads.join(", ")}`;
+// "head 3", "mean of heads 0, 2", "mean of all 8 heads", "mean of 128 channels"; "" if there is only
+// one head.
+function speltHeads({ heads: all, unit, meanOf }, heads) {
+  if (meanOf) return `mean of ${meanOf} channels`;
+  if (all.length === 1 && unit === "head") return "";
+  if (heads.length === 1) return `${unit} ${heads[0]}`;
+  if (heads.length === all.length) return `mean of all ${heads.length} ${unit}s`;
+  return `mean of ${unit}s ${heads.join(", ")}`;
 }
