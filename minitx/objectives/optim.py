@@ -10,6 +10,7 @@ from torch.optim import AdamW, Optimizer
 
 from minitx.config.schema import OptimizerConfig
 from minitx.nn.attention import MultiHeadAttention
+from minitx.nn.short_convolution import ShortConvolution
 from minitx.objectives.muon import Muon, Parts
 
 
@@ -34,13 +35,15 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Return the trainable parameters as hidden matrices, lookup tables, and vectors.
 
-    The tables are embeddings, learned positions and the output layer. Each of their rows belongs to
-    a token or a position, so their updates must not be orthogonalised (Jordan et al. 2024, Muon).
+    The tables are embeddings, learned positions, the output layer and short convolutions. Each of
+    their rows belongs to a token, a position or a step, so their updates must not be orthogonalised
+    (Jordan et al. 2024, Muon).
     """
     tables = {
         id(parameter)
         for name, part in model.named_modules()
-        if isinstance(part, nn.Embedding) or name.endswith(("position", "to_logits"))
+        if isinstance(part, nn.Embedding | ShortConvolution)
+        or name.endswith(("position", "to_logits"))
         for parameter in part.parameters(recurse=False)
     }
     groups: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
