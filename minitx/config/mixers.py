@@ -18,10 +18,16 @@ class NoOptions:
 
 
 @dataclass
-class CrossAttentionOptions:
+class HeadOptions:
+    """The options of every mixer with heads."""
+
+    heads: int = key(4, "heads of attention, gated_linear and mamba2; must divide dim", minimum=1)
+
+
+@dataclass
+class CrossAttentionOptions(HeadOptions):
     """The options of the attention in which a decoder reads its source."""
 
-    heads: int = key(4, "attention heads; must divide dim", minimum=1)
     kv_heads: int | None = key(None, "key/value heads; must divide heads [heads]", minimum=1)
     qk_norm: bool = key(False, "normalise each head's queries and keys")
     scaled: bool = key(True, "divide attention's scores by sqrt(dim / heads)")
@@ -39,6 +45,26 @@ class MinimalRecurrenceOptions:
     """The options of a minGRU and of a minLSTM."""
 
     expansion: int = key(1, "width of the state of a minGRU or minLSTM, in dims", minimum=1)
+
+
+@dataclass
+class StateOptions(HeadOptions):
+    """The options of a mixer with a matrix as the state of each head."""
+
+    state_dim: int | None = key(
+        None, "features of a key: rows of each head's state [dim / heads / 2; mamba2 64]", minimum=1
+    )
+
+
+@dataclass
+class GatedLinearOptions(StateOptions):
+    """The options of gated linear attention."""
+
+    decay: str = key(
+        "gated",
+        "gated_linear: gated by the token, or fixed as in RetNet",
+        choices=("gated", "fixed"),
+    )
 
 
 @dataclass(frozen=True)
@@ -66,6 +92,7 @@ BUILT_IN = (
     MixerSpec("rnn", RECURRENCE),
     MixerSpec("mingru", MINIMAL, MinimalRecurrenceOptions),
     MixerSpec("minlstm", MINIMAL, MinimalRecurrenceOptions),
+    MixerSpec("gated_linear", "minitx.nn.gated_linear", GatedLinearOptions),
     MixerSpec("average", BASELINES),
     MixerSpec("none", BASELINES),
 )

@@ -48,6 +48,9 @@ every_key = pytest.mark.parametrize(
 )
 
 
+PARALLEL = ["mingru", "minlstm", "gated_linear"]
+
+
 def choices(schema, name):
     return {field.name: field for field in schema.__dataclass_fields__.values()}[name].metadata[
         "choices"
@@ -73,7 +76,7 @@ def test_every_key_is_explained(script, model, name, field):
     [
         (TransformerConfig, "activation", ACTIVATIONS),
         (TransformerConfig, "norm", NORMS),
-        (TransformerConfig, "mixer", ["attention", *CELLS, "mingru", "minlstm", "average", "none"]),
+        (TransformerConfig, "mixer", ["attention", *CELLS, *PARALLEL, "average", "none"]),
         (RecurrentConfig, "cell", CELLS),
         (TaskConfig, "name", options("task")),
         (OptimizerConfig, "name", options("optimizer")),

@@ -43,7 +43,13 @@ PLACES = {
 # Keys of later versions, with the values that they had before they were keys.
 LATER: dict[str, dict[str, Any]] = {
     "trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True},
-    "model": {"norm_eps": None, "rotary_base": 10_000.0, "expansion": 1},
+    "model": {
+        "norm_eps": None,
+        "rotary_base": 10_000.0,
+        "expansion": 1,
+        "state_dim": None,
+        "decay": "gated",
+    },
 }
 
 
