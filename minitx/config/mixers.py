@@ -19,9 +19,9 @@ class NoOptions:
 
 @dataclass
 class HeadOptions:
-    """The options of every mixer with heads."""
+    """The options of every mixer that has heads."""
 
-    heads: int = key(4, "heads of attention, gated_linear and mamba2; must divide dim", minimum=1)
+    heads: int = key(4, "heads of a mixer; must divide dim", minimum=1)
 
 
 @dataclass
@@ -44,15 +44,33 @@ class AttentionOptions(CrossAttentionOptions):
 class MinimalRecurrenceOptions:
     """The options of a minGRU and of a minLSTM."""
 
-    expansion: int = key(1, "width of the state of a minGRU or minLSTM, in dims", minimum=1)
+    expansion: int = key(1, "width of the states or values of a recurrence, in dims", minimum=1)
+
+
+@dataclass
+class ConvolutionOptions:
+    """The options of a mixer that begins with a short convolution."""
+
+    convolution: int = key(4, "tokens that a short convolution reads", minimum=1, maximum=1_000)
+
+
+@dataclass
+class GatedDeltaNetOptions(MinimalRecurrenceOptions, ConvolutionOptions, HeadOptions):
+    """The options of a gated DeltaNet."""
+
+    negative_eigenvalues: bool = key(
+        False, "gated_deltanet: a step may change the sign of what the memory holds"
+    )
 
 
 @dataclass
 class StateOptions(HeadOptions):
-    """The options of a mixer with a matrix as the state of each head."""
+    """The options of a mixer whose heads have a matrix of a chosen height as their state."""
 
     state_dim: int | None = key(
-        None, "features of a key: rows of each head's state [dim / heads / 2; mamba2 64]", minimum=1
+        None,
+        "features of a key, the rows of a state [mamba2: 64; gated_linear: dim / heads / 2]",
+        minimum=1,
     )
 
 
@@ -62,9 +80,14 @@ class GatedLinearOptions(StateOptions):
 
     decay: str = key(
         "gated",
-        "gated_linear: gated by the token, or fixed as in RetNet",
+        "gated_linear: decays that tokens set, or fixed ones as in RetNet",
         choices=("gated", "fixed"),
     )
+
+
+@dataclass
+class Mamba2Options(MinimalRecurrenceOptions, ConvolutionOptions, StateOptions):
+    """The options of Mamba2."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +106,7 @@ class MixerSpec:
 
 RECURRENCE = "minitx.nn.recurrent"
 MINIMAL = "minitx.nn.minimal_recurrences"
+DELTANET = "minitx.nn.gated_deltanet"
 BASELINES = "minitx.nn.baseline_mixers"
 
 BUILT_IN = (
@@ -93,6 +117,8 @@ BUILT_IN = (
     MixerSpec("mingru", MINIMAL, MinimalRecurrenceOptions),
     MixerSpec("minlstm", MINIMAL, MinimalRecurrenceOptions),
     MixerSpec("gated_linear", "minitx.nn.gated_linear", GatedLinearOptions),
+    MixerSpec("mamba2", "minitx.nn.mamba2", Mamba2Options),
+    MixerSpec("gated_deltanet", DELTANET, GatedDeltaNetOptions),
     MixerSpec("average", BASELINES),
     MixerSpec("none", BASELINES),
 )

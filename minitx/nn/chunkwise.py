@@ -23,26 +23,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minitx.nn.chunks import in_chunks
+
 CHUNK = 64
 
 
 def linear_attention(
     q: Tensor, k: Tensor, v: Tensor, g: Tensor, state: Tensor | None = None, chunk: int = CHUNK
 ) -> tuple[Tensor, Tensor]:
-    """q, k (B, H, T, K), v (B, H, T, V), g (B, H, T, K or 1) -> y (B, H, T, V), and the state.
+    """q, k (B, H or 1, T, K), v (B, H, T, V), g (B, H, T, K or 1) -> y (B, H, T, V), and the state.
 
     The state is (B, H, K, V), by default zero before the first step. If g has one feature, all
     features of a key decay alike.
     """
     length = q.size(-2)
-    size = min(length, chunk)
-    q, k, v, g = (_chunks(each, size) for each in (q, k, v, g))  # (B, H, N, L, ...)
+    q, k, v, g = (in_chunks(each, min(length, chunk)) for each in (q, k, v, g))  # (B, H, N, L, ...)
     fall = g.cumsum(dim=-2)
     whole = fall[..., -1:, :]  # (B, H, N, 1, K or 1)
-    added = (k * (whole - fall).exp()).mT @ v  # (B, H, N, K, V): what each chunk adds to the state
-    before, state = _carried(whole.mT.exp(), added, state)
-    y = decayed_products(q, k, g) @ v + (q * fall.exp()) @ before  # (B, H, N, L, V)
-    return y.flatten(2, 3)[:, :, :length], state
+    since, until = fall.exp(), (whole - fall).exp()  # the decay since the start, and until the end
+    y = decayed_products(q, k, g) @ v
+    if g.size(-1) == 1:  # keys may be shared by the heads, so values carry the decay
+        before, state = _carried(whole.exp(), k.mT @ (until * v), state)
+        y = y + since * (q @ before)
+    else:
+        before, state = _carried(whole.mT.exp(), (until * k).mT @ v, state)
+        y = y + (since * q) @ before
+    return y.flatten(2, 3)[:, :, :length], state  # (B, H, N, L, V) -> (B, H, T, V)
 
 
 def products_per_token(length: int, key_dim: int, value_dim: int, decays: int) -> float:
@@ -105,8 +111,3 @@ def _carried(decay: Tensor, added: Tensor, state: Tensor | None) -> tuple[Tensor
         before.append(after)
         after = each_decay * after + each_added
     return torch.stack(before, dim=2), after
-
-
-def _chunks(x: Tensor, size: int) -> Tensor:
-    """x (B, H, T, D) -> (B, H, N, L, D), with zeros after the last step."""
-    return F.pad(x, (0, 0, 0, -x.size(-2) % size)).unflatten(-2, (-1, size))

@@ -17,81 +17,110 @@ Letters in shapes: B batch, T length, H heads, K features of a key, V features o
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minitx.nn.chunks import half_backwards, half_backwards_map
 from minitx.nn.chunkwise import decayed_products, linear_attention, products_per_token
-from minitx.nn.directions import in_directions
-from minitx.nn.mixers import Mixer, Shape, check_divides, matrix_flops, register
+from minitx.nn.mixers import (
+    Mixer,
+    Shape,
+    check_heads,
+    check_map_fits,
+    matrix_flops,
+    register,
+)
 from minitx.nn.norms import RMSNorm
 
 RANK = 16  # of the decay's map
+NORM_EPS = 1e-5
 ROOT = 16  # of the sigmoid: without it, the past is gone after a few steps
 
 
 class GatedLinearAttention(Mixer):
-    """Causal linear attention in `heads` heads with a state of key_dim * value_dim numbers each.
+    """A mixer of `heads` heads, whose keys have `state_dim` features, by default half of a value's.
 
-    With `gated`, each feature of a key has its own decay, which depends on the token. Without, each
-    head has a fixed one.
+    `decay` is "gated" if each feature of a key has a decay that depends on the token, and "fixed"
+    if each head has the same decay for all. If it is not causal, half of the heads read backwards.
+    Raises ValueError if heads do not fit.
     """
 
     def __init__(
-        self, dim: int, heads: int, key_dim: int, value_dim: int, *, gated: bool = True
+        self,
+        dim: int,
+        heads: int,
+        state_dim: int | None = None,
+        decay: str = "gated",
+        *,
+        causal: bool = True,
     ) -> None:
         super().__init__()
-        self.heads, self.key_dim, self.value_dim, self.gated = heads, key_dim, value_dim, gated
-        keys, values = heads * key_dim, heads * value_dim
+        check_heads(heads, dim, causal)
+        self.heads, self.causal, self.value_dim = heads, causal, dim // heads
+        self.key_dim = state_dim or max(1, self.value_dim // 2)
+        keys = heads * self.key_dim
         self.query, self.key = nn.Linear(dim, keys, bias=False), nn.Linear(dim, keys, bias=False)
-        self.value = nn.Linear(dim, values, bias=False)
-        if gated:
-            self.decay = nn.Sequential(nn.Linear(dim, RANK, bias=False), nn.Linear(RANK, keys))
-        self.gate = nn.Linear(dim, values)
-        self.norm = RMSNorm(value_dim, eps=1e-5)
-        self.output = nn.Linear(values, dim, bias=False)
+        self.value = nn.Linear(dim, dim, bias=False)
+        self.decay = (
+            nn.Sequential(nn.Linear(dim, RANK, bias=False), nn.Linear(RANK, keys))
+            if decay == "gated"
+            else None
+        )
+        self.gate = nn.Linear(dim, dim)
+        self.norm = RMSNorm(self.value_dim, eps=NORM_EPS)
+        self.output = nn.Linear(dim, dim, bias=False)
 
     def forward(
         self, x: Tensor, padding: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        The state is S (B, H, K, V) at the last real token.
+        The state is S (B, H, K, V) at the last real token. In two directions, a given state is a
+        ValueError.
         """
+        if state is not None and not self.causal:
+            raise ValueError("linear attention in two directions cannot continue from a state")
         y, state = linear_attention(*self._terms(x, padding), state)
-        y = self.norm(y.transpose(1, 2)).flatten(-2)  # (B, T, H * V)
+        if not self.causal:
+            y = half_backwards(y, 1, (2,))
+        y = self.norm(y.transpose(1, 2)).flatten(2)  # (B, T, H * V)
         return self.output(y * F.silu(self.gate(x))), state
 
     def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return weights (B, H, T, T) and values (B, H, T, V), whose product is y."""
+        """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
+        check_map_fits(len(x), self.heads, x.size(1))
         q, k, v, g = self._terms(x, padding)
-        return decayed_products(q, k, g), v
+        found = decayed_products(q, k, g), v
+        return found if self.causal else half_backwards_map(*found)
 
-    def _terms(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return q, k (B, H, T, K), v (B, H, T, V) and log a (B, H, T, K or 1)."""
-        q, k, v = self._heads(self.query(x)), self._heads(self.key(x)), self._heads(self.value(x))
-        if self.gated:
-            g = self._heads(F.logsigmoid(self.decay(x)) / ROOT)
+    def _terms(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, ...]:
+        """Return q, k (B, H, T, K), v (B, H, T, V) and log a (B, H, T, K or 1), as heads read."""
+        q, k, v = (self._heads(part(x)) for part in (self.query, self.key, self.value))
+        if self.decay is None:
+            g = self._fixed(q).expand(*q.shape[:3], 1)
         else:
-            g = self._fixed(x).expand(len(x), -1, x.size(1), -1)
+            g = self._heads(F.logsigmoid(self.decay(x)) / ROOT)
         if padding is not None:  # padding leaves the state as it is
             real = padding[:, None, :, None]
             k, g = k.where(real, 0.0), g.where(real, 0.0)
-        return q, k, v, g
+        terms = q, k, v, g
+        return terms if self.causal else tuple(half_backwards(each, 1, (2,)) for each in terms)
 
     def _heads(self, x: Tensor) -> Tensor:
         """x (B, T, H * D) -> (B, H, T, D)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def _fixed(self, x: Tensor) -> Tensor:
+    def _fixed(self, like: Tensor) -> Tensor:
         """Return RetNet's log a (H, 1, 1)."""
-        head = torch.arange(self.heads, device=x.device, dtype=x.dtype)
+        head = torch.arange(self.heads, device=like.device, dtype=like.dtype)
         return torch.log1p(-torch.exp2(-5 - head))[:, None, None]
 
     def flops_per_token(self, length: int) -> float:
         """Return the operations per token of the matrices, and of the products of the chunks."""
-        decays = self.key_dim if self.gated else 1
+        decays = 1 if self.decay is None else self.key_dim
         products = products_per_token(length, self.key_dim, self.value_dim, decays)
         return matrix_flops(self) + self.heads * products
 
@@ -108,13 +137,8 @@ class GatedLinearAttention(Mixer):
             self.output.weight.normal_(std=residual_std)
 
 
-def _build(shape: Shape, *, heads: int, state_dim: int | None, decay: str) -> Callable[[], Mixer]:
-    """Return a function that makes a layer. By default, keys have half the width of values."""
-    check_divides("heads", heads, "dim", shape.dim)
-    value_dim = shape.dim // heads
-    key_dim = state_dim or max(1, value_dim // 2)
-    make = partial(GatedLinearAttention, shape.dim, gated=decay == "gated")
-    return in_directions(lambda count: make(count, key_dim, value_dim), heads, shape.causal)
+def _build(shape: Shape, **options: Any) -> Callable[[], GatedLinearAttention]:
+    return partial(GatedLinearAttention, shape.dim, causal=shape.causal, **options)
 
 
 register("gated_linear", _build)

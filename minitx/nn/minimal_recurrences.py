@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.mixers import Mixer, Shape, register
+from minitx.nn.chunks import decays, half_backwards, half_backwards_map
+from minitx.nn.mixers import Mixer, Shape, check_map_fits, register
 
 CHUNK = 64  # within a chunk, sums of logarithms stay small enough for float32
 LOG_ZERO = -1e4  # its exponential is zero; minus infinity has no gradient
@@ -59,6 +60,7 @@ class MinimalRecurrence(Mixer):
     """
 
     gates: int  # maps of the input, with the candidate
+    per_channel = True
 
     def __init__(self, dim: int, expansion: int = 1, *, causal: bool = True) -> None:
         super().__init__()
@@ -84,19 +86,38 @@ class MinimalRecurrence(Mixer):
         """
         if state is not None and not self.causal:
             raise ValueError("a recurrence in two directions cannot continue from a state")
-        *gates, candidate = self.to_gates(x).chunk(self.gates, dim=-1)
-        log_a, log_share = self.steps(*gates)
-        log_b = log_share + _log_positive(candidate)
-        if padding is not None:  # padding leaves the state as it is
-            real = padding[..., None]
-            log_a, log_b = log_a.where(real, 0.0), log_b.where(real, LOG_ZERO)
-        if self.causal:
-            h = linear_recurrence(log_a, log_b)
-        else:
-            h = _backwards(linear_recurrence(_backwards(log_a), _backwards(log_b)))
+        log_a, log_share, log_c = self._read(x, padding)
+        h = linear_recurrence(log_a, log_share + log_c)
+        if not self.causal:
+            h = half_backwards(h)
         if state is not None:
             h = h + log_a.cumsum(dim=1).exp() * state[:, None]
         return self.output(h), h[:, -1]
+
+    def _read(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, ...]:
+        """Return log a, log b / c and log c, (B, T, width), in the order in which states read."""
+        *gates, candidate = self.to_gates(x).chunk(self.gates, dim=-1)
+        log_a, log_share = self.steps(*gates)
+        if padding is not None:  # padding leaves the state as it is
+            real = padding[..., None]
+            log_a, log_share = log_a.where(real, 0.0), log_share.where(real, LOG_ZERO)
+        read = log_a, log_share, _log_positive(candidate)
+        return read if self.causal else tuple(map(half_backwards, read))
+
+    def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return weights (B, width, T, T) and values (B, width, T, 1): see `Mixer.implicit_map`.
+
+        With A_t = log a_1 + ... + log a_t, the weight of c_s in h_t is exp(A_t - A_s) b_s / c_s.
+        """
+        check_map_fits(len(x), self.width, x.size(1))
+        log_a, log_share, log_c = (part.mT for part in self._read(x, padding))  # (B, width, T)
+        total = log_a.double().cumsum(dim=-1)  # in single precision, long sums lose the small terms
+        few = zip(total.split(16, dim=1), log_share.exp().split(16, dim=1), strict=True)
+        weights = torch.cat(
+            [(decays(a) * share[..., None, :]).to(x.dtype) for a, share in few], dim=1
+        )
+        found = weights, log_c.exp()[..., None]
+        return found if self.causal else half_backwards_map(*found)
 
     def state_size(self, length: int) -> int:
         """Return the width of the state, whatever the length."""
@@ -132,12 +153,6 @@ class MinLSTM(MinimalRecurrence):
 def _log_positive(x: Tensor) -> Tensor:
     """Return log g(x): g(x) = x + 1/2 for x >= 0, else sigmoid(x), which is continuous."""
     return torch.where(x >= 0, (x.relu() + 0.5).log(), F.logsigmoid(x))
-
-
-def _backwards(x: Tensor) -> Tensor:
-    """Reverse the second half of the features in time: (B, T, C) -> (B, T, C)."""
-    forwards, backwards = x.chunk(2, dim=-1)
-    return torch.cat([forwards, backwards.flip(1)], dim=-1)
 
 
 def _build(

@@ -14,9 +14,12 @@ returns a function that makes one mixer per layer, so that layers can share tabl
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 from torch import Tensor, nn
+
+MOST_IMPLICIT = 2**28  # weights of an implicit map: 1 GiB in single precision
 
 
 class Mixer(nn.Module):
@@ -24,7 +27,11 @@ class Mixer(nn.Module):
 
     The state is a tree of tensors, batch first (see `minitx.nn.tree`): the keys and values of
     attention, the hidden state of a recurrence. Outputs do not depend on padding.
+
+    `per_channel` says that an implicit map has channels in the place of heads.
     """
+
+    per_channel = False
 
     def forward(
         self, x: Tensor, padding: Tensor | None = None, state: Any = None
@@ -34,6 +41,18 @@ class Mixer(nn.Module):
         With a state, x continues the sequence that the state has read.
         """
         raise NotImplementedError
+
+    def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return weights (B, H, T, T) and values (B, H, T, D), for x (B, T, C) without a state.
+
+        weights @ values is what the mixing step computes, before gate, norm and projection. The
+        weights may be negative, and a row need not sum to one. If every channel has weights of its
+        own, H is the number of channels, and D = 1. Attention and the mixers whose state is no
+        weighted sum of values have no such map.
+
+        Raises ValueError if the weights would be more than `MOST_IMPLICIT`.
+        """
+        raise NotImplementedError(f"a {type(self).__name__} has no implicit map")
 
     def flops_per_token(self, length: int) -> float:
         """Return the floating-point operations per token of a sequence of `length` tokens.
@@ -102,4 +121,26 @@ def check_divides(part_name: str, part: int, whole_name: str, whole: int) -> Non
         raise ValueError(
             f"{part_name}={part} does not divide {whole_name}={whole}; "
             f"{part_name} may be one of {fits}"
+        )
+
+
+def check_heads(heads: int, dim: int, causal: bool) -> None:
+    """Raise ValueError unless heads divide dim, and are even if half of them read backwards."""
+    check_divides("heads", heads, "dim", dim)
+    if not causal and heads % 2:
+        fits = [n for n in range(2, dim + 1, 2) if dim % n == 0]
+        choice = f"heads may be one of {fits}" if fits else f"dim={dim} must be even"
+        raise ValueError(f"heads={heads}: half of the heads read backwards, so {choice}")
+
+
+def check_map_fits(batch: int, maps: int, length: int) -> None:
+    """Raise ValueError if the weights of implicit maps (batch, maps, length, length) are too many.
+
+    The message names the length that fits.
+    """
+    if batch * maps * length**2 > MOST_IMPLICIT:
+        fits = isqrt(MOST_IMPLICIT // (batch * maps))
+        raise ValueError(
+            f"{maps:,} implicit maps of {length:,} tokens have {batch * maps * length**2:,} "
+            f"weights, and there is room for {MOST_IMPLICIT:,}: read at most {fits:,} tokens"
         )

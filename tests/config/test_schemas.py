@@ -48,7 +48,7 @@ every_key = pytest.mark.parametrize(
 )
 
 
-PARALLEL = ["mingru", "minlstm", "gated_linear"]
+PARALLEL = ["mingru", "minlstm", "gated_linear", "mamba2", "gated_deltanet"]
 
 
 def choices(schema, name):

@@ -15,6 +15,7 @@ from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
 
 VOCAB = 65
+HEADED = ["gated_deltanet"]  # mixers whose heads divide dim, in addition to attention
 
 few_examples = settings(deadline=None, max_examples=6)
 
@@ -48,9 +49,10 @@ def built(config):
 
 def step_of(config):
     """The smallest difference between two widths that the model allows."""
-    if isinstance(config, RecurrentConfig) or "attention" not in config.pattern:
+    if isinstance(config, RecurrentConfig) or not {"attention", *HEADED} & set(config.pattern):
         return 1
-    return config.heads * (2 if config.position == "rotary" else 1)
+    halved = config.position == "rotary" and "attention" in config.pattern
+    return config.heads * (2 if halved else 1)
 
 
 @few_examples

@@ -33,9 +33,12 @@ OTHERS = [name for name in DECLARED if name != "attention"]
 MIXERS = [*ATTENTIONS, *EXPLICIT, *OTHERS]
 
 # Operations for one token that are no products with weights. Attention: one score and one value.
-# In a head with keys of K and values of V features: a score and a value, and both with the state.
-PRODUCTS = {name: 2 * 2 * DIM for name in ATTENTIONS}
-PRODUCTS |= {"gated_linear": HEADS * 2 * (1 + 2 + 2 * (1 * 2))}
+# With keys of K and values of V features, a head has a score and a value, too, and products with
+# its state, which is K x V.
+PRODUCTS = dict.fromkeys(ATTENTIONS, 2 * 2 * DIM)
+PRODUCTS["gated_linear"] = HEADS * (2 * (1 + 2) + 4 * 1 * 2)
+PRODUCTS["mamba2"] = HEADS * (2 * (64 + 2) + 4 * 64 * 2)
+PRODUCTS["gated_deltanet"] = HEADS * (2 * (2 + 2) + 6 * 2 * 2)
 
 any_mixer = pytest.mark.parametrize("name", MIXERS)
 causal_or_not = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])

@@ -49,6 +49,8 @@ LATER: dict[str, dict[str, Any]] = {
         "expansion": 1,
         "state_dim": None,
         "decay": "gated",
+        "convolution": 4,
+        "negative_eigenvalues": False,
     },
 }
 

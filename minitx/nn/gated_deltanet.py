@@ -1,0 +1,199 @@
+"""Gated DeltaNet: a memory of values under keys, which fades, and which corrects what it holds.
+
+    queries, keys, values   q = f(x Wq), k = f(x Wk), v = f(x Wv)    f = SiLU of a short convolution
+                            q and k of every head are divided by their length
+    decay, strength         a = exp(-A softplus(x Wa + b))           A > 0 and b, a number per head
+                            beta = sigmoid(x Wb)
+    correction              u_t = beta_t (v_t - a_t S_{t-1}^T k_t)   S^T k is the value under k
+    memory                  S_t = a_t S_{t-1} + k_t u_t^T
+    outputs                 o_t = S_t^T q_t,  y = (norm(o) * silu(x Wg)) Wo
+
+Together, S_t = a_t (I - beta_t k_t k_t^T) S_{t-1} + beta_t k_t v_t^T. In the direction of k_t, the
+bracket multiplies by 1 - beta_t. With `negative_eigenvalues`, beta = 2 sigmoid(x Wb): a step can
+then change the sign of what is under a key, which tasks like parity need.
+
+Sources: Yang et al. 2025, "Gated Delta Networks", arXiv 2412.06464, equation 10, sections 3.3 and
+3.4; Grazzi et al. 2025, arXiv 2411.12537, for negative eigenvalues.
+
+Letters in shapes: B batch, T length, H heads, K of a key, V of a value, N chunks of L, C = dim.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minitx.nn.chunks import decays, half_backwards, half_backwards_map, in_chunks
+from minitx.nn.mixers import Mixer, check_heads, check_map_fits, matrix_flops, register
+from minitx.nn.norms import RMSNorm
+from minitx.nn.short_convolution import ShortConvolution
+
+CHUNK, NORM_EPS = 64, 1e-5
+RATES, TIME_STEPS = (1e-4, 16.0), (0.001, 0.1)  # of A, uniform; of softplus(b), log-uniform
+
+
+class Steps(NamedTuple):
+    """What the rule reads: q, k (B, H, T, K), v (B, H, T, V), log a and beta (B, H, T)."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    log_a: Tensor
+    beta: Tensor
+
+
+class Memory(NamedTuple):
+    """The state: S of every head (B, H, K, V), and the inputs that the convolution still reads."""
+
+    values: Tensor
+    inputs: Tensor
+
+
+def gated_delta_rule(
+    steps: Steps, memory: Tensor | None = None, chunk: int = CHUNK
+) -> tuple[Tensor, Tensor]:
+    """Return the outputs o (B, H, T, V), and the memory after the last step (B, H, K, V).
+
+    In a chunk that begins with the memory S, g_t = a_1 ... a_t. The corrections U (L, V) solve
+
+        (I + M) U = diag(beta) (V - diag(g) K S),    M_ts = beta_t (g_t / g_s) k_t^T k_s for s < t.
+
+    All chunks are solved together, for U = U' - W S. Only S runs from chunk to chunk:
+
+        S <- g_L S + sum over s of (g_L / g_s) k_s u_s^T
+        o_t = g_t S^T q_t + sum over s <= t of (g_t / g_s) (q_t^T k_s) u_s
+    """
+    length = steps.q.size(2)
+    q, k, v, log_a, beta = (in_chunks(part, min(chunk, length)) for part in steps)
+    log_g = log_a.cumsum(dim=3)  # (B, H, N, L)
+    decay, g, g_end = decays(log_g), log_g.exp()[..., None], log_g[..., -1:, None].exp()
+    right = beta[..., None] * torch.cat([v, g * k], dim=-1)  # (B, H, N, L, V + K)
+    u, w = _solve(k, decay, beta, right).split([v.size(-1), k.size(-1)], dim=-1)
+    k_end = k * (log_g[..., -1:] - log_g).exp()[..., None]
+
+    if memory is None:
+        memory = q.new_zeros(*q.shape[:2], k.size(-1), v.size(-1))
+    starts = []
+    chunks = zip(g_end.unbind(2), k_end.unbind(2), u.unbind(2), w.unbind(2), strict=True)
+    for kept, keys, u_chunk, w_chunk in chunks:
+        starts.append(memory)
+        memory = kept * memory + keys.mT @ (u_chunk - w_chunk @ memory)
+    before = torch.stack(starts, dim=2)  # (B, H, N, K, V)
+    o = g * (q @ before) + (q @ k.mT * decay) @ (u - w @ before)
+    return o.flatten(2, 3)[:, :, :length], memory
+
+
+def delta_rule_weights(steps: Steps) -> Tensor:
+    """Return w (B, H, T, T): from an empty memory, the outputs are o = w v."""
+    q, k, _, log_a, beta = steps
+    decay = decays(log_a.cumsum(dim=2))
+    return (q @ k.mT * decay) @ _solve(k, decay, beta, beta.diag_embed())
+
+
+def _solve(k: Tensor, decay: Tensor, beta: Tensor, right: Tensor) -> Tensor:
+    """Solve (I + M) U = right (..., L, any) for U, with the M of `gated_delta_rule`."""
+    m = (beta[..., None] * (k @ k.mT) * decay).tril(-1)
+    return torch.linalg.solve_triangular(m, right, upper=False, unitriangular=True)
+
+
+class GatedDeltaNet(Mixer):
+    """A mixer of `heads` memories, with keys of dim / heads and values of `expansion` as many.
+
+    If it is not causal, half of the heads read backwards. Raises ValueError if heads do not fit.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        expansion: int = 1,
+        convolution: int = 4,
+        *,
+        negative_eigenvalues: bool = False,
+        causal: bool = True,
+    ) -> None:
+        super().__init__()
+        check_heads(heads, dim, causal)
+        self.heads, self.causal, inner = heads, causal, expansion * dim
+        self.most_beta = 2.0 if negative_eigenvalues else 1.0
+        self.widths = dim // heads, dim // heads, inner // heads  # of q, k and v of a head
+        self.to_qkv = nn.Linear(dim, 2 * dim + inner, bias=False)
+        self.convolution = ShortConvolution(2 * dim + inner, convolution, bias=False)
+        self.to_steps = nn.Linear(dim, 2 * heads, bias=False)  # Wa and Wb
+        self.log_rate, self.step_bias = (nn.Parameter(torch.zeros(heads)) for _ in range(2))
+        self.norm = RMSNorm(inner // heads, eps=NORM_EPS)
+        self.gate = nn.Linear(dim, inner, bias=False)
+        self.output = nn.Linear(inner, dim, bias=False)
+
+    def forward(
+        self, x: Tensor, padding: Tensor | None = None, state: Memory | None = None
+    ) -> tuple[Tensor, Memory]:
+        """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
+
+        The state is that at the last real token. In two directions, a state is a ValueError.
+        """
+        if state is not None and not self.causal:
+            raise ValueError("a memory in two directions cannot continue from a state")
+        values, inputs = (None, None) if state is None else state
+        steps, inputs = self._steps(x, padding, inputs)
+        o, values = gated_delta_rule(steps, values)
+        if not self.causal:
+            o = half_backwards(o, 1, (2,))
+        o = self.norm(o).transpose(1, 2).flatten(2)  # (B, T, H * V)
+        if padding is not None:
+            o = o * padding[..., None]
+        return self.output(o * F.silu(self.gate(x))), Memory(values, inputs)
+
+    def _steps(
+        self, x: Tensor, padding: Tensor | None, inputs: Tensor | None = None
+    ) -> tuple[Steps, Tensor]:
+        """Return the steps of each head, in the order in which it reads, and the inputs to keep."""
+        qkv, (wa, wb) = self.to_qkv(x), self.to_steps(x).chunk(2, dim=-1)  # (B, T, H)
+        log_a = -self.log_rate.exp() * F.softplus(wa + self.step_bias)
+        parts = [qkv, log_a, self.most_beta * wb.sigmoid()]
+        if padding is not None:  # padding leaves the memory as it is
+            parts = [part.where(padding[..., None], 0.0) for part in parts]
+        if not self.causal:
+            parts = [half_backwards(part) for part in parts]
+        qkv, inputs = self.convolution(parts[0], padding if self.causal else None, inputs)
+        heads = F.silu(qkv).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        q, k, v = heads.split(self.widths, dim=-1)  # (B, H, T, K), and (B, H, T, V)
+        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+        return Steps(q, k, v, parts[1].mT, parts[2].mT), inputs
+
+    def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
+        check_map_fits(len(x), self.heads, x.size(1))
+        steps, _ = self._steps(x, padding)
+        found = delta_rule_weights(steps), steps.v
+        return found if self.causal else half_backwards_map(*found)
+
+    def flops_per_token(self, length: int) -> float:
+        """Return the operations per token: the matrices, half of a chunk, and the memory."""
+        key, _, value = self.widths
+        before = (min(length, CHUNK) - 1) / 2
+        # k k^T and the solution, then (q k^T) U; with the memory W S, S^T q and k u^T.
+        in_chunk = 2 * before * (2 * key + value) + 2 * (before + 1) * (key + value)
+        return matrix_flops(self) + self.heads * (in_chunk + 6 * key * value)
+
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the memories and the inputs to keep are, whatever the length."""
+        key, _, value = self.widths
+        return self.heads * (key * value + (self.convolution.size - 1) * sum(self.widths))
+
+    def initialise(self, residual_std: float | None) -> None:
+        """Set the decays as Mamba2 does (Dao and Gu 2024), and the matrix that writes."""
+        self.log_rate.uniform_(*RATES).log_()
+        step = self.step_bias.uniform_(*map(math.log, TIME_STEPS)).exp_()
+        step.add_((-(-step).expm1()).log())  # the inverse of softplus
+        if residual_std is not None:
+            self.output.weight.normal_(std=residual_std)
+
+
+register(
+    "gated_deltanet",
+    lambda shape, **options: partial(GatedDeltaNet, shape.dim, causal=shape.causal, **options),
+)
