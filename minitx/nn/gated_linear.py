@@ -24,15 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn.chunks import half_backwards, half_backwards_map
-from minitx.nn.chunkwise import decayed_products, linear_attention, products_per_token
-from minitx.nn.mixers import (
-    Mixer,
-    Shape,
-    check_heads,
-    check_map_fits,
-    matrix_flops,
-    register,
-)
+from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
+from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 
 RANK = 16  # of the decay's map
@@ -83,7 +76,8 @@ class GatedLinearAttention(Mixer):
         """
         if state is not None and not self.causal:
             raise ValueError("linear attention in two directions cannot continue from a state")
-        y, state = linear_attention(*self._terms(x, padding), state)
+        q, k, v, g = self._terms(x, padding)
+        y, state = linear_attention(q, k, v, g, state)
         if not self.causal:
             y = half_backwards(y, 1, (2,))
         y = self.norm(y.transpose(1, 2)).flatten(2)  # (B, T, H * V)

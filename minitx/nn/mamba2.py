@@ -25,15 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn.chunks import half_backwards, half_backwards_map
-from minitx.nn.chunkwise import decayed_products, linear_attention, products_per_token
-from minitx.nn.mixers import (
-    Mixer,
-    Shape,
-    check_heads,
-    check_map_fits,
-    matrix_flops,
-    register,
-)
+from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
+from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
@@ -132,12 +125,11 @@ class Mamba2(Mixer):
     ) -> tuple[Terms, Tensor]:
         """Return the terms of each head, in the order in which it reads, and the inputs to keep."""
         step = F.softplus(self.to_step(u) + self.step_bias)  # (B, T, H)
-        parts = self.to_inputs(u), step
+        read = self.to_inputs(u)
         if padding is not None:  # without a step, padding leaves the state as it is
-            parts = tuple(part.where(padding[..., None], 0.0) for part in parts)
+            read, step = (part.where(padding[..., None], 0.0) for part in (read, step))
         if not self.causal:
-            parts = tuple(map(half_backwards, parts))
-        read, step = parts
+            read, step = half_backwards(read), half_backwards(step)
         read, inputs = self.convolution(read, padding if self.causal else None, inputs)
         read = F.silu(read).unflatten(-1, (self.directions, -1)).transpose(1, 2)  # (B, G, T, ...)
         x, keys, queries = read.split(self.widths, dim=-1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from loops import assert_near
 from references import examples
 
-from minitx.nn.chunkwise import CHUNK, decayed_products, linear_attention
+from minitx.nn.linear_attention import CHUNK, decayed_products, linear_attention
 
 
 def by_loop(q, k, v, g, state):
