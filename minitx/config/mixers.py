@@ -48,13 +48,46 @@ class MinimalRecurrenceOptions:
 
 
 @dataclass
-class GatedDeltaNetOptions(MinimalRecurrenceOptions, HeadOptions):
-    """The options of a gated DeltaNet."""
+class ConvolutionOptions:
+    """The options of a mixer that begins with a short convolution."""
 
     convolution: int = key(4, "tokens that a short convolution reads", minimum=1, maximum=1_000)
+
+
+@dataclass
+class GatedDeltaNetOptions(MinimalRecurrenceOptions, ConvolutionOptions, HeadOptions):
+    """The options of a gated DeltaNet."""
+
     negative_eigenvalues: bool = key(
         False, "gated_deltanet: a step may change the sign of what the memory holds"
     )
+
+
+@dataclass
+class StateOptions(HeadOptions):
+    """The options of a mixer whose heads have a matrix of a chosen height as their state."""
+
+    state_dim: int | None = key(
+        None,
+        "features of a key, the rows of a state [mamba2: 64; gated_linear: dim / heads / 2]",
+        minimum=1,
+    )
+
+
+@dataclass
+class GatedLinearOptions(StateOptions):
+    """The options of gated linear attention."""
+
+    decay: str = key(
+        "gated",
+        "gated_linear: decays that tokens set, or fixed ones as in RetNet",
+        choices=("gated", "fixed"),
+    )
+
+
+@dataclass
+class Mamba2Options(MinimalRecurrenceOptions, ConvolutionOptions, StateOptions):
+    """The options of Mamba2."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +116,8 @@ BUILT_IN = (
     MixerSpec("rnn", RECURRENCE),
     MixerSpec("mingru", MINIMAL, MinimalRecurrenceOptions),
     MixerSpec("minlstm", MINIMAL, MinimalRecurrenceOptions),
+    MixerSpec("gated_linear", "minitx.nn.gated_linear", GatedLinearOptions),
+    MixerSpec("mamba2", "minitx.nn.mamba2", Mamba2Options),
     MixerSpec("gated_deltanet", DELTANET, GatedDeltaNetOptions),
     MixerSpec("average", BASELINES),
     MixerSpec("none", BASELINES),

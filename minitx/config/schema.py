@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from minitx.config.fields import key, key_like
-from minitx.config.mixers import BUILT_IN, AttentionOptions, GatedDeltaNetOptions, MixerSpec
+from minitx.config.mixers import (
+    BUILT_IN,
+    AttentionOptions,
+    GatedDeltaNetOptions,
+    GatedLinearOptions,
+    Mamba2Options,
+    MixerSpec,
+)
 from minitx.config.tasks import TASKS, ObjectiveSpec, TaskSpec
 from minitx.errors import UserError
 
@@ -104,7 +111,9 @@ class ModelConfig:
 
 
 @dataclass
-class TransformerConfig(GatedDeltaNetOptions, AttentionOptions, ModelConfig):
+class TransformerConfig(
+    Mamba2Options, GatedLinearOptions, GatedDeltaNetOptions, AttentionOptions, ModelConfig
+):
     """The keys of a Transformer, with the options of all mixers of minitx.
 
     Attention's options are in use whatever the mixer is, if a decoder has cross-attention.

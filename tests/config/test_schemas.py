@@ -48,6 +48,9 @@ every_key = pytest.mark.parametrize(
 )
 
 
+PARALLEL = ["mingru", "minlstm", "gated_linear", "mamba2", "gated_deltanet"]
+
+
 def choices(schema, name):
     return {field.name: field for field in schema.__dataclass_fields__.values()}[name].metadata[
         "choices"
@@ -73,11 +76,7 @@ def test_every_key_is_explained(script, model, name, field):
     [
         (TransformerConfig, "activation", ACTIVATIONS),
         (TransformerConfig, "norm", NORMS),
-        (
-            TransformerConfig,
-            "mixer",
-            ["attention", *CELLS, "mingru", "minlstm", "gated_deltanet", "average", "none"],
-        ),
+        (TransformerConfig, "mixer", ["attention", *CELLS, *PARALLEL, "average", "none"]),
         (RecurrentConfig, "cell", CELLS),
         (TaskConfig, "name", options("task")),
         (OptimizerConfig, "name", options("optimizer")),

@@ -47,6 +47,8 @@ LATER: dict[str, dict[str, Any]] = {
         "norm_eps": None,
         "rotary_base": 10_000.0,
         "expansion": 1,
+        "state_dim": None,
+        "decay": "gated",
         "convolution": 4,
         "negative_eigenvalues": False,
     },

@@ -1,0 +1,138 @@
+"""Gated linear attention: attention without a softmax, whose past fades feature by feature.
+
+    queries, keys, values    q = x Wq, k = x Wk, v = x Wv
+    decay                    a = sigmoid(x W1 W2 + b)^(1/16)
+    state                    S_t = diag(a_t) S_{t-1} + k_t^T v_t
+    output                   y_t = q_t S_t
+    result                   (norm(y) * swish(x Wr + br)) Wo, the heads concatenated
+
+A fixed decay for each head instead, a = 1 - 2^(-5-h), is that of RetNet. The norm acts on each
+head and undoes any scale, so nothing divides by sqrt(K).
+
+Sources: Yang et al. 2024 (GLA), arXiv 2312.06635, section 4.4, with the RMSNorm of their code; Sun
+et al. 2023 (RetNet), arXiv 2307.08621, section 2.
+
+Letters in shapes: B batch, T length, H heads, K features of a key, V features of a value, C = dim.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minitx.nn.chunks import half_backwards, half_backwards_map
+from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
+from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
+from minitx.nn.norms import RMSNorm
+
+RANK = 16  # of the decay's map
+NORM_EPS = 1e-5
+ROOT = 16  # of the sigmoid: without it, the past is gone after a few steps
+
+
+class GatedLinearAttention(Mixer):
+    """A mixer of `heads` heads, whose keys have `state_dim` features, by default half of a value's.
+
+    `decay` is "gated" if each feature of a key has a decay that depends on the token, and "fixed"
+    if each head has the same decay for all. If it is not causal, half of the heads read backwards.
+    Raises ValueError if heads do not fit.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        state_dim: int | None = None,
+        decay: str = "gated",
+        *,
+        causal: bool = True,
+    ) -> None:
+        super().__init__()
+        check_heads(heads, dim, causal)
+        self.heads, self.causal, self.value_dim = heads, causal, dim // heads
+        self.key_dim = state_dim or max(1, self.value_dim // 2)
+        keys = heads * self.key_dim
+        self.query, self.key = nn.Linear(dim, keys, bias=False), nn.Linear(dim, keys, bias=False)
+        self.value = nn.Linear(dim, dim, bias=False)
+        self.decay = (
+            nn.Sequential(nn.Linear(dim, RANK, bias=False), nn.Linear(RANK, keys))
+            if decay == "gated"
+            else None
+        )
+        self.gate = nn.Linear(dim, dim)
+        self.norm = RMSNorm(self.value_dim, eps=NORM_EPS)
+        self.output = nn.Linear(dim, dim, bias=False)
+
+    def forward(
+        self, x: Tensor, padding: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
+
+        The state is S (B, H, K, V) at the last real token. In two directions, a given state is a
+        ValueError.
+        """
+        if state is not None and not self.causal:
+            raise ValueError("linear attention in two directions cannot continue from a state")
+        q, k, v, g = self._terms(x, padding)
+        y, state = linear_attention(q, k, v, g, state)
+        if not self.causal:
+            y = half_backwards(y, 1, (2,))
+        y = self.norm(y.transpose(1, 2)).flatten(2)  # (B, T, H * V)
+        return self.output(y * F.silu(self.gate(x))), state
+
+    def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
+        check_map_fits(len(x), self.heads, x.size(1))
+        q, k, v, g = self._terms(x, padding)
+        found = decayed_products(q, k, g), v
+        return found if self.causal else half_backwards_map(*found)
+
+    def _terms(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, ...]:
+        """Return q, k (B, H, T, K), v (B, H, T, V) and log a (B, H, T, K or 1), as heads read."""
+        q, k, v = (self._heads(part(x)) for part in (self.query, self.key, self.value))
+        if self.decay is None:
+            g = self._fixed(q).expand(*q.shape[:3], 1)
+        else:
+            g = self._heads(F.logsigmoid(self.decay(x)) / ROOT)
+        if padding is not None:  # padding leaves the state as it is
+            real = padding[:, None, :, None]
+            k, g = k.where(real, 0.0), g.where(real, 0.0)
+        terms = q, k, v, g
+        return terms if self.causal else tuple(half_backwards(each, 1, (2,)) for each in terms)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """x (B, T, H * D) -> (B, H, T, D)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _fixed(self, like: Tensor) -> Tensor:
+        """Return RetNet's log a (H, 1, 1)."""
+        head = torch.arange(self.heads, device=like.device, dtype=like.dtype)
+        return torch.log1p(-torch.exp2(-5 - head))[:, None, None]
+
+    def flops_per_token(self, length: int) -> float:
+        """Return the operations per token of the matrices, and of the products of the chunks."""
+        decays = 1 if self.decay is None else self.key_dim
+        products = products_per_token(length, self.key_dim, self.value_dim, decays)
+        return matrix_flops(self) + self.heads * products
+
+    def state_size(self, length: int) -> int:
+        """Return how many numbers the state is, whatever the length."""
+        return self.heads * self.key_dim * self.value_dim
+
+    def initialise(self, residual_std: float | None) -> None:
+        """Set the output matrix, which writes into the residual stream.
+
+        The biases start at zero (see `minitx.nn.init`), so decays start near 0.5^(1/16) = 0.96.
+        """
+        if residual_std is not None:
+            self.output.weight.normal_(std=residual_std)
+
+
+def _build(shape: Shape, **options: Any) -> Callable[[], GatedLinearAttention]:
+    return partial(GatedLinearAttention, shape.dim, causal=shape.causal, **options)
+
+
+register("gated_linear", _build)
