@@ -133,7 +133,7 @@ def _check_lengths(problem: Problem, train: int, test: list[int], context: int) 
     for name, length in [("train_length", train), *(("test_lengths", each) for each in test)]:
         if length < 1:
             raise UserError(
-                f"task.{name}: a length of {length} is too short: it must be at least 1"
+                f"task.{name}: a length of {length} must be at least 1"
             )
         if (needed := problem.width(length)) > context:
             raise UserError(

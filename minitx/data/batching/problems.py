@@ -62,29 +62,37 @@ class Parity(Problem):
 
 
 class Permutation(Problem):
-    """The product of all permutations of five elements so far, the word problem of S5.
+    """The order of five elements after the moves so far, the word problem of the group S5.
 
-    The word 23451 puts the second of five elements first, the third second, and so on. The answer
-    is the order in which the elements are then, so inputs and answers have the same words.
+    Two moves generate all 120 orders. The word of a move is what it makes of 12345: 23451 puts the
+    first element last, 21345 swaps the first two.
     """
 
+    MOVES = ("23451", "21345")
+
     def __init__(self) -> None:
-        elements = np.array(list(permutations(range(5))))  # (120, 5)
-        self.words = tuple("".join(map(str, row + 1)) for row in elements)
+        orders = np.array(list(permutations(range(5))))  # (120, 5), 12345 first
+        self.words = tuple("".join(map(str, order + 1)) for order in orders)
+        self.moves = np.array([self.words.index(move) for move in self.MOVES])
         digits = 5 ** np.arange(5)
         number = np.zeros(5**5, np.int64)
-        number[elements @ digits] = np.arange(120)
-        self.product = number[elements[:, elements] @ digits]  # (120, 120), of a state and a word
+        number[orders @ digits] = np.arange(120)
+        self.after = number[orders[:, orders[self.moves]] @ digits]  # (120, 2), after each move
 
     def draw(self, generator: np.random.Generator, length: int, size: int) -> Drawn:
-        inputs = generator.integers(120, size=(size, length))
-        states = inputs.copy()
-        for t in range(1, length):
-            states[:, t] = self.product[states[:, t - 1], inputs[:, t]]
-        return inputs, states
+        moves = generator.integers(2, size=(size, length))
+        states, state = np.empty_like(moves), np.zeros(size, np.int64)
+        for t in range(length):
+            states[:, t] = state = self.after[state, moves[:, t]]
+        return self.moves[moves], states
 
     def chance(self, length: int) -> float:
-        return 1 / 120
+        """Return the share of the most frequent order, which is near 1 / 120 after many moves."""
+        now, met = np.eye(1, 120)[0], np.zeros(120)  # the probability of each order
+        for _ in range(length):
+            now = sum(np.bincount(after, now / 2, 120) for after in self.after.T)
+            met += now
+        return float(met.max() / length)
 
 
 class Dyck(Problem):

@@ -49,16 +49,20 @@ def test_parity_counts_the_ones(length, seed):
 def test_permutations_rearrange_five_elements(length, seed):
     for words, answers in drawn(Permutation(), length, seed):
         order = "12345"
+        assert set(words) <= {"23451", "21345"}
         for word, answer in zip(words, answers, strict=True):
             order = "".join(order[int(place) - 1] for place in word)
             assert answer == order
 
 
-def test_permutations_are_all_of_s5_and_do_not_commute():
+def test_two_moves_lead_to_all_orders_and_do_not_commute():
     problem = Permutation()
     assert sorted(problem.words) == sorted(map("".join, itertools.permutations("12345")))
-    assert all(len(set(row)) == 120 for row in problem.product)
-    assert (problem.product != problem.product.T).any()
+    assert all(sorted(column) == list(range(120)) for column in problem.after.T)
+    (_, after), *_ = drawn(problem, 5000, size=1)
+    assert len(set(after)) == 120
+    first, second = problem.after[0]
+    assert problem.after[first, 1] != problem.after[second, 0]
 
 
 @few_examples
