@@ -132,9 +132,7 @@ def _batches(inputs: Tensor, targets: Tensor, length: int | None) -> list[Length
 def _check_lengths(problem: Problem, train: int, test: list[int], context: int) -> None:
     for name, length in [("train_length", train), *(("test_lengths", each) for each in test)]:
         if length < 1:
-            raise UserError(
-                f"task.{name}: a length of {length} must be at least 1"
-            )
+            raise UserError(f"task.{name}: a length of {length} must be at least 1")
         if (needed := problem.width(length)) > context:
             raise UserError(
                 f"task.{name}: a sequence of length {length} has {needed} tokens, and "

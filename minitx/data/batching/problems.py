@@ -1,8 +1,8 @@
 """Problems with sequences of any length: how a sequence is drawn, and which answers are scored.
 
-In the first three, the answer at a position is the state after all tokens so far. A model that has
-to answer only at the end learns much more slowly, because one answer says little about a long
-sequence. In the others, the answers follow after the sequence.
+In the first three, the answers are along the sequence: the state after the tokens so far. A model
+that has to answer only at the end learns much more slowly, because one answer says little about a
+long sequence. In the others, the answers follow after the sequence.
 
     parity             1 0 1 1         -> odd odd even odd
     permutation        21345 23451     -> 21345 13452

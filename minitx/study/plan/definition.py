@@ -159,6 +159,8 @@ def _check_keys(study: StudyConfig) -> None:
                     f"study.{where} has {override}: a study has one task, task=NAME, or lists "
                     "several in its grid"
                 )
+
+
 def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
     """Raise UserError if the user sets a grid or a sweep that the preset replaces."""
     preset: PresetConfig = getattr(config.study, config.preset)
