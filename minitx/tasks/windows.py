@@ -68,14 +68,14 @@ def window_sums(
             parts = [part.cpu().double() for part in (nats, scored, right, lengths)]
             of_windows.append(torch.stack([part.sum(dim=1) for part in parts], dim=1).numpy())
             sums = torch.stack([part.sum(dim=0) for part in parts[:2]], dim=1).numpy()
-            by_position = _sum(by_position, sums)
+            longest = max(len(by_position), len(sums))
+            by_position = _extended(by_position, longest) + _extended(sums, longest)
     return np.concatenate(of_windows), by_position
 
 
-def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Add two arrays (T, 2) as if the shorter one went on with zeros."""
-    longest = max(len(one), len(other))
-    return sum(np.pad(each, ((0, longest - len(each)), (0, 0))) for each in (one, other))
+def _extended(sums: np.ndarray, length: int) -> np.ndarray:
+    """Return sums (T, 2) with zeros appended, (length, 2)."""
+    return np.pad(sums, ((0, length - len(sums)), (0, 0)))
 
 
 def scores_of_windows(

@@ -279,11 +279,11 @@ class TestSeveralTasks:
     """A study with tasks in its grid does all of them, or the one that was asked for."""
 
     def test_without_a_task_all_are_done(self):
-        config = asked("study=diagnostics")
+        config = asked("study=diagnostics", "preset=full")
         study = defined(config)
         assert study.grid == {"task": study.tasks}
         assert len(study.tasks) == 7
-        assert study.dir == str(Path.cwd() / "studies/diagnostics_quick")
+        assert study.dir == str(Path.cwd() / "studies/diagnostics_full")
         assert task_of(config, study).name == "parity"
         assert {point.at["task"] for point in points(study)} == set(study.tasks)
 
@@ -295,7 +295,7 @@ class TestSeveralTasks:
         assert task_of(config, study).name == "copy"
 
     def test_its_runs_are_of_its_task(self):
-        config = asked("study=diagnostics", "++study.grid={task: [copy, parity]}")
+        config = asked("study=diagnostics", "++study.quick.grid={task: [copy, parity]}")
         study = defined(config)
         planner = Planner(task_of(config, study), study)
         words = {point.label: planner.run(point, {}, 1).words for point in planner.points[:2]}
@@ -307,7 +307,7 @@ class TestSeveralTasks:
         ("words", "expected"),
         [
             (["task=genre"], "does not suit task=genre"),
-            (["++study.grid={task: [copi]}"], "there is no task copi"),
+            (["++study.quick.grid={task: [copi]}"], "there is no task copi"),
             (
                 ["++study.quick.task_settings={copy: ['trainer.max_steps=3']}"],
                 "with several tasks in the grid",
