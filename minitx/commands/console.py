@@ -27,6 +27,7 @@ SHOWN_METRICS = {
     "bits_per_byte": "bits per byte",
     "perplexity": "perplexity",
     "accuracy": "accuracy",
+    "exact_match": "exact match",
     "macro_f1": "macro F1",
     "wer": "word error rate",
     "per": "phoneme error rate",
@@ -62,6 +63,7 @@ def show_run(run: "StoredRun") -> None:
     console = Console()
     say(_title(summary))
     console.print_table(metrics_table(summary["metrics"]))
+    _show_lengths(summary["metrics"], "test/")
     sample = _last_sample(folder)
     if sample:
         console.print_between_rules(sample, "what it writes now")
@@ -104,10 +106,26 @@ def show_evaluation(
             interval = "" if ends is None else f"{metric(ends[0])} to {metric(ends[1])}"
             table.add_row(label, metric(evaluation.metrics[name]), interval)
     Console().print_table(table)
+    _show_lengths(evaluation.metrics)
     for signature in evaluation.signatures:
         say(signature)
     for file in files:
         say(f"  {run.folder / file}")
+
+
+def _show_lengths(metrics: dict[str, float], split: str = "") -> None:
+    """Print a table of the metrics of test at each length, if there are any."""
+    start = f"{split}exact_match_at_"
+    lengths = [name.removeprefix(start) for name in metrics if name.startswith(start)]
+    if not lengths:
+        return
+    table = Table()
+    for column in ("length in test", "exact match", "accuracy", "chance level"):
+        table.add_column(column, justify="right")
+    for length in lengths:
+        names = (f"{split}{each}_at_{length}" for each in ("exact_match", "accuracy", "chance"))
+        table.add_row(length, *(metric(metrics[name]) for name in names))
+    Console().print_table(table)
 
 
 def stream(texts: Iterator[Iterator[str]], samples: int) -> None:

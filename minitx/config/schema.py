@@ -36,6 +36,16 @@ class TaskConfig:
     pairs: int | None = key(
         None, "task=recall: key-value pairs in a sequence [model.context / 8]", minimum=1
     )
+    train_length: int = key(
+        40,
+        "parity, copy and other generated tasks: length of the longest training sequence",
+        minimum=1,
+        maximum=1_000_000,
+    )
+    test_lengths: list[int] | None = key(
+        None, "the same: lengths to test [10, 20, 40, 80, 200, 500]"
+    )
+    depth: int = key(5, "task=bounded_dyck: greatest number of open brackets", minimum=1)
 
     @property
     def spec(self) -> TaskSpec:

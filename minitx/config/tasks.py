@@ -128,6 +128,15 @@ CLASSIFICATION = declare_objective(
     )
 )
 
+
+def length_task(name: str, example: str, *own_keys: str) -> TaskSpec:
+    """Return a task whose sequences are generated, and tested beyond the lengths of training."""
+    keys = ("task.train_length", "task.test_lengths", *own_keys)
+    return TaskSpec(
+        name, LANGUAGE_MODELING, example, keys, synthetic=True, own_headline="exact_match"
+    )
+
+
 for _task in (
     TaskSpec("shakespeare", LANGUAGE_MODELING, "ROMEO:"),
     TaskSpec("tiny_shakespeare", LANGUAGE_MODELING, "ROMEO:"),
@@ -140,6 +149,13 @@ for _task in (
         synthetic=True,
         own_headline="accuracy",
     ),
+    length_task("parity", "1 0 1 1"),
+    length_task("permutation", "21345 23451"),
+    length_task("dyck", "( [ ]"),
+    length_task("bounded_dyck", "( [ ]", "task.depth"),
+    length_task("copy", "a b c >"),
+    length_task("reverse", "a b c >"),
+    length_task("selective_copy", ". a . . b ? ?"),
     TaskSpec("cmudict", SEQUENCE_TO_SEQUENCE, "attention", own_keys=("data.stress",)),
     TaskSpec("multi30k", SEQUENCE_TO_SEQUENCE, "A man is reading a book on a bench."),
     TaskSpec("pairs", SEQUENCE_TO_SEQUENCE, own_keys=("data.path", "data.target_path")),

@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from minitx.data.batching.batches import Subset, TrainingBatches, WholeBatches, drawn_subset
 from minitx.data.batching.buckets import EVALUATION_TOKENS
+from minitx.data.batching.generated import AnswerBatches, Generated
 from minitx.data.batching.label_store import LabelSplit, LabelStore
 from minitx.data.batching.pair_store import PairSplit, PairStore
-from minitx.data.batching.recall import Recall, RecallBatches
 from minitx.data.batching.token_store import TokenStore
 from minitx.data.batching.windows import DisjointWindows, RandomWindows
 from minitx.errors import UserError
@@ -159,21 +159,29 @@ class LanguageModelingData(StepDataModule):
         return {"train_tokens": len(tokens), "train_share": self.train_fraction}
 
 
-class RecallData(StepDataModule):
+class GeneratedData(StepDataModule):
     """New sequences for every training batch, and always the same ones for evaluation.
 
-    `batch_size` counts sequences over all devices.
+    `batch_size` counts sequences over all devices. `evaluation`, `evaluation_size` and
+    `item_tokens` are those of `StepDataModule`.
     """
 
-    def __init__(self, recall: Recall, batch_size: int, seed: int, **options: Any) -> None:
-        self.recall, self.batch_size, self.seed = recall, batch_size, seed
-        evaluation = {split: recall.split(split) for split in recall.splits}
-        context = recall.context
-        super().__init__(evaluation, evaluation_batch(context), context, **options)
+    def __init__(
+        self,
+        store: Generated,
+        batch_size: int,
+        seed: int,
+        evaluation: dict[str, Any],
+        evaluation_size: int | None,
+        item_tokens: int,
+        **options: Any,
+    ) -> None:
+        self.store, self.batch_size, self.seed = store, batch_size, seed
+        super().__init__(evaluation, evaluation_size, item_tokens, **options)
 
-    def training_batches(self, rank: int, world_size: int) -> RecallBatches:
+    def training_batches(self, rank: int, world_size: int) -> AnswerBatches:
         """Return a rank's sequences."""
-        return RecallBatches(self.recall, self.batch_size, self.seed, rank, world_size)
+        return AnswerBatches(self.store, self.batch_size, self.seed, rank, world_size)
 
     def describe(self) -> dict[str, Any]:
         return {}  # training data is endless

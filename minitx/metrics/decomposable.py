@@ -104,6 +104,7 @@ MEASURES = {
         Measure("wer", "word error rate", True, sum_ratio, is_fraction=True, bounds=FRACTION),
         Measure("bleu", "BLEU", False, _bleu, decimals=1, bounds=(0.0, 100.0)),
         Measure("accuracy", "accuracy", False, sum_ratio, is_fraction=True, bounds=FRACTION),
+        Measure("exact_match", "exact match", False, sum_ratio, is_fraction=True, bounds=FRACTION),
         # An output that is longer than its reference may need more than one change per phoneme.
         Measure("per", "phoneme error rate", True, sum_ratio, is_fraction=True),
         Measure("loss", "loss (nats/token)", True, sum_ratio),

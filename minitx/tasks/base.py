@@ -14,9 +14,9 @@ from torch import nn
 from minitx.config.compose import to_plain
 from minitx.config.home import default_cache_dir
 from minitx.config.schema import Config, DecodingConfig
+from minitx.data.batching.generated import Generated
 from minitx.data.batching.label_store import LabelStore
 from minitx.data.batching.pair_store import PairStore
-from minitx.data.batching.recall import Recall
 from minitx.data.batching.token_store import TokenStore
 from minitx.data.module import StepDataModule
 from minitx.metrics.scores import Score
@@ -76,7 +76,7 @@ class Task(ABC, Generic[AnyModel, AnyVocabulary]):
     """
 
     config: Config
-    store: TokenStore | PairStore | LabelStore | Recall
+    store: TokenStore | PairStore | LabelStore | Generated
     vocabulary: AnyVocabulary
     labels: tuple[str, ...] = ()  # the classes, in the order of a classifier's outputs
     notes: tuple[str, ...] = ()  # what is odd about the corpus

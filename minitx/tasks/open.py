@@ -6,6 +6,7 @@ from minitx.data.tokenizers.text import Tokenizer
 from minitx.tasks.base import Task
 from minitx.tasks.classification import ClassificationTask
 from minitx.tasks.language_modeling import LanguageModelingTask
+from minitx.tasks.lengths import PROBLEMS, LengthTask
 from minitx.tasks.recall import RecallTask
 from minitx.tasks.requirements import check_keys
 from minitx.tasks.sequence_to_sequence import SequenceToSequenceTask
@@ -16,7 +17,7 @@ OF_OBJECTIVES: dict[str, type[Task]] = {
     SEQUENCE_TO_SEQUENCE.name: SequenceToSequenceTask,
     CLASSIFICATION.name: ClassificationTask,
 }
-OF_TASKS: dict[str, type[Task]] = {"recall": RecallTask}
+OF_TASKS: dict[str, type[Task]] = {"recall": RecallTask} | dict.fromkeys(PROBLEMS, LengthTask)
 
 
 def open_task(config: Config, tokenizer: Tokenizer | None = None) -> Task:

@@ -6,23 +6,22 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from lightning.fabric.utilities import move_data_to_device
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from minitx.config.schema import Config, DecodingConfig
 from minitx.data.batching.recall import Recall, distances
 from minitx.data.batching.windows import IGNORE
-from minitx.data.module import RecallData, evaluation_batch
+from minitx.data.module import GeneratedData, evaluation_batch
 from minitx.data.progress import progress
 from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
-from minitx.objectives.recall import AssociativeRecall
+from minitx.objectives.answers import Answering
 from minitx.runs.vocabulary import TextVocabulary
-from minitx.tasks.base import EXAMPLE, Evaluation, Task
+from minitx.tasks.base import EXAMPLE, Evaluation
+from minitx.tasks.generated import GeneratedTask
 from minitx.tasks.requirements import batch_windows
 from minitx.tasks.windows import evaluate_windows
-
-SAMPLES = 8  # queries
 
 
 class Answers(NamedTuple):
@@ -35,7 +34,7 @@ class Answers(NamedTuple):
     right: np.ndarray
 
 
-class RecallTask(Task[LanguageModel, TextVocabulary]):
+class RecallTask(GeneratedTask):
     """Predict the values of queried keys, in sequences of `model.context` tokens."""
 
     store: Recall
@@ -54,17 +53,26 @@ class RecallTask(Task[LanguageModel, TextVocabulary]):
             )
         self.vocabulary = TextVocabulary(self.store.tokenizer)
 
-    def data(self) -> RecallData:
-        return RecallData(self.store, self.batch_size, self.config.seed, **self.loader_options())
+    def data(self) -> GeneratedData:
+        context = self.store.context
+        return GeneratedData(
+            self.store,
+            self.batch_size,
+            self.config.seed,
+            {split: self.store.split(split) for split in self.store.splits},
+            evaluation_batch(context),
+            context,
+            **self.loader_options(),
+        )
 
-    def objective(self, model: nn.Module, done: Callable[[], float]) -> AssociativeRecall:
-        return AssociativeRecall(
+    def objective(self, model: nn.Module, done: Callable[[], float]) -> Answering:
+        return Answering(
             model,
             self.config.optimizer,
             self.config.seed,
             done,
             self.archive(),
-            queries=self._queries(),
+            answers=self._queries(),
             label_smoothing=self.config.task.label_smoothing,
         )
 
@@ -73,18 +81,9 @@ class RecallTask(Task[LanguageModel, TextVocabulary]):
         mixture = self.store.mixture(self.batch_size)
         return sum(pairs * rows for (pairs, _), rows in mixture.items()) / self.batch_size
 
-    @torch.inference_mode()
-    def sample(self, model: LanguageModel, device: torch.device) -> str:
-        """Return the model's answers to the first queries of val, next to the right ones."""
+    def first(self) -> tuple[Tensor, Tensor]:
         inputs, targets = self.store.split("val")[0]
-        logits, _ = model(inputs[None].to(device))
-        asked = (targets != IGNORE).nonzero()[:SAMPLES, 0]
-        answers = logits[0].argmax(dim=-1).cpu()
-        rows = torch.stack([inputs[asked], answers[asked], targets[asked]], dim=1).tolist()
-        return "\n".join("{} -> {}    ({})".format(*map(self._word, row)) for row in rows)
-
-    def _word(self, token: int) -> str:
-        return self.store.tokenizer.decode([token])
+        return inputs, targets
 
     def example(self) -> str:
         """Return the first pairs of val, followed by a query for each of them."""

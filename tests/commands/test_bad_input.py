@@ -95,6 +95,32 @@ TRAINING = {
         ["task=recall", "data.batch_size=null", "data.batch_tokens=400"],
         ["task=recall", "data.batch_size", "data.batch_tokens"],
     ),
+    "a length beyond the context": (
+        ["task=copy", "task.train_length=4", "task.test_lengths=[4,9]"],
+        ["task.test_lengths", "length 9 has 18 tokens", "set model.context=18"],
+    ),
+    "training beyond the context": (
+        ["task=parity", "task.test_lengths=[4]"],
+        ["task.train_length", "length 40 has 40 tokens", "set model.context=40"],
+    ),
+    "a length twice": (
+        ["task=dyck", "task.train_length=4", "task.test_lengths=[4,4]"],
+        ["task.test_lengths=[4, 4]", "each of them once"],
+    ),
+    "a length of nothing": (
+        ["task=dyck", "task.train_length=4", "task.test_lengths=[0]"],
+        ["task.test_lengths", "a length of 0 must be at least 1"],
+    ),
+    "no length": (
+        ["task=dyck", "task.train_length=4", "task.test_lengths=[]"],
+        ["task.test_lengths=[]", "one length or more"],
+    ),
+    "words without a bracket that closes": (
+        ["task=dyck", "task.train_length=4", "task.test_lengths=[4,1]"],
+        ["task.test_lengths", "length 1", "no answer"],
+    ),
+    "a depth without a bound": (["task=dyck", "task.depth=3"], ["task.depth=3", "bounded_dyck"]),
+    "lengths of another task": (["task.train_length=4"], ["task.train_length=4", "task=text"]),
     "missing corpus": (["data.path=no.txt"], ["data.path=HERE/no.txt", "No such file"]),
     "corpus is a folder": (["data.path=folder"], ["data.path=HERE/folder", "directory"]),
     "empty corpus": (["data.path=empty.txt"], ["empty.txt", "empty"]),
@@ -239,7 +265,8 @@ def without_accelerator(cases):
 @pytest.mark.parametrize("case", without_accelerator(TRAINING))
 def test_training_refuses(case, script, tiny, here):
     arguments, parts = TRAINING[case]
-    own_file = not any(word in arguments for word in ("task=recall", "task=tiny_shakespeare"))
+    given = ("task=recall", "task=tiny_shakespeare", "task=copy", "task=dyck", "task=parity")
+    own_file = not any(word in arguments for word in given)
     words = tiny if own_file else [word for word in tiny if not word.startswith("data.path=")]
     refuses(script, here, "train", [*words, *arguments], parts)
 

@@ -45,6 +45,7 @@ def values(field):
     kinds = typing.get_args(field.type) or (field.type,)
     if typing.get_origin(field.type) is list:
         return st.lists(simple[kinds[0]], max_size=3)
+    simple[list[int]] = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3)
     return st.one_of(
         *(simple[kind] if kind in simple else numbers(kind, field.metadata) for kind in kinds)
     )

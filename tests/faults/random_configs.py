@@ -68,7 +68,7 @@ def write_corpora(folder, text_file):
         ],
         "labels": [{"data.path": folder / "labels.jsonl"}],
         **{name: [published] for name in ("tiny_shakespeare", "multi30k", "sst2", "trec")},
-        "recall": [{}],
+        **{name: [{}] for name, task in TASKS.items() if task.synthetic},
     }
 
 
@@ -110,8 +110,11 @@ def _data(draw, task):
         config["decoding.length_penalty"] = draw.choice([0, 0.6, 1])
         config["decoding.max_length"] = draw.choice([None, 1, 20])
         config["decoding.min_length"] = draw.choice([0, 0, 1])
-    if task.synthetic:
+    if "task.pairs" in task.keys:
         config["task.pairs"] = draw.choice([1, 2, 5, 8])
+    if "task.train_length" in task.keys:
+        config["task.train_length"] = draw.choice([2, 3, 8])
+        config["task.test_lengths"] = draw.choice([[4], [10, 2]])
     if "data.path" in task.keys:
         config["data.val_fraction"] = draw.choice([0.1, 0.2, 0.4])
     return config
@@ -253,6 +256,8 @@ CONTRADICTIONS = (
     {"model.context": 100_000},
     {"decoding.min_length": 10, "decoding.max_length": 5},
     {"task": "recall", "task.pairs": 100, "model.context": 16},
+    {"task": "copy", "task.test_lengths": [10], "model.context": 19},
+    {"task": "parity", "task.test_lengths": [3, 3]},
     {"data.path": None},
     {"trainer.precision": "16-mixed"},
     {"trainer.devices": 3, "data.batch_size": 4},

@@ -19,16 +19,16 @@ are shorter by the same factor and padded with filler. As in that paper, longer 
 pairs. A model learns the task faster if there is little else to attend to.
 """
 
-import hashlib
+from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 
-from minitx.data.batching.windows import IGNORE, rows_of_rank
+from minitx.data.batching.generated import STREAMS, Generated, distinct
+from minitx.data.batching.windows import IGNORE
 from minitx.data.random_streams import stream
 from minitx.data.tokenizers.text import word_tokenizer
 from minitx.errors import UserError
@@ -39,11 +39,9 @@ KEYS = VALUES = 128
 FILLER, FIRST_KEY, FIRST_VALUE = 0, 1, 1 + KEYS  # ids
 
 HELD_OUT = 1000  # sequences of val, and of test
-# The random streams of val and test. The streams of training have seeds below 2**32.
-STREAMS = {"val": 2**32, "test": 2**32 + 1}
 
 
-class Recall:
+class Recall(Generated):
     """The sequences of `context` tokens with up to `pairs` pairs, and their tokenizer.
 
     `numbers` are the numbers of pairs in the mixture, the largest first. Val and test are the same
@@ -52,8 +50,6 @@ class Recall:
     Raises UserError if the pairs and their queries do not fit in the context, or if there are not
     enough keys.
     """
-
-    splits = tuple(STREAMS)
 
     def __init__(self, pairs: int, context: int) -> None:
         if pairs > KEYS:
@@ -75,17 +71,9 @@ class Recall:
             for number in self.numbers
         }
 
-    @property
-    def fingerprint(self) -> str:
-        """The SHA-256 of the tokenizer, of all held-out and of some training sequences.
-
-        It changes with the sequences, so also with a numpy that draws other numbers.
-        """
-        found = hashlib.sha256(self.tokenizer.fingerprint.encode())
+    def identifying(self) -> Iterator[Tensor]:
         trained_on = self.training(stream(0, 0), 4 * len(self.numbers))
-        for part in chain(*self._held_out.values(), trained_on):
-            found.update(part.numpy().astype("<i8").tobytes())
-        return found.hexdigest()
+        return chain(*self._held_out.values(), trained_on)
 
     def mixture(self, size: int) -> dict[tuple[int, int], int]:
         """Return how many of `size` training sequences have each (number of pairs, length)."""
@@ -119,11 +107,11 @@ class Recall:
         named, length = 2 * pairs, length or self.context
         inputs = np.full((size, self.context), FILLER)
         targets = np.full_like(inputs, IGNORE)
-        keys = FIRST_KEY + _distinct(generator, size, KEYS, pairs)  # (size, pairs)
+        keys = FIRST_KEY + distinct(generator, size, KEYS, pairs)  # (size, pairs)
         # Distinct, so that the value of another pair is always wrong.
-        values = FIRST_VALUE + _distinct(generator, size, VALUES, pairs)
+        values = FIRST_VALUE + distinct(generator, size, VALUES, pairs)
         inputs[:, 0:named:2], inputs[:, 1:named:2] = keys, values
-        places = named + _distinct(generator, size, length - named, pairs)
+        places = named + distinct(generator, size, length - named, pairs)
         np.put_along_axis(inputs, places, keys, axis=1)
         np.put_along_axis(targets, places, values, axis=1)
         return torch.from_numpy(inputs), torch.from_numpy(targets)
@@ -141,41 +129,3 @@ def distances(inputs: Tensor, targets: Tensor) -> Tensor:
     sequence, place = (targets != IGNORE).nonzero(as_tuple=True)
     same = inputs[sequence] == inputs[sequence, place, None]  # (queries, T)
     return place - same.int().argmax(dim=1)
-
-
-class RecallBatch(NamedTuple):
-    """Training sequences and the places of their queries.
-
-    inputs, targets  int64 (B, context)
-    asked            int64 (queries,)  where the flattened targets are not IGNORE. Computed on a
-                     device, the host would have to wait for their number.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    asked: Tensor
-
-
-class RecallBatches(Dataset[RecallBatch]):
-    """Endless training batches of `batch_size` sequences over all ranks.
-
-    Batch i depends only on (seed, i), and a rank has its slice of it, as in `RandomWindows`. All
-    batches have the same mixture. Raises UserError if the ranks do not divide the batch.
-    """
-
-    def __init__(
-        self, recall: Recall, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
-    ) -> None:
-        self.recall, self.batch_size, self.seed = recall, batch_size, seed
-        self.rank_rows = rows_of_rank(batch_size, rank, world_size)
-
-    def __getitem__(self, batch: int) -> RecallBatch:
-        """Return this rank's batch_size / world_size sequences of a batch."""
-        inputs, targets = self.recall.training(stream(self.seed, batch), self.batch_size)
-        inputs, targets = inputs[self.rank_rows], targets[self.rank_rows]
-        return RecallBatch(inputs, targets, (targets.flatten() != IGNORE).nonzero()[:, 0])
-
-
-def _distinct(generator: np.random.Generator, rows: int, n: int, k: int) -> np.ndarray:
-    """Return rows of k different numbers below n in random order, int64 (rows, k)."""
-    return generator.random((rows, n)).argsort(axis=1)[:, :k]

@@ -17,6 +17,7 @@ from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.reading import attention
+from minitx.metrics.length_scores import ACCURACY_AT, EXACT_AT
 from minitx.nn.recurrent import RecurrentStack
 from minitx.runs.atomic_write import (
     write_atomically,
@@ -31,6 +32,7 @@ from minitx.study.plan.run_store import MEASURED, detail_file
 from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.evaluation import located, open_corpus
 from minitx.tasks.language_modeling import LanguageModelingTask
+from minitx.tasks.lengths import LengthTask
 from minitx.tasks.recall import RecallTask
 
 ITEMS = Path("measured", "items.npz")
@@ -160,6 +162,21 @@ def recall_rows(run: StoredRun, task: RecallTask, evaluation: Evaluation) -> Row
     ]
 
 
+def length_rows(run: StoredRun, task: LengthTask, evaluation: Evaluation) -> Rows:
+    """Return how many sequences of each length of test, and of all their answers, were right."""
+    found = evaluation.metrics
+    return [
+        {
+            "length": length,
+            "exact match": found[EXACT_AT.format(length)],
+            "accuracy": found[ACCURACY_AT.format(length)],
+            "chance level": chance,
+            "longest in training": task.store.train_length,
+        }
+        for length, chance in task.store.chances.items()
+    ]
+
+
 # Measurements in addition to the metrics on test, by the names that sections use. Each is a table.
 DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "heads": head_rows,
@@ -167,6 +184,7 @@ DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "positions": position_rows,
     "carried": carried_rows,
     "recall": recall_rows,
+    "lengths": length_rows,
 }
 
 

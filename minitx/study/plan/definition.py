@@ -12,11 +12,12 @@ from typing import Any
 from minitx.config.keys import nearest
 from minitx.config.paths import full_path
 from minitx.config.renames import key_of, renamed
-from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig
+from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig, TaskConfig
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
 Values = dict[str, Any]  # by config key
+TASK = "task"  # the axis of a grid with several tasks
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,16 @@ class Point:
 def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
     """Return the study with the values of its preset, and with `common` overrides for every run.
 
-    Raises UserError for a study without arms or values, and for a task that it does not suit.
+    Its grid has the axis "task" only if the study has several tasks. Raises UserError for a study
+    without arms or values, and for a task that it does not suit.
     """
-    study, task = config.study, config.task.name
+    study = config.study
     preset: PresetConfig = getattr(study, config.preset)
-    if study.tasks and task not in study.tasks:
-        raise UserError(
-            f"study={study.name} does not suit task={task}; it suits {', '.join(study.tasks)}"
-        )
-    sweep = sweep_of(config)
+    grid = _axes("grid", preset.grid or study.grid)
+    tasks = _tasks(config, grid.pop(TASK, []))
+    if len(tasks) > 1:
+        grid = {TASK: tasks} | grid
+    task, sweep = tasks[0], sweep_of(config)
     arms = getattr(study, TASKS[task].objective.arms) or study.arms
     for name in preset.task_settings:
         if name not in TASKS:
@@ -52,13 +54,18 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
                 f"study.{config.preset}.task_settings: there is no task {name}"
                 + (f": did you mean {hint}?" if hint else "")
             )
+    if preset.task_settings and len(tasks) > 1:
+        raise UserError(
+            f"study.{config.preset}.task_settings: with several tasks in the grid, settings of one "
+            "go into conf/task/"
+        )
     merged = dataclasses.replace(
         study,
         arms={
             name: _checked_overrides(f"study.arms.{name}", overrides)
             for name, overrides in arms.items()
         },
-        grid=_axes("grid", preset.grid or study.grid),
+        grid=grid,
         sweep=_axes("sweep", getattr(preset, sweep) or getattr(study, sweep)),
         settings=[
             *renamed(study.settings),
@@ -66,7 +73,7 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
             *_checked_overrides("task_settings", preset.task_settings.get(task, [])),
             *common,
         ],
-        dir=study.dir or full_path(f"studies/{study.name}_{task}_{config.preset}", "study.dir"),
+        dir=study.dir or full_path(f"studies/{_folder_name(config, tasks)}", "study.dir"),
     )
     if not merged.arms:
         raise UserError(f"study={study.name} has nothing to compare: study.arms is empty")
@@ -78,6 +85,39 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: list each seed once")
     return merged
+
+
+def _tasks(config: CompareConfig, listed: list[str]) -> list[str]:
+    """Return the tasks of the study: the one that was asked for, else those that its grid lists.
+
+    The default task of all commands was not asked for, unless the study suits it.
+    """
+    if unknown := [name for name in listed if name not in TASKS]:
+        raise UserError(f"study.grid: there is no task {', '.join(map(str, unknown))}")
+    if listed and config.task.name == TaskConfig().name not in (*listed, *config.study.tasks):
+        return listed
+    check_task(config)
+    return [config.task.name]
+
+
+def check_task(config: CompareConfig) -> None:
+    """Raise UserError if the study does not suit the task of the config."""
+    study, task = config.study, config.task.name
+    if study.tasks and task not in study.tasks:
+        raise UserError(
+            f"study={study.name} does not suit task={task}; it suits {', '.join(study.tasks)}"
+        )
+
+
+def task_of(config: CompareConfig, definition: StudyConfig) -> TaskConfig:
+    """Return the task of a study, of several the first one."""
+    tasks = definition.grid.get(TASK)
+    return TaskConfig(name=tasks[0]) if tasks else config.task
+
+
+def _folder_name(config: CompareConfig, tasks: list[str]) -> str:
+    """Return the name of a study's folder: STUDY_TASK_PRESET, or STUDY_PRESET of several tasks."""
+    return "_".join([config.study.name, *(tasks if len(tasks) == 1 else []), config.preset])
 
 
 def sweep_of(config: CompareConfig) -> str:
@@ -111,9 +151,14 @@ def _check_keys(study: StudyConfig) -> None:
             name = key_of(override)
             if name == "model" and where.startswith("arms."):
                 continue
+            if name == TASK and where == "grid":
+                continue
             _check_for_all(name, f"study.{where} has {override}")
-            if name == "task":
-                raise UserError(f"study.{where} has {override}: a study has one task, task=NAME")
+            if name == TASK:
+                raise UserError(
+                    f"study.{where} has {override}: a study has one task, task=NAME, or lists "
+                    "several in its grid"
+                )
 
 
 def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:

@@ -10,7 +10,7 @@ from minitx.config.renames import key_of
 from minitx.config.schema import Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
 from minitx.models.budget import fit_width, size_of
-from minitx.study.plan.definition import Point, Values, combinations, points
+from minitx.study.plan.definition import TASK, Point, Values, combinations, points
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import run_key
 from minitx.tasks.base import Task
@@ -96,11 +96,12 @@ class Planner:
 
     def _own_overrides(self, point: Point, choice: Values) -> list[str]:
         """Return the overrides that do not depend on the other arms."""
+        values = point.at | choice
         return [
-            f"task={self.task.name}",
+            f"task={values.pop(TASK, self.task.name)}",
             *self.study.arms[point.arm],
             *self.study.settings,
-            *(f"{name}={_quoted(value)}" for name, value in (point.at | choice).items()),
+            *(f"{name}={_quoted(value)}" for name, value in values.items()),
         ]
 
     def _size(self, point: Point) -> int:

@@ -42,6 +42,7 @@ PLACES = {
 
 # Keys of later versions, with the values that they had before they were keys.
 LATER: dict[str, dict[str, Any]] = {
+    "task": {"train_length": 40, "test_lengths": None, "depth": 5},
     "trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True},
     "model": {
         "norm_eps": None,

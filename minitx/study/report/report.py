@@ -106,7 +106,7 @@ def _how(results: Results) -> dict[str, str]:
     study, runs = results.study, results.runs
     trained = study.measures == "training"
     facts = {
-        "task": results.task,
+        "task": listed(results.study.grid.get("task", [results.task])),
         "preset": results.preset,
         "grid": _axes(study.grid),
         "sweep": _axes(study.sweep) if trained else "",

@@ -46,6 +46,8 @@ class Results:
     `details` has further measurements as tables, by the run's key and the name of the measurement
     (see `minitx.study.measure.measuring`).
 
+    `task` is the task or, if the grid has several, the first one.
+
     `settings` has, for each arm, the full config of its first run that counts, as values by key
     (see `minitx.study.results.settings`).
 
@@ -68,7 +70,8 @@ class Results:
 
     @property
     def title(self) -> str:
-        return f"{self.study.name} on {self.task}"
+        several = "task" in self.study.grid
+        return self.study.name if several else f"{self.study.name} on {self.task}"
 
     @property
     def metric(self) -> str:

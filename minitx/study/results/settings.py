@@ -12,7 +12,7 @@ from minitx.study.results.results import Results
 
 # Keys that affect a trained model. The others are paths, outputs, and uses of a trained model.
 SHOWN = {
-    "task": ("pairs", "label_smoothing"),
+    "task": ("pairs", "train_length", "test_lengths", "depth", "label_smoothing"),
     "data": (
         *(
             "batch_size",

@@ -3,9 +3,17 @@
 from pathlib import Path
 
 from minitx.config.compose import compose
+from minitx.config.renames import key_of
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
-from minitx.study.plan.definition import common_overrides, defined, refuse_hidden, study_folder
+from minitx.study.plan.definition import (
+    check_task,
+    common_overrides,
+    defined,
+    refuse_hidden,
+    study_folder,
+    task_of,
+)
 from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
@@ -20,6 +28,8 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     not work, and for the report of a study that does not exist.
     """
     refuse_hidden(asked, overrides)
+    if any(key_of(each) == "task" for each in overrides):
+        check_task(asked)
     definition = defined(asked, common_overrides(overrides))
     folder = study_folder(definition)
     if asked.report_only:
@@ -28,12 +38,13 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
         return definition
     for name, place in {"dir": folder, "runs": Path(definition.runs)}.items():
         check_creatable(place, f"study.{name}={place}")
-    check_sections(definition.sections, asked.task.name)
+    task = task_of(asked, definition).name
+    check_sections(definition.sections, task)
     if (folder / MANIFEST).exists():
         read_manifest(folder)
     check_tracker(asked.logger)
     arm = next(iter(definition.arms.values()))
-    first = compose(f"task={asked.task.name}", *arm, *definition.settings)
+    first = compose(f"task={task}", *arm, *definition.settings)
     check_keys(first)
     check_corpus(first)
     return definition

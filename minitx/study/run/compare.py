@@ -12,7 +12,7 @@ from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.data.progress import announced
 from minitx.errors import UserError, WriteError
 from minitx.runs.paths import check_writable, make_folder
-from minitx.study.plan.definition import Point, Values, seeds, study_folder, sweep_seed
+from minitx.study.plan.definition import Point, Values, seeds, study_folder, sweep_seed, task_of
 from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import RunStore
@@ -45,10 +45,11 @@ def run_study(
     Raises UserError if the study cannot be done, before anything is trained.
     """
     folder, store = study_folder(definition), RunStore(Path(definition.runs))
-    planner = Planner(asked.task, definition)
+    task = task_of(asked, definition)
+    planner = Planner(task, definition)
     planner.check()
     details = details_of(definition.sections)
-    manifest = Manifest(definition, asked.task.name, asked.preset, asked.task.headline, command)
+    manifest = Manifest(definition, task.name, asked.preset, task.headline, command)
     with _alone(folder):
         make_folder(store.root, f"study.runs={store.root}")
         check_writable(store.root, f"study.runs={store.root}")

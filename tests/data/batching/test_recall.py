@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minitx.data.batching.generated import AnswerBatches
 from minitx.data.batching.recall import (
     FILLER,
     FIRST_KEY,
@@ -13,7 +14,6 @@ from minitx.data.batching.recall import (
     HELD_OUT,
     KEYS,
     Recall,
-    RecallBatches,
     distances,
 )
 from minitx.data.batching.windows import IGNORE
@@ -104,7 +104,7 @@ def test_looking_back_for_the_key_is_always_right(sizes):
 def test_every_batch_is_the_same_mixture(pairs, size, mixture):
     recall = Recall(pairs, 4 * pairs + 2)
     assert recall.mixture(size) == mixture
-    batches = RecallBatches(recall, size, seed=1)
+    batches = AnswerBatches(recall, size, seed=1)
     expected = [kind for kind, rows in mixture.items() for _ in range(rows)]
     for number in (0, 7):
         inputs, targets, _ = batches[number]
@@ -129,21 +129,21 @@ def test_every_number_of_pairs_is_held_out():
 @given(number=st.integers(0, 2**40), other=st.integers(0, 2**40), seed=st.integers(0, 2**32 - 1))
 def test_a_batch_depends_on_seed_and_number_alone(number, other, seed):
     recall = Recall(2, 12)
-    batches, again = RecallBatches(recall, 8, seed), RecallBatches(Recall(2, 12), 8, seed)
+    batches, again = AnswerBatches(recall, 8, seed), AnswerBatches(Recall(2, 12), 8, seed)
     first = batches[number]
     batches[other]
     for one, same in zip(first, again[number], strict=True):
         assert torch.equal(one, same)
     assert (number == other) == torch.equal(first[0], batches[other][0])
-    assert not torch.equal(first[0], RecallBatches(recall, 8, seed ^ 1)[number][0])
+    assert not torch.equal(first[0], AnswerBatches(recall, 8, seed ^ 1)[number][0])
 
 
 @few_examples
 @given(share=st.integers(1, 5), world_size=st.integers(1, 4))
 def test_ranks_share_one_batch(share, world_size):
     recall, size = Recall(3, 16), share * world_size
-    whole = RecallBatches(recall, size, seed=1)[9]
-    ranks = [RecallBatches(recall, size, 1, rank, world_size)[9] for rank in range(world_size)]
+    whole = AnswerBatches(recall, size, seed=1)[9]
+    ranks = [AnswerBatches(recall, size, 1, rank, world_size)[9] for rank in range(world_size)]
     inputs, targets, _ = zip(*ranks, strict=True)
     assert torch.equal(torch.cat(inputs), whole.inputs)
     assert torch.equal(torch.cat(targets), whole.targets)
@@ -151,14 +151,14 @@ def test_ranks_share_one_batch(share, world_size):
 
 def test_a_batch_says_where_values_are_asked_for():
     for rank in range(2):
-        batch = RecallBatches(Recall(6, 26), 6, seed=1, rank=rank, world_size=2)[3]
+        batch = AnswerBatches(Recall(6, 26), 6, seed=1, rank=rank, world_size=2)[3]
         wanted = [target for target in batch.targets.flatten().tolist() if target != IGNORE]
         assert batch.targets.flatten()[batch.asked].tolist() == wanted
 
 
 def test_a_batch_that_does_not_divide_is_an_error():
     with pytest.raises(UserError, match=r"data\.batch_size=12 must be a multiple of the 5"):
-        RecallBatches(Recall(1, 4), 12, seed=0, rank=0, world_size=5)
+        AnswerBatches(Recall(1, 4), 12, seed=0, rank=0, world_size=5)
 
 
 def test_the_splits_share_no_sequence():
@@ -169,7 +169,7 @@ def test_the_splits_share_no_sequence():
     recall = Recall(3, 16)
     splits = {split: recall.split(split).tensors[0] for split in recall.splits}
     assert list(splits) == ["val", "test"]
-    parts = [*splits.values(), *(RecallBatches(recall, 500, seed)[0][0] for seed in range(4))]
+    parts = [*splits.values(), *(AnswerBatches(recall, 500, seed)[0][0] for seed in range(4))]
     begun = [tuple(row[:6]) for part in parts for row in part.tolist()]
     assert len(begun) == 2 * HELD_OUT + 4 * 500
     assert len(set(begun)) == len(begun)

@@ -21,11 +21,13 @@ from minitx.study.plan.definition import (
     refuse_hidden,
     seeds,
     sweep_seed,
+    task_of,
 )
 from minitx.study.plan.manifest import read_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import run_key
 from minitx.study.report.sections import SECTIONS, details_of
+from minitx.study.run.checks import check_comparison
 
 
 def asked(*words):
@@ -216,7 +218,7 @@ def asked_tasks(name):
 @pytest.mark.parametrize("preset", ["quick", "full"])
 @pytest.mark.parametrize("name", [n for n in options("study") if "speed" not in n])
 def test_a_study_sweeps_the_rate_of_the_selected_optimizer(name, preset):
-    task = next(each for each in ("genre", "text", "recall") if each in asked_tasks(name))
+    task = next(each for each in ("genre", "text", "recall", "parity") if each in asked_tasks(name))
     muon, adamw = (
         defined(
             asked(f"study={name}", f"task={task}", f"preset={preset}", f"optimizer={optimizer}")
@@ -271,3 +273,52 @@ def test_points_with_too_many_tokens_in_a_step_are_left_out():
         *((8, length) for length in (128, 512, 2048, 8192)),
         *((64, length) for length in (128, 512)),
     }
+
+
+class TestSeveralTasks:
+    """A study with tasks in its grid does all of them, or the one that was asked for."""
+
+    def test_without_a_task_all_are_done(self):
+        config = asked("study=diagnostics", "preset=full")
+        study = defined(config)
+        assert study.grid == {"task": study.tasks}
+        assert len(study.tasks) == 7
+        assert study.dir == str(Path.cwd() / "studies/diagnostics_full")
+        assert task_of(config, study).name == "parity"
+        assert {point.at["task"] for point in points(study)} == set(study.tasks)
+
+    def test_a_task_that_was_asked_for_is_the_only_one(self):
+        config = asked("study=diagnostics", "task=copy", "preset=full")
+        study = defined(config)
+        assert study.grid == {}
+        assert study.dir == str(Path.cwd() / "studies/diagnostics_copy_full")
+        assert task_of(config, study).name == "copy"
+
+    def test_its_runs_are_of_its_task(self):
+        config = asked("study=diagnostics", "++study.quick.grid={task: [copy, parity]}")
+        study = defined(config)
+        planner = Planner(task_of(config, study), study)
+        words = {point.label: planner.run(point, {}, 1).words for point in planner.points[:2]}
+        for task, found in zip(("copy", "parity"), words.values(), strict=True):
+            assert [word for word in found if word.startswith("task=")] == [f"task={task}"]
+            assert compose(*found).task.name == task
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            (["task=genre"], "does not suit task=genre"),
+            (["++study.quick.grid={task: [copi]}"], "there is no task copi"),
+            (
+                ["++study.quick.task_settings={copy: ['trainer.max_steps=3']}"],
+                "with several tasks in the grid",
+            ),
+        ],
+    )
+    def test_what_it_does_not_suit_is_refused(self, words, expected):
+        with pytest.raises(UserError, match=expected):
+            defined(asked("study=diagnostics", *words))
+
+    def test_the_default_task_is_refused_if_it_was_asked_for(self):
+        config = asked("study=diagnostics", "task=shakespeare")
+        with pytest.raises(UserError, match="does not suit task=shakespeare; it suits parity"):
+            check_comparison(config, ["study=diagnostics", "task=shakespeare"])

@@ -6,7 +6,7 @@ import pandas as pd
 
 from minitx.study.results.results import Results
 
-VARY_DATA = ("data.", "task.", "model.context")  # keys that change the examples
+VARY_DATA = ("data.", "task", "model.context")  # keys that change the examples
 
 
 @dataclass(frozen=True)

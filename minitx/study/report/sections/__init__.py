@@ -80,6 +80,7 @@ class SectionKind:
 
 
 TEXT_TASKS = [name for name, task in TASKS.items() if task.objective.windows]
+LENGTH_TASKS = [name for name, task in TASKS.items() if "task.train_length" in task.keys]
 
 SECTIONS = {
     kind.name: kind
@@ -94,6 +95,7 @@ SECTIONS = {
         SectionKind("heads", details=["heads", "pruning"]),
         SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
+        SectionKind("lengths", details=["lengths"], tasks=LENGTH_TASKS),
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
         SectionKind("carried", details=["carried"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
