@@ -5,7 +5,13 @@ from pathlib import Path
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
-from minitx.study.plan.definition import common_overrides, defined, refuse_hidden, study_folder
+from minitx.study.plan.definition import (
+    common_overrides,
+    defined,
+    refuse_hidden,
+    study_folder,
+    without_arms,
+)
 from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
@@ -20,7 +26,7 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     not work, and for the report of a study that does not exist.
     """
     refuse_hidden(asked, overrides)
-    definition = defined(asked, common_overrides(overrides))
+    definition = defined(without_arms(asked, overrides), common_overrides(overrides))
     folder = study_folder(definition)
     if asked.report_only:
         if (folder / MANIFEST).exists() or not (folder / EVIDENCE).exists():
