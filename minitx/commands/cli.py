@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -40,6 +41,7 @@ COMPLETION = {"-sc", "--shell_completion"}
 HELP = {"-h", "--help"}
 SWEEP = {"-m", "--multirun"}
 PAGES = {"-c", "--cfg", "-i", "--info"}  # Hydra prints the config and runs no job
+ARM = re.compile(r"~study\.arms\.[\w-]+")  # that a study leaves out
 UNWRITABLE = (errno.EACCES, errno.EROFS, *DISK_FULL)
 
 
@@ -125,9 +127,10 @@ def run(command: Command, arguments: list[str]) -> None:
     started = sys.argv[1 : len(sys.argv) - len(arguments)]  # the command's name after `minitx`
     # Hydra reads -m among the arguments only if it comes first.
     sweep = [each for each in arguments if each in SWEEP][:1]
-    arguments = [each for each in arguments if each not in SWEEP]
+    left_out = [each for each in arguments if each.startswith("~")]  # Hydra can do less with them
+    arguments = [each for each in arguments if each not in (*SWEEP, *left_out)]
     asked = [*sweep, *(each if sweep else quoted(each) for each in arguments)]
-    jobs = Jobs(command, started, asked)
+    jobs = Jobs(command, started, asked, left_out)
 
     def job(composed: DictConfig) -> None:
         jobs.run(composed)
@@ -155,8 +158,11 @@ def run(command: Command, arguments: list[str]) -> None:
 class Jobs:
     """The jobs of one command line: one, or several in a multirun."""
 
-    def __init__(self, command: Command, started: list[str], asked: list[str]) -> None:
+    def __init__(
+        self, command: Command, started: list[str], asked: list[str], left_out: list[str]
+    ) -> None:
         self.command, self.started, self.asked = command, started, asked
+        self.left_out = left_out
         self.results: list[Any] = []
         self.failures: list[Exception] = []
         self.failed: list[str] = []  # the overrides that are a failed job's own
@@ -177,7 +183,7 @@ class Jobs:
         assert self.command.schema is not None
         try:
             typed = to_typed(composed, self.command.schema, overrides)  # type: ignore[var-annotated]
-            self.results.append(self.command.function(typed, overrides))
+            self.results.append(self.command.function(typed, [*overrides, *self.left_out]))
         except ReaderGone:
             sys.exit()  # Hydra would report an exception
         except UserError as error:
@@ -232,7 +238,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
         if argument.startswith("-") and name not in flags:
             raise _unknown_flag(command, arguments, name)
         if argument.startswith("~"):
-            raise UserError(f"{argument}: no part of the config can be left out")
+            _check_left_out(command, argument)
         if name in paths and not value:
             raise UserError(f"{argument} is empty: give a path, or leave {name} out")
         if value.strip("\"'") == "???":
@@ -246,6 +252,14 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
             raise UserError(
                 f"{argument}: leave it out, or choose one; {name} may be one of {known}"
             )
+
+
+def _check_left_out(command: Command, argument: str) -> None:
+    """Raise UserError for an argument that leaves out anything but an arm of a study."""
+    if command.config != "compare":
+        raise UserError(f"{argument}: no part of the config can be left out")
+    if not ARM.fullmatch(argument):
+        raise UserError(f"{argument}: only an arm of a study can be left out, ~study.arms.NAME")
 
 
 def _names_options(argument: str) -> bool:

@@ -180,6 +180,28 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
                 )
 
 
+def without_arms(config: CompareConfig, overrides: list[str]) -> CompareConfig:
+    """Return the config without the arms that overrides such as `~study.arms.gru` leave out.
+
+    Raises UserError for an arm that the study does not have for this task.
+    """
+    group = TASKS[config.task.name].objective.arms
+    group = group if getattr(config.study, group) else "arms"
+    arms = dict(getattr(config.study, group))
+    left_out = [override for override in overrides if override.startswith("~")]
+    for override in left_out:
+        name = key_of(override).rpartition(".")[2]
+        if name not in arms:
+            hint = nearest(name, list(arms))
+            raise UserError(
+                f"{override}: the study has no arm {name}; its arms are {', '.join(arms)}"
+                + (f": did you mean {hint}?" if hint else "")
+            )
+        del arms[name]
+    changed: dict[str, Any] = {group: arms}
+    return dataclasses.replace(config, study=dataclasses.replace(config.study, **changed))
+
+
 def common_overrides(overrides: list[str]) -> list[str]:
     """Return the overrides on the command line that hold for every run.
 

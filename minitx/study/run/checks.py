@@ -13,6 +13,7 @@ from minitx.study.plan.definition import (
     refuse_hidden,
     study_folder,
     task_of,
+    without_arms,
 )
 from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
@@ -30,7 +31,7 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     refuse_hidden(asked, overrides)
     if any(key_of(each) == "task" for each in overrides):
         check_task(asked)
-    definition = defined(asked, common_overrides(overrides))
+    definition = defined(without_arms(asked, overrides), common_overrides(overrides))
     folder = study_folder(definition)
     if asked.report_only:
         if (folder / MANIFEST).exists() or not (folder / EVIDENCE).exists():

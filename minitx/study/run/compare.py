@@ -40,7 +40,8 @@ def run_study(
     Every arm, at every point of the grid, is first trained with each value of the sweep and a seed
     of its own. The full preset widens the sweep of an arm whose best value is at the edge. The arm
     gets the value with the lowest loss on val, or that reaches `trainer.goal` soonest, and is
-    trained with this value and the seeds of the results. Only then is it tested.
+    trained with this value and the seeds of the results. Only then is it tested. While some sweeps
+    are widened, which keeps few cores busy, the seeds of arms whose sweep has ended are trained.
 
     Raises UserError if the study cannot be done, before anything is trained.
     """
@@ -54,19 +55,27 @@ def run_study(
         make_folder(store.root, f"study.runs={store.root}")
         check_writable(store.root, f"study.runs={store.root}")
         swept: list[list[PlannedRun]] = [[] for _ in planner.points]
-        chosen = [planner.choices[0] for _ in planner.points]
+
+        def counted(number: int) -> list[PlannedRun]:
+            """Return the runs of the results at a point, with the value that its sweep chose."""
+            point, runs = planner.points[number], swept[number]
+            best = (best_of(runs, store) or runs[0]).swept_values if runs else planner.choices[0]
+            found = (planner.run(point, best, seed) for seed in seeds(asked))
+            return [replace(run, chosen=True, details=details) for run in found]
+
         if len(planner.choices) > 1:
-            for swept in _sweeps(planner, store, sweep_seed(asked), widen=asked.preset == "full"):
-                manifest.runs = [run for runs in swept for run in runs]
+            early: dict[int, list[PlannedRun]] = {}
+            sweeps = _sweeps(planner, store, sweep_seed(asked), widen=asked.preset == "full")
+            for swept, ended in sweeps:
+                for number in [each for each in ended if each not in early][:1]:
+                    early[number] = counted(number)
+                manifest.runs = [run for runs in (*swept, *early.values()) for run in runs]
                 if _missing(manifest.runs, store):  # else study.json may have the whole plan
                     write_manifest(folder, manifest)
-                    later = len(planner.points) * len(seeds(asked))
-                    _do(manifest.runs, store, launch, len(manifest.runs) + later)
-            chosen = [(best_of(runs, store) or runs[0]).swept_values for runs in swept]
-        manifest.runs = []
-        for point, runs, choice in zip(planner.points, swept, chosen, strict=True):
-            counted = [planner.run(point, choice, seed) for seed in seeds(asked)]
-            manifest.runs += runs + [replace(run, chosen=True, details=details) for run in counted]
+                    total = sum(map(len, swept)) + len(planner.points) * len(seeds(asked))
+                    _do(manifest.runs, store, launch, total)
+        plan = enumerate(swept)
+        manifest.runs = [run for number, runs in plan for run in (*runs, *counted(number))]
         write_manifest(folder, manifest)
         _do(manifest.runs, store, launch, len(manifest.runs))
     return collect(manifest, store)
@@ -74,10 +83,11 @@ def run_study(
 
 def _sweeps(
     planner: Planner, store: RunStore, seed: int, *, widen: bool
-) -> Iterator[list[list[PlannedRun]]]:
+) -> Iterator[tuple[list[list[PlannedRun]], list[int]]]:
     """Yield the runs of the sweep at each point, and again after each time that it is widened.
 
-    All runs have to be done before the next ones are asked for.
+    The second of the pair has the numbers of the points whose sweep has ended. All runs have to be
+    done before the next ones are asked for.
     """
 
     def runs(point: Point, choices: list[Values]) -> list[PlannedRun]:
@@ -93,10 +103,10 @@ def _sweeps(
 
     points = planner.points
     swept = [runs(point, planner.choices) for point in points]
-    yield swept
+    yield swept, []
     while widen and any(more := [wider(*each) for each in zip(points, swept, strict=True)]):
         swept = [done + new for done, new in zip(swept, more, strict=True)]
-        yield swept
+        yield swept, [number for number, new in enumerate(more) if not new]
 
 
 def run_and_report(

@@ -22,6 +22,7 @@ from minitx.study.plan.definition import (
     seeds,
     sweep_seed,
     task_of,
+    without_arms,
 )
 from minitx.study.plan.manifest import read_manifest
 from minitx.study.plan.planner import Planner
@@ -244,6 +245,23 @@ def test_a_sweep_that_adamw_would_hide_is_refused():
 def test_the_mixer_study_compares_every_mixer():
     arms = defined(asked("study=mixer")).arms
     assert arms == {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["study=distance", "task=recall"], ["gru", "lstm_block"]),
+        (["study=mixer"], ["lstm", "attention"]),  # arms that are computed
+        (["study=architectures"], ["gru"]),
+        (["study=architectures", "task=cmudict"], ["lstm_dot"]),  # arms of sequence to sequence
+    ],
+)
+def test_arms_that_are_left_out_are_no_arms(words, left):
+    overrides = [*words, *(f"~study.arms.{arm}" for arm in left)]
+    arms = defined(without_arms(asked(*words), overrides)).arms
+    assert list(arms) == [arm for arm in defined(asked(*words)).arms if arm not in left]
+    with pytest.raises(UserError, match=r"~study\.arms\.rnm: the study has no arm rnm; its arms"):
+        without_arms(asked(*words), ["~study.arms.rnm"])
 
 
 def test_an_option_that_an_arm_cannot_have_is_refused():

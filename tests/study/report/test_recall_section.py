@@ -98,7 +98,12 @@ def test_recall_is_told_from_guessing():
         "Seeds of lstm that answer better than by guessing a value from the sequence (the 95% "
         "interval over their queries is above the chance level): 0 of 3 with 64 tokens of context; "
         "0 of 3 with 128 tokens of context."
-    ) in SECTIONS["recall"](results).sentences
+    ) in (section := SECTIONS["recall"](results)).sentences
+    # All sequences have 16 pairs, so nothing is said of fewer.
+    assert "fewer" not in section.note
+    assert "by pairs" not in section.more
+    assert not any("by the number of pairs" in sentence for sentence in section.sentences)
+    assert len(section.figure.axes) == 2
 
 
 def test_recall_tells_lines_apart_that_differ_in_more_than_the_arm():

@@ -1,5 +1,6 @@
 """Test the rules of a fair comparison: which are kept, and which raise an error."""
 
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -108,14 +109,41 @@ def test_a_shared_machine_is_seen_in_a_study_of_speed(share, kept):
     results.runs["cpu_share"], results.runs["threads"] = share, 2
     del results.runs["train_seconds"]
     assert broken(results) == ([] if kept else ["the machine was not shared"])
-    gpu = replace(results, facts=results.facts | {"GPU": "a GPU"})
-    assert "the machine was not shared" not in rules(gpu)  # the process waits for it
+    gpu = replace(results, facts=results.facts | {"GPU": "a GPU"})  # the process waits for it
+    assert broken(gpu) == ["the machine was not shared"]
+    words = rules(gpu)["the machine was not shared"].words
+    assert "not known whether other work shared the GPU or its host" in words
 
 
 def test_the_quick_preset_claims_nothing():
     assert may_claim(fair())
     quick = fair(preset="quick")
     assert not may_claim(quick)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["++study.full.grid={model.context: [16]}"], "set study.full.grid={model.context: [16]}"),
+        (["model.dim=64", "study.full.seeds=[1,2,3,4]"], "set model.dim=64 and study.full.seeds"),
+        (["~study.arms.gru"], "left out study.arms.gru"),
+        (["trainer.max_steps=9", "~study.arms.gru"], "max_steps=9 and left out study.arms.gru"),
+        (["experiment=plain"], "set experiment=plain"),
+    ],
+)
+def test_a_preset_that_the_command_line_changes_is_not_that_preset(changes, said):
+    results = replace(fair(), command=shlex.join(["minitx", "compare", "preset=full", *changes]))
+    assert broken(results) == ["the full preset"]
+    assert said in rules(results)["the full preset"].words
+    assert not may_claim(results)
+
+
+def test_words_that_choose_a_study_or_a_folder_change_no_preset():
+    chosen = ["study=mine", "task=text", "preset=full", "optimizer=adamw"]
+    places = ["data.path=a=b.txt", "study.dir=x", "study.runs=y", "logger=none", "logger.mode=z"]
+    launched = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "data.workers=2"]
+    words = ["minitx", "compare", "--config-dir", "files", *chosen, *places, *launched]
+    assert broken(replace(fair(), command=shlex.join(words))) == []
 
 
 def test_a_value_of_the_sweep_may_fail():

@@ -39,21 +39,21 @@ def test_sentences_say_what_the_figures_are():
     compared, *rest, where = section.sentences
     assert compared == (
         "Training time per token of lstm, compared with transformer at 6 points of the grid: "
-        "longer at 4, at most 2.73 times (2.73 to 2.73) (1 sequence, 128 tokens of context); "
-        "shorter at 1, at least 0.577 times (0.577 to 0.577) (64 sequences, 2,048 tokens of "
-        "context); equal at 1."
+        "longer at 4, most with 1 sequence, 128 tokens of context: 2.73 times (2.73 to 2.73); "
+        "shorter at 1, most with 64 sequences, 2,048 tokens of context: 0.577 times (0.577 to "
+        "0.577); equal at 1."
     )
     assert rest == [
         "With 128 tokens of context, a batch of 64 instead of 1 shortens the time per token by a "
-        "factor of 1 for transformer and 2 for lstm.",
+        "factor of 1 (1 to 1) for transformer and 2 (2 to 2) for lstm.",
         "With 512 tokens of context, a batch of 64 instead of 1 shortens the time per token by a "
-        "factor of 1 for transformer and 2 for lstm.",
+        "factor of 1 (1 to 1) for transformer and 2 (2 to 2) for lstm.",
         "With 2,048 tokens of context, a batch of 64 instead of 1 shortens the time per token by a "
-        "factor of 1 for transformer and 2 for lstm.",
+        "factor of 1 (1 to 1) for transformer and 2 (2 to 2) for lstm.",
         "With 1 sequence, the time per token at 2,048 tokens of context, as a multiple of that at "
-        "128, is 2.36 for transformer and 1 for lstm.",
+        "128, is 2.36 (2.36 to 2.36) for transformer and 1 (1 to 1) for lstm.",
         "With 64 sequences, the time per token at 2,048 tokens of context, as a multiple of that "
-        "at 128, is 2.36 for transformer and 1 for lstm.",
+        "at 128, is 2.36 (2.36 to 2.36) for transformer and 1 (1 to 1) for lstm.",
     ]
     assert where == "Measured on a processor, models with 802,080 to 809,080 parameters."
     assert section.answers == 6
@@ -103,7 +103,7 @@ def test_two_further_axes_give_rows_of_panels():
     )
     assert len(section.figure.axes) == 4
     assert len({axes.get_position().y0 for axes in section.figure.axes}) == 2
-    assert "(1 thread, 1 sequence, 128 tokens of context)" in section.sentences[0]
+    assert "with 1 thread, 1 sequence, 128 tokens of context: 2.7" in section.sentences[0]
 
 
 def test_a_point_that_failed_is_left_out_of_every_comparison():
@@ -115,28 +115,62 @@ def test_a_point_that_failed_is_left_out_of_every_comparison():
     assert "compared with transformer at 4 points" in section.sentences[0]
     assert set(section.more["ratios"]["model.context"]) == {128, 512}
     generation = SECTIONS["generation"](replace(results, runs=runs))
-    assert "at 512 tokens lstm takes 0.4 ms/token" in generation.sentences[0]
+    assert "at 512 tokens, lstm 0.0781" in generation.sentences[0]
     assert "2,048" not in generation.sentences[0]
 
 
-def test_generation_and_memory_are_ranked_at_both_ends():
+def test_generation_and_memory_are_compared_at_both_ends():
     section = SECTIONS["generation"](speeds())
     assert section.answers == 2
     assert section.sentences == [
-        "Generation: at 128 tokens lstm takes 0.4 ms/token, transformer 3.2 times that; at 2,048 "
-        "tokens lstm takes 0.4 ms/token, transformer 51.2 times that.",
-        "Memory of training: at 128 tokens lstm and transformer take about 300 MB; at 2,048 tokens "
-        "lstm and transformer take about 300 MB.",
+        "Generation, as a multiple of that of transformer: at 128 tokens, lstm 0.312; at 2,048 "
+        "tokens, lstm 0.0195.",
+        "Memory of training, as a multiple of that of transformer: at 128 tokens, no difference is "
+        "shown for lstm; at 2,048 tokens, no difference is shown for lstm.",
     ]
-    assert "data.batch_size=64" in section.note
+    assert section.finding == "lstm generates faster than transformer at every length measured"
+    assert "with batches of 64" in section.note
     assert len(section.table) == 2 * len(LENGTHS)
+    assert set(section.table["Generation, processes"]) == {8}  # those of both batches
+    assert set(section.table["Memory of training, processes"]) == {4}
+
+
+@pytest.mark.parametrize(("spread", "shown"), [(0.05, True), (1.5, False)])
+def test_noisy_generation_has_an_interval_and_shows_no_difference(spread, shown):
+    results = speeds(latency_ms=1.0)
+    noise = np.exp(np.random.default_rng(1).normal(0, spread, len(results.runs)))
+    slower = np.where(results.runs["arm"] == "lstm", 2.0, 1.0)
+    section = SECTIONS["generation"](speeds(latency_ms=slower * noise))
+    rows = section.more["ratios"].query("cost == 'Generation'")
+    assert (rows["low"] < rows["ratio"]).all()
+    assert (rows["ratio"] < rows["high"]).all()
+    assert ("no difference is shown for lstm" in section.sentences[0]) is not shown
+    slower = "lstm generates slower than transformer at every length measured"
+    assert (section.finding == slower) is shown
+
+
+def test_the_heading_counts_the_points_at_which_an_arm_is_fastest():
+    # At 64 x 512 they are equal: 30 and 28 microseconds.
+    assert SECTIONS["scaling"](speeds(spread=1e-3)).finding == (
+        "transformer is fastest at 4 of 6 points; transformer and lstm at 1; lstm at 1"
+    )
+
+
+def test_no_growth_is_given_if_a_fixed_time_per_step_dominates():
+    results = speeds()
+    length = results.runs["model.context"].astype(float)
+    fixed = results.runs.assign(tokens_per_second=length * 100)
+    growth = SECTIONS["scaling"](replace(results, runs=fixed)).more["growth"]
+    assert growth["fit"].str.startswith("no fit: the time per token falls, as if a fixed").all()
+    assert growth.drop(columns=["arm", "data.batch_size", "fit"]).isna().all(axis=None)
+    assert SECTIONS["scaling"](results).more["growth"]["fit"].str.startswith("at most ").all()
 
 
 def test_memory_is_that_of_the_largest_batch_that_every_length_has():
     results = speeds()
     large = (results.runs["data.batch_size"] == 64) & (results.runs["model.context"] == 2048)
     section = SECTIONS["generation"](replace(results, runs=results.runs[~large]))
-    assert "data.batch_size=1" in section.note
+    assert "with batches of 1" in section.note
     assert set(section.table["tokens of context"]) == set(LENGTHS)
 
 

@@ -110,7 +110,7 @@ def test_cost_says_how_many_times_as_fast():
     section = one(made(ARMS), "cost")
     rows = section.table.set_index("arm")["tokens/s in training"]
     assert f"lstm {rows['lstm']:,.0f}"[:8] in section.sentences[0]
-    assert f"({rows['lstm'] / rows['transformer']:.2f} times that)" in section.sentences[0]
+    assert f"{rows['lstm'] / rows['transformer']:.2f} times that" in section.sentences[0]
     unknown = made(ARMS)
     unknown.runs["latency_ms"] = np.nan
     section = one(unknown, "cost")
@@ -151,6 +151,35 @@ def test_states_of_one_size_are_not_compared(with_states):
     with_states.runs["state_size"] = 128
     assert one(with_states, "state") is None
     assert one(made(ARMS), "state") is None
+
+
+def test_a_shared_machine_has_no_fastest_arm():
+    """Only tokens per second of CPU time are compared: the LSTM waited for the other programs."""
+    results = made(ARMS, seeds=(1, 2, 3, 4))
+    runs = results.runs
+    waited = np.where(runs["arm"] == "lstm", 5.0, 1.0)
+    cpu = 384_000 / np.where(runs["arm"] == "lstm", 20_000, 10_000) * (1 + 0.01 * runs["seed"])
+    busy = {"cpu_seconds": cpu, "train_seconds": waited * cpu, "threads": 1}
+    section = one(replace(results, runs=runs.assign(**busy)), "cost")
+    assert section.finding == ""
+    times, by_cpu = section.sentences
+    assert times.startswith("Other work shared the machine")
+    assert by_cpu == (
+        "transformer is trained on 9,760 tokens per second of CPU time; lstm 19,500, 2 times "
+        "(1.96 to 2.04) that; gru 9,760, no difference is shown."
+    )
+    assert [axes.get_xlabel() for axes in section.figure.axes] == ["CPU seconds of training"]
+    alone = one(replace(results, runs=runs.assign(**busy | {"train_seconds": cpu})), "cost")
+    assert alone.finding == "gru trains fastest here"
+
+
+def test_equal_speeds_share_the_first_place():
+    results = made(ARMS, seeds=(1, 2, 3, 4))
+    speeds = results.runs["arm"].map({"transformer": 1050.0, "lstm": 1000.0, "gru": 500.0})
+    fast = replace(results, runs=results.runs.assign(tokens_per_second=speeds))
+    assert one(fast, "cost").finding == "transformer and lstm train fastest here"
+    same = replace(results, runs=results.runs.assign(tokens_per_second=1000.0))
+    assert one(same, "cost").finding == "no difference in speed is shown"
 
 
 def test_a_classifier_generates_no_token():

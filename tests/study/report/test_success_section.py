@@ -74,12 +74,23 @@ def test_seeds_are_counted_with_exact_intervals():
 def test_sentences_say_k_of_n_seeds(monkeypatch):
     monkeypatch.setattr(success, "may_claim", lambda results: True)
     section = SECTIONS["success"](results_of(LEARNS))
-    assert section.answers == 3
-    difference, transformer, lstm, *rest = section.sentences
+    assert section.answers == 5
+    easy, hard, difference, transformer, lstm, *rest = section.sentences
+    assert easy == (
+        "Training steps until seeds learn it with 2 pairs, 16 tokens of context, median (and "
+        "range): transformer after 100 (50 to 150, 5 of 5 seeds); lstm after 375 (300 to 500, 4 of "
+        "5 seeds)."
+    )
+    assert hard == (
+        "Training steps until seeds learn it with 4 pairs, 32 tokens of context, median (and "
+        "range): transformer after 200 (200 to 450, 5 of 5 seeds); lstm not within 500 (0 of 5 "
+        "seeds)."
+    )
     # 5 of 5 against 0 of 5 is the most extreme of 36 tables; two comparisons are made.
     assert difference == (
         "transformer and lstm: transformer learns it more often than lstm with 4 pairs, 32 tokens "
-        "of context (p 0.004); no difference is shown with 2 pairs, 16 tokens of context."
+        "of context (p 0.004); no difference is shown in how many seeds learn it with 2 pairs, 16 "
+        "tokens of context."
     )
     assert list(section.more["comparisons"]["p"]) == pytest.approx([1, 2 * 0.5**10], abs=0.5)
     assert transformer == (
@@ -92,23 +103,23 @@ def test_sentences_say_k_of_n_seeds(monkeypatch):
         "0 of 5 with 4 pairs, 32 tokens of context (exact 95% interval of the fraction 0% to 52%)"
         in lstm
     )
-    assert rest[0] == (
-        "Steps until a seed of transformer has learned it, median (and range): 100 with 2 pairs, "
-        "16 tokens of context (50 to 150) and 200 with 4 pairs, 32 tokens of context (200 to 450)."
-    )
-    assert rest[1].endswith("375 with 2 pairs, 16 tokens of context (300 to 500).")
-    assert rest[2] == (
+    assert rest == [
         "Seeds of lstm that do not learn it: with 2 pairs, 16 tokens of context, 1 seed in 500 "
         "steps (best accuracy on val 50% to 50%, chance level 50%); with 4 pairs, 32 tokens of "
         "context, 5 seeds in 500 steps (best accuracy on val 25% to 25%, chance level 25%)."
-    )
-    assert len(section.sentences) == 6  # nothing is said of seeds of the Transformer that fail
+    ]  # nothing is said of seeds of the Transformer that fail
 
 
 def test_a_study_that_broke_a_rule_claims_less(monkeypatch):
     monkeypatch.setattr(success, "may_claim", lambda results: False)
     results = results_of({("gru", 16): [None] * 5, ("lstm", 16): [100] * 5})
-    assert SECTIONS["success"](results).sentences[0] == (
+    soon, one_rung, difference, *_ = SECTIONS["success"](results).sentences
+    assert "gru not within 500 (0 of 5 seeds); lstm after 100 (100 to 100, 5 of 5 seeds)" in soon
+    assert one_rung == (
+        "Only one rung was measured (2 pairs, 16 tokens of context): it does not answer how many "
+        "pairs a model remembers, or how far back."
+    )
+    assert difference == (
         "gru and lstm: lstm learned it more often in these runs than gru with 2 pairs, 16 tokens "
         "of context (p 0.002)."
     )
@@ -116,8 +127,8 @@ def test_a_study_that_broke_a_rule_claims_less(monkeypatch):
 
 def test_one_arm_is_compared_with_none():
     section = SECTIONS["success"](results_of({("lstm", 16): [100] * 5}))
-    assert section.answers == 1
-    assert section.sentences[0].startswith("Seeds of lstm that learn it: 5 of 5")
+    assert section.answers == 3
+    assert section.sentences[2].startswith("Seeds of lstm that learn it: 5 of 5")
 
 
 def test_only_seeds_that_finished_count():

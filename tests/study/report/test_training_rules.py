@@ -44,7 +44,47 @@ def test_how_steep_a_curve_is_and_of_which_arm_is_said():
         "Not trained to convergence. In the last quarter of training, the loss on val still "
         "improved: lstm 3.0%. A curve counts as flat if it gains at most 1% of the loss."
     )
-    assert broken(changed(results, "lstm", ended_by="goal")) == []
+    early = changed(results, "lstm", ended_by="goal")
+    assert broken(early) == []
+    words = rules(early)["trained to convergence"].words
+    assert words.startswith("In the last quarter of training, the loss on val improved by 0.")
+    assert words.endswith(" 4 runs stopped at the goal and were not checked.")
+    assert "lstm" not in words
+    early = changed(early, "transformer", ended_by="goal")
+    assert broken(early) == []
+    words = rules(early)["trained to convergence"].words
+    assert words == "8 runs stopped at the goal and were not checked."
+
+
+def recalling(lstm, ended_by="max_steps"):
+    """A study of recall of two pairs, whose LSTM ends each curve on val at this accuracy."""
+    answers = pd.DataFrame({"pairs": 2, "distance": [2, 5], "right": 1})
+    levels = {"transformer": 0.9, "lstm": 0.5}
+    results = fair(levels, measure="accuracy", details=lambda *_: {"recall": answers})
+    for arm, last in {"transformer": 0.9, "lstm": lstm}.items():
+        results = improving(results, arm, "val/accuracy", [0.49] * 6 + [last] * 4)
+    return changed(results, "lstm", ended_by=ended_by)
+
+
+@pytest.mark.parametrize(
+    ("lstm", "ended_by", "kept"),
+    [
+        (0.509, "max_steps", False),
+        (0.52, "max_steps", False),
+        (0.53, "max_steps", True),
+        (0.509, "goal", True),
+    ],
+)
+def test_a_curve_that_is_flat_at_chance_has_not_converged(lstm, ended_by, kept):
+    results = recalling(lstm, ended_by)
+    assert ("trained to convergence" not in broken(results)) is kept
+    words = rules(results)["trained to convergence"].words
+    not_learned = (
+        "Not learned: the accuracy on val of 4 runs of lstm was never more than 2 percentage "
+        "points above the chance level."
+    )
+    assert words.startswith(not_learned) is not kept
+    assert "accuracy on val improved by 0.0% at most" in words  # of the Transformer
 
 
 @pytest.mark.parametrize(("last", "kept"), [(0.709, True), (0.711, False), (0.6, True)])

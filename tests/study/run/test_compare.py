@@ -15,9 +15,13 @@ from own_studies import MINE, write_study
 
 from minitx.errors import StoppedByUser
 from minitx.objectives.base import Objective
-from minitx.study.plan.run_store import RunStore
+from minitx.runs.atomic_write import write_checked_json
+from minitx.study.plan.manifest import read_manifest
+from minitx.study.plan.run_store import MEASURED, RunStore
+from minitx.study.report.rules.plan import changes_of
 from minitx.study.results.collecting import open_study
-from minitx.study.run import job
+from minitx.study.run import compare as study_runner
+from minitx.study.run import job, launching
 
 ROOT = Path(__file__).parents[3]
 
@@ -159,6 +163,45 @@ def test_a_study_that_stops_while_its_sweep_is_widened_goes_on_with_it(compare, 
     assert begun == [0.0001, 0.0002, 0.0004, 0.0008, 0.0008, 0.0016, 0.0016]
 
 
+def test_other_cores_train_seeds_while_a_sweep_is_widened(compare, monkeypatch):
+    """The LSTM's loss falls with the rate, so that its sweep is widened three times.
+
+    The RNN is left out on the command line.
+    """
+    store, waves = RunStore(Path("studies/runs")), []
+
+    def launch(keys):
+        runs = {run.key: run for run in read_manifest(Path("study")).runs}
+        waves.append([(runs[key].point.arm, runs[key].chosen) for key in keys])
+        for run in (runs[key] for key in keys):
+            rate = run.swept_values["optimizer.muon_lr"]
+            loss = -rate if run.point.arm == "lstm" else abs(rate - 0.02)
+            summary = {"status": "finished", "steps": 10, "metrics": {"val/loss": loss}}
+            store.folder(run.key).mkdir(parents=True)
+            write_checked_json(store.folder(run.key) / "summary.json", summary)
+            if run.chosen:
+                write_checked_json(store.folder(run.key) / MEASURED, {"metrics": {}})
+
+    monkeypatch.setattr(launching, "launch", launch)
+    monkeypatch.setattr(study_runner, "collect", lambda *_: None)
+    arms = {name: [f"model={name}"] for name in ("gru", "lstm", "rnn", "transformer")}
+    study = {"sweep": {"optimizer.muon_lr": [0.01, 0.02, 0.04]}, "full": {"seeds": [1, 2]}}
+    monkeypatch.setattr(study_runner, "_run_and_report", study_runner.run_study)  # no report
+    words = ["preset=full", "~study.arms.rnn"]
+    assert compare(*words, **study, arms=arms, match=False).status == 0
+    assert waves == [
+        [(arm, False) for arm in ("gru", "lstm", "transformer") for _ in range(3)],
+        [("lstm", False), *[("gru", True)] * 2],
+        [("lstm", False), *[("transformer", True)] * 2],
+        [("lstm", False)],
+        [("lstm", True)] * 2,
+    ]
+    plan = read_manifest(Path("study"))  # in the order of the arms, as without widening
+    arms = [each.point.arm for each in plan.runs]
+    assert arms == ["gru"] * 5 + ["lstm"] * 8 + ["transformer"] * 5
+    assert changes_of(plan.command)[1] == ["study.arms.rnn"]
+
+
 def test_the_same_seeds_give_the_same_figures(compare):
     assert compare("study.runs=here", **ONE_RUN_EACH).status == 0
     assert compare("study.runs=there", "study.dir=again", **ONE_RUN_EACH).status == 0
@@ -285,6 +328,13 @@ BAD = {
     "a tracker that is not there": ({}, ["logger.mode=online", "logger.name=wandb"], ["W&B key"]),
     "a folder for all": ({}, ["run.dir=x"], ["run.dir"]),
     "a report of nothing": ({}, ["report_only=true"], ["study", "no study"]),
+    "an arm that is not there": (
+        {},
+        ["~study.arms.lstmm"],
+        ["the study has no arm lstmm", "transformer", "did you mean lstm?"],
+    ),
+    "another part left out": ({}, ["~study.grid"], ["~study.grid: only an arm of a study can be"]),
+    "every arm left out": ({"arms": {"a": []}}, ["~study.arms.a"], ["nothing to compare"]),
     "a run that is not planned": ({}, ["only=abc"], ["study.json"]),
 }
 

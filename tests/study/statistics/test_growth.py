@@ -39,6 +39,33 @@ def test_the_intervals_hold_the_parts_as_often_as_they_say():
     assert (hits / 2000 >= 0.93).all()
 
 
+@pytest.mark.parametrize(
+    ("cost", "fits"),
+    [
+        (lambda length: 20 + 0.05 * length, True),
+        (lambda length: 30, True),
+        (lambda length: 1 + 4000 / length, False),  # a fixed time per step dominates
+        (lambda length: 0.001 * length**2, False),
+        (lambda length: 50 - 0.01 * length, False),
+        (lambda length: 30 if length < 1024 else 90, False),  # one point is far from the line
+    ],
+)
+def test_a_line_that_misses_a_mean_by_a_fifth_or_falls_is_no_fit(cost, fits):
+    lengths = np.repeat(LENGTHS, 4)
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.01, len(lengths)))
+    found = linear_growth(lengths, [cost(each) for each in lengths] * noise)
+    assert found.fits is fits
+    means = {each: cost(each) for each in LENGTHS}
+    errors = {each: abs(found.at(each) / mean - 1) for each, mean in means.items()}
+    assert found.off == pytest.approx(max(errors.values()), abs=0.02)
+
+
+def test_costs_that_do_not_vary_have_a_ratio_without_an_interval():
+    found = ratio_interval(np.full(4, 3.0), np.full(5, 2.0))
+    assert found.value == pytest.approx(1.5)
+    assert not found.known
+
+
 def test_two_lengths_have_a_growth_without_intervals():
     found = linear_growth([32, 64], [10, 12])
     assert (found.a.value, found.b.value) == pytest.approx((8, 1 / 16))

@@ -59,12 +59,21 @@ def alone(results: Results) -> Rule | None:
     With one thread, a run that has a core to itself uses as much CPU time as time passes. Several
     threads wait actively for each other, which takes CPU time too. So their CPU time shows that
     the machine was shared only if it is below that of one thread, and otherwise shows nothing. A
-    process that uses a GPU waits for it.
+    process that uses a GPU waits for it actively, so its CPU time shows nothing.
     """
-    cores = _cores(results.finished)
-    if cores.empty or "GPU" in results.facts:
-        return None
     name = "the machine was not shared"
+    if "GPU" in results.facts:
+        return Rule(
+            name,
+            False,
+            "It is not known whether other work shared the GPU or its host, which the CPU time of "
+            "a process that waits for a GPU does not show. Measurements on the GPU took turns; "
+            "while one ran, others may have been starting on other cores.",
+            of_time=True,
+        )
+    cores = _cores(results.finished)
+    if cores.empty:
+        return None
     low = cores < LEAST_BUSY
     if low.any():
         arms = dict.fromkeys(results.finished.loc[low.index[low], "arm"])

@@ -1,11 +1,17 @@
 """The rules about the runs of the plan: how many, and how many of them are there."""
 
+import shlex
+
 from minitx.drawing.formatting import count, listed
+from minitx.study.plan.run_store import PLACES
 from minitx.study.report.rules.rule import Rule
 from minitx.study.results.conditions import conditions_of
 from minitx.study.results.results import FINISHED, MISSING, Results
 
 LEAST_SEEDS = 4  # with fewer, an interval over seeds says next to nothing
+
+# Keys that choose a study, of which each optimizer has its own sweep, and its files.
+CHOOSES = ("study", "task", "preset", "optimizer", "report_only", "study.dir", "study.runs")
 
 
 def enough_seeds(results: Results) -> Rule:
@@ -40,11 +46,37 @@ def nothing_missing(results: Results) -> Rule:
 
 
 def full_preset(results: Results) -> Rule:
-    quick = results.preset == "quick"
-    return Rule(
-        "the full preset",
-        not quick,
-        "This is the quick preset, which takes minutes: its figures are not to be quoted."
-        if quick
-        else f"The preset is {results.preset}.",
-    )
+    """Return the rule about the preset, whose values the command line may replace.
+
+    The command line is that of the study. So what it says does not change if the preset does later.
+    """
+    name = "the full preset"
+    if results.preset == "quick":
+        return Rule(
+            name,
+            False,
+            "This is the quick preset, which takes minutes: its figures are not to be quoted.",
+        )
+    set_, left_out = changes_of(results.command)
+    parts = [f"set {listed(set_)}"] if set_ else []
+    parts += [f"left out {listed(left_out)}"] if left_out else []
+    words = f"The preset is {results.preset}"
+    if parts:
+        words += f", but the command line {' and '.join(parts)}, which is not as the preset has it"
+    return Rule(name, not parts, f"{words}.")
+
+
+def changes_of(command: str) -> tuple[list[str], list[str]]:
+    """Return what a command line changes in a study: overrides that it sets, and parts left out.
+
+    Words that choose the study, say where files are, or change no result are not among them.
+    """
+    words = [word.lstrip("+") for word in shlex.split(command)]
+    left_out = [word.lstrip("~") for word in words if word.startswith("~")]
+    found = [word for word in words if "=" in word and not word.startswith(("-", "~", "hydra"))]
+    return [word for word in found if not _is_neutral(word.partition("=")[0])], left_out
+
+
+def _is_neutral(key: str) -> bool:
+    group, _, name = key.partition(".")
+    return key in CHOOSES or group in ("logger", "hydra") or name in PLACES.get(group, ())

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from minitx.drawing.formatting import listed, setting
+from minitx.drawing.formatting import count, listed, setting
 from minitx.study.report.rules.rule import Rule, reached_goal
+from minitx.study.results.chance import chance_level
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.results.settings import differing_settings, recipe_choices
@@ -15,6 +16,8 @@ from minitx.study.results.settings import differing_settings, recipe_choices
 # gains more could change which model is better.
 MOST_GAIN = 0.01
 LAST_PART = 0.25  # of the training
+# Of all answers on val. The best of many validations is a little above chance by luck.
+NEAR_CHANCE = 0.02
 
 
 def same_training(results: Results) -> Rule:
@@ -69,28 +72,64 @@ def same_recipes(results: Results) -> Rule | None:
 def converged(results: Results) -> Rule:
     """Return the rule that no curve on val still improves in the last quarter of training.
 
-    The best value so far counts, because the best checkpoint is tested. A run that stopped at its
-    goal has learned what was asked for.
+    The best value so far counts, because the best checkpoint is tested. Runs that stopped at their
+    goal are not checked. A run that never left the chance level has learned nothing: a curve that
+    is flat there may rise later, so it has not converged.
     """
     name = "trained to convergence"
     conditions = [each for each in conditions_of(results) if len(each.finished)]
-    gains = {each.name: _gain(each, results) for each in conditions}
+    stopped = sum(int(reached_goal(each.finished).sum()) for each in conditions)
+    unlearned = {each.name: _at_chance(each, results) for each in conditions}
+    gains = {
+        each.name: _gain(each, results, leaving_out=unlearned[each.name])
+        for each in conditions
+        if len(unlearned[each.name]) + reached_goal(each.finished).sum() < len(each.finished)
+    }
+    parts = [_unlearned(unlearned), *_flat(gains, results)]
+    if stopped:
+        parts.append(f"{count(stopped, 'run')} stopped at the goal and were not checked.")
+    steep = any(not gain <= MOST_GAIN for gain in gains.values())  # a gain may be NaN
+    return Rule(name, not (steep or any(unlearned.values())), " ".join(filter(None, parts)))
+
+
+def _unlearned(keys: dict[str, list[str]]) -> str:
+    """Describe the runs of each condition that never left the chance level."""
+    whose = [f"{count(len(found), 'run')} of {arm}" for arm, found in keys.items() if found]
+    if not whose:
+        return ""
+    return (
+        f"Not learned: the accuracy on val of {listed(whose)} was never more than "
+        f"{100 * NEAR_CHANCE:g} percentage points above the chance level. A curve that is flat "
+        "there has not converged, because learning may begin later."
+    )
+
+
+def _flat(gains: dict[str, float], results: Results) -> list[str]:
+    """Describe the gains of the conditions whose curves were checked, and the limit."""
+    if not gains:
+        return []
     limit = f"A curve counts as flat if it gains at most {MOST_GAIN:.0%}{_unit(results)}."
     if unknown := [arm for arm, gain in gains.items() if np.isnan(gain)]:
-        return Rule(
-            name,
-            False,
+        return [
             f"Whether the curve of {listed(unknown)} is flat is not known, because it has too few "
-            "validations.",
-        )
+            "validations."
+        ]
     steep = [f"{arm} {gain:.1%}" for arm, gain in gains.items() if gain > MOST_GAIN]
     what = results.measure.words if _is_fraction(results) else "the loss"
     last = f"In the last quarter of training, {what} on val"
     if steep:
-        words = f"Not trained to convergence. {last} still improved: {listed(steep)}. {limit}"
-    else:
-        words = f"{last} improved by {max(gains.values(), default=0):.1%} at most. {limit}"
-    return Rule(name, not steep, words)
+        return [f"Not trained to convergence. {last} still improved: {listed(steep)}. {limit}"]
+    return [f"{last} improved by {max(gains.values()):.1%} at most. {limit}"]
+
+
+def _at_chance(condition: Condition, results: Results) -> list[str]:
+    """Return the keys of the runs whose accuracy on val never left the chance level."""
+    chance, column = chance_level(results, condition), "val/accuracy"
+    if chance is None or column not in results.curves:
+        return []
+    best = results.curves.groupby("key")[column].max()
+    runs = condition.finished[~reached_goal(condition.finished)]
+    return [key for key in runs["key"] if key in best and best[key] <= chance + NEAR_CHANCE]
 
 
 def _is_fraction(results: Results) -> bool:
@@ -102,11 +141,13 @@ def _unit(results: Results) -> str:
     return " of all answers" if _is_fraction(results) else " of the loss"
 
 
-def _gain(condition: Condition, results: Results) -> float:
-    """Return the gain in the last quarter, as a mean over the runs whose gain is known, or NaN."""
-    runs = condition.finished
-    early = reached_goal(runs)
-    gains = [0.0 if early[row] else _gain_of(run, results) for row, run in runs["key"].items()]
+def _gain(condition: Condition, results: Results, leaving_out: list[str]) -> float:
+    """Return the gain in the last quarter, as a mean over the runs whose gain is known, or NaN.
+
+    Runs that stopped at the goal, and those with the keys `leaving_out`, do not count.
+    """
+    runs = condition.finished[~reached_goal(condition.finished)]
+    gains = [_gain_of(key, results) for key in runs["key"] if key not in leaving_out]
     known = [gain for gain in gains if not np.isnan(gain)]
     return float(np.mean(known)) if known else np.nan
 

@@ -57,6 +57,8 @@ def section(results: Results) -> Section | None:
     lines = lines_along(axis, conditions)
     each = [(name, condition) for name, line in lines.items() for condition in line]
     widest = _widest(axis, conditions, answers)
+    numbers = sorted({int(n) for found in asked.values() if len(found) for n in found["pairs"]})
+    fewer = len(numbers) > 1  # test also has sequences with fewer pairs
     table = pd.DataFrame(
         {"arm": name, axis_name(axis): condition.on(axis), **row}
         for name, condition in each
@@ -67,37 +69,55 @@ def section(results: Results) -> Section | None:
         title="How many pairs they remember, and how far back",
         finding=_finding(axis, widest, lines, answers),
         table=table,
-        figure=_figure(results, axis, lines, table, asked, answers, widest),
+        figure=_figure(results, axis, lines, table, asked, answers, widest, numbers),
         sentences=[
             *(_accuracies(name, line, answers) for name, line in lines.items()),
             *(_against_chance(name, line, answers) for name, line in lines.items()),
-            *(_by_number(condition, asked[condition.name]) for _, condition in each),
+            *(_by_number(condition, asked[condition.name]) for _, condition in each if fewer),
             *(_ends(condition, answers) for _, condition in each),
         ],
-        more={
-            f"by {axis_name(axis)}": pd.DataFrame(
-                {"arm": name, axis_name(axis): condition.on(axis)}
-                | _over_seeds(answers[condition.name])
-                | {"chance level": _chance(answers[condition.name])}
-                for name, condition in each
-            ),
-            "by pairs": pd.DataFrame(
-                {"arm": name, axis_name(axis): condition.on(axis), "pairs in a sequence": pairs}
-                | _over_seeds(found)
-                | {"chance level": _chance(found)}
-                for name, condition in each
-                for pairs, found in asked[condition.name].groupby("pairs")
-            ),
-        },
-        note=(
-            f"Top: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; "
-            "lines: their medians. Middle: the same models on test sequences with all pairs and "
-            "with fewer. Bottom: by the distance to the key in tokens; thin lines: single seeds. "
-            f"Middle and bottom: {at(axis, widest)}, where the medians of the arms differ most. "
-            "Dotted: the chance level, which a model reaches by guessing a value from the sequence "
-            "without using the keys: one divided by the number of pairs."
-        ),
+        more=_tables(axis, each, asked if fewer else {}, answers),
+        note=_note(axis, widest, _several(axis, conditions), fewer),
     )
+
+
+def _tables(
+    axis: str, each: list[tuple[str, Condition]], asked: Asked, answers: Answers
+) -> dict[str, pd.DataFrame]:
+    """Return the accuracies along the axis and, for what is in `asked`, by the number of pairs."""
+
+    def row(name: str, condition: Condition, found: pd.DataFrame, **more: int) -> dict[str, Any]:
+        place = {"arm": name, axis_name(axis): condition.on(axis)} | more
+        return place | _over_seeds(found) | {"chance level": _chance(found)}
+
+    along = pd.DataFrame(row(name, point, answers[point.name]) for name, point in each)
+    by_pairs = pd.DataFrame(
+        row(name, point, found, **{"pairs in a sequence": pairs})
+        for name, point in each
+        if point.name in asked
+        for pairs, found in asked[point.name].groupby("pairs")
+    )
+    return {f"by {axis_name(axis)}": along} | ({"by pairs": by_pairs} if len(by_pairs) else {})
+
+
+def _note(axis: str, widest: float, several: bool, fewer: bool) -> str:
+    """Explain the figure, which has a panel in the middle if test also has fewer pairs."""
+    middle = "Middle: the same models on test sequences with all pairs and with fewer. "
+    lower = "Middle and bottom" if fewer else "Bottom"
+    why = ", where the medians of the arms differ most"
+    where = f"{lower}: {at(axis, widest)}{why if several else ''}. " if fewer or several else ""
+    return (
+        f"Top: accuracy on the queries of test by {axis_name(axis)}; rings: single seeds; lines: "
+        f"their medians. {middle if fewer else ''}Bottom: by the distance to the key in tokens; "
+        f"thin lines: single seeds. {where}Dotted: the chance level, "
+        "which a model reaches by guessing a value from the sequence without using the keys: one "
+        "divided by the number of pairs."
+    )
+
+
+def _several(axis: str, conditions: list[Condition]) -> bool:
+    """Return whether the conditions have more than one point on the axis."""
+    return len({condition.on(axis) for condition in conditions}) > 1
 
 
 def _asked(results: Results, condition: Condition) -> pd.DataFrame:
@@ -227,14 +247,18 @@ def _figure(
     asked: Asked,
     answers: Answers,
     widest: float,
+    numbers: list[int],
 ) -> Figure:
-    figure, [left, middle, right] = panels(3)
+    figure, each = panels(3 if len(numbers) > 1 else 2)
+    left, *middles, right = each
     own = styles(lines)
     chance: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
     for name, line in lines.items():
         for condition in line:
             if condition.on(axis) == widest:
-                _draw_seeds(middle, own[name], dict(iter(asked[condition.name].groupby("pairs"))))
+                for middle in middles:
+                    by_pairs = dict(iter(asked[condition.name].groupby("pairs")))
+                    _draw_seeds(middle, own[name], by_pairs)
                 _draw_distances(right, own[name], answers[condition.name])
                 right.axhline(_chance(answers[condition.name]), **chance)
         tests = {condition.on(axis): answers[condition.name] for condition in line}
@@ -244,14 +268,14 @@ def _figure(
         draw_line(right, own[name], rows["mean distance"], rows["accuracy, median"])
     places_tried = [condition.on(axis) for line in lines.values() for condition in line]
     scale_steps(left.xaxis, places_tried, partial(spell, axis))
-    numbers = sorted({pairs for each in asked.values() if len(each) for pairs in each["pairs"]})
-    scale_steps(middle.xaxis, numbers)
-    middle.plot(numbers, [1 / pairs for pairs in numbers], **chance)
-    for axes in (left, middle, right):
+    for middle in middles:
+        scale_steps(middle.xaxis, numbers)
+        middle.plot(numbers, [1 / pairs for pairs in numbers], **chance)
+        name_axes(middle, "pairs in a sequence", f"accuracy on test, {at(axis, widest)}")
+    for axes in each:
         axes.set_ylim(-0.02, 1.04)
         percent_axis(axes.yaxis)
     name_axes(left, axis_name(axis), "accuracy on test")
-    name_axes(middle, "pairs in a sequence", f"accuracy on test, {at(axis, widest)}")
     name_axes(right, "distance, tokens", f"accuracy on test, {at(axis, widest)}")
     return finish(figure, f"{results.title}: recall", own)
 

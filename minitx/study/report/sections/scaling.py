@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from minitx.drawing.formatting import count, listed, number, three_digits
+from minitx.drawing.formatting import count, listed, number, percent
 from minitx.metrics.bootstrap import Interval
+from minitx.study.report.ratios import EQUAL, is_equal, times
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
@@ -23,11 +25,11 @@ from minitx.study.report.style import (
 from minitx.study.results.axes import at
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import linear_growth, ratio_interval
+from minitx.study.statistics.growth import MOST_OFF, Growth, linear_growth, ratio_interval
 
 LENGTH, BATCH = "model.context", "data.batch_size"
 COST = "training_us"  # microseconds per token
-EQUAL = 1.1  # times within this factor count as equal; the speed of a machine varies as much
+MOST_NAMED = 3  # groups of arms in the heading
 
 # Further columns of the table.
 MORE = {
@@ -69,8 +71,9 @@ def section(results: Results) -> Section | None:
             "optimizer. Ratios: of geometric means, with Welch's t interval on logarithms over "
             f"processes, if there are four or more. Times within a factor of {EQUAL:g}, and those "
             "whose interval of the ratio includes 1, count as equal. Growth: time per token = "
-            "a + b times the length, fitted to relative errors, with t intervals; a negative b "
-            "means that a fixed time per step is shared by more tokens. CPU share: the time that "
+            "a + b times the length, fitted to relative errors, with t intervals. It is given "
+            f"only if the line is within {percent(MOST_OFF)} of the geometric mean at every "
+            "length, and if the interval of b is not below 0. CPU share: the time that "
             "the processor worked for the process, as a share of the time that passed times its "
             "threads."
         ),
@@ -108,19 +111,15 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
     if ratios.empty:
         return
     for (arm, first), found in ratios.groupby(["arm", "of"], sort=False):
-        unequal = (found["ratio"] > EQUAL) | (found["ratio"] < 1 / EQUAL)
-        unequal &= ~((found["low"] <= 1) & (found["high"] >= 1))
-        slower, faster = (
-            found[unequal & (found["ratio"] > 1)],
-            found[unequal & (found["ratio"] < 1)],
-        )
+        unequal = found[[not is_equal(_ratio(row)) for _, row in found.iterrows()]]
+        slower, faster = unequal[unequal["ratio"] > 1], unequal[unequal["ratio"] < 1]
         parts = []
         if len(slower):
             most = slower.loc[slower["ratio"].idxmax()]
-            parts.append(f"longer at {len(slower)}, at most {_times(most)} ({most['place']})")
+            parts.append(f"longer at {len(slower)}, most with {most['place']}: {_words(most)}")
         if len(faster):
             least = faster.loc[faster["ratio"].idxmin()]
-            parts.append(f"shorter at {len(faster)}, at least {_times(least)} ({least['place']})")
+            parts.append(f"shorter at {len(faster)}, most with {least['place']}: {_words(least)}")
         if equal := len(found) - len(slower) - len(faster):
             parts.append(f"equal at {equal}")
         yield (
@@ -129,11 +128,12 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _times(row: pd.Series) -> str:
-    """Format a ratio with its interval: "3.2 times (3.1 to 3.3)"."""
-    known = not np.isnan(row["low"] + row["high"])
-    ends = f" ({three_digits(row['low'])} to {three_digits(row['high'])})" if known else ""
-    return f"{three_digits(row['ratio'])} times{ends}"
+def _ratio(row: pd.Series) -> Interval:
+    return Interval(row["ratio"], row["low"], row["high"])
+
+
+def _words(row: pd.Series) -> str:
+    return times(_ratio(row))
 
 
 def _batches(conditions: list[Condition]) -> Iterator[str]:
@@ -142,16 +142,16 @@ def _batches(conditions: list[Condition]) -> Iterator[str]:
         return
     for place, found in _by_place(conditions, without=BATCH).items():
         sizes = sorted({each.on(BATCH) for each in found})
-        ends: dict[str, dict[int, float]] = {each.arm: {} for each in found}
+        ends: dict[str, dict[int, np.ndarray]] = {each.arm: {} for each in found}
         for each in found:
-            ends[each.arm][each.on(BATCH)] = each.median(COST)
+            ends[each.arm][each.on(BATCH)] = each.values(COST)
         shared = {arm: costs for arm, costs in ends.items() if {sizes[0], sizes[-1]} <= set(costs)}
         if len(sizes) > 1 and shared:
             yield (
                 f"With {place}, a batch of {sizes[-1]} instead of {sizes[0]} shortens the time per "
                 "token by a factor of "
                 + listed(
-                    f"{three_digits(costs[sizes[0]] / costs[sizes[-1]])} for {arm}"
+                    f"{times(ratio_interval(costs[sizes[0]], costs[sizes[-1]]), '')} for {arm}"
                     for arm, costs in shared.items()
                 )
                 + "."
@@ -167,7 +167,7 @@ def _lengths(conditions: list[Condition]) -> Iterator[str]:
             continue
         short, long = next(iter(ends.values()))
         factors = listed(
-            f"{three_digits(last.median(COST) / first.median(COST))} for {arm}"
+            f"{times(ratio_interval(last.values(COST), first.values(COST)), '')} for {arm}"
             for arm, (first, last) in ends.items()
             if (first.on(LENGTH), last.on(LENGTH)) == (short.on(LENGTH), long.on(LENGTH))
         )
@@ -186,14 +186,25 @@ def _growth(conditions: list[Condition]) -> pd.DataFrame:
             pairs = [(each.on(LENGTH), cost) for each in line for cost in each.values(COST)]
             if len(line) > 1:
                 fit = linear_growth(*zip(*pairs, strict=True))
-                b = Interval(*(1000 * end for end in (fit.b.value, fit.b.low, fit.b.high)))
+                a, b = (fit.a, fit.b) if fit.fits else (Interval(np.nan), Interval(np.nan))
+                b = Interval(*(1000 * end for end in (b.value, b.low, b.high)))
                 rest = line[0].without(LENGTH)
                 rows.append(
                     {"arm": arm, **dict(zip(rest.axes, rest.point, strict=True))}
-                    | fit.a.columns("a, µs/token", "a low", "a high")
+                    | {"fit": _fit(fit)}
+                    | a.columns("a, µs/token", "a low", "a high")
                     | b.columns("b, ns/token²", "b low", "b high")
                 )
     return pd.DataFrame(rows)
+
+
+def _fit(fit: Growth) -> str:
+    """Say how well the line fits, or why there is none."""
+    off = f"{percent(fit.off)} off at {number(int(fit.at_length))} tokens"
+    if fit.fits:
+        return f"at most {off}"
+    falls = "the time per token falls, as if a fixed time per step dominated; "
+    return f"no fit: {falls if fit.b.value < 0 else ''}{off}"
 
 
 def _by_place(conditions: list[Condition], without: str) -> dict[str, list[Condition]]:
@@ -224,11 +235,23 @@ def _conditions(results: Results) -> str:
 
 
 def _finding(conditions: list[Condition]) -> str:
-    """Say which arm is fastest at the last point of the grid."""
-    last = conditions[-1]
-    alike = [each for each in conditions if each.point == last.point]
-    fastest = min(alike, key=lambda each: each.median(COST))
-    return f"{fastest.arm} is fastest with {last.place}" if len(alike) > 1 else ""
+    """Say at how many points of the grid which arms are fastest, those that count as equal too."""
+    points: dict[tuple[Any, ...], list[Condition]] = {}
+    for each in conditions:
+        points.setdefault(each.point, []).append(each)
+    shared = [found for found in points.values() if len(found) > 1]
+    places: dict[tuple[str, ...], int] = {}
+    for found in shared:
+        least = min(found, key=lambda each: np.log(each.values(COST)).mean())
+        ratios = {each.arm: ratio_interval(each.values(COST), least.values(COST)) for each in found}
+        arms = tuple(arm for arm, ratio in ratios.items() if arm == least.arm or is_equal(ratio))
+        places[arms] = places.get(arms, 0) + 1
+    if not places:
+        return ""
+    most, *others = sorted(places, key=lambda arms: -places[arms])[:MOST_NAMED]
+    verb = "is" if len(most) == 1 else "are"
+    parts = [f"{listed(most)} {verb} fastest at {places[most]} of {count(len(shared), 'point')}"]
+    return "; ".join(parts + [f"{listed(arms)} at {places[arms]}" for arms in others])
 
 
 def _figure(results: Results, conditions: list[Condition]) -> Figure:

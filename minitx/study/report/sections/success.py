@@ -21,6 +21,7 @@ from minitx.study.report.style import (
     plain_numbers,
     styles,
 )
+from minitx.study.results.chance import chance_level, pairs_of
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.counts import more_often
@@ -42,6 +43,8 @@ def section(results: Results) -> Section | None:
     of_arms = [(str(arm), found) for arm, found in seeds.groupby("arm", sort=False)]
     table = pd.DataFrame(row for arm, found in of_arms for row in _rungs(arm, found))
     compared = _compared(table)
+    soon = [_soon(str(name), found) for name, found in seeds.groupby("rung", sort=False)]
+    few = [_one_rung(table["rung"].iloc[0])] if len(soon) == 1 else []
     return Section(
         name="success",
         title="How many seeds learn it, and how soon",
@@ -51,12 +54,13 @@ def section(results: Results) -> Section | None:
         table=table,
         figure=_figure(results, table, seeds),
         sentences=[
+            *soon,
+            *few,
             *_differences(compared, may_claim(results)),
             *(_learners(arm, table[table["arm"] == arm]) for arm, _ in of_arms),
-            *(_soon(arm, found) for arm, found in of_arms if found["learned"].any()),
             *(_failed(arm, found) for arm, found in of_arms if not found["learned"].all()),
         ],
-        answers=len(of_arms) + len(of_arms[1:]),
+        answers=len(soon) + len(few) + len(of_arms) + len(of_arms[1:]),
         more={"comparisons": compared, "seeds": seeds},
         note=(
             f"A seed has learned it when at least {percent(LEARNED)} of its answers on val are "
@@ -75,12 +79,8 @@ def rung(results: Results, condition: Condition) -> str:
     """Return a point of the grid in words, with its pairs: "2 pairs, 16 tokens of context"."""
     if "task.pairs" in condition.axes:
         return condition.place
-    return ", ".join(filter(None, [count(pairs(results, condition), "pair"), condition.place]))
-
-
-def pairs(results: Results, condition: Condition) -> int:
-    """Return the number of pairs in a test sequence."""
-    return int(max(table["pairs"].max() for table in condition.details(results, "recall")))
+    pairs = pairs_of(results, condition)
+    return ", ".join(filter(None, [count(pairs, "pair") if pairs else "", condition.place]))
 
 
 def _seeds(results: Results, condition: Condition) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def _seeds(results: Results, condition: Condition) -> list[dict[str, Any]]:
             {
                 "arm": condition.arm,
                 "rung": rung(results, condition),
-                "chance level": 1 / pairs(results, condition),
+                "chance level": chance_level(results, condition),
                 "seed": run["seed"],
                 "learned": bool(len(reached)),
                 "steps": int(until["step"]),
@@ -181,7 +181,8 @@ def _difference(second: str, compared: pd.DataFrame, claim: bool) -> str:
             with_p = [f"{row['rung']} (p {row['corrected p']:.3f})" for _, row in rows.iterrows()]
             parts.append(f"{more} {learns} than {less} with {listed(with_p)}")
     if not shown.all():
-        parts.append(f"no difference is shown with {listed(compared.loc[~shown, 'rung'])}")
+        where = listed(compared.loc[~shown, "rung"])
+        parts.append(f"no difference is shown in how many seeds learn it with {where}")
     return f"{first} and {second}: {'; '.join(parts)}."
 
 
@@ -195,14 +196,28 @@ def _learners(arm: str, rungs: pd.DataFrame) -> str:
     return f"Seeds of {arm} that learn it: {'; '.join(parts)}."
 
 
-def _soon(arm: str, seeds: pd.DataFrame) -> str:
-    """Describe the steps until the seeds had learned each rung."""
-    parts = [
-        f"{found['steps'].median():,.0f} with {name}"
-        + (f" ({found['steps'].min():,} to {found['steps'].max():,})" if len(found) > 1 else "")
-        for name, found in seeds[seeds["learned"]].groupby("rung", sort=False)
-    ]
-    return f"Steps until a seed of {arm} has learned it, median (and range): {listed(parts)}."
+def _soon(rung: str, seeds: pd.DataFrame) -> str:
+    """Describe the steps until the seeds of each arm had learned a rung."""
+    parts = []
+    for arm, found in seeds.groupby("arm", sort=False):
+        learned = found[found["learned"]]
+        share = f"{len(learned)} of {count(len(found), 'seed')}"
+        if learned.empty:
+            parts.append(f"{arm} not within {found['steps'].max():,} ({share})")
+            continue
+        steps = learned["steps"]
+        reach = f"{steps.min():,} to {steps.max():,}, " if len(learned) > 1 else ""
+        parts.append(f"{arm} after {steps.median():,.0f} ({reach}{share})")
+    return (
+        f"Training steps until seeds learn it with {rung}, median (and range): {'; '.join(parts)}."
+    )
+
+
+def _one_rung(rung: str) -> str:
+    return (
+        f"Only one rung was measured ({rung}): it does not answer how many pairs a model "
+        "remembers, or how far back."
+    )
 
 
 def _failed(arm: str, seeds: pd.DataFrame) -> str:

@@ -1,0 +1,17 @@
+"""How many times one cost is another: in words, and whether the two count as equal."""
+
+from minitx.drawing.formatting import three_digits
+from minitx.metrics.bootstrap import Interval
+
+EQUAL = 1.1  # costs within this factor count as equal; the speed of a machine varies as much
+
+
+def is_equal(ratio: Interval) -> bool:
+    """Return whether no difference is shown: the ratio is close to 1, or may be 1."""
+    return 1 / EQUAL < ratio.value < EQUAL or ratio.low <= 1 <= ratio.high
+
+
+def times(ratio: Interval, unit: str = " times") -> str:
+    """Format a ratio with its interval: "3.2 times (3.1 to 3.3)"."""
+    ends = f" ({three_digits(ratio.low)} to {three_digits(ratio.high)})" if ratio.known else ""
+    return f"{three_digits(ratio.value)}{unit}{ends}"
