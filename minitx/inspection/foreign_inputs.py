@@ -106,7 +106,7 @@ def _encoded(
     if tokenizer is None:
         raise UserError(f"{type(model).__name__} needs tokenizer= to read a text")
     encoded = dict(tokenizer(text, return_tensors="pt"))
-    length, limit = encoded["input_ids"].size(1), _limit(model, tokenizer)
+    length, limit = encoded["input_ids"].size(1), token_limit(model, tokenizer)
     if not length:
         raise UserError("the text is empty: its tokenizer gives no tokens")
     if limit is None or length <= limit:
@@ -120,7 +120,7 @@ def _encoded(
     return cut, (f"the first {limit} tokens of {length}: the rest of the text was cut",)
 
 
-def _limit(model: Any, tokenizer: Any) -> int | None:
+def token_limit(model: Any, tokenizer: Any) -> int | None:
     """Return how many tokens the model reads, or None if its positions have no end."""
     config = model.config
     positions = getattr(config, "max_position_embeddings", None)
@@ -145,7 +145,7 @@ def _with_target(
             raise UserError(f"{type(model).__name__} needs tokenizer= to read an output")
         written = tokenizer(text_target=output)["input_ids"]
     elif _generates(model):
-        room = min(2 * len(inputs.source or ()) + 10, _limit(model, tokenizer) or NO_LIMIT) - 1
+        room = min(2 * len(inputs.source or ()) + 10, token_limit(model, tokenizer) or NO_LIMIT) - 1
         found = model.generate(**inputs.tensors, do_sample=False, num_beams=1, max_new_tokens=room)[
             0
         ].tolist()

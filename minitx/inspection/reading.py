@@ -8,7 +8,7 @@ from typing import Any
 from minitx.config.paths import full_path
 from minitx.data.progress import announced
 from minitx.errors import UserError
-from minitx.inspection.capture import capture, find_attention, head_count
+from minitx.inspection.capture import capture, find_attention, head_count, selection
 from minitx.inspection.findings import findings
 from minitx.inspection.foreign import foreign_attention
 from minitx.inspection.influence import token_influence
@@ -31,7 +31,7 @@ def attention(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """Return what every head attends to while the run's model reads a text.
+    """Return what every head attends to while the run's model reads a text, and its findings.
 
     `run` is an opened run, or the path of one: a run's folder, or a .ckpt file. `layers` and
     `heads` select some of them, numbered from 0. `truncate` cuts a text that is longer than the
@@ -68,7 +68,21 @@ def attention(
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
     about = _about(run, passage, layers, heads, truncate, output)
-    return AttentionMaps(maps, run.title, about)
+    found = findings(run, passage)
+    about["notes"] += found.notes
+    return AttentionMaps(maps, run.title, about, None, found)
+
+
+def maps_alone(
+    run: StoredRun, text: str, *, truncate: bool = False, output: str | None = None
+) -> AttentionMaps:
+    """Return the maps of `attention` without findings, for many texts or many checkpoints.
+
+    Raises UserError as `attention`.
+    """
+    passage = read_passage(run, text, truncate=truncate, output=output)
+    about = _about(run, passage, None, None, truncate, output)
+    return AttentionMaps(_maps(run, passage, None, None), run.title, about)
 
 
 def influence(
@@ -95,7 +109,7 @@ def inspect_text(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """Return the maps of `attention`, if the model has any, with `influence` and `findings`.
+    """Return the maps and findings of `attention`, if the model has any, with `influence`.
 
     Influence takes one backward pass for each prediction. If the model has attention and there are
     more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
@@ -158,9 +172,7 @@ def _about(
         "output": passage.output,
         "notes": list(passage.notes),
         "settings": {
-            "layers": None if layers is None else list(layers),
-            "heads": None if heads is None else list(heads),
-            "truncate": truncate,
+            **selection(layers, heads, truncate),
             "output_given": output is not None,
             "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
         },
