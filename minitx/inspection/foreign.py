@@ -45,15 +45,15 @@ def foreign_attention(
     The model is in eval mode meanwhile, and has its own attention kernel and mode again afterwards.
 
     Raises UserError for an object that is no such model, for a model that returns no weights, for
-    an empty text, or one that is too long or has no tokenizer, and for layers or heads that the
-    model does not have.
+    an empty text, one that is too long, or one without its tokenizer, for inputs that the model
+    cannot read, and for layers or heads that it does not have.
     """
     name = type(model).__name__
     if not isinstance(model, nn.Module) or not hasattr(model, "config"):
         raise UserError(f"{name} is neither a run of minitx nor a model of transformers")
     with eager(model):
         inputs = read_inputs(model, text, tokenizer, truncate=truncate, output=output)
-        outputs = model(**inputs.tensors, output_attentions=True, return_dict=True)
+        outputs = _read(model, inputs)
         found = _captured(outputs)
         if not found:
             raise UserError(
@@ -71,6 +71,17 @@ def foreign_attention(
     }
     path = Path(str(getattr(model, "name_or_path", "") or "")).name
     return AttentionMaps(maps, f"{name} {path}".strip(), about, None, known)
+
+
+def _read(model: Any, inputs: Inputs) -> Any:
+    """Return what a model returns. Raises UserError if it cannot read the inputs."""
+    try:
+        return model(**inputs.tensors, output_attentions=True, return_dict=True)
+    except Exception as error:  # a model raises almost anything for what it cannot read
+        given = ", ".join(inputs.tensors) or "no inputs"
+        raise UserError(
+            f"{type(model).__name__} cannot read {given}: {short_reason(error)}"
+        ) from error
 
 
 @contextmanager

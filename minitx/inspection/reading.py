@@ -65,6 +65,8 @@ def attention(
             f"{run.title} has no attention to show. It has the influence of every token on its "
             "predictions: minitx.inspection.reading.influence(run, text)"
         )
+    if not isinstance(text, str):
+        raise UserError(f"text is a {type(text).__name__}: a run reads a string")
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
     about = _about(run, passage, layers, heads, truncate, output)

@@ -63,6 +63,8 @@ def test_python_has_the_findings_of_the_command():
         torch.equal(found.induction[name], expected.induction[name]) for name in expected.induction
     )
     assert attention(make_run(PAIRS, transformer()), "abc").findings.predictions == ()
+    with pytest.raises(UserError, match="text is a list: a run reads a string"):
+        attention(run, [TEXT])
 
 
 @pytest.fixture

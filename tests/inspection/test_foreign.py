@@ -304,6 +304,32 @@ BAD = {
         {},
         "BartModel generates nothing by itself: give output=",
     ),
+    "a list": (bert, WORDS, {"text": ["to", "be"]}, "text is a list: give a string, or inputs"),
+    "ids that are too long": (
+        bert,
+        None,
+        {"text": {"input_ids": torch.ones(1, 17, dtype=torch.long)}},
+        "the text has 17 tokens, and the model reads 16",
+    ),
+    "the tokenizer of another model": (
+        bert,
+        BPE,
+        {},
+        r"has the token \d+, and the model has tokens 0 to 10: is this the tokenizer of another",
+    ),
+    "the name of a tokenizer": (bert, "bert", {}, "tokenizer= is a str: give the tokenizer"),
+    "a long output": (
+        bart,
+        BPE,
+        {"output": "to be " * 40},
+        "the output has [0-9]+ tokens, and the model reads 32",
+    ),
+    "other inputs": (
+        vit,
+        None,
+        {"text": {"pixels": torch.ones(1, 3, 12, 12)}},
+        "ViTModel cannot read pixels: ",
+    ),
     "no model": (lambda: "nowhere", None, {}, "nowhere does not exist"),
     "another object": (dict, None, {}, "dict is neither a run of minitx nor a model"),
 }
@@ -357,6 +383,7 @@ WRONG = {
     "has 4 queries, and there are 3 tokens": [rows(1, 4, 3)],
     "has 5 keys, and there are 3 tokens": [rows(1, 3, 5)],
     "give the weights, after the softmax": [rows(1, 3, 3) - 1],
+    "there are no maps": [],
     "map 0 is a str, not a tensor of weights": ["weights"],
 }
 

@@ -128,14 +128,14 @@ def test_only_what_was_measured_can_be_chosen(show):
 
 SPEECH = (
     "to be or not to be that is the question whether it is nobler in the mind to suffer . "
-    "the slings and arrows of outrageous fortune !"
-).split()
+    "the slings and arrows of outrageous fortune ! "
+)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1400, 900), (400, 800)])
 def test_the_map_fits_the_window_at_first(show, width, height):
     # Most labels are left out, and which ones depends on the size of the cells.
-    tokens = [SPEECH[i % len(SPEECH)] for i in range(128)]
+    tokens = (5 * SPEECH).split()[:128]
     opened = show(page(encoder(12, 12, tokens)), width, height)
     pane, cells = (
         opened.locator(name).bounding_box() for name in (".matrix-pane", ".matrix .cells")
