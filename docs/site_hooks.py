@@ -158,13 +158,9 @@ def _fenced(text: str, kind: str) -> str:
 
 
 def how_to_page(command: Command) -> str:
-    """Return the page of a command: what was written for it, or else its examples, and its keys."""
-    written = DOCS / "how-to" / f"{command.name}.md"
-    if written.exists():
-        title, _, body = written.read_text(encoding="utf-8").partition("\n")
-    else:
-        lines = [f"minitx {command.name} {words}" for words, _ in command.examples]
-        title, body = f"# {command.name}", _fenced("\n".join(lines), "sh")
+    """Return the page of a command: what was written for it, and its keys."""
+    written = (DOCS / "how-to" / f"{command.name}.md").read_text(encoding="utf-8")
+    title, _, body = written.partition("\n")
     if command.schema is None:
         keys = f"`minitx {command.name} --help` lists its options."
     elif command.config is not None:

@@ -11,6 +11,7 @@ are the weights that its outputs were computed from.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -142,6 +143,17 @@ def check_numbers(what: str, asked: Sequence[int], known: Sequence[int], owner: 
     if not asked or not set(asked) <= set(known):
         raise UserError(f"{what}={list(asked)}: {owner} has {choices(what, known)}")
     return list(dict.fromkeys(asked))
+
+
+def selection(
+    layers: Sequence[int] | None, heads: Sequence[int] | None, truncate: bool
+) -> dict[str, Any]:
+    """Return plain values that say which maps were asked for."""
+    return {
+        "layers": None if layers is None else list(layers),
+        "heads": None if heads is None else list(heads),
+        "truncate": truncate,
+    }
 
 
 def choices(what: str, known: Sequence[int]) -> str:

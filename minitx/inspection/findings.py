@@ -5,6 +5,7 @@ is read from the run's folder, if `minitx importance` measured it. So are the ma
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -43,18 +44,28 @@ def findings(run: StoredRun, passage: Passage) -> Findings:
 def next_tokens(run: StoredRun, passage: Passage) -> tuple[Prediction, ...]:
     """Return what a language model expects after each token of a text."""
     logits, _ = run.model(passage.source.ids)
-    probabilities = logits[0].double().softmax(dim=-1).cpu()  # (T, V)
-    values, ids = probabilities.topk(min(CANDIDATES, probabilities.size(-1)))
-    followers = passage.source.ids[0, 1:].tolist()
+    ids, labels = passage.source
+    return predictions_of(logits[0], ids[0].tolist(), labels, run.tokenizer.spell)
+
+
+def predictions_of(
+    logits: Tensor,
+    ids: Sequence[int],
+    labels: Sequence[str],
+    spell: Callable[[Sequence[int]], Sequence[str]],
+) -> tuple[Prediction, ...]:
+    """Return what logits (T, V) expect after each of T tokens. `spell` returns labels of ids."""
+    probabilities = logits.double().softmax(dim=-1).cpu()
+    values, best = probabilities.topk(min(CANDIDATES, probabilities.size(-1)))
     made = []
     for place, row in enumerate(probabilities):
-        labels = run.tokenizer.spell(ids[place].tolist())
-        candidates = tuple(zip(labels, values[place].tolist(), strict=True))
+        shown = spell(best[place].tolist())
+        candidates = tuple(zip(shown, values[place].tolist(), strict=True))
         actual = None
-        if place < len(followers):
-            follower = row[followers[place]]
+        if place + 1 < len(ids):
+            follower = row[ids[place + 1]]
             actual = float(follower), int((row > follower).sum())
-        made.append(Prediction(passage.source.labels[place], candidates, actual))
+        made.append(Prediction(labels[place], candidates, actual))
     return tuple(made)
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from minitx.errors import UserError, short_reason
-from minitx.inspection.capture import check_numbers
+from minitx.inspection.capture import check_numbers, selection
+from minitx.inspection.foreign_findings import foreign_findings
 from minitx.inspection.foreign_inputs import Inputs, read_inputs
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.tensors import is_causal, labelled_map, single
@@ -38,36 +39,49 @@ def foreign_attention(
     `output` after the text, or what it generates greedily. `layers` and `heads` select some of
     them, numbered from 0. `truncate` cuts a text that is longer than the model can read.
 
+    Of a decoder, the induction scores of the heads are measured as well, and what it expects after
+    each token, if it predicts tokens.
+
     The model is in eval mode meanwhile, and has its own attention kernel and mode again afterwards.
 
     Raises UserError for an object that is no such model, for a model that returns no weights, for
-    an empty text, or one that is too long or has no tokenizer, and for layers or heads that the
-    model does not have.
+    an empty text, one that is too long, or one without its tokenizer, for inputs that the model
+    cannot read, and for layers or heads that it does not have.
     """
     name = type(model).__name__
     if not isinstance(model, nn.Module) or not hasattr(model, "config"):
         raise UserError(f"{name} is neither a run of minitx nor a model of transformers")
     with eager(model):
         inputs = read_inputs(model, text, tokenizer, truncate=truncate, output=output)
-        found = _captured(model(**inputs.tensors, output_attentions=True, return_dict=True))
-    if not found:
-        raise UserError(
-            f"{name} returned no attention: it has none, or only kernels that never store weights"
-        )
+        outputs = _read(model, inputs)
+        found = _captured(outputs)
+        if not found:
+            raise UserError(
+                f"{name} returned no attention: it has none, or only kernels that never store "
+                "weights"
+            )
+        known = foreign_findings(model, tokenizer, inputs, outputs) if _decodes(found) else None
     maps = _labelled(_chosen_layers(found, layers), inputs, heads)
     about = {
         "model": name,
         "text": inputs.text,
         "output": inputs.output,
         "notes": list(inputs.notes),
-        "settings": {
-            "layers": None if layers is None else list(layers),
-            "heads": None if heads is None else list(heads),
-            "truncate": truncate,
-        },
+        "settings": selection(layers, heads, truncate),
     }
     path = Path(str(getattr(model, "name_or_path", "") or "")).name
-    return AttentionMaps(maps, f"{name} {path}".strip(), about)
+    return AttentionMaps(maps, f"{name} {path}".strip(), about, None, known)
+
+
+def _read(model: Any, inputs: Inputs) -> Any:
+    """Return what a model returns. Raises UserError if it cannot read the inputs."""
+    try:
+        return model(**inputs.tensors, output_attentions=True, return_dict=True)
+    except Exception as error:  # a model raises almost anything for what it cannot read
+        given = ", ".join(inputs.tensors) or "no inputs"
+        raise UserError(
+            f"{type(model).__name__} cannot read {given}: {short_reason(error)}"
+        ) from error
 
 
 @contextmanager
@@ -118,6 +132,11 @@ def _captured(outputs: Any) -> dict[str, Tensor]:
         for field, name in fields.items()
         for layer, weights in _layers(outputs, field).items()
     }
+
+
+def _decodes(found: Mapping[str, Tensor]) -> bool:
+    """Return whether a model is a decoder alone: no token attends to a later one."""
+    return all(name.startswith("decoder") and name.endswith("self") for name in found)
 
 
 def _layers(outputs: Any, name: str) -> dict[int, Tensor]:

@@ -67,13 +67,19 @@ def read_inputs(
     if isinstance(text, str):
         tensors, notes = _encoded(model, text, tokenizer, truncate)
         shown = text
-    else:
+    elif isinstance(text, Mapping):
         tensors, shown = {name: torch.as_tensor(value) for name, value in text.items()}, ""
         for name, tensor in tensors.items():
             if tensor.ndim and tensor.size(0) != 1:
                 raise UserError(f"{name} has {tensor.size(0)} inputs: give one at a time")
+    else:
+        raise UserError(
+            f"text is a {type(text).__name__}: give a string, or inputs of the model as a dict"
+        )
     tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
     ids = tensors.get("input_ids")
+    if ids is not None:
+        _check_ids(model, tokenizer, "text", ids[0].tolist())
     source = None if ids is None else spell(tokenizer, ids[0].tolist())
     inputs = Inputs(tensors, source, patches=_patches(model, tensors), text=shown, notes=notes)
     if not getattr(model.config, "is_encoder_decoder", False):
@@ -98,6 +104,22 @@ def spell(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     )
 
 
+def _check_ids(model: Any, tokenizer: Any, what: str, ids: Sequence[int]) -> None:
+    """Raise UserError for more tokens than the model reads, or for ids that it does not have."""
+    limit = token_limit(model, tokenizer)
+    if limit is not None and len(ids) > limit:
+        raise UserError(
+            f"the {what} has {len(ids)} tokens, and the model reads {limit}: shorten it"
+        )
+    embeddings = getattr(model, "get_input_embeddings", lambda: None)()
+    known = getattr(embeddings, "num_embeddings", None)
+    if known is not None and max(ids, default=0) >= known:
+        raise UserError(
+            f"the {what} has the token {max(ids)}, and the model has tokens 0 to {known - 1}: is "
+            "this the tokenizer of another model?"
+        )
+
+
 def _encoded(
     model: Any, text: str, tokenizer: Any, truncate: bool
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -105,8 +127,10 @@ def _encoded(
         raise UserError("the text is empty")
     if tokenizer is None:
         raise UserError(f"{type(model).__name__} needs tokenizer= to read a text")
+    if not callable(tokenizer):
+        raise UserError(f"tokenizer= is a {type(tokenizer).__name__}: give the tokenizer itself")
     encoded = dict(tokenizer(text, return_tensors="pt"))
-    length, limit = encoded["input_ids"].size(1), _limit(model, tokenizer)
+    length, limit = encoded["input_ids"].size(1), token_limit(model, tokenizer)
     if not length:
         raise UserError("the text is empty: its tokenizer gives no tokens")
     if limit is None or length <= limit:
@@ -120,7 +144,7 @@ def _encoded(
     return cut, (f"the first {limit} tokens of {length}: the rest of the text was cut",)
 
 
-def _limit(model: Any, tokenizer: Any) -> int | None:
+def token_limit(model: Any, tokenizer: Any) -> int | None:
     """Return how many tokens the model reads, or None if its positions have no end."""
     config = model.config
     positions = getattr(config, "max_position_embeddings", None)
@@ -144,8 +168,9 @@ def _with_target(
         if tokenizer is None:
             raise UserError(f"{type(model).__name__} needs tokenizer= to read an output")
         written = tokenizer(text_target=output)["input_ids"]
+        _check_ids(model, tokenizer, "output", written)
     elif _generates(model):
-        room = min(2 * len(inputs.source or ()) + 10, _limit(model, tokenizer) or NO_LIMIT) - 1
+        room = min(2 * len(inputs.source or ()) + 10, token_limit(model, tokenizer) or NO_LIMIT) - 1
         found = model.generate(**inputs.tensors, do_sample=False, num_beams=1, max_new_tokens=room)[
             0
         ].tolist()

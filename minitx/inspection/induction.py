@@ -51,12 +51,18 @@ def induction_score(
             f"length={length}: induction needs at least 2 tokens, each twice in the context of "
             f"{model.context}, and all different out of {vocab_size}"
         )
+    texts = repeated_texts(vocab_size, length, samples, seed)
+    with capture(model) as captured:
+        model(texts.to(model.to_logits.weight.device))
+    return {name: repetition_score(weights, length) for name, weights in captured.items()}
+
+
+def repeated_texts(vocab_size: int, length: int, samples: int, seed: int = 0) -> Tensor:
+    """Return texts of `length` distinct random tokens, each twice: int64 (samples, 2 length)."""
     generator = torch.Generator().manual_seed(seed)
     texts = [torch.randperm(vocab_size, generator=generator)[:length] for _ in range(samples)]
-    once = torch.stack(texts).to(model.to_logits.weight.device)  # (samples, L)
-    with capture(model) as captured:
-        model(torch.cat([once, once], dim=1))
-    return {name: repetition_score(weights, length) for name, weights in captured.items()}
+    once = torch.stack(texts)  # (samples, L)
+    return torch.cat([once, once], dim=1)
 
 
 def repetition_score(weights: Tensor, length: int) -> Tensor:

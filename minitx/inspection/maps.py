@@ -1,6 +1,6 @@
 """What a model attends to in one text: `AttentionMaps`, which can be drawn, shown and saved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,12 @@ class AttentionMaps(AttentionWeights):
         Raises UserError for weights of another shape, for values that are no weights, and for maps
         and labels of different lengths.
         """
+        for what, given in (("maps", maps), ("tokens", tokens)):
+            if not isinstance(given, Iterable):
+                raise UserError(f"{what} is a {type(given).__name__}, not a sequence")
         named = named_tensors(maps)
+        if not named:
+            raise UserError("there are no maps: give the weights of at least one layer")
         rows = tokens if output is None else output
         labelled = [
             labelled_map(

@@ -17,6 +17,7 @@ from minitx.inspection.capture import (
     find_attention,
     head_count,
     layer_number,
+    selection,
 )
 from minitx.inspection.findings import findings
 from minitx.inspection.foreign import foreign_attention
@@ -46,7 +47,7 @@ def attention(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """Return what every head attends to while the run's model reads a text.
+    """Return what every head attends to while the run's model reads a text, and its findings.
 
     A recurrence whose mixing step is a weighted sum has implicit maps instead, as
     `minitx.inspection.implicit` says. If it has a map per channel, `heads` selects channels, and
@@ -84,10 +85,26 @@ def attention(
             f"{run.title} has no attention to show. It has the influence of every token on its "
             "predictions: minitx.inspection.reading.influence(run, text)"
         )
+    if not isinstance(text, str):
+        raise UserError(f"text is a {type(text).__name__}: a run reads a string")
     passage = read_passage(run, text, truncate=truncate, output=output)
     maps = _maps(run, passage, layers, heads)
     about = _about(run, passage, layers, heads, truncate, output)
-    return AttentionMaps(maps, run.title, about)
+    found = findings(run, passage)
+    about["notes"] += [*_notes_of_implicit(maps), *found.notes]
+    return AttentionMaps(maps, run.title, about, None, found)
+
+
+def maps_alone(
+    run: StoredRun, text: str, *, truncate: bool = False, output: str | None = None
+) -> AttentionMaps:
+    """Return the maps of `attention` without findings, for many texts or many checkpoints.
+
+    Raises UserError as `attention`.
+    """
+    passage = read_passage(run, text, truncate=truncate, output=output)
+    about = _about(run, passage, None, None, truncate, output)
+    return AttentionMaps(_maps(run, passage, None, None), run.title, about)
 
 
 def influence(
@@ -114,7 +131,7 @@ def inspect_text(
     truncate: bool = False,
     output: str | None = None,
 ) -> AttentionMaps:
-    """Return the maps of `attention`, if the model has any, with `influence` and `findings`.
+    """Return the maps and findings of `attention`, if the model has any, with `influence`.
 
     Influence takes one backward pass for each prediction. If the model has attention and there are
     more than `MOST_INFLUENCED` predictions, influence is left out, with a note.
@@ -210,9 +227,7 @@ def _about(
         "output": passage.output,
         "notes": list(passage.notes),
         "settings": {
-            "layers": None if layers is None else list(layers),
-            "heads": None if heads is None else list(heads),
-            "truncate": truncate,
+            **selection(layers, heads, truncate),
             "output_given": output is not None,
             "decoding": dataclasses.asdict(run.config.decoding) if searched else None,
         },

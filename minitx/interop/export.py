@@ -104,12 +104,17 @@ def show_export(export: Export) -> None:
     if export.counterpart is None:
         say("a model that needs only torch:")
         lines = [
+            "import sys",
             f"sys.path.append({str(export.folder)!r})",
+            f"import {PACKAGE}",
             f"model = {PACKAGE}.load({str(export.folder)!r})",
         ]
     else:
         say(f"{export.counterpart.name} ({export.counterpart.architecture}):")
-        lines = [f"model = AutoModelForCausalLM.from_pretrained({str(export.folder)!r})"]
+        lines = [
+            "from transformers import AutoModelForCausalLM",
+            f"model = AutoModelForCausalLM.from_pretrained({str(export.folder)!r})",
+        ]
     for line in lines:
         say(f"  {line}")
     for name in export.files:

@@ -4,7 +4,7 @@
     model = minitx_model.load("the/folder")
 
 The package minitx_model holds the source of the model: copies of the modules of minitx that it
-consists of. `python -m minitx_model.load` compares the model with its outputs at the export.
+consists of. `python -m minitx_model` compares the model with its outputs at the export.
 """
 
 import json
@@ -98,7 +98,3 @@ def main() -> None:
     print(f"The logits differ by at most {difference:.1e} from those at the export.")
     if not difference <= TOLERANCE * max(1.0, logits.abs().max().item()):
         raise SystemExit("This is not the model that was exported.")
-
-
-if __name__ == "__main__":
-    main()

@@ -51,7 +51,7 @@ def standalone_config(run: StoredRun) -> dict[str, Any]:
 
 
 def check_tensors(run: StoredRun) -> dict[str, Tensor]:
-    """Return the inputs and the logits that `python -m minitx_model.load` compares."""
+    """Return the inputs and the logits that `python -m minitx_model` compares."""
     length = min(CHECKED, run.config.model.context)
     vocabularies = 2 if isinstance(run.vocabulary, PairVocabulary) else 1
     sizes = standalone_config(run)["sizes"][:vocabularies]
@@ -78,6 +78,7 @@ def source_files(model: ModelConfig) -> dict[str, str]:
     origin = f'"""Copied from minitx {version("minitx")} under the MIT License (see LICENSE)."""\n'
     texts |= {f"{folder}/__init__.py": "" for folder in folders}
     texts[f"{PACKAGE}/__init__.py"] = f"{origin}\nfrom {PACKAGE}.load import load as load\n"
+    texts[f"{PACKAGE}/__main__.py"] = f"from {PACKAGE}.load import main\n\nmain()\n"
     texts[f"{PACKAGE}/LICENSE"] = _license()
     return texts
 

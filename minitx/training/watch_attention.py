@@ -13,7 +13,7 @@ from minitx.errors import UserError
 from minitx.inspection.capture import find_attention
 from minitx.inspection.findings import model_induction
 from minitx.inspection.history import HISTORY, add_frame
-from minitx.inspection.reading import attention
+from minitx.inspection.reading import maps_alone
 from minitx.runs.atomic_write import write_bytes_atomically
 from minitx.runs.paths import LAST
 from minitx.runs.run import StoredRun
@@ -60,7 +60,7 @@ class WatchAttention(Output):
         # A model that is compiled would be compiled again for the switch and the new shapes.
         with torch.compiler.set_stance("force_eager"):
             try:
-                maps = attention(run, self.text())
+                maps = maps_alone(run, self.text())
             except UserError:
                 # A text of the corpus may be blank or longer than the context. A missing picture
                 # is no reason to end a training.

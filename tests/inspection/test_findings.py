@@ -11,7 +11,7 @@ from minitx.errors import UserError
 from minitx.inspection.findings import CANDIDATES, findings, head_costs
 from minitx.inspection.induction import induction_score
 from minitx.inspection.model_inputs import read_passage
-from minitx.inspection.reading import inspect_text
+from minitx.inspection.reading import attention, inspect_text
 from minitx.inspection.weights import HeadCosts
 
 TEXT = "abc dab."
@@ -53,6 +53,18 @@ def test_a_model_has_the_findings_of_its_objective():
         run = make_run(vocabulary, transformer())
         found = findings(run, read_passage(run, text))
         assert (found.induction, found.predictions, found.costs) == (None, (), None)
+
+
+def test_python_has_the_findings_of_the_command():
+    run = make_run(TEXTS, transformer())
+    found, expected = attention(run, TEXT).findings, inspect_text(run, TEXT).findings
+    assert found.predictions == expected.predictions
+    assert all(
+        torch.equal(found.induction[name], expected.induction[name]) for name in expected.induction
+    )
+    assert attention(make_run(PAIRS, transformer()), "abc").findings.predictions == ()
+    with pytest.raises(UserError, match="text is a list: a run reads a string"):
+        attention(run, [TEXT])
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from transformers import BatchEncoding
 import minitx
 from minitx import AttentionMaps
 from minitx.errors import UserError
+from minitx.inspection.induction import induction_score
 from minitx.inspection.measures import measure_heads
 from minitx.inspection.page import page
+from minitx.inspection.page_data import run_data
 
 TEXT = tiny.TEXT
 WORDS, BPE, PIECES = tiny.word_pieces(), tiny.byte_pairs(), tiny.sentence_pieces()
@@ -198,6 +200,44 @@ def test_page_measures_and_files_are_the_same_as_of_our_runs(tmp_path):
     assert len(heads) == 8
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_a_decoder_has_the_findings_of_our_models(name):
+    make, tokenizer, _ = MODELS[name]
+    model = make()
+    found = minitx.attention(model, TEXT, tokenizer=tokenizer, heads=[1]).findings
+    ids = tokenizer(TEXT, return_tensors="pt").input_ids
+    expected = model(ids).logits[0].detach().softmax(-1)
+    assert "".join(each.token for each in found.predictions).endswith(TEXT)
+    for place, each in enumerate(found.predictions):
+        assert [p for _, p in each.candidates] == pytest.approx(
+            expected[place].topk(5).values.tolist(), abs=1e-6
+        )
+        if place + 1 < len(expected):
+            assert each.actual[0] == pytest.approx(float(expected[place, ids[0, place + 1]]))
+
+    # Without special tokens, the random texts are those of our own models.
+    found = minitx.attention(model, {"input_ids": ids}).findings
+    ours = minitx.from_transformers(model)
+    scores = induction_score(ours.model, model.config.vocab_size, samples=4)
+    assert found.induction.keys() == scores.keys()
+    for name, score in scores.items():
+        torch.testing.assert_close(found.induction[name], score, rtol=0, atol=1e-6)
+    run = run_data(minitx.attention(model, TEXT, tokenizer=tokenizer), 10**6)
+    assert run["predictions"][0]["candidates"]
+    assert run["kinds"][0]["layers"][0]["measured"][0]["induction"] > 0
+
+
+def test_what_is_no_language_model_has_no_next_tokens():
+    model = transformers.GPT2Model(tiny.gpt2(len(BPE)).config).eval()
+    found = minitx.attention(model, TEXT, tokenizer=BPE).findings
+    assert (found.predictions, len(found.induction)) == ((), 2)
+    for other in (bert(), t5()):
+        tokenizer = WORDS if other.config.model_type == "bert" else BPE
+        assert minitx.attention(other, TEXT, tokenizer=tokenizer).findings is None
+    with_positions = {"inputs_embeds": torch.randn(1, 3, model.config.n_embd)}
+    assert minitx.attention(model, with_positions).findings is None
+
+
 def test_a_folder_is_opened_with_its_tokenizer(tmp_path):
     model = bert()
     model.save_pretrained(tmp_path / "bert")
@@ -264,6 +304,32 @@ BAD = {
         {},
         "BartModel generates nothing by itself: give output=",
     ),
+    "a list": (bert, WORDS, {"text": ["to", "be"]}, "text is a list: give a string, or inputs"),
+    "ids that are too long": (
+        bert,
+        None,
+        {"text": {"input_ids": torch.ones(1, 17, dtype=torch.long)}},
+        "the text has 17 tokens, and the model reads 16",
+    ),
+    "the tokenizer of another model": (
+        bert,
+        BPE,
+        {},
+        r"has the token \d+, and the model has tokens 0 to 10: is this the tokenizer of another",
+    ),
+    "the name of a tokenizer": (bert, "bert", {}, "tokenizer= is a str: give the tokenizer"),
+    "a long output": (
+        bart,
+        BPE,
+        {"output": "to be " * 40},
+        "the output has [0-9]+ tokens, and the model reads 32",
+    ),
+    "other inputs": (
+        vit,
+        None,
+        {"text": {"pixels": torch.ones(1, 3, 12, 12)}},
+        "ViTModel cannot read pixels: ",
+    ),
     "no model": (lambda: "nowhere", None, {}, "nowhere does not exist"),
     "another object": (dict, None, {}, "dict is neither a run of minitx nor a model"),
 }
@@ -317,6 +383,7 @@ WRONG = {
     "has 4 queries, and there are 3 tokens": [rows(1, 4, 3)],
     "has 5 keys, and there are 3 tokens": [rows(1, 3, 5)],
     "give the weights, after the softmax": [rows(1, 3, 3) - 1],
+    "there are no maps": [],
     "map 0 is a str, not a tensor of weights": ["weights"],
 }
 

@@ -96,11 +96,10 @@ def test_files_are_readable_and_nothing_else_is_left(exported):
 
 
 LOAD = """
-import sys
+import runpy, sys
 sys.path.append(".")
+runpy.run_module("minitx_model", run_name="__main__")
 import minitx_model
-from minitx_model.load import main
-main()
 known = {"minitx", "hydra", "omegaconf", "safetensors", "tokenizers", "lightning", "yaml", "rich"}
 print(type(minitx_model.load(".")).__name__, *known & set(sys.modules))
 """
@@ -118,7 +117,7 @@ def test_any_model_loads_with_torch_alone(name, train, tmp_path):
     assert done.counterpart is None
     if name == "hybrid":  # one process is enough to see that only torch is needed
         answer = subprocess.run(
-            [sys.executable, "-I", "-c", LOAD],
+            [sys.executable, "-I", "-W", "error::RuntimeWarning", "-c", LOAD],
             cwd=out,
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
@@ -253,5 +252,6 @@ def test_the_command_says_how_to_load_it(exported, script, tmp_path):
     answer = script("export", f"run={run.folder}", f"to={tmp_path / 'out'}")
     assert answer.status == 0, answer.err
     assert answer.out.startswith("Llama (LlamaForCausalLM):\n")
+    assert "  from transformers import AutoModelForCausalLM\n" in answer.out
     assert f"AutoModelForCausalLM.from_pretrained('{tmp_path / 'out'}')" in answer.out
     assert f"  {tmp_path / 'out' / 'README.md'}\n" in answer.out

@@ -89,24 +89,27 @@ class Matrix {
   fit() {
     this.fitted = true;
     this.pane.style.maxHeight = `${roomBelow(this.frame, 64)}px`;
-    this.resize(READABLE_CELL); // gives the labels their final width
-    this.resize(this.fittingSize());
-    this.resize(this.fittingSize()); // because the labels are now horizontal or not
+    this.resize(READABLE_CELL); // now every token has a label: any of them may be left out later
+    const width = this.rowLabels.offsetWidth;
+    this.resize(this.fittingSize(width, this.columnLabels.offsetHeight));
+    if (this.step > 1) return;
+    this.resize(this.fittingSize(width, this.columnLabels.offsetHeight)); // they may be horizontal now
   }
 
-  // Pixels for the cells next to the labels.
-  room() {
-    return this.frame.clientWidth - this.rowLabels.offsetWidth - 4;
+  // The size of cells next to labels of this width.
+  fittingWidth(labels) {
+    return (this.frame.clientWidth - labels - 4) / this.layer.columns;
   }
 
-  fittingSize() {
-    const height = parseFloat(this.pane.style.maxHeight) - this.columnLabels.offsetHeight - 4;
-    return Math.min(this.room() / this.layer.columns, height / this.layer.rows);
+  // width, height: of the labels.
+  fittingSize(width, height) {
+    const high = parseFloat(this.pane.style.maxHeight) - height - 4;
+    return Math.min(this.fittingWidth(width), high / this.layer.rows);
   }
 
   // As large as the width allows, but large enough for a label for every token.
   readableSize() {
-    return clamp(this.room() / this.layer.columns, READABLE_CELL, LARGEST_CELL);
+    return clamp(this.fittingWidth(this.rowLabels.offsetWidth), READABLE_CELL, LARGEST_CELL);
   }
 
   resize(size) {

@@ -16,7 +16,7 @@ from minitx.inspection.capture import find_attention, head_count
 from minitx.inspection.importance import head_importance
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import measure_heads
-from minitx.inspection.reading import attention
+from minitx.inspection.reading import maps_alone
 from minitx.metrics.length_scores import ACCURACY_AT, EXACT_AT
 from minitx.nn.recurrent import RecurrentStack
 from minitx.runs.atomic_write import (
@@ -82,7 +82,7 @@ def head_rows(run: StoredRun, task: Task, evaluation: Evaluation) -> Rows:
         return []
     found: dict[tuple[str, int], list[dict[str, float | None]]] = {}
     for text, output in task.example_texts(TEXTS):
-        maps = attention(run, text, output=output, truncate=True)
+        maps = maps_alone(run, text, output=output, truncate=True)
         distances = _distances(maps)
         for row in measure_heads(maps.maps):
             values = {name: getattr(row, name) for name in HEAD_MEASURES}
