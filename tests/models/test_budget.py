@@ -15,7 +15,11 @@ from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
 
 VOCAB = 65
-HEADED = ["gated_linear", "mamba2", "gated_deltanet"]  # mixers whose heads divide dim, in addition to attention
+HEADED = [
+    "gated_linear",
+    "mamba2",
+    "gated_deltanet",
+]  # mixers whose heads divide dim, in addition to attention
 
 few_examples = settings(deadline=None, max_examples=6)
 
