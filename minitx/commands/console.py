@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from minitx.config.checksums import read_json
 from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
 from minitx.drawing.formatting import metric
-from minitx.runs.paths import SAMPLES, SUMMARY, launched_by_lightning
+from minitx.runs.paths import SAMPLES, launched_by_lightning, read_summary
 from minitx.terminal.console import Console
 from minitx.terminal.streams import Data
 from minitx.terminal.text import note, say
@@ -177,7 +176,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    return read_json(folder / SUMMARY, remedy="minitx evaluate measures the run again")
+    return read_summary(folder, "minitx evaluate measures the run again")
 
 
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from minitx.config.checksums import read_json
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.config.tasks import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE
@@ -14,7 +13,7 @@ from minitx.drawing.formatting import number
 from minitx.drawing.html import source
 from minitx.interop.counterparts import Counterpart
 from minitx.models.language_model import count_parameters
-from minitx.runs.paths import SUMMARY
+from minitx.runs.paths import read_summary
 from minitx.runs.run import StoredRun
 
 
@@ -36,21 +35,13 @@ def model_card(run: StoredRun, counterpart: Counterpart | None) -> str:
         version=version("minitx"),
         parameters=total,
         non_embedding=non_embedding,
-        summary=_summary(run),
+        summary=read_summary(run.folder, "delete it, and the card does without it"),
         settings=_settings(run.config, elsewhere),
         elsewhere=elsewhere,
         is_language_model=run.config.task.objective == LANGUAGE_MODELING,
         is_pair=run.config.task.objective == SEQUENCE_TO_SEQUENCE,
         number=number,
     )
-
-
-def _summary(run: StoredRun) -> dict[str, Any]:
-    """Return the figures of the run's summary.json, or an empty dict without one."""
-    try:
-        return read_json(run.folder / SUMMARY, remedy="delete it, and the card does without it")
-    except FileNotFoundError:
-        return {}
 
 
 def _settings(config: Config, elsewhere: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from minitx.config.checksums import read_json
 from minitx.config.paths import full_path
@@ -110,11 +110,18 @@ def finished(folder: Path) -> bool:
 
     Raises UserError if the file is damaged.
     """
+    return read_summary(folder, "delete it to go on without it").get("status") == "finished"
+
+
+def read_summary(folder: Path, remedy: str) -> dict[str, Any]:
+    """Return the run's summary.json, or an empty dict if it has none.
+
+    Raises UserError with the `remedy` if the file is damaged.
+    """
     try:
-        summary = read_json(folder / SUMMARY, remedy="delete it to go on without it")
+        return read_json(folder / SUMMARY, remedy)
     except FileNotFoundError:
-        return False
-    return summary.get("status") == "finished"
+        return {}
 
 
 def check_links(*paths: Path) -> None:

@@ -13,14 +13,13 @@ from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 
-from minitx.config.checksums import read_json
 from minitx.config.compose import MOVED_ON_RESUME, to_plain
 from minitx.config.schema import Config
 from minitx.errors import UserError
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.atomic_write import write_atomically
 from minitx.runs.card import model_card
-from minitx.runs.paths import SUMMARY, find_checkpoint
+from minitx.runs.paths import find_checkpoint, read_summary
 from minitx.terminal.text import note
 
 OPENING, FINISHING = 60.0, 240.0  # seconds that W&B itself waits for its server
@@ -163,11 +162,7 @@ def _log_model(run: Any, config: Config, folder: Path) -> None:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    """Return the summary of a run, or nothing if it has none yet."""
-    try:
-        return read_json(folder / SUMMARY, remedy="minitx evaluate measures the run again")
-    except FileNotFoundError:
-        return {}
+    return read_summary(folder, "minitx evaluate measures the run again")
 
 
 def _of_summary(folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
