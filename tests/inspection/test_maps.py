@@ -243,7 +243,7 @@ def test_outputs_that_make_no_sense():
 )
 def test_a_model_without_attention_says_what_it_has(vocabulary, config, text):
     run = make_run(vocabulary, config)
-    with pytest.raises(UserError, match=f"^{config.name} on .* has no attention.*influence"):
+    with pytest.raises(UserError, match=f"^{config.name}.* on .* has no attention.*influence"):
         attention(run, text)
     found = inspect_text(run, text)
     assert len(found) == 0

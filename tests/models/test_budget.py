@@ -112,3 +112,14 @@ def test_counting_allocates_nothing():
     fitted = fit_width(TransformerConfig(position="learned"), build, 10**12)
     assert fitted.dim > 100_000
     assert torch.empty(0).device.type == "cpu"  # the default is what it was
+
+
+@pytest.mark.parametrize("name", HEADED)
+@pytest.mark.parametrize("mixer", ["alone", "hybrid"])
+def test_a_recurrence_with_heads_fits_a_budget(name, mixer):
+    pattern = name if mixer == "alone" else [name, name, "attention"]
+    for parameters in (60_000, 800_000):
+        config = TransformerConfig(layers=3, heads=4, mixer=pattern)
+        fitted = fit_width(config, build, parameters)
+        assert built(fitted) == pytest.approx(parameters, rel=0.02)
+        assert fitted.dim % 4 == 0
