@@ -40,6 +40,6 @@ def _compare(sides: Mapping[str, Callable[[], float]], rounds: int, tokens: int)
         ratios = [a / b for a, b in zip(attention, values, strict=True)]
         spread = f"({min(ratios):.2f} to {max(ratios):.2f} in {rounds} rounds)"
         print(
-            f"  {name:<10} {1e6 * median(values) / tokens:8.2f} µs/token, "
+            f"  {name:<14} {1e6 * median(values) / tokens:8.2f} µs/token, "
             f"attention takes {median(ratios):.2f} times as long {spread}"
         )
