@@ -114,9 +114,9 @@ class GatedLinearAttention(Mixer):
 
     def flops_per_token(self, length: int) -> float:
         """Return the operations per token of the matrices, and of the products of the chunks."""
+        keys, values = (self.heads, self.key_dim), (self.heads, self.value_dim)
         decays = 1 if self.decay is None else self.key_dim
-        products = products_per_token(length, self.key_dim, self.value_dim, decays)
-        return matrix_flops(self) + self.heads * products
+        return matrix_flops(self) + products_per_token(length, keys, values, decays)
 
     def state_size(self, length: int) -> int:
         """Return how many numbers the state is, whatever the length."""

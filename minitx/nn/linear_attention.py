@@ -4,8 +4,8 @@
     output    y_t = q_t S_t = sum over s <= t of w_ts v_s
     weights   w_ts = sum over i of q_ti k_si exp(G_ti - G_si)      G = g_1 + ... + g_t
 
-The exponential of -G_s alone overflows. No exponent here is above zero: pairs are computed in
-groups, relative to a position r between s and t,
+The exponential of -G_s alone overflows. No exponent here is above zero, because each is a sum of g.
+Pairs are computed in groups, relative to a position r between s and t,
 
     exp(G_t - G_s) = exp(G_t - G_r) exp(G_r - G_s)      s <= r <= t.
 
@@ -38,27 +38,27 @@ def linear_attention(
     """
     length = q.size(-2)
     q, k, v, g = (in_chunks(each, min(length, chunk)) for each in (q, k, v, g))  # (B, H, N, L, ...)
-    fall = g.cumsum(dim=-2)
-    whole = fall[..., -1:, :]  # (B, H, N, 1, K or 1)
-    since, until = fall.exp(), (whole - fall).exp()  # the decay since the start, and until the end
+    since, until = g.cumsum(dim=-2).exp(), _later(g).exp()  # decay since the start, until the end
+    whole = since[..., -1:, :].mT  # (B, H, N, K or 1, 1)
     y = decayed_products(q, k, g) @ v
     if g.size(-1) == 1:  # keys may be shared by the heads, so values carry the decay
-        before, state = _carried(whole.exp(), k.mT @ (until * v), state)
+        before, state = _carried(whole, k.mT @ (until * v), state)
         y = y + since * (q @ before)
     else:
-        before, state = _carried(whole.mT.exp(), (until * k).mT @ v, state)
+        before, state = _carried(whole, (until * k).mT @ v, state)
         y = y + (since * q) @ before
     return y.flatten(2, 3)[:, :, :length], state  # (B, H, N, L, V) -> (B, H, T, V)
 
 
-def products_per_token(length: int, key_dim: int, value_dim: int, decays: int) -> float:
-    """Return the operations per token and head of the products of matrices in the chunks.
+def products_per_token(length: int, q: tuple[int, int], v: tuple[int, int], decays: int) -> float:
+    """Return the operations per token of the products of matrices in the chunks.
 
-    `decays` is how many features g has.
+    q and v are the number of heads and the features of each, and g has `decays` features.
     """
+    (key_heads, keys), (heads, values) = q, v
     size = min(length, CHUNK)
     pairs = size if decays == 1 else (size + 1) / 2  # halves leave out the pairs above the diagonal
-    return 2 * (pairs * key_dim + size * value_dim + 2 * key_dim * value_dim)
+    return 2 * key_heads * pairs * keys + 2 * heads * (size + 2 * keys) * values
 
 
 def decayed_products(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
@@ -74,10 +74,15 @@ def decayed_products(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
     return _by_halves(q, k, g)[..., :length, :length]
 
 
+def _later(g: Tensor) -> Tensor:
+    """Return the sum of g over the steps that follow each step: (..., T, D) -> (..., T, D)."""
+    return F.pad(g[..., 1:, :], (0, 0, 0, 1)).flip(-2).cumsum(dim=-2).flip(-2)
+
+
 def _falls(g: Tensor) -> Tensor:
     """Return G_t - G_s, minus infinity for s > t: (..., T, 1) -> (..., T, T).
 
-    It sums g from s to t. A difference of two sums from the start would lose digits.
+    It sums g after s. A difference of two sums from the start would lose digits.
     """
     steps = torch.ones(g.size(-2), g.size(-2), dtype=torch.bool, device=g.device)
     return g.where(steps.tril(-1), 0.0).cumsum(dim=-2).where(steps.tril(), -torch.inf)
@@ -91,9 +96,8 @@ def _by_halves(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
     half = length // 2
     q, k, g = (each.unflatten(-2, (2, half)) for each in (q, k, g))
     within = _by_halves(q, k, g)  # (..., 2, T / 2, T / 2)
-    first, second = g.cumsum(dim=-2).unbind(-3)  # sums from the start of each half
-    late = q[..., 1, :, :] * second.exp()
-    early = k[..., 0, :, :] * (first[..., -1:, :] - first).exp()
+    late = q[..., 1, :, :] * g[..., 1, :, :].cumsum(dim=-2).exp()
+    early = k[..., 0, :, :] * _later(g[..., 0, :, :]).exp()
     above = F.pad(within[..., 0, :, :], (0, half))
     below = torch.cat([late @ early.mT, within[..., 1, :, :]], dim=-1)
     return torch.cat([above, below], dim=-2)

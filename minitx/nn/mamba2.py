@@ -142,8 +142,9 @@ class Mamba2(Mixer):
 
     def flops_per_token(self, length: int) -> float:
         """Return the operations per token of the matrices, and of the products of the chunks."""
-        products = products_per_token(length, self.key_dim, self.value_dim, 1)
-        return matrix_flops(self) + self.heads * products
+        keys = 1 if self.causal else self.heads, self.key_dim
+        values = self.heads, self.value_dim
+        return matrix_flops(self) + products_per_token(length, keys, values, decays=1)
 
     def state_size(self, length: int) -> int:
         """Return how many numbers h and the inputs to keep are, whatever the length."""

@@ -64,6 +64,18 @@ def test_float32_is_near_the_loop_over_many_chunks(vector, strength):
 
 
 @VECTOR_OR_SCALAR
+def test_digits_survive_a_step_that_forgets_everything(vector):
+    """Sums of g from the start would have none left after it."""
+    q, k, v, g, state = terms(CHUNK, 4, 3, 4 if vector else 1, 0.01, torch.float32)
+    with torch.no_grad():
+        g[:, :, 5] = -1e8
+    found = linear_attention(q, k, v, g, state)
+    assert_near(
+        [each.double() for each in found], by_loop(*(e.double() for e in (q, k, v, g, state))), 1e-5
+    )
+
+
+@VECTOR_OR_SCALAR
 @examples
 @given(time=st.integers(1, 20), keys=st.integers(1, 4))
 def test_the_weights_times_the_values_are_the_outputs(vector, time, keys):

@@ -37,7 +37,7 @@ MIXERS = [*ATTENTIONS, *EXPLICIT, *OTHERS]
 # its state, which is K x V.
 PRODUCTS = dict.fromkeys(ATTENTIONS, 2 * 2 * DIM)
 PRODUCTS["gated_linear"] = HEADS * (2 * (1 + 2) + 4 * 1 * 2)
-PRODUCTS["mamba2"] = HEADS * (2 * (64 + 2) + 4 * 64 * 2)
+PRODUCTS["mamba2"] = 2 * 64 + HEADS * (2 * 2 + 4 * 64 * 2)  # heads share their keys
 PRODUCTS["gated_deltanet"] = HEADS * (2 * (2 + 2) + 6 * 2 * 2)
 
 any_mixer = pytest.mark.parametrize("name", MIXERS)
