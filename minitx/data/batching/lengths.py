@@ -61,7 +61,10 @@ class Lengths(Generated):
         self.chances = {length: problem.chance(length) for length in test_lengths}
         self.tokenizer = word_tokenizer(problem.words)
         generator = stream(STREAMS["val"], 0)
-        inputs, targets = self._padded(generator, _spread(train_length, VALIDATED, train_length))
+        rows = _spread(train_length, VALIDATED, min(VALIDATED, train_length))
+        inputs, targets = self._padded(generator, rows)
+        if (targets == IGNORE).all():
+            raise UserError(f"task.train_length={train_length}: such sequences have no answer")
         mixed = torch.from_numpy(generator.permutation(len(inputs)))
         val = _batches(inputs[mixed], targets[mixed], None)
         test = []

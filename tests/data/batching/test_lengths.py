@@ -109,6 +109,17 @@ def test_lengths_that_do_not_fit_are_refused(train, test, context, words):
     Lengths(Copy(), 10, [10], 20)
 
 
+def test_training_beyond_the_size_of_val_has_long_sequences_in_val():
+    found = [n for b in Lengths(Parity(), 1000, [2], 1000).split("val") for n in lengths_of(b[1])]
+    assert len(set(found)) == len(found) == 480
+    assert max(found) > 990
+
+
+def test_training_without_an_answer_is_refused():
+    with pytest.raises(UserError, match="train_length=1: such sequences have no answer"):
+        Lengths(Dyck(), 1, [4], 20)
+
+
 def test_a_test_without_an_answer_is_refused():
     with pytest.raises(UserError, match="length 1 has no answer"):
         Lengths(Dyck(), 4, [1], 20)
