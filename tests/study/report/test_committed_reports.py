@@ -58,6 +58,36 @@ def test_every_table_is_computed_again(name, tmp_path, briefly):
     assert not [path for path in MACHINE_PATHS if path in texts[1]]
 
 
+def test_the_claims_quote_the_committed_tables():
+    readme, results = (
+        " ".join((ROOT.parents[1] / name).read_text(encoding="utf-8").split())
+        for name in ("README.md", "docs/results.md")
+    )
+    seeds = pd.read_csv(ROOT / "distance_recall_full/figures/success_seeds.csv")
+    median = (seeds.groupby("arm")["tokens"].median() / 1e6).round(1)
+    assert (
+        f"the Transformer has learned it after {median['transformer']} million training tokens and "
+        f"the LSTM after {median['lstm']} million; no seed of a GRU has within {median['gru']} "
+        "million"
+    ) in readme
+    ratios = pd.read_csv(ROOT / "speed_gpu_shakespeare_full/figures/scaling_ratios.csv")
+    at = ratios[ratios["arm"] == "lstm"].set_index(["data.batch_size", "model.context"])
+    one, many, short = (at["ratio"][place] for place in ((1, 8192), (64, 8192), (64, 128)))
+    assert (
+        f"takes {one:.0f} times as long per token, with 64 such sequences {many:.1f} times, and at "
+        f"128 tokens {short:.1f} times"
+    ) in readme
+    assert f"takes {one:.1f} times as long per token (95% interval {at['low'][1, 8192]:.1f} to" in (
+        results
+    )
+    generation = pd.read_csv(ROOT / "speed_gpu_shakespeare_full/figures/generation_ratios.csv")
+    found = generation.query("cost == 'Generation' and arm == 'lstm'")
+    ends = found["ratio"].min(), found["ratio"].max(), found["low"].min(), found["high"].max()
+    low, high, least, most = (f"{end:.2f}" for end in ends)
+    assert f"the LSTM takes {low} to {high} times as long as the Transformer" in results
+    assert f"the 95% intervals reach from {least} to {most}" in results
+
+
 @pytest.mark.parametrize("name", sorted(set(FOLDERS) - NOT_REPRODUCIBLE))
 def test_a_full_report_names_its_commit(name):
     results = open_study(ROOT / name)

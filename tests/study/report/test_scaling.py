@@ -156,6 +156,16 @@ def test_the_heading_counts_the_points_at_which_an_arm_is_fastest():
     )
 
 
+def test_a_heading_claims_less_if_the_machine_may_have_been_shared():
+    results = speeds()
+    gpu = replace(results, facts=results.facts | {"GPU": "a GPU"})
+    headings = [SECTIONS[name](gpu).finding for name in ("scaling", "generation")]
+    assert headings[0].startswith("transformer was fastest in these runs at 4 of 6 points;")
+    assert headings[1] == (
+        "lstm generated faster than transformer in these runs at every length measured"
+    )
+
+
 def test_no_growth_is_given_if_a_fixed_time_per_step_dominates():
     results = speeds()
     length = results.runs["model.context"].astype(float)

@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from minitx.drawing.formatting import listed, number
 from minitx.metrics.bootstrap import Interval
 from minitx.study.report.ratios import EQUAL, is_equal, times
+from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.sections.scaling import BATCH, LENGTH
 from minitx.study.report.style import (
@@ -51,7 +52,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="generation",
         title="How fast they generate, and the memory that training takes",
-        finding=_finding(ratios),
+        finding=_finding(ratios, may_claim(results)),
         table=_table(costs),
         figure=_figure(results, costs),
         sentences=[_comparison(column, ratios) for column in costs] if len(ratios) else [],
@@ -119,8 +120,11 @@ def _ratio(row: dict[Any, Any]) -> Interval:
     return Interval(row["ratio"], row["low"], row["high"])
 
 
-def _finding(ratios: pd.DataFrame) -> str:
-    """Name the arms that generate faster than the first one at every length, or slower."""
+def _finding(ratios: pd.DataFrame, claim: bool) -> str:
+    """Name the arms that generate faster than the first one at every length, or slower.
+
+    `claim` is whether more may be said than what happened in these runs.
+    """
     if ratios.empty:
         return ""
     found = ratios[ratios["cost"] == COSTS[LATENCY][0]]
@@ -131,9 +135,10 @@ def _finding(ratios: pd.DataFrame) -> str:
     parts = []
     for sign, word in ((-1, "faster"), (1, "slower")):
         if arms := [arm for arm, each in signs.items() if each == {sign}]:
-            verb = "generates" if len(arms) == 1 else "generate"
+            verb = ("generates" if len(arms) == 1 else "generate") if claim else "generated"
             parts.append(f"{listed(arms)} {verb} {word} than {found['of'].iloc[0]}")
-    return f"{'; '.join(parts)} at every length measured" if parts else ""
+    where = "" if claim else " in these runs"
+    return f"{'; '.join(parts)}{where} at every length measured" if parts else ""
 
 
 def _comparison(column: str, ratios: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from minitx.drawing.formatting import count, listed, number, percent
 from minitx.metrics.bootstrap import Interval
 from minitx.study.report.ratios import EQUAL, is_equal, times
+from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
@@ -58,7 +59,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="scaling",
         title="How fast they train",
-        finding=_finding(conditions),
+        finding=_finding(conditions, may_claim(results)),
         table=_table(conditions),
         figure=_figure(results, conditions),
         sentences=[*sentences, _conditions(results)],
@@ -234,8 +235,11 @@ def _conditions(results: Results) -> str:
     return f"Measured on {where}, models with {size} parameters."
 
 
-def _finding(conditions: list[Condition]) -> str:
-    """Say at how many points of the grid which arms are fastest, those that count as equal too."""
+def _finding(conditions: list[Condition], claim: bool) -> str:
+    """Say at how many points of the grid which arms are fastest, those that count as equal too.
+
+    `claim` is whether more may be said than what happened in these runs.
+    """
     points: dict[tuple[Any, ...], list[Condition]] = {}
     for each in conditions:
         points.setdefault(each.point, []).append(each)
@@ -249,8 +253,10 @@ def _finding(conditions: list[Condition]) -> str:
     if not places:
         return ""
     most, *others = sorted(places, key=lambda arms: -places[arms])[:MOST_NAMED]
-    verb = "is" if len(most) == 1 else "are"
-    parts = [f"{listed(most)} {verb} fastest at {places[most]} of {count(len(shared), 'point')}"]
+    verb = ("is" if len(most) == 1 else "are") if claim else ("was" if len(most) == 1 else "were")
+    where = "" if claim else " in these runs"
+    share = f"{places[most]} of {count(len(shared), 'point')}"
+    parts = [f"{listed(most)} {verb} fastest{where} at {share}"]
     return "; ".join(parts + [f"{listed(arms)} at {places[arms]}" for arms in others])
 
 

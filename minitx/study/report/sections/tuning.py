@@ -22,17 +22,17 @@ def section(results: Results) -> Section | None:
         return None
     known = [sweep for sweep in sweeps if sweep.known.any()]
     keys = sweeps[0].keys
-    goal = any(sweep.tried["steps"].lt(inf).any() for sweep in sweeps)
+    goal = any(map(_reached, sweeps))
     best = "that reached the goal in the fewest steps or, if none did, " * goal
     best += "with the lowest loss on val"
     drawn = known and len(keys) == 1 and all(map(is_number, sweeps[0].values(keys[0])))
     return Section(
         name="tuning",
         title="What tuning found",
-        finding=_finding(sweeps),
+        finding=_finding(sweeps, goal=goal),
         table=pd.concat([_table(sweep, goal=goal) for sweep in sweeps], ignore_index=True),
         figure=_figure(results, known, keys[0]) if drawn else None,
-        sentences=[_sentence(sweep, results.study.sweep) for sweep in sweeps],
+        sentences=[_sentence(sweep, results.study.sweep, goal=goal) for sweep in sweeps],
         note=(
             f"Each arm gets the value {best} (ringed), without looking at test. The full preset "
             f"widens a sweep whose best value is at the edge, by up to {MOST_FURTHER} values on "
@@ -42,13 +42,20 @@ def section(results: Results) -> Section | None:
     )
 
 
-def _finding(sweeps: list[Sweep]) -> str:
+def _finding(sweeps: list[Sweep], *, goal: bool) -> str:
     edges = sum(bool(sweep.at_edge) for sweep in sweeps)
     if max(len(sweep.tried) for sweep in sweeps) < 2 or not all(sweep.chosen for sweep in sweeps):
         return ""
     if edges:
         return f"{edges} of {count(len(sweeps), 'best value')} at the edge of the sweep"
-    return "every best value is inside the sweep"
+    short = [sweep.condition.name for sweep in sweeps if goal and not _reached(sweep)]
+    but = f"; no value of {listed(short)} reached the goal" if short else ""
+    return f"every best value is inside the sweep{but}"
+
+
+def _reached(sweep: Sweep) -> bool:
+    """Return whether a run of the sweep reached the goal."""
+    return bool((sweep.tried["steps"] < inf).any())
 
 
 def _table(sweep: Sweep, *, goal: bool) -> pd.DataFrame:
@@ -66,7 +73,7 @@ def _table(sweep: Sweep, *, goal: bool) -> pd.DataFrame:
     return table
 
 
-def _sentence(sweep: Sweep, asked: dict[str, list[Any]]) -> str:
+def _sentence(sweep: Sweep, asked: dict[str, list[Any]], *, goal: bool) -> str:
     name = sweep.condition.name
     failed = int((sweep.tried["runs"] - sweep.tried["finished"]).sum())
     lost = f" {count(failed, 'run')} of its sweep did not finish." if failed else ""
@@ -74,7 +81,8 @@ def _sentence(sweep: Sweep, asked: dict[str, list[Any]]) -> str:
         return f"{name}: nothing was chosen, because no run of its sweep finished."
     values = [f"{last_part(key)} {listed(map(setting, sweep.values(key)))}" for key in sweep.keys]
     chosen = sweep.tried[sweep.tried["chosen"]].iloc[0]
-    found = f"loss on val {chosen['loss']:.3f} nats/token"
+    short = "" if _reached(sweep) or not goal else "; no value reached the goal"
+    found = f"loss on val {chosen['loss']:.3f} nats/token{short}"
     if chosen["steps"] < inf:
         found = f"{chosen['steps']:,.0f} steps to the goal"
     added = {key: list(map(setting, sweep.added(key, asked[key]))) for key in sweep.keys}
