@@ -97,7 +97,7 @@ class GatedLinearAttention(Mixer):
         y, values = linear_attention(q, k, v, g, values)
         if not self.causal:
             y = half_backwards(y, 1, (2,))
-        y = self.norm(y.transpose(1, 2)).flatten(2)  # (B, T, H * V)
+        y = self.norm(y).transpose(1, 2).flatten(2)  # (B, T, H * V)
         if padding is not None:
             y = y.where(padding[..., None], 0.0)
         return self.output(y * F.silu(self.gate(x))), LinearState(values, inputs)
