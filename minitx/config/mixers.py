@@ -75,7 +75,7 @@ class StateOptions(HeadOptions):
 
 
 @dataclass
-class GatedLinearOptions(StateOptions):
+class GatedLinearOptions(ConvolutionOptions, StateOptions):
     """The options of gated linear attention."""
 
     decay: str = key(

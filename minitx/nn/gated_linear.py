@@ -1,10 +1,13 @@
 """Gated linear attention: attention without a softmax, whose past fades feature by feature.
 
-    queries, keys, values    q = x Wq, k = x Wk, v = x Wv
+    queries, keys, values    q = f(x Wq), k = f(x Wk), v = f(x Wv)
     decay                    a = sigmoid(x W1 W2 + b)^(1/16)
     state                    S_t = diag(a_t) S_{t-1} + k_t^T v_t
     output                   y_t = q_t S_t
     result                   (norm(y) * swish(x Wr + br)) Wo, the heads concatenated
+
+f is the SiLU of a short convolution, which the code of the authors offers. Without it, as in the
+paper (`convolution=1`), decays near one hardly tell the last token from the one before.
 
 A fixed decay for each head instead, a = 1 - 2^(-5-h), is that of RetNet. The norm acts on each
 head and undoes any scale, so nothing divides by sqrt(K).
@@ -17,7 +20,7 @@ Letters in shapes: B batch, T length, H heads, K features of a key, V features o
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,18 +30,26 @@ from minitx.nn.chunks import half_backwards, half_backwards_map
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
+from minitx.nn.short_convolution import ShortConvolution
 
 RANK = 16  # of the decay's map
 NORM_EPS = 1e-5
 ROOT = 16  # of the sigmoid: without it, the past is gone after a few steps
 
 
+class LinearState(NamedTuple):
+    """S of every head (B, H, K, V), and the inputs that the convolution still reads, if any."""
+
+    values: Tensor
+    inputs: Tensor | None
+
+
 class GatedLinearAttention(Mixer):
     """A mixer of `heads` heads, whose keys have `state_dim` features, by default half of a value's.
 
     `decay` is "gated" if each feature of a key has a decay that depends on the token, and "fixed"
-    if each head has the same decay for all. If it is not causal, half of the heads read backwards.
-    Raises ValueError if heads do not fit.
+    if each head has the same decay for all. A `convolution` of 1 is left out. If it is not causal,
+    half of the heads read backwards. Raises ValueError if heads do not fit.
     """
 
     def __init__(
@@ -47,6 +58,7 @@ class GatedLinearAttention(Mixer):
         heads: int,
         state_dim: int | None = None,
         decay: str = "gated",
+        convolution: int = 4,
         *,
         causal: bool = True,
     ) -> None:
@@ -55,8 +67,13 @@ class GatedLinearAttention(Mixer):
         self.heads, self.causal, self.value_dim = heads, causal, dim // heads
         self.key_dim = state_dim or max(1, self.value_dim // 2)
         keys = heads * self.key_dim
+        self.widths = self.key_dim, self.key_dim, self.value_dim  # of q, k and v of a head
         self.query, self.key = nn.Linear(dim, keys, bias=False), nn.Linear(dim, keys, bias=False)
         self.value = nn.Linear(dim, dim, bias=False)
+        inputs = heads * sum(self.widths)
+        self.convolution = (
+            ShortConvolution(inputs, convolution, bias=False) if convolution > 1 else None
+        )
         self.decay = (
             nn.Sequential(nn.Linear(dim, RANK, bias=False), nn.Linear(RANK, keys))
             if decay == "gated"
@@ -67,50 +84,66 @@ class GatedLinearAttention(Mixer):
         self.output = nn.Linear(dim, dim, bias=False)
 
     def forward(
-        self, x: Tensor, padding: Tensor | None = None, state: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Tensor, padding: Tensor | None = None, state: LinearState | None = None
+    ) -> tuple[Tensor, LinearState]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        The state is S (B, H, K, V) at the last real token. In two directions, a given state is a
-        ValueError.
+        The state is that at the last real token. In two directions, a given state is a ValueError.
         """
         if state is not None and not self.causal:
             raise ValueError("linear attention in two directions cannot continue from a state")
-        q, k, v, g = self._terms(x, padding)
-        y, state = linear_attention(q, k, v, g, state)
+        values, inputs = (None, None) if state is None else state
+        (q, k, v, g), inputs = self._terms(x, padding, inputs)
+        y, values = linear_attention(q, k, v, g, values)
         if not self.causal:
             y = half_backwards(y, 1, (2,))
-        y = self.norm(y.transpose(1, 2)).flatten(2)  # (B, T, H * V)
-        return self.output(y * F.silu(self.gate(x))), state
+        y = self.norm(y).transpose(1, 2).flatten(2)  # (B, T, H * V)
+        if padding is not None:
+            y = y.where(padding[..., None], 0.0)
+        return self.output(y * F.silu(self.gate(x))), LinearState(values, inputs)
 
     def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
         check_map_fits(len(x), self.heads, x.size(1))
-        q, k, v, g = self._terms(x, padding)
+        (q, k, v, g), _ = self._terms(x, padding)
         found = decayed_products(q, k, g), v
-        return found if self.causal else half_backwards_map(*found)
+        weights, values = found if self.causal else half_backwards_map(*found)
+        if padding is not None:
+            weights = weights.where(padding[:, None, None], 0.0)
+        return weights, values
 
-    def _terms(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, ...]:
-        """Return q, k (B, H, T, K), v (B, H, T, V) and log a (B, H, T, K or 1), as heads read."""
-        q, k, v = (self._heads(part(x)) for part in (self.query, self.key, self.value))
+    def _terms(
+        self, x: Tensor, padding: Tensor | None, inputs: Tensor | None = None
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """Return q, k (B, H, T, K), v (B, H, T, V) and log a (B, H, T, K or 1), and the inputs.
+
+        They are in the order in which heads read.
+        """
+        maps = self.query, self.key, self.value
+        parts = [each(x).unflatten(-1, (self.heads, -1)) for each in maps]
+        qkv = torch.cat(parts, dim=-1).flatten(2)  # (B, T, H * (K + K + V))
         if self.decay is None:
-            g = self._fixed(q).expand(*q.shape[:3], 1)
+            g = self._fixed(x).expand(*x.shape[:2], -1)
         else:
-            g = self._heads(F.logsigmoid(self.decay(x)) / ROOT)
+            g = F.logsigmoid(self.decay(x)) / ROOT  # (B, T, H * K)
         if padding is not None:  # padding leaves the state as it is
-            real = padding[:, None, :, None]
-            k, g = k.where(real, 0.0), g.where(real, 0.0)
-        terms = q, k, v, g
-        return terms if self.causal else tuple(half_backwards(each, 1, (2,)) for each in terms)
+            qkv, g = (part.where(padding[..., None], 0.0) for part in (qkv, g))
+        if not self.causal:
+            qkv, g = half_backwards(qkv), half_backwards(g)
+        if self.convolution is not None:
+            qkv, inputs = self.convolution(qkv, padding if self.causal else None, inputs)
+            qkv = F.silu(qkv)
+        q, k, v = self._by_head(qkv).split(self.widths, dim=-1)
+        return (q, k, v, self._by_head(g)), inputs
 
-    def _heads(self, x: Tensor) -> Tensor:
+    def _by_head(self, x: Tensor) -> Tensor:
         """x (B, T, H * D) -> (B, H, T, D)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _fixed(self, like: Tensor) -> Tensor:
-        """Return RetNet's log a (H, 1, 1)."""
+        """Return RetNet's log a (H,)."""
         head = torch.arange(self.heads, device=like.device, dtype=like.dtype)
-        return torch.log1p(-torch.exp2(-5 - head))[:, None, None]
+        return torch.log1p(-torch.exp2(-5 - head))
 
     def flops_per_token(self, length: int) -> float:
         """Return the operations per token of the matrices, and of the products of the chunks."""
@@ -119,8 +152,9 @@ class GatedLinearAttention(Mixer):
         return matrix_flops(self) + products_per_token(length, keys, values, decays)
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the state is, whatever the length."""
-        return self.heads * self.key_dim * self.value_dim
+        """Return how many numbers S and the inputs to keep are, whatever the length."""
+        kept = 0 if self.convolution is None else self.convolution.size - 1
+        return self.heads * (self.key_dim * self.value_dim + kept * sum(self.widths))
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the output matrix, which writes into the residual stream.

@@ -47,4 +47,4 @@ def flat(tree):
     """The tensors of a tree of tuples."""
     if isinstance(tree, torch.Tensor):
         return [tree]
-    return [tensor for part in tree for tensor in flat(part)]
+    return [tensor for part in tree if part is not None for tensor in flat(part)]

@@ -14,7 +14,12 @@ from minitx.nn.minimal_recurrences import MinGRU
 from minitx.nn.mixers import Mixer, Shape, find_builder
 
 # The module that reads the result of the mixing step.
-READER = {"mingru": "output", "minlstm": "output", "gated_deltanet": "norm"}
+READER = {
+    "mingru": "output",
+    "minlstm": "output",
+    "gated_linear": "norm",
+    "gated_deltanet": "norm",
+}
 DIM = 8
 
 causal_or_not = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
@@ -70,8 +75,7 @@ def test_every_recurrence_that_adds_up_values_is_tested():
         import_module(spec.module)
     made = [type(make(name)) for name in MIXERS]
     mapped = {name for name, kind in zip(MIXERS, made, strict=True) if has_map(kind)}
-    # test_gated_linear.py and test_mamba2.py compare theirs with the mixing step.
-    assert mapped == {*READER, "gated_linear", "mamba2"}
+    assert mapped == {*READER, "mamba2"}  # which gates first, and is tested in test_mamba2.py
     with pytest.raises(NotImplementedError, match="a SelfAttention has no implicit map"):
         SelfAttention(DIM, 2).implicit_map(torch.randn(1, 2, DIM))
 
