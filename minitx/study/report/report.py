@@ -17,6 +17,7 @@ from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.study.results.settings import describe_settings
 from minitx.study.statistics.intervals import LEAST_SEEDS, interval_words
 
+COMPARING = {"quality", "axis"}  # sections with intervals of differences of the headline
 MOST_ROWS = 30  # of a table in the report; a longer one is only in its file
 
 # Columns of the table of runs, and their headings.
@@ -115,7 +116,7 @@ def _how(results: Results) -> dict[str, str]:
         "seed of the sweep": _seeds(runs[runs["swept"] & ~runs["chosen"]]),
         "headline": f"{results.measure.words} on test" if trained else "",
         "operations per token": operations(results),
-        "kernels": kernels(results) if trained else "",
+        "kernels": kernels(results),
         "intervals": _intervals(results) if results.items else "",
         "runs": f"{(runs['status'] == FINISHED).sum()} of {count(len(runs), 'run')} finished",
         "time taken": _time(runs),
@@ -146,12 +147,17 @@ def _axes(axes: dict[str, list[object]]) -> str:
 def _intervals(results: Results) -> str:
     sizes = sorted({len(items) for items in results.items.values()})
     items = listed(f"{size:,}" for size in sizes)
-    return (
-        f"95%; over seeds: {interval_words(results.measure.bounds)} for a mean, a paired t for a "
-        f"difference, none for fewer than {LEAST_SEEDS} seeds; over test items: a paired "
-        f"percentile bootstrap with {resamples_of(results.measure):,} resamples"
-        f"{resampled_clusters(results)}, from {items} test items"
-    )
+    differences = not COMPARING.isdisjoint(results.study.sections)
+    words = f"95%; over seeds: {interval_words(results.measure.bounds)} for a mean, "
+    words += "a paired t for a difference, " * differences
+    words += f"none for fewer than {LEAST_SEEDS} seeds"
+    if differences:
+        words += (
+            f"; over test items: a paired percentile bootstrap with "
+            f"{resamples_of(results.measure):,} resamples{resampled_clusters(results)}, from "
+            f"{items} test items"
+        )
+    return words
 
 
 def _time(runs: pd.DataFrame) -> str:

@@ -72,20 +72,29 @@ def test_the_claims_quote_the_committed_tables():
     ) in readme
     ratios = pd.read_csv(ROOT / "speed_gpu_shakespeare_full/figures/scaling_ratios.csv")
     at = ratios[ratios["arm"] == "lstm"].set_index(["data.batch_size", "model.context"])
-    one, many, short = (at["ratio"][place] for place in ((1, 8192), (64, 8192), (64, 128)))
+    one, many, short = (at.loc[place] for place in ((1, 8192), (64, 8192), (64, 128)))
     assert (
-        f"takes {one:.0f} times as long per token, with 64 such sequences {many:.1f} times, and at "
-        f"128 tokens {short:.1f} times"
+        f"takes {one['ratio']:.0f} times as long per token (95% interval {one['low']:.0f} to "
+        f"{one['high']:.0f}), with 64 such sequences {_words(many)}, and with 64 of 128 tokens "
+        f"{_words(short)}."
     ) in readme
-    assert f"takes {one:.1f} times as long per token (95% interval {at['low'][1, 8192]:.1f} to" in (
-        results
-    )
+    assert (
+        f"takes {one['ratio']:.1f} times as long per token (95% interval {one['low']:.1f} to "
+        f"{one['high']:.1f}), and {_words(many)} with 64 sequences"
+    ) in results
+    ends = "{ratio:.1f} times as long with either batch ({low:.1f} to {high:.1f})"
+    assert all(ends.format(**at.loc[batch, 128]) in results for batch in (1, 64))
     generation = pd.read_csv(ROOT / "speed_gpu_shakespeare_full/figures/generation_ratios.csv")
     found = generation.query("cost == 'Generation' and arm == 'lstm'")
     ends = found["ratio"].min(), found["ratio"].max(), found["low"].min(), found["high"].max()
     low, high, least, most = (f"{end:.2f}" for end in ends)
+    assert f"To generate a token, it takes {low} to {high} times as long." in readme
     assert f"the LSTM takes {low} to {high} times as long as the Transformer" in results
     assert f"the 95% intervals reach from {least} to {most}" in results
+
+
+def _words(row):
+    return f"{row['ratio']:.1f} times ({row['low']:.1f} to {row['high']:.1f})"
 
 
 @pytest.mark.parametrize("name", sorted(set(FOLDERS) - NOT_REPRODUCIBLE))

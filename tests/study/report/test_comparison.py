@@ -242,6 +242,10 @@ def test_reports_say_what_was_resampled():
     scenes = replace(results, clusters=dict.fromkeys(results.items, scene))
     assert "10,000 resamples of 40 clusters of items" in section(scenes).note
     assert "of 40 clusters of items, from 400 test items" in compose(scenes).how["intervals"]
+    none = replace(results, study=replace(results.study, sections=["cost"]))  # no difference
+    assert compose(none).how["intervals"] == (
+        "95%; over seeds: Student's t on the log scale for a mean, none for fewer than 4 seeds"
+    )
 
 
 def test_what_is_alike_is_neither_higher_nor_lower():

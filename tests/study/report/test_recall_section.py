@@ -35,8 +35,8 @@ def test_recall_tells_where_an_arm_falls_off():
     assert worse.endswith("55% (55% to 55%) with 16 pairs (chance level 6.25%).")
     assert above == (
         "Seeds of transformer that answer better than by guessing a value from the sequence (the "
-        "95% interval over their queries is above the chance level): 3 of 3 with 4 pairs; 3 of 3 "
-        "with 8 pairs; 3 of 3 with 16 pairs."
+        "95% interval over their queries, taken as independent, is above the chance level): 3 of 3 "
+        "with 4 pairs; 3 of 3 with 8 pairs; 3 of 3 with 16 pairs."
     )
     rows = section.table[(section.table["arm"] == "lstm") & (section.table["pairs"] == 16)]
     assert rows["accuracy, median"].iloc[0] == 1
@@ -44,14 +44,14 @@ def test_recall_tells_where_an_arm_falls_off():
     assert rows["queries"].sum() == 3 * 80 * 20
     assert (rows["lowest seed"] <= rows["accuracy, median"]).all()
     assert any(
-        "lstm with 16 pairs, by the number of pairs in a sequence: accuracy 100% (100% to 100%) "
-        "with 8 pairs (chance level 12.5%) and 55% (55% to 55%) with 16 pairs (chance level 6.25%)."
-        in sentence
+        "lstm with 16 pairs, by the number of pairs in a sequence: median accuracy (and range over "
+        "seeds) 100% (100% to 100%) with 8 pairs (chance level 12.5%) and 55% (55% to 55%) with 16 "
+        "pairs (chance level 6.25%)." in sentence
         for sentence in section.sentences
     )
     assert section.sentences[-1] == (
-        "lstm with 16 pairs, by distance: accuracy 100% (100% to 100%) at 16 to 25 tokens and 0% "
-        "(0% to 0%) at 86 to 95 tokens."
+        "lstm with 16 pairs, by distance: median accuracy (and range over seeds) 100% (100% to "
+        "100%) at 16 to 25 tokens and 0% (0% to 0%) at 86 to 95 tokens."
     )
     by_pairs = section.more["by pairs"]
     found = by_pairs[(by_pairs["arm"] == "lstm") & (by_pairs["pairs"] == 16)]
@@ -96,8 +96,8 @@ def test_recall_is_told_from_guessing():
     results = made({"lstm": lambda c: 1 / 16}, grid={"model.context": [64, 128]}, details=guesses)
     assert (
         "Seeds of lstm that answer better than by guessing a value from the sequence (the 95% "
-        "interval over their queries is above the chance level): 0 of 3 with 64 tokens of context; "
-        "0 of 3 with 128 tokens of context."
+        "interval over their queries, taken as independent, is above the chance level): 0 of 3 "
+        "with 64 tokens of context; 0 of 3 with 128 tokens of context."
     ) in (section := SECTIONS["recall"](results)).sentences
     # All sequences have 16 pairs, so nothing is said of fewer.
     assert "fewer" not in section.note

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from made_results import failing, made
 
+from minitx.study.report.rules.machine import kernels
 from minitx.study.report.sections import SECTIONS
 
 LENGTHS, BATCHES = (128, 512, 2048), (1, 64)
@@ -55,8 +56,8 @@ def test_sentences_say_what_the_figures_are():
         "With 64 sequences, the time per token at 2,048 tokens of context, as a multiple of that "
         "at 128, is 2.36 (2.36 to 2.36) for transformer and 1 (1 to 1) for lstm.",
     ]
-    assert where == "Measured on a processor, models with 802,080 to 809,080 parameters."
-    assert section.answers == 6
+    assert where == "Measured on a processor, with models of 802,080 to 809,080 parameters."
+    assert section.answers == 7
 
 
 def test_the_tables_have_the_times_the_ratios_and_the_growth():
@@ -166,12 +167,16 @@ def test_a_heading_claims_less_if_the_machine_may_have_been_shared():
     )
 
 
-def test_no_growth_is_given_if_a_fixed_time_per_step_dominates():
+def test_no_growth_is_given_if_no_line_fits():
     results = speeds()
     length = results.runs["model.context"].astype(float)
     fixed = results.runs.assign(tokens_per_second=length * 100)
     growth = SECTIONS["scaling"](replace(results, runs=fixed)).more["growth"]
-    assert growth["fit"].str.startswith("no fit: the time per token falls, as if a fixed").all()
+    assert (
+        growth["fit"]
+        .str.fullmatch(r"no fit: the best line falls, and is .* off at 128 tokens")
+        .all()
+    )
     assert growth.drop(columns=["arm", "data.batch_size", "fit"]).isna().all(axis=None)
     assert SECTIONS["scaling"](results).more["growth"]["fit"].str.startswith("at most ").all()
 
@@ -197,3 +202,17 @@ def test_nothing_is_shown_where_nothing_was_measured(name):
 def test_a_memory_that_did_not_grow_is_not_drawn():
     section = SECTIONS["generation"](speeds(peak_memory_mb=0.0))
     assert section.answers == 1
+
+
+def test_kernels_follow_from_the_arms_of_a_study_of_speed():
+    """No settings of its runs are kept."""
+    results = replace(speeds(), settings={})
+    arms = {"transformer": ["model=transformer"], "lstm": ["model=lstm", "trainer.fused=false"]}
+    assert kernels(replace(results, study=replace(results.study, arms=arms))) == (
+        "transformer: scaled_dot_product_attention; lstm: nn.LSTM, a loop over time"
+    )
+    arms = {"hybrid": ["model.mixer=attention"], "gru": ["model=gru"]}
+    assert kernels(replace(results, study=replace(results.study, arms=arms))) == (
+        "hybrid: scaled_dot_product_attention; gru: nn.GRU, a loop over time on a CPU, fused on a "
+        "GPU"
+    )

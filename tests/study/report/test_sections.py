@@ -165,8 +165,8 @@ def test_a_shared_machine_has_no_fastest_arm():
     times, by_cpu = section.sentences
     assert times.startswith("Other work shared the machine")
     assert by_cpu == (
-        "transformer is trained on 9,760 tokens per second of CPU time; lstm 19,500, 2 times "
-        "(1.96 to 2.04) that; gru 9,760, no difference is shown."
+        "transformer was trained on 9,760 tokens per second of CPU time in these runs; lstm "
+        "19,500, 2 times (1.96 to 2.04) that; gru 9,760, no difference is shown."
     )
     assert [axes.get_xlabel() for axes in section.figure.axes] == ["CPU seconds of training"]
     alone = one(replace(results, runs=runs.assign(**busy | {"train_seconds": cpu})), "cost")

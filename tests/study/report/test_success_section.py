@@ -89,8 +89,8 @@ def test_sentences_say_k_of_n_seeds(monkeypatch):
     # 5 of 5 against 0 of 5 is the most extreme of 36 tables; two comparisons are made.
     assert difference == (
         "transformer and lstm: transformer learns it more often than lstm with 4 pairs, 32 tokens "
-        "of context (p 0.004); no difference is shown in how many seeds learn it with 2 pairs, 16 "
-        "tokens of context."
+        "of context (corrected p 0.004); no difference is shown in how many seeds learn it with 2 "
+        "pairs, 16 tokens of context."
     )
     assert list(section.more["comparisons"]["p"]) == pytest.approx([1, 2 * 0.5**10], abs=0.5)
     assert transformer == (
@@ -121,7 +121,7 @@ def test_a_study_that_broke_a_rule_claims_less(monkeypatch):
     )
     assert difference == (
         "gru and lstm: lstm learned it more often in these runs than gru with 2 pairs, 16 tokens "
-        "of context (p 0.002)."
+        "of context (corrected p 0.002)."
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -109,10 +110,21 @@ def _cores(runs: pd.DataFrame) -> pd.Series:
 def kernels(results: Results) -> str:
     """Return in words which of torch's kernels each arm runs, because times depend on it."""
     arms: dict[str, list[str]] = {}
-    for arm, settings in results.settings.items():
+    study = results.study
+    defined = {arm: _defined([*study.settings, *words]) for arm, words in study.arms.items()}
+    for arm, settings in (results.settings or defined).items():
         mixers = settings.get("model.cell", settings.get("model.mixer", []))
         known = FUSED if settings.get("trainer.fused", True) else STEP_BY_STEP
         for mixer in [mixers] if isinstance(mixers, str) else mixers:
             if mixer in known and arm not in arms.setdefault(known[mixer], []):
                 arms[known[mixer]].append(arm)
     return "; ".join(f"{listed(names)}: {kernel}" for kernel, names in arms.items())
+
+
+def _defined(words: list[str]) -> dict[str, Any]:
+    """Return what overrides say of the kernels. A study of speed keeps no settings of its runs."""
+    found = dict(word.split("=", 1) for word in words if "=" in word)
+    model = found.get("model", "transformer")
+    mixer = {"model.mixer": found.get("model.mixer", "attention")}
+    mixers = mixer if model == "transformer" else {"model.cell": model}
+    return mixers | {"trainer.fused": found.get("trainer.fused") != "false"}

@@ -62,7 +62,7 @@ def full_preset(results: Results) -> Rule:
     parts += [f"left out {listed(left_out)}"] if left_out else []
     words = f"The preset is {results.preset}"
     if parts:
-        words += f", but the command line {' and '.join(parts)}, which is not as the preset has it"
+        words += f", but the command line changed it: it {' and '.join(parts)}"
     return Rule(name, not parts, f"{words}.")
 
 

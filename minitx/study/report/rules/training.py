@@ -74,7 +74,7 @@ def converged(results: Results) -> Rule:
 
     The best value so far counts, because the best checkpoint is tested. Runs that stopped at their
     goal are not checked. A run that never left the chance level has learned nothing: a curve that
-    is flat there may rise later, so it has not converged.
+    is flat there may rise later, so it does not count as converged.
     """
     name = "trained to convergence"
     conditions = [each for each in conditions_of(results) if len(each.finished)]
@@ -100,7 +100,7 @@ def _unlearned(keys: dict[str, list[str]]) -> str:
     return (
         f"Not learned: the accuracy on val of {listed(whose)} was never more than "
         f"{100 * NEAR_CHANCE:g} percentage points above the chance level. A curve that is flat "
-        "there has not converged, because learning may begin later."
+        "there need not have converged, because learning may begin later."
     )
 
 

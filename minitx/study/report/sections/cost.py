@@ -122,7 +122,7 @@ def _sentences(results: Results, conditions: list[Condition], shared: bool) -> l
             "Other work shared the machine, so times and latencies are too long by unknown factors "
             "and are not compared."
         )
-        compared = {BY_CPU: "is trained on {} tokens per second of CPU time"}
+        compared = {BY_CPU: "was trained on {} tokens per second of CPU time in these runs"}
     else:
         compared = {
             SPEED: "trains at {} tokens/s",

@@ -25,16 +25,12 @@ from minitx.study.report.style import (
     styles,
 )
 from minitx.study.results.axes import at, axis_name, numeric_axis, spell
-from minitx.study.results.conditions import (
-    Condition,
-    Lines,
-    conditions_of,
-    lines_along,
-)
+from minitx.study.results.conditions import Condition, Lines, conditions_of, lines_along
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import fraction_interval
 
 BINS = 8  # of distances
+SPREAD = "median accuracy (and range over seeds)"
 
 # All queries of all seeds, by the name of a condition: `key` of the run, `pairs` in the sequence,
 # `distance` in tokens, `right`. `Answers` has only the longest sequences, which are the test split.
@@ -166,12 +162,12 @@ def _widest(axis: str, conditions: list[Condition], answers: Answers) -> float:
 def _finding(axis: str, place: float, lines: Lines, answers: Answers) -> str:
     """Name the median accuracies at one point of the axis."""
     medians = [
-        f"{percent(_by_seed(answers[condition.name]).median())} of {name}"
+        f"{percent(_by_seed(answers[condition.name]).median())} for {name}"
         for name, line in lines.items()
         for condition in line
         if condition.on(axis) == place
     ]
-    return f"with {at(axis, place)}, median accuracies are {listed(medians)}"
+    return f"with {at(axis, place)}, median accuracies on test are {listed(medians)}"
 
 
 def _by_distance(answers: pd.DataFrame) -> list[dict[str, float]]:
@@ -216,7 +212,8 @@ def _against_chance(name: str, line: list[Condition], answers: Answers) -> str:
         parts.append(f"{sum(above)} of {len(above)} with {condition.place}")
     return (
         f"Seeds of {name} that answer better than by guessing a value from the sequence (the 95% "
-        f"interval over their queries is above the chance level): {'; '.join(parts)}."
+        "interval over their queries, taken as independent, is above the chance level): "
+        f"{'; '.join(parts)}."
     )
 
 
@@ -226,7 +223,7 @@ def _by_number(condition: Condition, asked: pd.DataFrame) -> str:
         f"{_spelt(found)} with {count(int(pairs), 'pair')} (chance level {percent(_chance(found))})"
         for pairs, found in asked.groupby("pairs")
     ]
-    return f"{condition.name}, by the number of pairs in a sequence: accuracy {listed(parts)}."
+    return f"{condition.name}, by the number of pairs in a sequence: {SPREAD} {listed(parts)}."
 
 
 def _ends(condition: Condition, answers: Answers) -> str:
@@ -236,7 +233,7 @@ def _ends(condition: Condition, answers: Answers) -> str:
         f"{_spelt(queries)} at {queries['distance'].min()} to {queries['distance'].max()} tokens"
         for queries in (bins[0], bins[-1])
     ]
-    return f"{condition.name}, by distance: accuracy {' and '.join(dict.fromkeys(parts))}."
+    return f"{condition.name}, by distance: {SPREAD} {' and '.join(dict.fromkeys(parts))}."
 
 
 def _figure(

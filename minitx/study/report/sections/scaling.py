@@ -55,14 +55,19 @@ def section(results: Results) -> Section | None:
     if not conditions:
         return None
     ratios = _ratios(conditions)
-    sentences = [*_comparisons(ratios), *_batches(conditions), *_lengths(conditions)]
+    sentences = [
+        *_comparisons(ratios),
+        *_batches(conditions),
+        *_lengths(conditions),
+        _conditions(results),
+    ]
     return Section(
         name="scaling",
         title="How fast they train",
         finding=_finding(conditions, may_claim(results)),
         table=_table(conditions),
         figure=_figure(results, conditions),
-        sentences=[*sentences, _conditions(results)],
+        sentences=sentences,
         answers=len(sentences),
         more={"ratios": ratios, "growth": _growth(conditions)} if len(ratios) else {},
         note=(
@@ -70,13 +75,13 @@ def section(results: Results) -> Section | None:
             "point is measured in several processes. Lines: their medians. Bands: from the fastest "
             "to the slowest process. A step consists of forward, loss, backward, clipping and "
             "optimizer. Ratios: of geometric means, with Welch's t interval on logarithms over "
-            f"processes, if there are four or more. Times within a factor of {EQUAL:g}, and those "
-            "whose interval of the ratio includes 1, count as equal. Growth: time per token = "
-            "a + b times the length, fitted to relative errors, with t intervals. It is given "
-            f"only if the line is within {percent(MOST_OFF)} of the geometric mean at every "
-            "length, and if the interval of b is not below 0. CPU share: the time that "
-            "the processor worked for the process, as a share of the time that passed times its "
-            "threads."
+            "processes, if there are four or more; each interval is that of a single comparison. "
+            f"Times within a factor of {EQUAL:g}, and those whose interval of the ratio includes "
+            "1, count as equal. Growth: time per token = a + b times the length, fitted to "
+            "relative errors, with t intervals. It is given only if the line is within "
+            f"{percent(MOST_OFF)} of the geometric mean at every length, and if the interval of b "
+            "is not below 0. CPU share: the time that the processor worked for the process, as a "
+            "share of the time that passed times its threads."
         ),
     )
 
@@ -200,12 +205,11 @@ def _growth(conditions: list[Condition]) -> pd.DataFrame:
 
 
 def _fit(fit: Growth) -> str:
-    """Say how well the line fits, or why there is none."""
+    """Say how well the line fits, or that there is none."""
     off = f"{percent(fit.off)} off at {number(int(fit.at_length))} tokens"
     if fit.fits:
         return f"at most {off}"
-    falls = "the time per token falls, as if a fixed time per step dominated; "
-    return f"no fit: {falls if fit.b.value < 0 else ''}{off}"
+    return f"no fit: the best line {'falls, and ' if fit.b.value < 0 else ''}is {off}"
 
 
 def _by_place(conditions: list[Condition], without: str) -> dict[str, list[Condition]]:
@@ -232,7 +236,7 @@ def _conditions(results: Results) -> str:
     where = results.facts.get("GPU") or results.facts.get("processor", "the machine below")
     low, high = (number(int(end)) for end in (sizes.min(), sizes.max()))
     size = low if low == high else f"{low} to {high}"
-    return f"Measured on {where}, models with {size} parameters."
+    return f"Measured on {where}, with models of {size} parameters."
 
 
 def _finding(conditions: list[Condition], claim: bool) -> str:

@@ -49,7 +49,8 @@ def section(results: Results) -> Section | None:
         name="success",
         title="How many seeds learn it, and how soon",
         finding=listed(
-            f"{found['learned'].sum()} of {len(found)} of {arm}" for arm, found in of_arms
+            f"{found['learned'].sum()} of {count(len(found), 'run')} of {arm}"
+            for arm, found in of_arms
         ),
         table=table,
         figure=_figure(results, table, seeds),
@@ -63,13 +64,14 @@ def section(results: Results) -> Section | None:
         answers=len(soon) + len(few) + len(of_arms) + len(of_arms[1:]),
         more={"comparisons": compared, "seeds": seeds},
         note=(
-            f"A seed has learned it when at least {percent(LEARNED)} of its answers on val are "
-            "right, in sequences with all pairs. Top: the fraction of seeds that have learned it, "
-            "with its exact 95% interval (Clopper and Pearson 1934). Bottom: the training tokens "
-            "that each seed saw until then; crosses: those that a seed saw without learning it. "
-            "The chance level is the accuracy of guessing a value from the sequence: one divided "
-            "by the number of pairs. The first arm is compared with each other one on each rung by "
-            "Boschloo's exact test, with Holm's correction for all of these "
+            "A seed has learned it at the first validation at which at least "
+            f"{percent(LEARNED)} of its answers are right, in sequences with all pairs. Top: the "
+            "fraction of seeds that have learned it, with its exact 95% interval (Clopper and "
+            "Pearson 1934). Bottom: the training tokens that each seed saw until then; crosses: "
+            "those that a seed saw without learning it. The chance level is the accuracy of "
+            "guessing a value from the sequence: one divided by the number of pairs. The first arm "
+            "is compared with each other one on each rung by Boschloo's exact test, with Holm's "
+            "correction for all of these "
             f"{count(len(compared), 'comparison')}."
         ),
     )
@@ -178,7 +180,10 @@ def _difference(second: str, compared: pd.DataFrame, claim: bool) -> str:
     for sign, more, less in ((1, first, second), (-1, second, first)):
         rows = compared[shown & (compared["more"] == sign)]
         if len(rows):
-            with_p = [f"{row['rung']} (p {row['corrected p']:.3f})" for _, row in rows.iterrows()]
+            with_p = [
+                f"{row['rung']} (corrected p {row['corrected p']:.3f})"
+                for row in rows.to_dict("records")
+            ]
             parts.append(f"{more} {learns} than {less} with {listed(with_p)}")
     if not shown.all():
         where = listed(compared.loc[~shown, "rung"])

@@ -23,7 +23,7 @@ def section(results: Results) -> Section | None:
     known = [sweep for sweep in sweeps if sweep.known.any()]
     keys = sweeps[0].keys
     goal = any(map(_reached, sweeps))
-    best = "that reached the goal in the fewest steps or, if none did, " * goal
+    best = "that reached the goal in the fewest steps or, if several or none did, " * goal
     best += "with the lowest loss on val"
     drawn = known and len(keys) == 1 and all(map(is_number, sweeps[0].values(keys[0])))
     return Section(
