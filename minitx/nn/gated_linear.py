@@ -148,8 +148,8 @@ class GatedLinearAttention(Mixer):
     def flops_per_token(self, length: int) -> float:
         """Return the operations per token of the matrices, and of the products of the chunks."""
         keys, values = (self.heads, self.key_dim), (self.heads, self.value_dim)
-        decays = 1 if self.decay is None else self.key_dim
-        return matrix_flops(self) + products_per_token(length, keys, values, decays)
+        rates = 1 if self.decay is None else self.key_dim
+        return matrix_flops(self) + products_per_token(length, keys, values, rates)
 
     def state_size(self, length: int) -> int:
         """Return how many numbers S and the inputs to keep are, whatever the length."""
