@@ -108,9 +108,10 @@ def _solve(k: Tensor, decay: Tensor, beta: Tensor, right: Tensor) -> Tensor:
 
 
 class GatedDeltaNet(Mixer):
-    """A mixer of `heads` memories, with keys of dim / heads and values of `expansion` as many.
+    """A mixer of `heads` memories.
 
-    If it is not causal, half of the heads read backwards. Raises ValueError if heads do not fit.
+    A key has dim / heads features, and a value `expansion` times as many. If it is not causal, half
+    of the heads read backwards. Raises ValueError if heads do not fit.
     """
 
     def __init__(

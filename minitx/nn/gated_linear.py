@@ -6,8 +6,9 @@
     output                   y_t = q_t S_t
     result                   (norm(y) * swish(x Wr + br)) Wo, the heads concatenated
 
-f is the SiLU of a short convolution, which the code of the authors offers. Without it, as in the
-paper (`convolution=1`), decays near one hardly tell the last token from the one before.
+f is the SiLU of a short convolution, which the code of the authors offers. With `convolution=1`, as
+in the paper, q, k and v are plain products; decays near one then hardly tell the last token from
+the one before.
 
 A fixed decay for each head instead, a = 1 - 2^(-5-h), is that of RetNet. The norm acts on each
 head and undoes any scale, so nothing divides by sqrt(K).

@@ -51,10 +51,10 @@ class SSMState(NamedTuple):
 
 
 class Mamba2(Mixer):
-    """A mixer of `heads` heads with a width of `expansion` * dim and `state_dim` keys.
+    """A mixer of `heads` heads, whose keys have `state_dim` features, by default 64.
 
-    If it is not causal, half of the heads read backwards, with keys and queries of their own.
-    Raises ValueError if heads do not fit.
+    The heads of x together have `expansion` * dim features. If it is not causal, half of the heads
+    read backwards, with keys and queries of their own. Raises ValueError if heads do not fit.
     """
 
     def __init__(
