@@ -1,7 +1,7 @@
 """What recurrences share: chunks, decays, their start, precision, and two directions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +53,16 @@ def half_backwards(x: Tensor, features: int = -1, times: Sequence[int] = (1,)) -
     """
     forwards, backwards = x.chunk(2, dim=features)
     return torch.cat([forwards, backwards.flip(*times)], dim=features)
+
+
+def as_read(parts: Iterable[Tensor], padding: Tensor | None, causal: bool) -> list[Tensor]:
+    """Return inputs (B, T, C) that are zero at padding, in the order in which heads read them.
+
+    A step of zeros leaves a state as it is. If it is not causal, half of the heads read backwards.
+    """
+    if padding is not None:
+        parts = [part.where(padding[..., None], 0.0) for part in parts]
+    return list(parts) if causal else [half_backwards(part) for part in parts]
 
 
 def half_backwards_map(weights: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn.chunks import (
+    as_read,
     at_least_single,
     decays,
     half_backwards,
@@ -38,14 +39,10 @@ from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
 CHUNK, NORM_EPS = 32, 1e-5  # chunks of 32 are fastest on a CPU, with 32 features per head
-RATES = 1e-4, 16.0  # A starts between them
 
 
 class Steps(NamedTuple):
-    """What the rule reads: q, k (B, H, T, K), v (B, H, T, V), log a and beta (B, H, T).
-
-    In a mixer they are in float32 at least.
-    """
+    """What the rule reads: q, k (B, H, T, K), v (B, H, T, V), log a and beta (B, H, T)."""
 
     q: Tensor
     k: Tensor
@@ -81,7 +78,6 @@ def gated_delta_rule(
     right = beta[..., None] * torch.cat([v, g * k], dim=-1)  # (B, H, N, L, V + K)
     u, w = _solve(k, decay, beta, right).split([v.size(-1), k.size(-1)], dim=-1)
     k_end = k * decay[..., -1, :, None]
-
     if memory is None:
         memory = q.new_zeros(*q.shape[:2], k.size(-1), v.size(-1))
     starts = []
@@ -163,17 +159,13 @@ class GatedDeltaNet(Mixer):
         """Return the steps of each head, in the order in which it reads, and the inputs to keep."""
         qkv, (wa, wb) = self.to_qkv(x), self.to_steps(x).chunk(2, dim=-1)  # (B, T, H)
         log_a = -self.log_rate.exp() * F.softplus(wa + self.step_bias)
-        parts = [qkv, log_a, self.most_beta * wb.sigmoid()]
-        if padding is not None:  # padding leaves the memory as it is
-            parts = [part.where(padding[..., None], 0.0) for part in parts]
-        if not self.causal:
-            parts = [half_backwards(part) for part in parts]
-        qkv, inputs = self.convolution(parts[0], padding if self.causal else None, past)
+        beta = self.most_beta * wb.sigmoid()
+        qkv, log_a, beta = as_read((qkv, log_a, beta), padding, self.causal)
+        qkv, inputs = self.convolution(qkv, padding if self.causal else None, past)
         heads = F.silu(qkv).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, k, v = heads.split(self.widths, dim=-1)  # (B, H, T, K), and (B, H, T, V)
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
-        steps = q, k, v, parts[1].mT, parts[2].mT
-        return Steps(*map(at_least_single, steps)), inputs
+        return Steps(*map(at_least_single, (q, k, v, log_a.mT, beta.mT))), inputs
 
     def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
@@ -196,7 +188,7 @@ class GatedDeltaNet(Mixer):
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the decays as Mamba2 does (Dao and Gu 2024), and the matrix that writes."""
-        start_steps(self.log_rate, self.step_bias, RATES)
+        start_steps(self.log_rate, self.step_bias, rates=(1e-4, 16.0))
         if residual_std is not None:
             self.output.weight.normal_(std=residual_std)
 

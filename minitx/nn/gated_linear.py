@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import half_backwards, half_backwards_map
+from minitx.nn.chunks import as_read, half_backwards, half_backwards_map
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
@@ -127,10 +127,7 @@ class GatedLinearAttention(Mixer):
             g = self._fixed(x).expand(*x.shape[:2], -1)
         else:
             g = F.logsigmoid(self.decay(x)) / ROOT  # (B, T, H * K)
-        if padding is not None:  # padding leaves the state as it is
-            qkv, g = (part.where(padding[..., None], 0.0) for part in (qkv, g))
-        if not self.causal:
-            qkv, g = half_backwards(qkv), half_backwards(g)
+        qkv, g = as_read((qkv, g), padding, self.causal)
         if self.convolution is not None:
             qkv, inputs = self.convolution(qkv, padding if self.causal else None, inputs)
             qkv = F.silu(qkv)

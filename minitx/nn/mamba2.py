@@ -23,14 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import half_backwards, half_backwards_map, start_steps
+from minitx.nn.chunks import as_read, half_backwards, half_backwards_map, start_steps
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
 STATE_DIM, NORM_EPS = 64, 1e-5
-RATES = 1.0, 16.0  # -A starts between them
 
 
 class Terms(NamedTuple):
@@ -125,10 +124,7 @@ class Mamba2(Mixer):
         """Return the terms of each head, in the order in which it reads, and the inputs to keep."""
         step = F.softplus(self.to_step(u) + self.step_bias)  # (B, T, H)
         read = self.to_inputs(u)
-        if padding is not None:  # without a step, padding leaves the state as it is
-            read, step = (part.where(padding[..., None], 0.0) for part in (read, step))
-        if not self.causal:
-            read, step = half_backwards(read), half_backwards(step)
+        read, step = as_read((read, step), padding, self.causal)
         read, inputs = self.convolution(read, padding if self.causal else None, inputs)
         read = F.silu(read).unflatten(-1, (self.directions, -1)).transpose(1, 2)  # (B, G, T, ...)
         x, keys, queries = read.split(self.widths, dim=-1)
@@ -152,7 +148,7 @@ class Mamba2(Mixer):
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the rates and time steps as in the paper, and the matrix that writes."""
-        start_steps(self.log_rate, self.step_bias, RATES)
+        start_steps(self.log_rate, self.step_bias, rates=(1.0, 16.0))
         if residual_std is not None:
             self.output.weight.normal_(std=residual_std)
 
