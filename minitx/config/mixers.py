@@ -80,7 +80,7 @@ class GatedLinearOptions(ConvolutionOptions, StateOptions):
 
     decay: str = key(
         "gated",
-        "gated_linear: decays that tokens set, or fixed ones as in RetNet",
+        "gated_linear: decays that depend on the token, or fixed ones as in RetNet",
         choices=("gated", "fixed"),
     )
 

@@ -89,5 +89,5 @@ def _keeper(
 
 
 def _kept(weights: Tensor) -> Tensor:
-    with torch.inference_mode(False):  # tensors of inference mode could hardly be used outside it
+    with torch.inference_mode(False):  # a tensor of inference mode cannot be used in autograd
         return weights.to("cpu", torch.float32, copy=True)

@@ -1,6 +1,7 @@
-"""What recurrences share that compute a sequence in chunks, or in two directions."""
+"""What recurrences share: chunks, decays, their start, precision, and two directions."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +17,33 @@ def in_chunks(x: Tensor, size: int) -> Tensor:
     return F.pad(x, end).unflatten(2, (-1, size))
 
 
-def decays(log_g: Tensor) -> Tensor:
-    """Return g_t / g_s for s <= t, and 0 for later s: (..., T) -> (..., T, T).
+def decays(log_a: Tensor) -> Tensor:
+    """Return a_{s+1} ... a_t for s <= t, and 0 for later s: (..., T) -> (..., T, T).
 
-    log_g is the cumulative sum of the logarithms of the decays, none of which is above 1.
+    It sums the logarithms after s. A difference of two sums from the start would lose digits.
     """
-    # The differences above the diagonal are positive, and their exponentials could overflow.
-    return (log_g[..., :, None] - log_g[..., None, :]).tril().exp().tril()
+    steps = torch.ones(2 * log_a.shape[-1:], dtype=torch.bool, device=log_a.device)
+    sums = log_a[..., None].where(steps.tril(-1), 0.0).cumsum(dim=-2)
+    return sums.where(steps.tril(), -torch.inf).exp()
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """Return x in float32, or x itself if it is in float64.
+
+    A state adds up the errors of all steps, and a sum of logarithms those of all decays. The 8 bits
+    of bfloat16 are not enough for either.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def start_steps(log_rate: Tensor, step_bias: Tensor, rates: tuple[float, float]) -> None:
+    """Set the decays exp(-exp(log_rate) * softplus(step_bias)) as Dao and Gu 2024 do.
+
+    The rates are uniform, and the time steps log-uniform between 0.001 and 0.1.
+    """
+    log_rate.uniform_(*rates).log_()
+    step = step_bias.uniform_(math.log(0.001), math.log(0.1)).exp_()
+    step.add_((-(-step).expm1()).log())  # the inverse of softplus
 
 
 def half_backwards(x: Tensor, features: int = -1, times: Sequence[int] = (1,)) -> Tensor:
@@ -32,6 +53,16 @@ def half_backwards(x: Tensor, features: int = -1, times: Sequence[int] = (1,)) -
     """
     forwards, backwards = x.chunk(2, dim=features)
     return torch.cat([forwards, backwards.flip(*times)], dim=features)
+
+
+def as_read(parts: Iterable[Tensor], padding: Tensor | None, causal: bool) -> list[Tensor]:
+    """Return inputs (B, T, C) that are zero at padding, in the order in which heads read them.
+
+    A step of zeros leaves a state as it is. If it is not causal, half of the heads read backwards.
+    """
+    if padding is not None:
+        parts = [part.where(padding[..., None], 0.0) for part in parts]
+    return list(parts) if causal else [half_backwards(part) for part in parts]
 
 
 def half_backwards_map(weights: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,6 @@ Sources: Yang et al. 2025, "Gated Delta Networks", arXiv 2412.06464, equation 10
 Letters in shapes: B batch, T length, H heads, K of a key, V of a value, N chunks of L, C = dim.
 """
 
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -26,7 +25,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import decays, half_backwards, half_backwards_map, in_chunks
+from minitx.nn.chunks import (
+    as_read,
+    at_least_single,
+    decays,
+    half_backwards,
+    half_backwards_map,
+    in_chunks,
+    start_steps,
+)
 from minitx.nn.mixers import Mixer, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
@@ -67,16 +74,14 @@ def gated_delta_rule(
     """
     length = steps.q.size(2)
     q, k, v, log_a, beta = (in_chunks(part, min(chunk, length)) for part in steps)
-    log_g = log_a.cumsum(dim=3)  # (B, H, N, L)
-    decay, g, g_end = decays(log_g), log_g.exp()[..., None], log_g[..., -1:, None].exp()
+    decay, g = decays(log_a), log_a.cumsum(dim=3).exp()[..., None]  # (..., L, L), (B, H, N, L, 1)
     right = beta[..., None] * torch.cat([v, g * k], dim=-1)  # (B, H, N, L, V + K)
     u, w = _solve(k, decay, beta, right).split([v.size(-1), k.size(-1)], dim=-1)
-    k_end = k * (log_g[..., -1:] - log_g).exp()[..., None]
-
+    k_end = k * decay[..., -1, :, None]
     if memory is None:
         memory = q.new_zeros(*q.shape[:2], k.size(-1), v.size(-1))
     starts = []
-    chunks = zip(g_end.unbind(2), k_end.unbind(2), u.unbind(2), w.unbind(2), strict=True)
+    chunks = zip(g[..., -1:, :].unbind(2), k_end.unbind(2), u.unbind(2), w.unbind(2), strict=True)
     for kept, keys, u_chunk, w_chunk in chunks:
         starts.append(memory)
         memory = kept * memory + keys.mT @ (u_chunk - w_chunk @ memory)
@@ -88,22 +93,21 @@ def gated_delta_rule(
 def delta_rule_weights(steps: Steps) -> Tensor:
     """Return w (B, H, T, T): from an empty memory, the outputs are o = w v."""
     q, k, _, log_a, beta = steps
-    decay = decays(log_a.cumsum(dim=2))
+    decay = decays(log_a)
     return (q @ k.mT * decay) @ _solve(k, decay, beta, beta.diag_embed())
 
 
 def _solve(k: Tensor, decay: Tensor, beta: Tensor, right: Tensor) -> Tensor:
     """Solve (I + M) U = right (..., L, any) for U, with the M of `gated_delta_rule`."""
     m = (beta[..., None] * (k @ k.mT) * decay).tril(-1)
-    exact = torch.promote_types(m.dtype, torch.float32)  # torch solves nothing in half precision
-    u = torch.linalg.solve_triangular(m.to(exact), right.to(exact), upper=False, unitriangular=True)
-    return u.to(right.dtype)
+    return torch.linalg.solve_triangular(m, right, upper=False, unitriangular=True)
 
 
 class GatedDeltaNet(Mixer):
-    """A mixer of `heads` memories, with keys of dim / heads and values of `expansion` as many.
+    """A mixer of `heads` memories.
 
-    If it is not causal, half of the heads read backwards. Raises ValueError if heads do not fit.
+    A key has dim / heads features, and a value `expansion` times as many. If it is not causal, half
+    of the heads read backwards. Raises ValueError if heads do not fit.
     """
 
     def __init__(
@@ -140,12 +144,13 @@ class GatedDeltaNet(Mixer):
             raise ValueError("a memory in two directions cannot continue from a state")
         values, inputs = (None, None) if state is None else state
         steps, inputs = self._steps(x, padding, inputs)
-        o, values = gated_delta_rule(steps, values)
+        with torch.autocast(x.device.type, enabled=False):  # if beta is near 2, errors do not fade
+            o, values = gated_delta_rule(steps, values)
         if not self.causal:
             o = half_backwards(o, 1, (2,))
-        o = self.norm(o).transpose(1, 2).flatten(2)  # (B, T, H * V)
+        o = self.norm(o.to(x.dtype)).transpose(1, 2).flatten(2)  # (B, T, H * V)
         if padding is not None:
-            o = o * padding[..., None]
+            o = o.where(padding[..., None], 0.0)
         return self.output(o * F.silu(self.gate(x))), Memory(values, inputs)
 
     def _steps(
@@ -154,16 +159,13 @@ class GatedDeltaNet(Mixer):
         """Return the steps of each head, in the order in which it reads, and the inputs to keep."""
         qkv, (wa, wb) = self.to_qkv(x), self.to_steps(x).chunk(2, dim=-1)  # (B, T, H)
         log_a = -self.log_rate.exp() * F.softplus(wa + self.step_bias)
-        parts = [qkv, log_a, self.most_beta * wb.sigmoid()]
-        if padding is not None:  # padding leaves the memory as it is
-            parts = [part.where(padding[..., None], 0.0) for part in parts]
-        if not self.causal:
-            parts = [half_backwards(part) for part in parts]
-        qkv, inputs = self.convolution(parts[0], padding if self.causal else None, past)
+        beta = self.most_beta * wb.sigmoid()
+        qkv, log_a, beta = as_read((qkv, log_a, beta), padding, self.causal)
+        qkv, inputs = self.convolution(qkv, padding if self.causal else None, past)
         heads = F.silu(qkv).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, k, v = heads.split(self.widths, dim=-1)  # (B, H, T, K), and (B, H, T, V)
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
-        return Steps(q, k, v, parts[1].mT, parts[2].mT), inputs
+        return Steps(*map(at_least_single, (q, k, v, log_a.mT, beta.mT))), inputs
 
     def implicit_map(self, x: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return weights (B, H, T, T) and values (B, H, T, V): see `Mixer.implicit_map`."""
@@ -186,9 +188,7 @@ class GatedDeltaNet(Mixer):
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the decays as Mamba2 does (Dao and Gu 2024), and the matrix that writes."""
-        self.log_rate.uniform_(1e-4, 16).log_()
-        step = self.step_bias.uniform_(math.log(0.001), math.log(0.1)).exp_()
-        step.add_((-(-step).expm1()).log())  # the inverse of softplus
+        start_steps(self.log_rate, self.step_bias, rates=(1e-4, 16.0))
         if residual_std is not None:
             self.output.weight.normal_(std=residual_std)
 

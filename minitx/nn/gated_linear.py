@@ -6,8 +6,9 @@
     output                   y_t = q_t S_t
     result                   (norm(y) * swish(x Wr + br)) Wo, the heads concatenated
 
-f is the SiLU of a short convolution, which the code of the authors offers. Without it, as in the
-paper (`convolution=1`), decays near one hardly tell the last token from the one before.
+f is the SiLU of a short convolution, which the code of the authors offers. With `convolution=1`, as
+in the paper, q, k and v are plain products; decays near one then hardly tell the last token from
+the one before.
 
 A fixed decay for each head instead, a = 1 - 2^(-5-h), is that of RetNet. The norm acts on each
 head and undoes any scale, so nothing divides by sqrt(K).
@@ -26,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import half_backwards, half_backwards_map
+from minitx.nn.chunks import as_read, half_backwards, half_backwards_map
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
@@ -126,10 +127,7 @@ class GatedLinearAttention(Mixer):
             g = self._fixed(x).expand(*x.shape[:2], -1)
         else:
             g = F.logsigmoid(self.decay(x)) / ROOT  # (B, T, H * K)
-        if padding is not None:  # padding leaves the state as it is
-            qkv, g = (part.where(padding[..., None], 0.0) for part in (qkv, g))
-        if not self.causal:
-            qkv, g = half_backwards(qkv), half_backwards(g)
+        qkv, g = as_read((qkv, g), padding, self.causal)
         if self.convolution is not None:
             qkv, inputs = self.convolution(qkv, padding if self.causal else None, inputs)
             qkv = F.silu(qkv)
@@ -148,8 +146,8 @@ class GatedLinearAttention(Mixer):
     def flops_per_token(self, length: int) -> float:
         """Return the operations per token of the matrices, and of the products of the chunks."""
         keys, values = (self.heads, self.key_dim), (self.heads, self.value_dim)
-        decays = 1 if self.decay is None else self.key_dim
-        return matrix_flops(self) + products_per_token(length, keys, values, decays)
+        rates = 1 if self.decay is None else self.key_dim
+        return matrix_flops(self) + products_per_token(length, keys, values, rates)
 
     def state_size(self, length: int) -> int:
         """Return how many numbers S and the inputs to keep are, whatever the length."""

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minitx.nn.chunks import in_chunks
+from minitx.nn.chunks import decays, in_chunks
 
 CHUNK = 64
 
@@ -50,14 +50,14 @@ def linear_attention(
     return y.flatten(2, 3)[:, :, :length], state  # (B, H, N, L, V) -> (B, H, T, V)
 
 
-def products_per_token(length: int, q: tuple[int, int], v: tuple[int, int], decays: int) -> float:
+def products_per_token(length: int, q: tuple[int, int], v: tuple[int, int], rates: int) -> float:
     """Return the operations per token of the products of matrices in the chunks.
 
-    q and v are the number of heads and the features of each, and g has `decays` features.
+    q and v are the number of heads and the features of each, and g has `rates` features.
     """
     (key_heads, keys), (heads, values) = q, v
     size = min(length, CHUNK)
-    pairs = size if decays == 1 else (size + 1) / 2  # halves leave out the pairs above the diagonal
+    pairs = size if rates == 1 else (size + 1) / 2  # halves leave out the pairs above the diagonal
     return 2 * key_heads * pairs * keys + 2 * heads * (size + 2 * keys) * values
 
 
@@ -68,7 +68,7 @@ def decayed_products(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
     """
     length = q.size(-2)
     if g.size(-1) == 1:
-        return q @ k.mT * _falls(g).exp()
+        return q @ k.mT * decays(g[..., 0])
     short = (1 << (length - 1).bit_length()) - length  # halves need a power of two
     q, k, g = (F.pad(each, (0, 0, 0, short)) for each in (q, k, g))
     return _by_halves(q, k, g)[..., :length, :length]
@@ -77,15 +77,6 @@ def decayed_products(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
 def _later(g: Tensor) -> Tensor:
     """Return the sum of g over the steps that follow each step: (..., T, D) -> (..., T, D)."""
     return F.pad(g[..., 1:, :], (0, 0, 0, 1)).flip(-2).cumsum(dim=-2).flip(-2)
-
-
-def _falls(g: Tensor) -> Tensor:
-    """Return G_t - G_s, minus infinity for s > t: (..., T, 1) -> (..., T, T).
-
-    It sums g after s. A difference of two sums from the start would lose digits.
-    """
-    steps = torch.ones(g.size(-2), g.size(-2), dtype=torch.bool, device=g.device)
-    return g.where(steps.tril(-1), 0.0).cumsum(dim=-2).where(steps.tril(), -torch.inf)
 
 
 def _by_halves(q: Tensor, k: Tensor, g: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ Letters in shapes: B batch, T length, H heads, K = state_dim, V features of a he
 directions, each with keys of its own.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -24,14 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import half_backwards, half_backwards_map
+from minitx.nn.chunks import as_read, half_backwards, half_backwards_map, start_steps
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
 STATE_DIM, NORM_EPS = 64, 1e-5
-RATES, TIME_STEPS = (1.0, 16.0), (0.001, 0.1)  # of -A, uniform; of softplus(b), log-uniform
 
 
 class Terms(NamedTuple):
@@ -52,10 +50,10 @@ class SSMState(NamedTuple):
 
 
 class Mamba2(Mixer):
-    """A mixer of `heads` heads with a width of `expansion` * dim and `state_dim` keys.
+    """A mixer of `heads` heads, whose keys have `state_dim` features, by default 64.
 
-    If it is not causal, half of the heads read backwards, with keys and queries of their own.
-    Raises ValueError if heads do not fit.
+    The heads of x together have `expansion` * dim features. If it is not causal, half of the heads
+    read backwards, with keys and queries of their own. Raises ValueError if heads do not fit.
     """
 
     def __init__(
@@ -126,10 +124,7 @@ class Mamba2(Mixer):
         """Return the terms of each head, in the order in which it reads, and the inputs to keep."""
         step = F.softplus(self.to_step(u) + self.step_bias)  # (B, T, H)
         read = self.to_inputs(u)
-        if padding is not None:  # without a step, padding leaves the state as it is
-            read, step = (part.where(padding[..., None], 0.0) for part in (read, step))
-        if not self.causal:
-            read, step = half_backwards(read), half_backwards(step)
+        read, step = as_read((read, step), padding, self.causal)
         read, inputs = self.convolution(read, padding if self.causal else None, inputs)
         read = F.silu(read).unflatten(-1, (self.directions, -1)).transpose(1, 2)  # (B, G, T, ...)
         x, keys, queries = read.split(self.widths, dim=-1)
@@ -144,7 +139,7 @@ class Mamba2(Mixer):
         """Return the operations per token of the matrices, and of the products of the chunks."""
         keys = 1 if self.causal else self.heads, self.key_dim
         values = self.heads, self.value_dim
-        return matrix_flops(self) + products_per_token(length, keys, values, decays=1)
+        return matrix_flops(self) + products_per_token(length, keys, values, rates=1)
 
     def state_size(self, length: int) -> int:
         """Return how many numbers h and the inputs to keep are, whatever the length."""
@@ -153,9 +148,7 @@ class Mamba2(Mixer):
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the rates and time steps as in the paper, and the matrix that writes."""
-        self.log_rate.uniform_(*RATES).log_()
-        step = self.step_bias.uniform_(*map(math.log, TIME_STEPS)).exp_()
-        step.add_((-(-step).expm1()).log())  # the inverse of softplus
+        start_steps(self.log_rate, self.step_bias, rates=(1.0, 16.0))
         if residual_std is not None:
             self.output.weight.normal_(std=residual_std)
 

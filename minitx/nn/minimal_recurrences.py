@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import decays, half_backwards, half_backwards_map
+from minitx.nn.chunks import at_least_single, decays, half_backwards, half_backwards_map
 from minitx.nn.mixers import Mixer, Shape, check_map_fits, register
 
 CHUNK = 64  # within a chunk, sums of logarithms stay small enough for float32
@@ -92,11 +92,11 @@ class MinimalRecurrence(Mixer):
             h = half_backwards(h)
         if state is not None:
             h = h + log_a.cumsum(dim=1).exp() * state[:, None]
-        return self.output(h), h[:, -1]
+        return self.output(h.to(x.dtype)), h[:, -1]
 
     def _read(self, x: Tensor, padding: Tensor | None) -> tuple[Tensor, ...]:
         """Return log a, log b / c and log c, (B, T, width), in the order in which states read."""
-        *gates, candidate = self.to_gates(x).chunk(self.gates, dim=-1)
+        *gates, candidate = at_least_single(self.to_gates(x)).chunk(self.gates, dim=-1)
         log_a, log_share = self.steps(*gates)
         if padding is not None:  # padding leaves the state as it is
             real = padding[..., None]
@@ -111,11 +111,8 @@ class MinimalRecurrence(Mixer):
         """
         check_map_fits(len(x), self.width, x.size(1))
         log_a, log_share, log_c = (part.mT for part in self._read(x, padding))  # (B, width, T)
-        total = log_a.double().cumsum(dim=-1)  # in single precision, long sums lose the small terms
-        few = zip(total.split(16, dim=1), log_share.exp().split(16, dim=1), strict=True)
-        weights = torch.cat(
-            [(decays(a) * share[..., None, :]).to(x.dtype) for a, share in few], dim=1
-        )
+        few = zip(log_a.split(16, dim=1), log_share.exp().split(16, dim=1), strict=True)
+        weights = torch.cat([decays(a) * share[..., None, :] for a, share in few], dim=1)
         found = weights, log_c.exp()[..., None]
         return found if self.causal else half_backwards_map(*found)
 

@@ -4,9 +4,9 @@ A new mixer is a subclass of `Mixer` in a module of its own, with a builder that
 its name:
 
     def build(shape: Shape, *, expansion: int) -> Callable[[], Mixer]:
-        return lambda: MinGRU(shape.dim, expansion * shape.dim)
+        return lambda: MinGRU(shape.dim, expansion, causal=shape.causal)
 
-    register("min_gru", build)
+    register("mingru", build)
 
 A builder gets the `Shape` that all mixers of a stack share and its own options by keyword. It
 returns a function that makes one mixer per layer, so that layers can share tables.

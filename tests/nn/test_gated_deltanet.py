@@ -143,19 +143,21 @@ def test_float32_is_near_float64(negative):
         )
 
 
-def test_half_precision_is_near():
-    mixer = GatedDeltaNet(16, 2)
-    initialise(mixer, layers=1)
-    x = torch.randn(2, 100, 16)
-    expected, state = mixer(x)
-    with torch.autocast("cpu", torch.bfloat16):
-        mixed, _ = mixer(x)
-        continued, _ = mixer(x[:, :1], state=state)
-    half, _ = mixer.bfloat16()(x.bfloat16())
-    for y in (mixed, half):
-        difference = (y.float() - expected).abs().mean()
-        assert difference < 0.05 * expected.abs().mean()
-    assert continued.isfinite().all()
+def test_reflections_in_half_precision_add_up_no_errors():
+    """With beta near 2 and decays near 1, nothing that is wrong in the memory fades."""
+    torch.manual_seed(0)
+    mixer = GatedDeltaNet(64, 4, negative_eigenvalues=True)
+    with torch.no_grad():
+        for part in (mixer.to_qkv, mixer.to_steps, mixer.gate, mixer.output):
+            part.weight.normal_(std=0.3)
+        mixer.to_steps.weight[4:] *= 9
+        mixer.initialise(residual_std=None)
+        mixer.log_rate.fill_(-6)
+        x = (1 + torch.randn(2, 512, 64)) / 2
+        expected, _ = mixer(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            y, _ = mixer(x)
+    assert (y - expected).norm() < 0.025 * expected.norm()  # in bfloat16 throughout, 0.04
 
 
 def test_the_state_is_that_at_the_last_real_token():

@@ -205,6 +205,22 @@ def test_every_weight_of_a_matrix_meets_every_token(name):
 
 
 @pytest.mark.parametrize("name", DECLARED)
+def test_half_precision_is_near(name):
+    """In long sequences, too: sums of logarithms in bfloat16 would be wrong by several percent."""
+    torch.manual_seed(0)
+    mixer, x = make_mixer(name), torch.randn(2, 300, DIM)
+    expected, _ = mixer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, state = mixer(x)
+        continued, _ = mixer(x[:, :1], state=state)
+    half, _ = mixer.bfloat16()(x.bfloat16())
+    assert half.dtype is torch.bfloat16
+    for y in (mixed, half):
+        assert (y.float() - expected).norm() <= 0.03 * expected.norm()
+    assert continued.isfinite().all()
+
+
+@pytest.mark.parametrize("name", DECLARED)
 def test_a_name_is_registered_once(name):
     import_module(DECLARED[name].module)
     with pytest.raises(ValueError, match=f"mixer {name} is registered twice"):

@@ -133,13 +133,14 @@ def _batches(inputs: Tensor, targets: Tensor, length: int | None) -> list[Length
 
 
 def _check_lengths(problem: Problem, train: int, test: list[int], context: int) -> None:
-    for name, length in [("train_length", train), *(("test_lengths", each) for each in test)]:
-        if length < 1:
-            raise UserError(f"task.{name}: a length of {length} must be at least 1")
-        if (needed := problem.width(length)) > context:
-            raise UserError(
-                f"task.{name}: a sequence of length {length} has {needed} tokens, and "
-                f"model.context={context} is too short: set model.context={needed} or shorten it"
-            )
     if not test or len(set(test)) < len(test):
         raise UserError(f"task.test_lengths={test}: list one length or more, each of them once")
+    for name, lengths in ("train_length", [train]), ("test_lengths", test):
+        shortest, longest = min(lengths), max(lengths)
+        if shortest < 1:
+            raise UserError(f"task.{name}: a length of {shortest} must be at least 1")
+        if (needed := problem.width(longest)) > context:
+            raise UserError(
+                f"task.{name}: a sequence of length {longest} has {needed} tokens, and "
+                f"model.context={context} is too short: set model.context={needed} or shorten it"
+            )

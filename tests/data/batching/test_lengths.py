@@ -97,6 +97,7 @@ def test_a_test_length_has_the_same_sequences_whatever_the_others_are():
     [
         (4, [11], 20, "test_lengths: a sequence of length 11 has 22 tokens.*model.context=22"),
         (11, [4], 20, "train_length: a sequence of length 11 has 22 tokens.*model.context=22"),
+        (4, [11, 25, 12], 20, "test_lengths: a sequence of length 25 has 50 tokens"),  # the longest
         (4, [0], 20, "must be at least 1"),
         (4, [], 20, "one length or more"),
         (4, [2, 2], 20, "each of them once"),
