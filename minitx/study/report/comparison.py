@@ -196,9 +196,9 @@ def about(results: Results, comparisons: list[Comparison]) -> str:
     )
     resamples = f"{resamples_of(results.measure):,} resamples{resampled_clusters(results)}"
     return (
-        " A model is called better than another only if all rules of a fair comparison were kept "
-        "and two tests at 5% show the difference: a paired bootstrap over test items (seeds "
-        f"pooled; {resamples}) and a paired t "
+        " A model is called better than another only if all rules of a fair comparison, except "
+        "those about measured times, were kept and two tests at 5% show the difference: a paired "
+        f"bootstrap over test items (seeds pooled; {resamples}) and a paired t "
         f"test over the seeds that both have. p is the larger of the two p-values.{corrected} The "
         "intervals are those of single comparisons."
     )
