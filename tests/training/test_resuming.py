@@ -330,13 +330,16 @@ def test_sigterm_before_and_after_the_steps_ends_the_run_at_once(
 
 
 def test_a_closed_terminal_stops_the_run_unless_nohup_started_it(train, during_step, tmp_path):
-    during_step(6, lambda: signal.raise_signal(signal.SIGHUP))
-    with pytest.raises(UserError, match="stopped at step 6,"):
-        train(f"run.dir={tmp_path / 'run'}")
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    during_step(8, lambda: signal.raise_signal(signal.SIGHUP))
-    train(f"resume={tmp_path / 'run'}")
-    signal.signal(signal.SIGHUP, before)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have started the tests
+    try:
+        during_step(6, lambda: signal.raise_signal(signal.SIGHUP))
+        with pytest.raises(UserError, match="stopped at step 6,"):
+            train(f"run.dir={tmp_path / 'run'}")
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        during_step(8, lambda: signal.raise_signal(signal.SIGHUP))
+        train(f"resume={tmp_path / 'run'}")
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert summary(tmp_path / "run")["status"] == "finished"
 
 

@@ -69,6 +69,12 @@ def test_the_claims_quote_the_committed_tables():
         f"the LSTM after {median['lstm']} million; no seed of a GRU has within {median['gru']} "
         "million"
     ) in readme
+    heads = pd.read_csv(ROOT / "heads_shakespeare_full/figures/axis.csv")
+    *means, last = (f"{mean:.3f}" for mean in heads["bits per byte, mean"])
+    assert f"reach {', '.join(means)} and {last} bits per byte on test" in readme
+    compared = pd.read_csv(ROOT / "heads_shakespeare_full/figures/axis_comparisons.csv")
+    assert set(compared["first is"]) == {"worse"}
+    assert f"corrected p at most {compared['p, corrected'].max():.3f}" in readme
     ratios = pd.read_csv(ROOT / "speed_gpu_shakespeare_full/figures/scaling_ratios.csv")
     at = ratios[ratios["arm"] == "lstm"].set_index(["data.batch_size", "model.context"])
     one, many, short = (at.loc[place] for place in ((1, 8192), (64, 8192), (64, 128)))
