@@ -40,12 +40,6 @@ PLACES = {
 }
 
 
-def is_place(key: str) -> bool:
-    """Return whether a key is one of PLACES."""
-    group, _, name = key.partition(".")
-    return name in PLACES.get(group, ())
-
-
 # Keys of later versions, with the values that they had before they were keys.
 LATER: dict[str, dict[str, Any]] = {
     "task": {"train_length": 40, "test_lengths": None, "depth": 5},

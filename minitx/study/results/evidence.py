@@ -21,7 +21,6 @@ import numpy as np
 from minitx.config.checksums import file_checksum
 from minitx.config.compose import read_config, to_plain
 from minitx.config.paths import full_path, paths_of
-from minitx.config.renames import key_of
 from minitx.errors import UserError
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.atomic_write import (
@@ -42,7 +41,7 @@ from minitx.study.plan.manifest import (
     read_manifest,
     write_manifest,
 )
-from minitx.study.plan.run_store import MEASURED, RunStore, detail_file, is_place
+from minitx.study.plan.run_store import MEASURED, RunStore, detail_file
 
 MOST_BYTES = 2**30  # of an archive; a short one can unpack to more than the memory
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time of a file in a zip archive
@@ -105,21 +104,24 @@ def unpacked(folder: Path) -> Iterator[Path]:
 
 
 def _portable(manifest: Manifest, store: RunStore, folder: Path) -> Manifest:
-    """Return the manifest with the run store as seen from `folder`, and without overrides.
+    """Return the manifest with the run store as seen from `folder`, and without whole paths.
 
-    Overrides have whole paths of the machine, and are needed for training only. From the settings
-    and the command line, only what says where files are is left out.
+    The overrides of runs have many, and are needed for training only.
     """
-    settings = [each for each in manifest.study.settings if not is_place(key_of(each))]
-    runs_from_here = relpath(store.root, folder)
-    study = dataclasses.replace(manifest.study, dir=None, runs=runs_from_here, settings=settings)
-    words = [word for word in shlex.split(manifest.command) if not _of_machine(key_of(word))]
+    study = dataclasses.replace(
+        manifest.study,
+        dir=None,
+        runs=relpath(store.root, folder),
+        settings=[each for each in manifest.study.settings if not _has_whole_path(each)],
+    )
+    words = [each for each in shlex.split(manifest.command) if not _has_whole_path(each)]
     runs = [dataclasses.replace(run, words=[]) for run in manifest.runs]
     return dataclasses.replace(manifest, study=study, runs=runs, command=shlex.join(words))
 
 
-def _of_machine(key: str) -> bool:
-    return key in ("study.dir", "study.runs") or is_place(key)
+def _has_whole_path(override: str) -> bool:
+    """Return whether an override sets a whole path, which may be quoted."""
+    return Path(override.partition("=")[2].strip("\"'")).is_absolute()
 
 
 def _copy(run: PlannedRun, store: RunStore, reduced: RunStore, measure: str | None) -> None:

@@ -2,15 +2,17 @@
 
 import io
 import json
+import shlex
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minitx.errors import UserError
-from minitx.study.plan.manifest import EVIDENCE, MANIFEST
+from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest, write_manifest
 from minitx.study.report.files import write_report
 from minitx.study.results import evidence
 from minitx.study.results.collecting import open_study
@@ -85,6 +87,18 @@ def test_equal_results_give_equal_bytes_without_weights_and_paths(folder, tmp_pa
                 assert list(arrays) == ["bits_per_byte"]
     values = json.loads(files[MANIFEST])
     assert values["study"]["runs"] == "../store"
+
+
+def test_overrides_with_whole_paths_stay_behind(folder):
+    manifest = read_manifest(folder)
+    words = ['data.dir="/home/me/my data"', "data.path=plays.txt", "model.dim=8"]
+    command = ["minitx", "compare", "study=small", "study.dir=/home/me/s", *words]
+    study = replace(manifest.study, settings=words)
+    write_manifest(folder, replace(manifest, study=study, command=shlex.join(command)))
+    write_evidence(folder, folder.parent / "store")
+    values = json.loads(parts((folder / EVIDENCE).read_bytes())[MANIFEST])
+    assert values["study"]["settings"] == ["data.path=plays.txt", "model.dim=8"]
+    assert values["command"] == "minitx compare study=small data.path=plays.txt model.dim=8"
 
 
 def test_a_study_that_was_run_here_counts_by_its_runs(folder):

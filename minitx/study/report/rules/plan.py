@@ -3,7 +3,7 @@
 import shlex
 
 from minitx.drawing.formatting import count, listed
-from minitx.study.plan.run_store import is_place
+from minitx.study.plan.run_store import PLACES
 from minitx.study.report.rules.rule import Rule
 from minitx.study.results.conditions import conditions_of
 from minitx.study.results.results import FINISHED, MISSING, Results
@@ -78,4 +78,5 @@ def changes_of(command: str) -> tuple[list[str], list[str]]:
 
 
 def _is_neutral(key: str) -> bool:
-    return key in CHOOSES or key.partition(".")[0] in ("logger", "hydra") or is_place(key)
+    group, _, name = key.partition(".")
+    return key in CHOOSES or group in ("logger", "hydra") or name in PLACES.get(group, ())
