@@ -56,7 +56,7 @@ class Section:
     def tables(self) -> list[tuple[str, str, pd.DataFrame]]:
         """The tables with their files and names, the figure's data first."""
         more = [
-            (f"figures/{self.name}_{name}.csv".replace(" ", "_"), name, table)
+            (f"figures/{self.name}_{name}.csv".replace("%", "").replace(" ", "_"), name, table)
             for name, table in self.more.items()
         ]
         return [(f"figures/{self.name}.csv", "figures", self.table), *more]
