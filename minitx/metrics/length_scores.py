@@ -22,11 +22,10 @@ class LengthScores(Metric):
     def __init__(self, chances: dict[int, float]) -> None:
         """`chances` are the chance levels of the lengths that get metrics of their own."""
         super().__init__()
-        self.chances, lengths = chances, list(chances)
-        self.lengths = lengths
+        self.chances, self.lengths = chances, list(chances)
         # A row for all sequences and one for each length: sequences, right ones, answers, right
         # ones.
-        counts = torch.zeros(1 + len(lengths), 4, dtype=torch.int64)
+        counts = torch.zeros(1 + len(chances), 4, dtype=torch.int64)
         self.add_state("counts", counts, dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, targets: Tensor, length: int | None) -> None:

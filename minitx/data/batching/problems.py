@@ -173,7 +173,7 @@ class Reverse(Copy):
 class SelectiveCopy(Problem):
     """The letters at random places among blanks, in their order, one for each question mark.
 
-    There are eight letters, or as many as there are places in a shorter sequence.
+    A sequence has eight letters. One of fewer than eight places has a letter at each of them.
     """
 
     words = (*string.ascii_lowercase[:16], ".", "?")

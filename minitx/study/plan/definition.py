@@ -94,10 +94,12 @@ def _tasks(config: CompareConfig, listed: list[str]) -> list[str]:
     """
     if unknown := [name for name in listed if name not in TASKS]:
         raise UserError(f"study.grid: there is no task {', '.join(map(str, unknown))}")
-    if listed and config.task.name == TaskConfig().name not in (*listed, *config.study.tasks):
+    task = config.task.name
+    suits = task in (*listed, *config.study.tasks)
+    if listed and task == TaskConfig().name and not suits:
         return listed
     check_task(config)
-    return [config.task.name]
+    return [task]
 
 
 def check_task(config: CompareConfig) -> None:

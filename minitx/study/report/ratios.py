@@ -1,9 +1,17 @@
 """How many times one cost is another: in words, and whether the two count as equal."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from minitx.drawing.formatting import three_digits
 from minitx.metrics.bootstrap import Interval
 
 EQUAL = 1.1  # costs within this factor count as equal; the speed of a machine varies as much
+
+
+def ratio_in(row: Mapping[Any, Any]) -> Interval:
+    """Return the ratio in a row of a table, with its interval."""
+    return Interval(row["ratio"], row["low"], row["high"])
 
 
 def is_equal(ratio: Interval) -> bool:

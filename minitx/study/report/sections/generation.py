@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from minitx.drawing.formatting import listed, number
 from minitx.metrics.bootstrap import Interval
-from minitx.study.report.ratios import EQUAL, is_equal, times
+from minitx.study.report.ratios import EQUAL, is_equal, ratio_in, times
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.sections.scaling import BATCH, LENGTH
@@ -116,10 +116,6 @@ def _ratios(column: str, costs: Costs) -> list[dict[str, Any]]:
     ]
 
 
-def _ratio(row: dict[Any, Any]) -> Interval:
-    return Interval(row["ratio"], row["low"], row["high"])
-
-
 def _finding(ratios: pd.DataFrame, claim: bool) -> str:
     """Name the arms that generate faster than the first one at every length, or slower.
 
@@ -130,7 +126,7 @@ def _finding(ratios: pd.DataFrame, claim: bool) -> str:
     found = ratios[ratios["cost"] == COSTS[LATENCY][0]]
     signs: dict[str, set[int]] = {}
     for row in found.to_dict("records"):
-        sign = 0 if is_equal(_ratio(row)) else int(np.sign(row["ratio"] - 1))
+        sign = 0 if is_equal(ratio_in(row)) else int(np.sign(row["ratio"] - 1))
         signs.setdefault(row["arm"], set()).add(sign)
     parts = []
     for sign, word in ((-1, "faster"), (1, "slower")):
@@ -151,8 +147,10 @@ def _comparison(column: str, ratios: pd.DataFrame) -> str:
     parts = []
     for length in dict.fromkeys([lengths.min(), lengths.max()]):  # they may be the same
         rows = found[lengths == length].to_dict("records")
-        alike = [row["arm"] for row in rows if is_equal(_ratio(row))]
-        each = [f"{row['arm']} {times(_ratio(row), '')}" for row in rows if row["arm"] not in alike]
+        alike = [row["arm"] for row in rows if is_equal(ratio_in(row))]
+        each = [
+            f"{row['arm']} {times(ratio_in(row), '')}" for row in rows if row["arm"] not in alike
+        ]
         if alike:
             each.append(f"no difference is shown for {listed(alike)}")
         parts.append(f"at {number(length)} tokens, {', '.join(each)}")

@@ -68,7 +68,7 @@ def section(results: Results) -> Section | None:
 
 
 def _named(measure: str) -> str:
-    """Return the name of a table: "longest length, 99% accuracy"."""
+    """Return the name of a table: "longest length at 99% accuracy"."""
     return f"longest length at {percent(LEVELS[measure])} {measure}"
 
 

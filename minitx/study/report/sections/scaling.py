@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from minitx.drawing.formatting import count, listed, number, percent
 from minitx.metrics.bootstrap import Interval
-from minitx.study.report.ratios import EQUAL, is_equal, times
+from minitx.study.report.ratios import EQUAL, is_equal, ratio_in, times
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
@@ -117,29 +117,25 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
     if ratios.empty:
         return
     for (arm, first), found in ratios.groupby(["arm", "of"], sort=False):
-        unequal = found[[not is_equal(_ratio(row)) for _, row in found.iterrows()]]
+        unequal = found[[not is_equal(ratio_in(row)) for row in found.to_dict("records")]]
         slower, faster = unequal[unequal["ratio"] > 1], unequal[unequal["ratio"] < 1]
         parts = []
         if len(slower):
             most = slower.loc[slower["ratio"].idxmax()]
-            parts.append(f"longer at {len(slower)}, most with {most['place']}: {_words(most)}")
+            parts.append(
+                f"longer at {len(slower)}, most with {most['place']}: {times(ratio_in(most))}"
+            )
         if len(faster):
             least = faster.loc[faster["ratio"].idxmin()]
-            parts.append(f"shorter at {len(faster)}, most with {least['place']}: {_words(least)}")
+            parts.append(
+                f"shorter at {len(faster)}, most with {least['place']}: {times(ratio_in(least))}"
+            )
         if equal := len(found) - len(slower) - len(faster):
             parts.append(f"equal at {equal}")
         yield (
             f"Training time per token of {arm}, compared with {first} at "
             f"{count(len(found), 'point')} of the grid: {'; '.join(parts)}."
         )
-
-
-def _ratio(row: pd.Series) -> Interval:
-    return Interval(row["ratio"], row["low"], row["high"])
-
-
-def _words(row: pd.Series) -> str:
-    return times(_ratio(row))
 
 
 def _batches(conditions: list[Condition]) -> Iterator[str]:

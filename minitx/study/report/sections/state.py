@@ -40,13 +40,17 @@ def section(results: Results) -> Section | None:
     )
 
 
+def _kilobytes(condition: Condition) -> float:
+    return FLOAT32 * condition.median("state_size") / 1000
+
+
 def _table(results: Results, conditions: list[Condition]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
                 "arm": condition.name,
                 "numbers in the state": int(condition.median("state_size")),
-                STATE: FLOAT32 * condition.median("state_size") / 1000,
+                STATE: _kilobytes(condition),
                 f"{results.measure.words}, mean": condition.mean(results.metric),
             }
             for condition in conditions
@@ -91,8 +95,7 @@ def _figure(results: Results, conditions: list[Condition]) -> Figure:
     own = styles_of(conditions)
     for condition in conditions:
         quality = condition.score(results)
-        kilobytes = FLOAT32 * condition.median("state_size") / 1000
-        draw_point(axes, own[condition.name], kilobytes, quality.value, yerr=quality)
+        draw_point(axes, own[condition.name], _kilobytes(condition), quality.value, yerr=quality)
     # Sizes differ by factors, and without a mixer the state is empty.
     axes.set_xscale("symlog", linthresh=0.1)
     scale_values(axes.yaxis, results.measure)
