@@ -162,8 +162,8 @@ class LanguageModelingData(StepDataModule):
 class GeneratedData(StepDataModule):
     """New sequences for every training batch, and always the same ones for evaluation.
 
-    `batch_size` counts sequences over all devices. `evaluation`, `evaluation_size` and
-    `item_tokens` are those of `StepDataModule`.
+    `batch_size` counts sequences over all devices. `evaluation_size` and `item_tokens` are
+    those of `StepDataModule`.
     """
 
     def __init__(
@@ -171,12 +171,12 @@ class GeneratedData(StepDataModule):
         store: Generated,
         batch_size: int,
         seed: int,
-        evaluation: dict[str, Any],
         evaluation_size: int | None,
         item_tokens: int,
         **options: Any,
     ) -> None:
         self.store, self.batch_size, self.seed = store, batch_size, seed
+        evaluation = {split: store.split(split) for split in store.splits}
         super().__init__(evaluation, evaluation_size, item_tokens, **options)
 
     def training_batches(self, rank: int, world_size: int) -> AnswerBatches:

@@ -52,7 +52,6 @@ class LengthTask(GeneratedTask):
             self.store,
             self.batch_size,
             self.config.seed,
-            {split: self.store.split(split) for split in self.store.splits},
             None,
             EVALUATION_TOKENS,
             **self.loader_options(),

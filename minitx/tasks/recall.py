@@ -59,7 +59,6 @@ class RecallTask(GeneratedTask):
             self.store,
             self.batch_size,
             self.config.seed,
-            {split: self.store.split(split) for split in self.store.splits},
             evaluation_batch(context),
             context,
             **self.loader_options(),

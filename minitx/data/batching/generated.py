@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -40,6 +40,10 @@ class Generated(ABC):
     @abstractmethod
     def identifying(self) -> Iterable[Tensor]:
         """Yield all held-out and some training sequences, int64 each."""
+
+    @abstractmethod
+    def split(self, name: str) -> Any:
+        """Return the sequences of val or test."""
 
     @abstractmethod
     def training(self, generator: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
