@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from minitx.nn.lengths import by_length
 from minitx.nn.mixers import Mixer, Shape, register
@@ -66,17 +66,28 @@ class Recurrence(Mixer):
         if state is not None and self.cell.bidirectional:
             raise ValueError("a bidirectional recurrence cannot continue from a state")
         if padding is None:
-            y, hidden = self.cell(x, _transposed(state))
+            y, hidden = self._run(x, _transposed(state))
             return y, _transposed(hidden)
         # Rows are sorted here because torch would wait for the device each time it sorts them.
         lengths, order, inverse = by_length(padding)
         longest_first, before = reorder((x, state), order)
         # A sequence without a real token cannot be packed. It runs for one step, which is undone.
         packed = pack_padded_sequence(longest_first, lengths.clamp(min=1), batch_first=True)
-        packed_y, hidden = self.cell(packed, _transposed(before))
+        packed_y, hidden = self._run(packed, _transposed(before))
         y, _ = pad_packed_sequence(packed_y, batch_first=True, total_length=x.size(1))
         y, hidden = reorder((y, _transposed(hidden)), inverse)
         return y * padding[..., None], _advanced(state, hidden, padding.any(dim=1))
+
+    def _run(self, x: Tensor | PackedSequence, hidden: Any) -> tuple[Any, Any]:
+        """Run the cell, on a CPU outside autocast.
+
+        torch has no LSTM in bfloat16 for a processor without AVX-512, and none in float16.
+        """
+        if x.is_cuda or not torch.is_autocast_enabled("cpu"):
+            return self.cell(x, hidden)
+        dtype = self.cell.weight_ih_l0.dtype
+        with torch.autocast("cpu", enabled=False):
+            return self.cell(x.to(dtype), map_tensors(lambda part: part.to(dtype), hidden))
 
     def state_size(self, length: int) -> int:
         """Return how many numbers the hidden state is, whatever the length."""
