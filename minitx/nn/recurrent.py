@@ -26,6 +26,13 @@ CELLS: dict[str, Callable[..., nn.RNNBase]] = {
 # One tensor (B, directions, width), or the pair (hidden, cell) of an LSTM.
 Hidden = Tensor | tuple[Tensor, Tensor]
 
+# The same for one token: step(x (B, C), state, weights ...).
+STEPS: dict[type[nn.RNNBase], Callable[..., Hidden]] = {
+    nn.RNN: torch.rnn_tanh_cell,
+    nn.LSTM: torch.lstm_cell,
+    nn.GRU: torch.gru_cell,
+}
+
 
 class Recurrence(Mixer):
     """A mixer that is one recurrent layer, from `input_dim` (by default dim) to dim features.
@@ -83,11 +90,25 @@ class Recurrence(Mixer):
 
         torch has no LSTM in bfloat16 for a processor without AVX-512, and none in float16.
         """
+        one_token = hidden is not None and isinstance(x, Tensor) and x.size(1) == 1
+        run: Callable[..., Any] = self._step if one_token else self.cell
         if x.is_cuda or not torch.is_autocast_enabled("cpu"):
-            return self.cell(x, hidden)
-        dtype = self.cell.weight_ih_l0.dtype
+            return run(x, hidden)
+        dtype = next(self.cell.parameters()).dtype
         with torch.autocast("cpu", enabled=False):
-            return self.cell(x.to(dtype), map_tensors(lambda part: part.to(dtype), hidden))
+            return run(x.to(dtype), map_tensors(lambda part: part.to(dtype), hidden))
+
+    def _step(self, x: Tensor, hidden: Any) -> tuple[Tensor, Any]:
+        """Read one token, as in generation. The kernels for sequences are slow to start.
+
+        On a CPU, oneDNN rearranges the weights of an LSTM at each call.
+        """
+        cell = self.cell
+        weights = (cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0)
+        before = map_tensors(lambda part: part[0], hidden)
+        after = STEPS[type(cell)](x[:, 0], before, *weights)
+        y = after[0] if isinstance(after, tuple) else after
+        return y[:, None], map_tensors(lambda part: part[None], after)
 
     def state_size(self, length: int) -> int:
         """Return how many numbers the hidden state is, whatever the length."""
