@@ -72,14 +72,19 @@ def gated_delta_rule(
         S <- g_L S + sum over s of (g_L / g_s) k_s u_s^T
         o_t = g_t S^T q_t + sum over s <= t of (g_t / g_s) (q_t^T k_s) u_s
     """
-    length = steps.q.size(2)
+    q, k, v, log_a, beta = steps
+    length = q.size(2)
+    if memory is None:
+        memory = q.new_zeros(*q.shape[:2], k.size(-1), v.size(-1))
+    elif length == 1:  # in generation, where chunks cost more than the step
+        memory = log_a.exp()[..., None] * memory
+        memory = memory + k.mT @ (beta[..., None] * (v - k @ memory))
+        return q @ memory, memory
     q, k, v, log_a, beta = (in_chunks(part, min(chunk, length)) for part in steps)
     decay, g = decays(log_a), log_a.cumsum(dim=3).exp()[..., None]  # (..., L, L), (B, H, N, L, 1)
     right = beta[..., None] * torch.cat([v, g * k], dim=-1)  # (B, H, N, L, V + K)
     u, w = _solve(k, decay, beta, right).split([v.size(-1), k.size(-1)], dim=-1)
     k_end = k * decay[..., -1, :, None]
-    if memory is None:
-        memory = q.new_zeros(*q.shape[:2], k.size(-1), v.size(-1))
     starts = []
     chunks = zip(g[..., -1:, :].unbind(2), k_end.unbind(2), u.unbind(2), w.unbind(2), strict=True)
     for kept, keys, u_chunk, w_chunk in chunks:

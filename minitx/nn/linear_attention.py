@@ -37,6 +37,9 @@ def linear_attention(
     features of a key decay alike.
     """
     length = q.size(-2)
+    if length == 1 and state is not None:  # in generation, where chunks cost more than the step
+        state = g.mT.exp() * state + k.mT @ v
+        return q @ state, state
     q, k, v, g = (in_chunks(each, min(length, chunk)) for each in (q, k, v, g))  # (B, H, N, L, ...)
     since, until = g.cumsum(dim=-2).exp(), _later(g).exp()  # decay since the start, until the end
     whole = since[..., -1:, :].mT  # (B, H, N, K or 1, 1)
