@@ -1,4 +1,6 @@
-"""The chance level of associative recall, which a model reaches without learning anything."""
+"""The chance level: the accuracy of a model that has learned nothing from its input."""
+
+import pandas as pd
 
 from minitx.study.results.conditions import Condition
 from minitx.study.results.results import Results
@@ -11,6 +13,15 @@ def pairs_of(results: Results, condition: Condition) -> int | None:
 
 
 def chance_level(results: Results, condition: Condition) -> float | None:
-    """Return the accuracy of guessing one of a sequence's values, or None if it is not known."""
-    pairs = pairs_of(results, condition)
-    return 1 / pairs if pairs else None
+    """Return the chance level on val, or None if it is not known.
+
+    In recall, it is that of guessing one of a sequence's values. If a task is tested by length, it
+    is that of the best constant answer, at the length of training at which this is right most
+    often.
+    """
+    if pairs := pairs_of(results, condition):
+        return 1 / pairs
+    if not (tables := condition.details(results, "lengths")):
+        return None
+    levels = pd.concat(tables)
+    return levels.loc[levels["length"] <= levels["longest in training"], "chance level"].max()

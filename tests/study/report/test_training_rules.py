@@ -56,16 +56,26 @@ def test_how_steep_a_curve_is_and_of_which_arm_is_said():
     assert words == "8 runs stopped at the goal and were not checked."
 
 
-def recalling(lstm, ended_by="max_steps"):
-    """A study of recall of two pairs, whose LSTM ends each curve on val at this accuracy."""
-    answers = pd.DataFrame({"pairs": 2, "distance": [2, 5], "right": 1})
+DETAILS = {
+    "recall": pd.DataFrame({"pairs": 2, "distance": [2, 5], "right": 1}),
+    # Longer sequences than those of training say nothing about val.
+    "lengths": pd.DataFrame(
+        {"length": [10, 20, 80], "chance level": [0.5, 0.4, 0.9], "longest in training": 40}
+    ),
+}
+
+
+def at_chance(detail, lstm, ended_by):
+    """A study with a chance level of 0.5, whose LSTM ends each curve on val at this accuracy."""
     levels = {"transformer": 0.9, "lstm": 0.5}
-    results = fair(levels, measure="accuracy", details=lambda *_: {"recall": answers})
+    details = {detail: DETAILS[detail]}
+    results = fair(levels, measure="accuracy", details=lambda *_: details)
     for arm, last in {"transformer": 0.9, "lstm": lstm}.items():
         results = improving(results, arm, "val/accuracy", [0.49] * 6 + [last] * 4)
     return changed(results, "lstm", ended_by=ended_by)
 
 
+@pytest.mark.parametrize("detail", DETAILS)
 @pytest.mark.parametrize(
     ("lstm", "ended_by", "kept"),
     [
@@ -75,8 +85,8 @@ def recalling(lstm, ended_by="max_steps"):
         (0.509, "goal", True),
     ],
 )
-def test_a_curve_that_is_flat_at_chance_has_not_converged(lstm, ended_by, kept):
-    results = recalling(lstm, ended_by)
+def test_a_curve_that_is_flat_at_chance_has_not_converged(detail, lstm, ended_by, kept):
+    results = at_chance(detail, lstm, ended_by)
     assert ("trained to convergence" not in broken(results)) is kept
     words = rules(results)["trained to convergence"].words
     not_learned = (
