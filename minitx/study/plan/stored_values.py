@@ -87,7 +87,7 @@ GROUPS = {
     "metrics": _each(lambda value: value is None or _is_number(value)),
     "data": _each(lambda value: value is None or _is_number(value)),
     "intervals": _each(_is_interval),
-    "machine": _each(_is_text),
-    "versions": _each(_is_text),
+    "machine": _each(_is_setting),
+    "versions": _each(_is_setting),
     "files": _each(_is_text),
 }
