@@ -1,6 +1,8 @@
 """Errors that are meant for the user."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # The errno of an OSError if there is no room: on the disk, in a quota, or below a size limit.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -40,6 +42,23 @@ class WriteError(UserError, OSError):
         error = WriteError(*self.args, self.filename)
         error.advice = advice
         return error
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Raise UserError with the advice if Python, NumPy or torch cannot allocate memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise UserError(f"the memory does not suffice: {advice}") from error
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory cannot be allocated."""
+    of_torch = "can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or of_torch
 
 
 class StoppedByUser(UserError):

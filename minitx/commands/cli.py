@@ -32,7 +32,7 @@ from minitx.config.keys import CONF, describe, keys, model_schema, nearest, near
 from minitx.config.paths import working_folder
 from minitx.config.renames import renamed_overrides
 from minitx.data.cleaning import check_unicode
-from minitx.errors import DISK_FULL, StoppedByUser, UserError
+from minitx.errors import DISK_FULL, StoppedByUser, UserError, enough_memory
 from minitx.runs.paths import launched_by_lightning
 from minitx.terminal.streams import ReaderGone, note_lost_messages, protect_streams, write_data
 from minitx.terminal.text import note
@@ -183,7 +183,8 @@ class Jobs:
         assert self.command.schema is not None
         try:
             typed = to_typed(composed, self.command.schema, overrides)  # type: ignore[var-annotated]
-            self.results.append(self.command.function(typed, [*overrides, *self.left_out]))
+            with enough_memory("ask for less at once"):
+                self.results.append(self.command.function(typed, [*overrides, *self.left_out]))
         except ReaderGone:
             sys.exit()  # Hydra would report an exception
         except UserError as error:

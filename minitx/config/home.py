@@ -32,7 +32,11 @@ def replace_home() -> None:
     temporary folder can be made either.
     """
     missing = [name for name in VARIABLES if not os.environ.get(name)]
-    if not missing or _has_home():
+    if not missing:
+        return
+    if _has_home():
+        # The program of W&B looks for it nowhere else, and prints its log without it.
+        os.environ.setdefault("HOME", os.path.expanduser("~"))
         return
     try:
         folder = tempfile.mkdtemp(prefix="minitx-")

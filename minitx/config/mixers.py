@@ -44,7 +44,9 @@ class AttentionOptions(CrossAttentionOptions):
 class MinimalRecurrenceOptions:
     """The options of a minGRU and of a minLSTM."""
 
-    expansion: int = key(1, "width of the states or values of a recurrence, in dims", minimum=1)
+    expansion: int = key(
+        1, "width of the states or values of a recurrence, in dims", minimum=1, maximum=1_000
+    )
 
 
 @dataclass
@@ -71,6 +73,7 @@ class StateOptions(HeadOptions):
         None,
         "features of a key, the rows of a state [mamba2: 64; gated_linear: dim / heads / 2]",
         minimum=1,
+        maximum=1_000_000,
     )
 
 

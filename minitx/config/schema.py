@@ -246,7 +246,9 @@ class TrainerConfig:
         choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
     )
     compile: bool = key(False, "torch.compile the model")
-    threads: int | None = key(None, "threads of torch on the CPU [its own choice]", minimum=1)
+    threads: int | None = key(
+        None, "threads of torch on the CPU [its own choice]", minimum=1, maximum=1_000
+    )
     fused: bool = key(True, "use the kernels of oneDNN and cuDNN, which compute a recurrence whole")
     watch_attention: bool = key(True, "draw attention maps of a text at every validation")
 

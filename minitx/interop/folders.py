@@ -1,5 +1,6 @@
 """Open a folder with a model of the `transformers` library: offline, and without pickles."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,12 @@ def open_folder(folder: Path) -> tuple[Any, Any]:
     offline = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = transformers.AutoConfig.from_pretrained(str(folder), **offline)
-        names = [name for name in config.architectures or () if hasattr(transformers, name)]
-        kind = getattr(transformers, names[0] if names else "AutoModel")
-        model = kind.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
+        model = _kind(transformers, config.architectures or ()).from_pretrained(
+            str(folder),
+            use_safetensors=True,
+            attn_implementation="eager",  # config.json may name a kernel, which is downloaded
+            **offline,
+        )
         has_tokenizer = any((folder / name).is_file() for name in TOKENIZERS)
         tokenizer = (
             transformers.AutoTokenizer.from_pretrained(str(folder), **offline)
@@ -45,6 +49,17 @@ def open_folder(folder: Path) -> tuple[Any, Any]:
             f"{folder} cannot be read by transformers: {short_reason(error)}"
         ) from error
     return model.eval(), tokenizer
+
+
+def _kind(transformers: Any, names: Iterable[str]) -> Any:
+    """Return the first of these classes of models that the library has, else its AutoModel."""
+    kinds = (getattr(transformers, name, None) for name in names)
+    models = (
+        kind
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
+    )
+    return next(models, transformers.AutoModel)
 
 
 def check_folder(folder: Path) -> None:

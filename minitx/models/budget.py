@@ -85,19 +85,23 @@ def size_of(config: ModelConfig, build: Build) -> int:
         return count_parameters(build(config))[0]
 
 
-def sketch(build: Callable[[], nn.Module]) -> nn.Module:
+def sketch(build: Callable[[], nn.Module], copies: int = 1) -> nn.Module:
     """Return a model of shapes without numbers, for which nothing is allocated.
 
-    Raises ValueError if no model can be built, or if the model needs more than all memory.
+    Raises ValueError if no model can be built, or if `copies` of its weights need more than all
+    memory.
     """
     with torch.device("meta"):
         model = build()
-    needed = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    weights, others = (
+        sum(tensor.nbytes for tensor in each) for each in (model.parameters(), model.buffers())
+    )
+    needed = copies * weights + others
     memory = machine_memory()
     if needed > memory:
         raise ValueError(
             f"the model needs {needed / 1e9:,.1f} GB, and this machine has {memory / 1e9:,.1f} GB: "
-            "make model.dim, model.layers or model.context smaller"
+            "make model.dim, model.layers, model.context or the sizes of mixers smaller"
         )
     return model
 

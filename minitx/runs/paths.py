@@ -171,7 +171,7 @@ def check_absent(folder: Path, key: str) -> None:
 
 def check_output(output: str | None) -> None:
     """Refuse an `output=` that already exists and is not a stream. Raises UserError."""
-    if output is not None and os.path.exists(output) and not is_stream(Path(output)):
+    if output is not None and os.path.lexists(output) and not is_stream(Path(output)):
         raise UserError(f"output={output} already exists: choose another name")
 
 

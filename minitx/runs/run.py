@@ -18,7 +18,7 @@ from minitx.config.schema import Config
 from minitx.config.tasks import ObjectiveSpec
 from minitx.data.tokenizers.sequence import SequenceTokenizer
 from minitx.data.tokenizers.text import Tokenizer
-from minitx.errors import UserError
+from minitx.errors import UserError, lacks_memory
 from minitx.models.budget import sketch
 from minitx.runs.atomic_write import write_bytes_atomically, write_yaml
 from minitx.runs.checks import check_objective, check_run
@@ -75,6 +75,8 @@ class StoredRun(Generic[AnyModel, AnyVocabulary]):
         except ValueError as error:
             raise UserError(f"{file}: no model can be built from its config ({error})") from error
         except RuntimeError as error:
+            if lacks_memory(error):
+                raise
             reason = " ".join(str(error).splitlines()[:2][-1].split())
             raise UserError(f"{file}: its weights do not fit its own config ({reason})") from error
         where = _device(device)

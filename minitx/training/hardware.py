@@ -2,8 +2,6 @@
 
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -11,6 +9,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, MPSAccelerator
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from torch import nn
 
 from minitx.config.schema import Config, TrainerConfig
 from minitx.data.module import StepDataModule
@@ -34,36 +33,24 @@ def check_shares(data: StepDataModule, devices: int) -> None:
             )
 
 
-def check_batch(config: Config) -> None:
+def check_batch(config: Config, model: nn.Module) -> None:
     """Refuse windows of which a batch cannot fit into the memory of this machine. Raises UserError.
 
-    A batch needs more than what is counted here: its ids, and an output of each layer.
+    A batch needs more than what is counted here: its ids, an output of each layer, and those of the
+    linear maps in half precision.
     """
-    size, model = config.data.batch_size, config.model
+    size, sizes = config.data.batch_size, config.model
     if size is None or config.trainer.accelerator != "cpu":
         return
-    needed = size // config.trainer.devices * model.context * (8 + 4 * model.dim * model.layers)
+    mapped = sum(part.out_features for part in model.modules() if isinstance(part, nn.Linear))
+    per_token = 8 + 4 * sizes.dim * sizes.layers + 2 * mapped
+    needed = size // config.trainer.devices * sizes.context * per_token
     memory = machine_memory()
     if needed > memory:
         raise UserError(
             f"data.batch_size={size}: a batch needs at least {needed / 1e9:,.0f} GB, and this "
-            f"machine has {memory / 1e9:,.0f} GB; make it smaller"
+            f"machine has {memory / 1e9:,.0f} GB; make it smaller, or the model"
         )
-
-
-@contextmanager
-def enough_memory() -> Iterator[None]:
-    """Raise UserError if the memory of the device does not suffice."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        on_cpu = "can't allocate memory" in str(error)
-        if not on_cpu and not isinstance(error, MemoryError | torch.OutOfMemoryError):
-            raise
-        raise UserError(
-            "the memory does not suffice: make batches (data.batch_size or data.batch_tokens), "
-            "model.context or model.dim smaller"
-        ) from error
 
 
 def hardware(settings: TrainerConfig) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from minitx.config.command_line import command_line
 from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
-from minitx.errors import UserError, WriteError
+from minitx.errors import UserError, WriteError, enough_memory
 from minitx.models.budget import fit_width, sketch
 from minitx.objectives.base import Objective
 from minitx.runs.atomic_write import remove_temporary_files, write_yaml
@@ -41,7 +41,6 @@ from minitx.training.hardware import (
     check_batch,
     check_hardware,
     check_shares,
-    enough_memory,
     hardware,
     leave_process_group,
 )
@@ -60,6 +59,12 @@ from minitx.training.watch_attention import WatchAttention
 
 Built = TypeVar("Built")
 
+COPIES = 3  # of the weights: themselves, gradients, and one moment of the optimizer or more
+LESS_MEMORY = (
+    "make batches (data.batch_size or data.batch_tokens), model.context, or the sizes of the model "
+    "smaller"
+)
+
 
 def train(config: Config, *, test: bool = True) -> Run:
     """Train a run and return it, opened at its best checkpoint.
@@ -69,13 +74,14 @@ def train(config: Config, *, test: bool = True) -> Run:
     StoppedByUser if the user stops it, WriteError if a file of the run cannot be written, and
     UserError, before anything is written, for a config that cannot be trained.
     """
-    training = prepare(config, test)
+    with enough_memory(LESS_MEMORY):
+        training = prepare(config, test)
     try:
         with (
             _clean_process(training.trainer),
             training.summary,
             stoppable(training.trainer),
-            enough_memory(),
+            enough_memory(LESS_MEMORY),
             computing(config.trainer),
         ):
             fit(training)
@@ -109,13 +115,13 @@ def prepare(config: Config, test: bool) -> Training:
     build, budget = task.vocabulary.build, config.budget.parameters
     if budget is not None:
         config.model = _checked_build(lambda: fit_width(config.model, build, budget))
-    _checked_build(lambda: sketch(lambda: build(config.model)))
+    copies = COPIES if config.trainer.accelerator == "cpu" else 1
+    check_batch(config, _checked_build(lambda: sketch(lambda: build(config.model), copies)))
     keep_freed_memory()
     torch.manual_seed(config.seed)
     model = _checked_build(lambda: build(config.model))
     data = task.data()
     check_shares(data, config.trainer.devices)
-    check_batch(config)
     resumed = resumption(config, task.store.fingerprint)
     new = config.resume is None
     folder = Path(config.resume) if config.resume is not None else create_run_folder(config)

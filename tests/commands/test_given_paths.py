@@ -18,6 +18,7 @@ from minitx.data.corpora.labels import label_file
 from minitx.data.corpora.pairs import pair_file
 from minitx.data.corpora.text import text_file as plain_text
 from minitx.errors import UserError
+from minitx.runs.paths import check_output
 from minitx.study.plan.manifest import Manifest, read_manifest, write_manifest
 from minitx.study.plan.planner import Planner
 
@@ -146,6 +147,13 @@ def test_a_path_that_cannot_be_is_one_line(words, said, folders, script):
     assert answer.err.count("\n") == 1
     assert said in answer.err
     assert sorted(path.name for path in a.iterdir()) == ["loop", "t.txt"]
+
+
+@pytest.mark.parametrize("target", ["nothing", "/nowhere/at/all", "link"])
+def test_an_output_that_is_a_link_to_nothing_is_not_written(target, folders):
+    Path("link").symlink_to(target)
+    with pytest.raises(UserError, match="output=link already exists: choose another name"):
+        check_output("link")
 
 
 def test_a_planned_run_and_a_study_are_found_from_another_folder(folders, monkeypatch):

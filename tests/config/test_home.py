@@ -1,6 +1,7 @@
 """Test the temporary folder that takes the place of a home folder."""
 
 import os
+import types
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_the_cache_is_where_the_environment_says(home, monkeypatch, capsys, tmp_
     monkeypatch.setenv("MINITX_CACHE", "here")
     assert default_cache_dir() == tmp_path / "here"
     assert not temporary(tmp_path)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_other_programs_are_told_the_home_folder_of_the_user(home, monkeypatch, capsys):
+    monkeypatch.delenv("HOME")
+    user = types.SimpleNamespace(pw_dir=str(home))
+    monkeypatch.setattr("pwd.getpwuid", lambda number: user)
+    replace_home()
+    assert os.environ["HOME"] == str(home)
     assert capsys.readouterr() == ("", "")
 
 

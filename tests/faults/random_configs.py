@@ -9,10 +9,12 @@ task use it.
 import gzip
 import random
 import typing
+from dataclasses import fields
 
 from example_corpora import labelled_texts, number_pairs, write_jsonl, write_tsv
 
 from minitx.config.keys import as_typed, keys
+from minitx.config.mixers import CrossAttentionOptions
 from minitx.config.schema import (
     MIXERS,
     MODELS,
@@ -115,6 +117,8 @@ def _data(draw, task):
     if "task.train_length" in task.keys:
         config["task.train_length"] = draw.choice([2, 3, 8])
         config["task.test_lengths"] = draw.choice([[4], [10, 2]])
+    if "task.depth" in task.keys:
+        config["task.depth"] = draw.choice([1, 2, 5])
     if "data.path" in task.keys:
         config["data.val_fraction"] = draw.choice([0.1, 0.2, 0.4])
     return config
@@ -142,10 +146,10 @@ def _common(draw, task, config):
 def _transformer(draw, objective):
     layers = draw.randint(1, 3)
     mixers = [draw.choice(sorted(MIXERS)) for _ in range(draw.randint(1, layers))]
-    attention = "attention" in mixers
-    has_heads = attention or objective == SEQUENCE_TO_SEQUENCE
-    heads = draw.choice([1, 2, 4])
-    positions = ["sinusoidal", "learned", "none", *(["rotary", "alibi"] if attention else [])]
+    # In both directions, half of the heads of some mixers read backwards.
+    heads = draw.choice([1, 2, 4] if objective == LANGUAGE_MODELING else [2, 4])
+    inside = ["rotary", "alibi"] if "attention" in mixers else []
+    positions = ["sinusoidal", "learned", "none", *inside]
     config = {
         "model.layers": layers,
         "model.dim": 2 * heads * draw.randint(1, 6),
@@ -161,14 +165,28 @@ def _transformer(draw, objective):
     if config["model.feedforward"]:
         config["model.ff_dim"] = draw.choice([None, 1, 30])
         config["model.gated"] = draw.random() < 0.3
-    if has_heads:
-        config["model.heads"] = heads
-        config["model.kv_heads"] = draw.choice([None, 1, heads])
-        config["model.qk_norm"] = draw.random() < 0.5
-        config["model.scaled"] = draw.random() < 0.7
-    if attention:
-        config["model.window"] = draw.choice([None, 1, 5, 1000])
-    return config
+    return config | _mixer_options(draw, mixers, objective, heads)
+
+
+def _mixer_options(draw, mixers, objective, heads):
+    """Return the options of these mixers, and of cross-attention if there is any."""
+    kinds = [MIXERS[name].options for name in mixers]
+    kinds += [CrossAttentionOptions] * (objective == SEQUENCE_TO_SEQUENCE)
+    used = {field.name for kind in kinds for field in fields(kind)}
+    options = {
+        "heads": heads,
+        "kv_heads": draw.choice([None, 1, heads]),
+        "qk_norm": draw.random() < 0.5,
+        "scaled": draw.random() < 0.7,
+        "window": draw.choice([None, 1, 5, 1000]),
+        "expansion": draw.choice([1, 2, 3]),
+        "convolution": draw.choice([1, 2, 4, 40]),
+        "negative_eigenvalues": draw.random() < 0.5,
+        "state_dim": draw.choice([None, 1, 5, 64]),
+        "decay": draw.choice(["gated", "fixed"]),
+    }
+    assert used <= set(options)  # a new option is drawn, too
+    return {f"model.{name}": value for name, value in options.items() if name in used}
 
 
 def _recurrent(draw, objective):
@@ -261,6 +279,11 @@ CONTRADICTIONS = (
     {"data.path": None},
     {"trainer.precision": "16-mixed"},
     {"trainer.devices": 3, "data.batch_size": 4},
+    {"model.mixer": "gated_deltanet", "model.dim": 6, "model.heads": 4},
+    {"model.mixer": "mingru", "model.state_dim": 5},
+    {"model.mixer": "gated_linear", "model.state_dim": 1_000_000},
+    {"model.mixer": "mamba2", "model.expansion": 1000, "model.dim": 1_000_000},
+    {"task": "bounded_dyck", "task.depth": 0},
 )
 
 

@@ -26,7 +26,9 @@ from minitx.errors import UserError
 from minitx.runs.atomic_write import write_checked_json, write_yaml
 from minitx.runs.growing_file import write_whole
 from minitx.runs.run import read_checkpoint
+from minitx.study.plan.manifest import EVIDENCE
 from minitx.study.results.collecting import open_study
+from minitx.study.results.evidence import write_evidence
 from minitx.training.checkpoints import CheckpointFiles
 from minitx.training.loggers import MetricsFile
 
@@ -192,6 +194,20 @@ def test_studies(tmp_path, damages, tally):
     for name in damages(read):
         with row.trial(name):
             found = unless_refused(lambda: results_of(study))
+            assert found is None or same(found, whole)
+
+
+def test_evidence(tmp_path, damages, tally):
+    row = tally("evidence of a report damaged", EXPECTED)
+    study = sealed(tmp_path / "study")
+    write_evidence(study, study / "store")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    file = Path(shutil.copy(study / EVIDENCE, alone))
+    whole = vars(open_study(alone))
+    for name in damages([file], at_an_end):
+        with row.trial(name):
+            found = unless_refused(lambda: vars(open_study(alone)))
             assert found is None or same(found, whole)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -235,6 +236,27 @@ def test_mistakes_are_one_line_and_leave_nothing(exported, script, tmp_path, tra
         assert message in answer.err
         assert answer.err.count("\n") == 1
     assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metrics": {"<img src=x>|": 1.0}},
+        {"metrics": {"val/loss\n# heading": 1.0}},
+        {"metrics": {"val/loss": "[x](javascript:alert(1))"}},
+        {"metrics": None},
+        {"steps": "# 5"},
+    ],
+)
+def test_a_summary_that_minitx_did_not_write_enters_no_card(exported, tmp_path, changes):
+    run, _ = exported["GPT-2"]
+    copy = shutil.copytree(run.folder, tmp_path / "run")
+    values = json.loads((copy / "summary.json").read_text(encoding="utf-8"))
+    del values["crc32"]
+    (copy / "summary.json").write_text(json.dumps(values | changes), encoding="utf-8")
+    with pytest.raises(UserError, match=r"summary.json is not one that minitx wrote: delete it"):
+        export.export_run(ExportConfig(run=str(copy), to=str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_finished_does_not_appear(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import json
 import math
+import socket
+from contextlib import suppress
 
 import pytest
 import tiny_transformers as tiny
@@ -15,6 +17,7 @@ from minitx.errors import UserError
 from minitx.inspection.explain import explain_head
 from minitx.inspection.importance import head_importance
 from minitx.interop.export import export_run
+from minitx.interop.folders import open_folder
 from minitx.tasks.evaluation import open_corpus
 
 TEXT = tiny.TEXT
@@ -152,6 +155,42 @@ def test_a_folder_is_opened_offline_and_without_pickles(tmp_path):
         minitx.from_transformers(unsafe)
     with pytest.raises(UserError, match="is no model of transformers"):
         minitx.from_transformers(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architectures": ["AutoModel"], "auto_map": {"AutoModel": "code.Evil"}},
+        {"architectures": ["pipeline"], "auto_map": {"AutoConfig": "code.Evil"}},
+        {"architectures": ["AutoModelForCausalLM"]},
+        {"attn_implementation": "somebody/kernel"},
+        {"architectures": "GPT2LMHeadModel"},
+    ],
+)
+def test_no_code_of_a_folder_is_executed_and_nobody_is_asked(changes, tmp_path, monkeypatch):
+    """The library would ask on the terminal, or download a kernel."""
+
+    done = []
+
+    def refuse(*what):
+        done.append(what)
+        raise OSError("not in this test")
+
+    monkeypatch.setattr("builtins.input", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    folder, sprung = tmp_path / "model", tmp_path / "sprung"
+    tiny.gpt2(len(BPE)).save_pretrained(folder)
+    (folder / "custom_generate").mkdir()
+    for name in ("code.py", "custom_generate/generate.py"):
+        (folder / name).write_text(f"open({str(sprung)!r}, 'w')\nclass Evil: pass\n")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+    with suppress(UserError):
+        model, _ = open_folder(folder)
+        assert type(model).__module__.startswith("transformers.")
+        assert model.config._attn_implementation == "eager"
+    assert not done
+    assert not sprung.exists()
 
 
 BAD = {

@@ -3,6 +3,7 @@
 import functools
 import time
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ import minitx
 from minitx.errors import UserError
 from minitx.models.language_model import LanguageModel
 from minitx.objectives.language_modeling import LanguageModeling
+from minitx.runs.vocabulary import TextVocabulary
 from minitx.training import callbacks
 
+OLD = Path(__file__).parents[1] / "old_runs"
 STEEP = [
     *["optimizer=adamw", "optimizer.lr=1", "optimizer.warmup_steps=0"],
     "optimizer.schedule=constant",
@@ -195,6 +198,29 @@ def test_a_batch_that_no_memory_can_hold_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("must be at most 1000000", ["gated_linear", f"model.state_dim={10**18}"]),
+        ("must be at most 1000$", ["mingru", f"model.expansion={2**62}"]),
+        ("must be at most 1000$", ["gated_deltanet", "model.convolution=1001"]),
+        ("the model needs [0-9,.]+ GB", ["mamba2", "model.state_dim=1000000", "model.dim=4096"]),
+        ("the model needs [0-9,.]+ GB", ["minlstm", "model.expansion=1000", "model.dim=65536"]),
+        ("heads=1000000000 does not divide", ["gated_linear", "model.heads=1000000000"]),
+        (
+            "data.batch_size=8: a batch needs at least",
+            ["gated_linear", "model.state_dim=100000", "model.context=100000"],
+        ),
+    ],
+)
+def test_a_mixer_that_no_memory_can_hold_is_refused_before_anything_is_written(
+    said, words, train, tmp_path
+):
+    with pytest.raises(UserError, match=said):
+        train(f"run.dir={tmp_path / 'run'}", f"model.mixer={words[0]}", *words[1:])
+    assert not (tmp_path / "run").exists()
+
+
+FAILURES = pytest.mark.parametrize(
     "failure",
     [
         MemoryError(),
@@ -203,6 +229,33 @@ def test_a_batch_that_no_memory_can_hold_is_refused_before_anything_is_written(
     ],
     ids=lambda failure: type(failure).__name__,
 )
+
+
+@FAILURES
+def test_memory_that_does_not_suffice_before_training_leaves_nothing(
+    failure, train, tmp_path, monkeypatch
+):
+    def build(self, config):
+        raise failure
+
+    monkeypatch.setattr(TextVocabulary, "build", build)
+    with pytest.raises(UserError, match=r"^the memory does not suffice: make batches"):
+        train(f"run.dir={tmp_path / 'run'}")
+    assert not (tmp_path / "run").exists()
+
+
+@FAILURES
+def test_memory_that_does_not_suffice_for_a_command_is_one_line(failure, script, monkeypatch):
+    def build(self, config):
+        raise failure
+
+    monkeypatch.setattr(TextVocabulary, "build", build)
+    answer = script("generate", f"run={OLD / 'language_modeling'}")
+    error = "error: the memory does not suffice: ask for less at once"
+    assert (answer.status, answer.err.splitlines()[-1]) == (1, error)
+
+
+@FAILURES
 def test_a_run_that_needs_too_much_memory_ends_in_one_line(failure, train, tmp_path, monkeypatch):
     def step(self, batch, batch_idx):
         raise failure

@@ -30,6 +30,7 @@ TEST_LENGTHS = (10, 20, 40, 80, 200, 500)
 KINDS = 8  # different lengths in a training batch
 VALIDATED = 480  # sequences of val
 TESTED = 200  # sequences of each length of test
+MOST_BYTES = 2**31  # of val and test, which are held in memory
 
 
 class LengthBatch(NamedTuple):
@@ -49,8 +50,8 @@ class Lengths(Generated):
 
     `chances` has the chance level of each length to test, by length.
 
-    Raises UserError if a sequence to train on or to test has more tokens than `context`, or if a
-    length is listed twice.
+    Raises UserError if a sequence to train on or to test has more tokens than `context`, if a
+    length is listed twice, or if val and test are larger than MOST_BYTES.
     """
 
     def __init__(
@@ -144,3 +145,9 @@ def _check_lengths(problem: Problem, train: int, test: list[int], context: int) 
                 f"task.{name}: a sequence of length {longest} has {needed} tokens, and "
                 f"model.context={context} is too short: set model.context={needed} or shorten it"
             )
+    tokens = VALIDATED * problem.width(train) + TESTED * sum(map(problem.width, test))
+    if (size := 2 * 8 * tokens) > MOST_BYTES:  # inputs and targets, int64
+        raise UserError(
+            f"task.train_length={train}, task.test_lengths={test}: val and test would have "
+            f"{size / 1e9:,.1f} GB, and at most {MOST_BYTES / 1e9:.1f} are possible: shorten them"
+        )

@@ -17,6 +17,7 @@ from minitx.config.yaml_files import check_size
 from minitx.errors import UserError
 from minitx.runs.atomic_write import write_checked_json
 from minitx.study.plan.definition import Point, Values
+from minitx.study.plan.stored_values import check_plan
 
 FORMAT = 1  # increase it if an older study.json cannot be read
 MANIFEST = "study.json"
@@ -96,6 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         check_size(values["study"])
         values = renamed(values)
+        check_plan(values)
         runs = [_planned(run) for run in values["runs"]]
         study = OmegaConf.to_object(
             OmegaConf.merge(OmegaConf.structured(StudyConfig), literals(values["study"]))

@@ -28,6 +28,7 @@ from minitx.errors import UserError
 from minitx.runs.atomic_write import write_checked_json
 from minitx.runs.paths import SUMMARY
 from minitx.study.plan.manifest import PlannedRun
+from minitx.study.plan.stored_values import check_figures
 
 FORMAT = 1  # increase it if the same config gives other results
 MEASURED = Path("measured", "test.json")
@@ -172,7 +173,12 @@ def detail_file(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    remedy = "delete it, and it will be made again"
     try:
-        return read_json(path, remedy="delete it, and it will be made again")
+        values = read_json(path, remedy)
+        check_figures(values)
     except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read ({error}): {remedy}") from error
+    return values

@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from os.path import normpath
 from pathlib import Path
@@ -12,7 +14,7 @@ import pandas as pd
 
 from minitx.config.compose import read_config
 from minitx.config.paths import full_path
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.growing_file import read_checked
 from minitx.runs.paths import CONFIG, METRICS
@@ -75,7 +77,7 @@ def collect(manifest: Manifest, store: RunStore) -> Results:
                 settings[run.point.arm] = settings_of(read_config(folder / CONFIG))
             files = {name: detail_file(folder, name) for name in run.details}
             details[run.key] = {
-                name: _table(store.measurement(run.key, file)) for name, file in files.items()
+                name: _table(file, store.measurement(run.key, file)) for name, file in files.items()
             }
     table = pd.DataFrame(rows)
     return Results(
@@ -141,16 +143,29 @@ def _row(run: PlannedRun, store: RunStore, kind: str) -> dict[str, Any]:
 def _curve(key: str, folder: Path) -> pd.DataFrame:
     """The metrics at every validation."""
     path = folder / METRICS
-    table = _table(read_checked(path)) if path.is_file() else pd.DataFrame()
+    table = _table(path, read_checked(path)) if path.is_file() else pd.DataFrame()
     if "val/loss" not in table:
         return pd.DataFrame({"key": []})
     kept = ("step", "tokens_seen", "train_seconds")
     names = [name for name in table if name in kept or name.startswith("val/")]
-    return table.loc[table["val/loss"].notna(), names].astype(float).assign(key=key)
+    with _readable(path):
+        return table.loc[table["val/loss"].notna(), names].astype(float).assign(key=key)
 
 
-def _table(content: bytes) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(content)) if content else pd.DataFrame()
+def _table(path: Path, content: bytes) -> pd.DataFrame:
+    """Return a table of a .csv file. Raises UserError if the content is none."""
+    with _readable(path):
+        return pd.read_csv(io.BytesIO(content)) if content else pd.DataFrame()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise UserError for a table with other text than its own."""
+    try:
+        yield
+    except (ValueError, pd.errors.ParserError) as error:
+        reason = short_reason(error)
+        raise UserError(f"{path} is damaged ({reason}): delete it, and measure it again") from error
 
 
 def _items(path: Path, content: bytes, name: str) -> dict[str, np.ndarray]:

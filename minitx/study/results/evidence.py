@@ -21,7 +21,7 @@ import numpy as np
 from minitx.config.checksums import file_checksum
 from minitx.config.compose import read_config, to_plain
 from minitx.config.paths import full_path, paths_of
-from minitx.errors import UserError
+from minitx.errors import DISK_FULL, UserError, short_reason
 from minitx.metrics.decomposable import MEASURES
 from minitx.runs.atomic_write import (
     write_atomically,
@@ -83,17 +83,20 @@ def write_evidence(folder: Path, runs: str | Path | None) -> None:
 def unpacked(folder: Path) -> Iterator[Path]:
     """Unpack the evidence in `folder` for as long as the block lasts: study.json and a run store.
 
-    Raises UserError if the evidence is damaged, also for what the block finds to be damaged.
+    Raises UserError if the evidence is damaged, also for what the block finds to be damaged, and if
+    there is no room for it.
     """
     path = folder / EVIDENCE
-    with TemporaryDirectory() as place:
+    with _temporary_folder(path) as place:
         try:
             with zipfile.ZipFile(path) as archive:
                 if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
                     raise ValueError("it is larger than 1 GiB when it is unpacked")
                 archive.extractall(place)
         except Exception as error:  # damaged bytes make zipfile raise almost anything
-            reason = " ".join(str(error).split())
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise _no_room(path, error) from error
+            reason = short_reason(error)
             raise UserError(
                 f"{path} is damaged ({reason}): get the report's files again"
             ) from error
@@ -101,6 +104,19 @@ def unpacked(folder: Path) -> Iterator[Path]:
             yield Path(place)
         except UserError as error:
             raise UserError(str(error).replace(place, str(path))) from error
+
+
+def _temporary_folder(path: Path) -> "TemporaryDirectory[str]":
+    try:
+        return TemporaryDirectory()
+    except OSError as error:
+        raise _no_room(path, error) from error
+
+
+def _no_room(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path} cannot be unpacked ({error.strerror}): set TMPDIR to a folder with room for it"
+    )
 
 
 def _portable(manifest: Manifest, store: RunStore, folder: Path) -> Manifest:

@@ -116,6 +116,12 @@ def test_training_beyond_the_size_of_val_has_long_sequences_in_val():
     assert max(found) > 990
 
 
+@pytest.mark.parametrize(("train", "test"), [(1_000_000, [2]), (2, [10_000_000]), (2, [10**15])])
+def test_val_and_test_that_fill_the_memory_are_refused(train, test):
+    with pytest.raises(UserError, match=r"val and test would have [\d,.]+ GB, and at most 2\.1"):
+        Lengths(Parity(), train, test, 10**16)
+
+
 def test_training_without_an_answer_is_refused():
     with pytest.raises(UserError, match="train_length=1: such sequences have no answer"):
         Lengths(Dyck(), 1, [4], 20)
