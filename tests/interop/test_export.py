@@ -218,7 +218,7 @@ def test_mistakes_are_one_line_and_leave_nothing(exported, script, tmp_path, tra
         f"to={taken} already exists and is never overwritten": [f"run={run.folder}", f"to={taken}"],
         "no folder given: set to=": [f"run={run.folder}"],
         "does not exist: give a run's folder": ["run=nowhere", "to=out"],
-        "(model=lstm is no Transformer): use format=torch": [
+        "(model=lstm is not a Transformer): use format=torch": [
             f"run={tmp_path / 'lstm'}",
             f"to={tmp_path / 'out'}",
             "format=transformers",
