@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from minitx.nn.lengths import by_length
-from minitx.nn.mixers import Mixer, Shape, register
+from minitx.nn.mixers import Mixer, Shape, check_state, register
 from minitx.nn.tree import map_tensors, reorder
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
@@ -63,8 +63,7 @@ class Recurrence(Mixer):
         the last real token of each sequence, or the given state if there is no real token. Raises
         ValueError if a bidirectional layer is given a state.
         """
-        if state is not None and self.cell.bidirectional:
-            raise ValueError("a bidirectional recurrence cannot continue from a state")
+        check_state(state, not self.cell.bidirectional)
         if padding is None:
             y, hidden = self._run(x, _transposed(state))
             return y, _transposed(hidden)
@@ -85,7 +84,7 @@ class Recurrence(Mixer):
         """
         if x.is_cuda or not torch.is_autocast_enabled("cpu"):
             return self.cell(x, hidden)
-        dtype = self.cell.weight_ih_l0.dtype
+        dtype = next(self.cell.parameters()).dtype
         with torch.autocast("cpu", enabled=False):
             return self.cell(x.to(dtype), map_tensors(lambda part: part.to(dtype), hidden))
 
