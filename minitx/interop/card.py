@@ -9,10 +9,10 @@ from jinja2 import Environment, StrictUndefined
 from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.config.tasks import LANGUAGE_MODELING, SEQUENCE_TO_SEQUENCE
-from minitx.drawing.formatting import number
 from minitx.drawing.html import source
 from minitx.interop.counterparts import Counterpart
 from minitx.models.language_model import count_parameters
+from minitx.runs.card import facts_table, scores_table
 from minitx.runs.paths import read_summary
 from minitx.runs.run import StoredRun
 
@@ -27,6 +27,7 @@ def model_card(run: StoredRun, counterpart: Counterpart | None) -> str:
     template = environment.from_string(source("minitx.interop", "card.md"))
     total, non_embedding = count_parameters(run.model)
     elsewhere = not run.step  # minitx.from_transformers
+    summary = read_summary(run.folder)
     return template.render(
         run=run,
         config=run.config,
@@ -35,12 +36,12 @@ def model_card(run: StoredRun, counterpart: Counterpart | None) -> str:
         version=version("minitx"),
         parameters=total,
         non_embedding=non_embedding,
-        summary=read_summary(run.folder, "delete it, and the card does without it"),
+        facts=facts_table(run.config, summary),
+        scores=scores_table(summary) if summary else "",
         settings=_settings(run.config, elsewhere),
         elsewhere=elsewhere,
         is_language_model=run.config.task.objective == LANGUAGE_MODELING,
         is_pair=run.config.task.objective == SEQUENCE_TO_SEQUENCE,
-        number=number,
     )
 
 
