@@ -118,15 +118,12 @@ def _license() -> str:
 
 def standalone_files(run: StoredRun) -> dict[str, bytes]:
     """Return the weights, the check and the source, by the names of their files."""
-    weights = {name: tensor.contiguous() for name, tensor in _untied(run).items()}
+    state = run.model.state_dict()
+    # safetensors does not store one tensor under two names, as tied weights have.
+    weights = {name: tensor.clone().contiguous() for name, tensor in state.items()}
     files = {
         "model.safetensors": to_safetensors(weights),
         "check.safetensors": to_safetensors(check_tensors(run)),
     }
     sources = source_files(run.config.model)
     return files | {name: text.encode() for name, text in sources.items()}
-
-
-def _untied(run: StoredRun) -> dict[str, Tensor]:
-    """Return the weights, with a copy of each tensor that has two names."""
-    return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
