@@ -48,7 +48,7 @@ class Mixer(nn.Module):
 
         weights @ values is what the mixing step computes, before gate, norm and projection. The
         weights may be negative, and a row need not sum to one. If every channel has weights of its
-        own, H is the number of channels, and D = 1. Attention and the mixers whose state is no
+        own, H is the number of channels, and D = 1. Attention and the mixers whose state is not a
         weighted sum of values have no such map.
 
         Raises ValueError if the weights would be more than `MOST_IMPLICIT`.
@@ -70,11 +70,11 @@ class Mixer(nn.Module):
     def initialise(self, residual_std: float | None) -> None:
         """Set the weights that do not start by the rule of their layer (see `minitx.nn.init`).
 
-        Here, this is the matrix of `output`. `residual_std` is its standard deviation, or None if
-        matrices start by Glorot's rule.
+        By default, this is the matrix of `output`. `residual_std` is its standard deviation, or
+        None if matrices start by Glorot's rule.
         """
         output = getattr(self, "output", None)
-        if output is not None and residual_std is not None:
+        if isinstance(output, nn.Linear) and residual_std is not None:
             output.weight.normal_(std=residual_std)
 
 
