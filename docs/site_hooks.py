@@ -20,7 +20,8 @@ from minitx.commands.command import Command
 from minitx.commands.help import all_keys
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed
-from minitx.config.keys import as_typed, options, type_name
+from minitx.config.fields import as_typed
+from minitx.config.keys import options, type_name
 from minitx.config.schema import MODELS, ModelConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,6 +6,13 @@ import yaml
 
 MINE = ("--config-dir", "files", "study=mine")  # the words that choose it
 
+# Two models, two rates, two seeds.
+WHOLE = {
+    "sweep": {"optimizer.muon_lr": [0.01, 0.02]},
+    "sections": ["quality", "curves", "cost", "tuning"],
+    "quick": {"seeds": [1, 2]},
+}
+
 
 def write_study(folder=Path(), **values):
     """Write files/study/mine.yaml below a folder: two models and a seed, with these values."""

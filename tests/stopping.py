@@ -8,6 +8,19 @@ from run_files import assert_same, checkpoint, files, rows, summary
 from minitx.errors import UserError
 from minitx.objectives.base import Objective
 
+# Everything that draws random numbers or changes with time, in a run of 12 steps.
+RANDOM = ["model.dropout=0.1", "trainer.max_steps=12", "trainer.val_every=5", "seed=3"]
+
+
+def assert_resumes_exactly(train, monkeypatch, folder, steps, *words):
+    """Asserts that a run that is interrupted in step 7 and resumed equals the whole run."""
+    whole, parts = folder / "whole", folder / "parts"
+    train(f"run.dir={whole}", *words)
+    stop(train, monkeypatch, parts, 7, *words)
+    train(f"resume={parts}")
+    assert list(rows(parts)) == list(range(1, steps + 1))
+    assert_same_run(parts, whole)
+
 
 def stop(train, monkeypatch, folder, step, *words):
     """Starts a run, and interrupts it in the middle of a step."""

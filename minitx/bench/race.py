@@ -1,6 +1,5 @@
 """Measure the time to reach a loss, compared with a plain loop."""
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from minitx.bench.plain import PlainGPT
 from minitx.config.compose import compose
 from minitx.config.schema import Config, OptimizerConfig, TransformerConfig
 from minitx.objectives.optim import clip_gradients, learning_rate_factor
-from minitx.runs.paths import SUMMARY
+from minitx.runs.paths import read_summary
 from minitx.tasks.open import open_task
 from minitx.training.train import train
 
@@ -35,8 +34,7 @@ def time_to_loss(rounds: int, data_dir: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             words = (*corpus, *RECIPE, f"seed={seed}", f"run.dir={Path(folder, 'run')}")
             config = compose(*words, "trainer.val_every=1000", "trainer.watch_attention=false")
-            folder_of_run = train(config, test=False).folder
-            summary = json.loads((folder_of_run / SUMMARY).read_text(encoding="utf-8"))
+            summary = read_summary(train(config, test=False).folder)
         loss, took = summary["metrics"]["val/loss"], summary["train_seconds"]
         verdict = "reaches" if loss <= TARGET else "misses"
         print(f"  minitx, seed {seed}: {took:.1f} s, {loss:.4f} nats, {verdict} {TARGET}")

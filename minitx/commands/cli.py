@@ -28,7 +28,7 @@ from minitx.commands.help import help_text, overview
 from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import to_typed
-from minitx.config.keys import CONF, describe, keys, model_schema, nearest, nearest_key, options
+from minitx.config.keys import CONF, describe, key_hint, keys, model_schema, nearest, options
 from minitx.config.paths import working_folder
 from minitx.config.renames import renamed_overrides
 from minitx.data.cleaning import check_unicode
@@ -63,7 +63,7 @@ def main(name: str | None = None) -> None:
 
     `minitx` calls it without a name, which is then the first word; scripts/*.py give theirs. A
     UserError, or a command line that Hydra cannot read, ends the process with one line on standard
-    error and status 1. A reader of standard output that goes away, such as `head`, is no error.
+    error and status 1. A reader of standard output that goes away, such as `head`, is not an error.
     """
     protect_streams()
     try:
@@ -99,6 +99,9 @@ def _command_named(argument: str) -> Command:
         return COMMANDS[argument]
     if argument == "help":
         raise UserError("help: write minitx --help, or minitx <command> --help")
+    if argument.startswith("-") and _flag(argument) not in get_args_parser()._option_string_actions:
+        wrong = _unknown_flag(COMMANDS["train"], [], _flag(argument))
+        raise UserError(f"write a command first, as in minitx train; {wrong}")
     if "=" in argument or argument.startswith("-"):
         raise UserError(f"{argument}: write a command first, as in minitx train {argument}")
     names = {each.script or name: name for name, each in COMMANDS.items()}
@@ -275,8 +278,7 @@ def _names_options(argument: str) -> bool:
 def _unknown_flag(command: Command, arguments: list[str], flag: str) -> UserError:
     assert command.schema is not None
     known = [name for name, _ in keys(command.schema, model_schema(arguments))]
-    near = nearest_key(flag.lstrip("-").replace("-", "_"), known)
-    hint = f": did you mean {near}=...?" if near else "; --help lists the keys"
+    hint = key_hint(flag.lstrip("-").replace("-", "_"), known, "=...")
     return UserError(f"{flag}: keys are written key=value, without dashes{hint}")
 
 

@@ -20,7 +20,7 @@ def compare(config: CompareConfig, overrides: list[str]) -> None:
 
     quiet_libraries()
     if definition is None:
-        do_asked_run(config)
+        do_asked_run(config, overrides)
     else:
         run_and_report(config, definition, command(overrides), launch)
 

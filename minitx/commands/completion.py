@@ -21,7 +21,8 @@ from minitx.commands.command import Command
 from minitx.commands.quoting import quoted
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed
-from minitx.config.keys import as_typed, keys, model_schema, options
+from minitx.config.fields import as_typed
+from minitx.config.keys import keys, model_schema, options
 from minitx.config.paths import full_path
 
 CONFIG_FLAGS = ("--config-dir", "-cd")  # followed by a folder of the user's own

@@ -58,7 +58,7 @@ def loading(what: str) -> Iterator[None]:
 def show_run(run: "StoredRun") -> None:
     """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
     folder = run.folder
-    summary = _summary(folder)
+    summary = read_summary(folder)
     console = Console()
     say(_title(summary))
     console.print_table(metrics_table(summary["metrics"]))
@@ -151,7 +151,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     common = set.intersection(*(set(words) for _, words in runs))
     table = Table(title=f"{len(runs)} runs", title_justify="left")
     table.add_column("run")
-    summaries = [_summary(folder) for folder, _ in runs]
+    summaries = [read_summary(folder) for folder, _ in runs]
     compared = dict.fromkeys(
         name
         for summary in summaries
@@ -173,10 +173,6 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     Console().print_table(table)
     for folder, _ in runs:
         say(f"  {folder}")
-
-
-def _summary(folder: Path) -> dict[str, Any]:
-    return read_summary(folder, "minitx evaluate measures the run again")
 
 
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from minitx.commands.command import Command
 from minitx.commands.table import COMMANDS
 from minitx.config.compose import composed
-from minitx.config.keys import as_typed, keys, options, type_name
+from minitx.config.fields import as_typed
+from minitx.config.keys import keys, options, type_name
 from minitx.config.schema import MODELS
 
 INDENT = 34  # columns before an explanation

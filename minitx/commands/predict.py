@@ -58,7 +58,7 @@ def table(ranked: dict[str, float]) -> str:
 
 
 def check_prediction(config: PredictConfig) -> None:
-    """Raise UserError if the run is missing or no classifier, or the texts are."""
+    """Raise UserError if the run or the texts are missing, or if the run is not a classifier."""
     check_run(config.run, CLASSIFICATION)
     check_texts(config.text, config.input, config.output)
 

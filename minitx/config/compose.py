@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.checksums import check_first_line
-from minitx.config.keys import CONF, as_typed, describe, known_keys, nearest, unknown_key
+from minitx.config.fields import as_typed
+from minitx.config.keys import CONF, describe, known_keys, one_of, unknown_key
 from minitx.config.options import check_mixers
 from minitx.config.paths import full_paths
 from minitx.config.renames import key_of, renamed, renamed_overrides
@@ -275,11 +276,9 @@ def _check_choice(name: str, value: Any, rules: typing.Mapping[str, Any]) -> Non
     choices, listed = rules["choices"], "several" in rules and isinstance(value, list)
     for each in value if listed else [value]:
         if each not in choices:
-            near = nearest(str(each), list(choices))
-            hint = f"did you mean {near}? " if near else ""
             where = f"{name}={as_typed(value)}: {each}: " if listed else f"{name}={value}: "
             several = ", or a list of them" if "several" in rules else ""
-            raise UserError(f"{where}{hint}it may be one of {', '.join(choices)}{several}")
+            raise UserError(f"{where}{one_of(str(each), choices)}{several}")
 
 
 def _choice(config: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """One key of a config: a dataclass field with a default, a meaning and rules."""
 
+import json
 from dataclasses import Field, field
 from typing import Any
 
@@ -47,3 +48,10 @@ def key_like(other: Field[Any], **changes: Any) -> Any:
         default_factory=other.default_factory,
         metadata={**other.metadata, **changes},
     )
+
+
+def as_typed(value: Any) -> str:
+    """Return a value as it is typed on a command line: null, true, 0.02, rotary, [1,2]."""
+    if isinstance(value, list):
+        return f"[{','.join(map(as_typed, value))}]"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

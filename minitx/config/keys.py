@@ -2,10 +2,9 @@
 
 import dataclasses
 import difflib
-import json
 import re
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -62,6 +61,18 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.6)), None)
 
 
+def one_of(word: str, known: Iterable[str]) -> str:
+    """Return what to write instead of an unknown word.
+
+    >>> one_of("lstn", ["lstm", "gru"])
+    'did you mean lstm? it may be one of lstm, gru'
+    """
+    known = list(known)
+    near = nearest(word, known)
+    hint = f"did you mean {near}? " if near else ""
+    return f"{hint}it may be one of {', '.join(known)}"
+
+
 def nearest_key(name: str, known: Sequence[str]) -> str | None:
     """Return the key that `name` most likely means: the same key in another group, or a similar
     one.
@@ -75,11 +86,10 @@ def nearest_key(name: str, known: Sequence[str]) -> str | None:
     return near or last_parts.get(nearest(last, list(last_parts)) or "")
 
 
-def as_typed(value: Any) -> str:
-    """Return a value as it is typed on a command line: null, true, 0.02, rotary, [1,2]."""
-    if isinstance(value, list):
-        return f"[{','.join(map(as_typed, value))}]"
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+def key_hint(name: str, known: Sequence[str], ending: str = "") -> str:
+    """Return the end of an error about an unknown key: the nearest key, or how to find one."""
+    near = nearest_key(name, known)
+    return f": did you mean {near}{ending}?" if near else "; --help lists the keys"
 
 
 def type_name(field: dataclasses.Field[Any]) -> str:
@@ -110,9 +120,7 @@ def unknown_key(name: str, known: Sequence[str], schema: type) -> UserError:
             return UserError(
                 f"{key} has no {added} so far: write ++{key}={{{added}:...}} to add it"
             )
-    near = nearest_key(name, known)
-    hint = f": did you mean {near}?" if near else "; --help lists the keys"
-    return UserError(f"there is no key {name}{hint}")
+    return UserError(f"there is no key {name}{key_hint(name, known)}")
 
 
 def describe(
@@ -124,10 +132,7 @@ def describe(
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        known = options(group, *folders)
-        near = nearest(option, known)
-        hint = f"did you mean {near}? " if near else ""
-        return f"{group}={option}: {hint}{group} may be one of {', '.join(known)}"
+        return f"{group}={option}: {one_of(option, options(group, *folders))}"
     if isinstance(error, OverrideParseException):
         return (
             f"cannot read {error.override!r}: write key=value, and put a value with spaces or "

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
+from minitx.config.fields import as_typed
 from minitx.config.mixers import CrossAttentionOptions
 from minitx.config.renames import key_of
 from minitx.config.schema import MIXERS, Config, TransformerConfig
@@ -34,7 +35,7 @@ def check_mixers(config: Config, overrides: Iterable[str]) -> None:
         _ = model.mixers
     except ValueError as error:
         raise UserError(str(error)) from error
-    mixer = f"model.mixer={_typed(model.pattern)}"
+    mixer = f"model.mixer={as_typed(model.mixer)}"
     asked = {key_of(override): override.lstrip("+") for override in overrides}
     cross_attention = config.task.objective == SEQUENCE_TO_SEQUENCE
     for name in idle_options(model, cross_attention=cross_attention):
@@ -50,7 +51,3 @@ def check_mixers(config: Config, overrides: Iterable[str]) -> None:
 
 def _names(options: type) -> set[str]:
     return {field.name for field in dataclasses.fields(options)}
-
-
-def _typed(pattern: list[str]) -> str:
-    return pattern[0] if len(pattern) == 1 else f"[{','.join(pattern)}]"

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from minitx.config.fields import key, key_like
+from minitx.config.fields import as_typed, key, key_like
 from minitx.config.mixers import (
     BUILT_IN,
     AttentionOptions,
@@ -173,7 +173,7 @@ class TransformerConfig(
         pattern = self.pattern
         if not 1 <= len(pattern) <= self.layers:
             raise ValueError(
-                f"model.mixer=[{','.join(pattern)}] lists {len(pattern)} mixers for "
+                f"model.mixer={as_typed(pattern)} lists {len(pattern)} mixers for "
                 f"model.layers={self.layers}: it may list 1 to {self.layers}"
             )
         return [pattern[layer % len(pattern)] for layer in range(self.layers)]

@@ -111,9 +111,9 @@ def settings(values: Iterable[Any]) -> list[Any]:
     return values if known and all(map(is_number, values)) else list(map(setting, values))
 
 
-def count(n: int, one: str, several: str | None = None) -> str:
+def count(n: int, noun: str) -> str:
     """Format a count with its noun: "1 seed", "3 seeds"."""
-    return f"{n:,} {one if n == 1 else several or one + 's'}"
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def listed(parts: Iterable[str]) -> str:

@@ -11,20 +11,19 @@ are the weights that its outputs were computed from.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.errors import UserError
-from minitx.models.classifier import Classifier
-from minitx.models.language_model import LanguageModel
-from minitx.models.seq2seq import Seq2Seq
+from minitx.models.model import Model
 from minitx.nn.attention import AttentionRecord, MultiHeadAttention
 from minitx.nn.recurrent_attention import RecurrentAttention
 
 Attention = MultiHeadAttention | RecurrentAttention
+Found = TypeVar("Found")
 
 
 class Captured(Mapping[str, Tensor]):
@@ -66,7 +65,9 @@ def capture(
 
     Raises UserError for a model without attention, and for layers or heads that it does not have.
     """
-    found = _of_layers(find_attention(model), layers)
+    found = of_layers(find_attention(model), layers)
+    if not found:
+        raise UserError("the model has no attention of minitx.nn, so there is nothing to capture")
     captured = Captured(list(found))
     chosen = {name: _check_heads(name, attention, heads) for name, attention in found.items()}
     with ExitStack() as switches:
@@ -103,7 +104,7 @@ def find_attention(model: nn.Module) -> dict[str, Attention]:
     "decoder.layers.N.cross". The attention of a recurrent decoder is "decoder.cross". In modules
     other than the models of minitx, the name is the path of the module.
     """
-    ours = isinstance(model, LanguageModel | Seq2Seq | Classifier)
+    ours = isinstance(model, Model)
     return {
         map_name(path) if ours else path or "attention": module
         for path, module in model.named_modules()
@@ -114,6 +115,13 @@ def find_attention(model: nn.Module) -> dict[str, Attention]:
 def head_count(attention: Attention) -> int:
     """Return the number of heads; the attention of a recurrent decoder has one."""
     return attention.heads if isinstance(attention, MultiHeadAttention) else 1
+
+
+def shared_by(attention: Attention) -> int:
+    """Return how many heads share their keys and values."""
+    if isinstance(attention, MultiHeadAttention):
+        return attention.heads // attention.kv_heads
+    return 1
 
 
 def kind_of(name: str) -> str:
@@ -143,6 +151,18 @@ def check_numbers(what: str, asked: Sequence[int], known: Sequence[int], owner: 
     if not asked or not set(asked) <= set(known):
         raise UserError(f"{what}={list(asked)}: {owner} has {choices(what, known)}")
     return list(dict.fromkeys(asked))
+
+
+def of_layers(found: Mapping[str, Found], layers: Sequence[int] | None) -> dict[str, Found]:
+    """Return what belongs to some layers, or all of it; `found` is by the names of maps.
+
+    A name without a number counts as layer 0. Raises UserError for layers that are not there.
+    """
+    if layers is None:
+        return dict(found)
+    numbers = {name: layer_number(name) or 0 for name in found}
+    chosen = check_numbers("layers", layers, sorted(set(numbers.values())), "the model")
+    return {name: each for name, each in found.items() if numbers[name] in chosen}
 
 
 def selection(
@@ -175,16 +195,6 @@ def map_name(path: str, mixer: str = "self") -> str:
     path = re.sub(r"^(backbone|decoder\.stack)\.", "decoder.", path)
     path = re.sub(r"\.mixer$", f".{mixer}", path)
     return "decoder.cross" if path == "decoder.attention" else path
-
-
-def _of_layers(found: dict[str, Attention], layers: Sequence[int] | None) -> dict[str, Attention]:
-    if not found:
-        raise UserError("the model has no attention of minitx.nn, so there is nothing to capture")
-    if layers is None:
-        return found
-    numbers = {name: layer_number(name) or 0 for name in found}
-    chosen = check_numbers("layers", layers, sorted(set(numbers.values())), "the model")
-    return {name: attention for name, attention in found.items() if numbers[name] in chosen}
 
 
 def _check_heads(name: str, attention: Attention, heads: Sequence[int] | None) -> list[int] | None:

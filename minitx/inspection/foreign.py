@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from minitx.errors import UserError, short_reason
-from minitx.inspection.capture import check_numbers, selection
+from minitx.inspection.capture import check_numbers, of_layers, selection
 from minitx.inspection.foreign_findings import foreign_findings
 from minitx.inspection.foreign_inputs import Inputs, read_inputs
 from minitx.inspection.maps import AttentionMaps
@@ -44,8 +44,8 @@ def foreign_attention(
 
     The model is in eval mode meanwhile, and has its own attention kernel and mode again afterwards.
 
-    Raises UserError for an object that is no such model, for a model that returns no weights, for
-    an empty text, one that is too long, or one without its tokenizer, for inputs that the model
+    Raises UserError for an object that is not such a model, for a model that returns no weights,
+    for an empty text, one that is too long, or one without its tokenizer, for inputs that the model
     cannot read, and for layers or heads that it does not have.
     """
     name = type(model).__name__
@@ -61,7 +61,7 @@ def foreign_attention(
                 "weights"
             )
         known = foreign_findings(model, tokenizer, inputs, outputs) if _decodes(found) else None
-    maps = _labelled(_chosen_layers(found, layers), inputs, heads)
+    maps = _labelled(of_layers(found, layers), inputs, heads)
     about = {
         "model": name,
         "text": inputs.text,
@@ -147,14 +147,6 @@ def _layers(outputs: Any, name: str) -> dict[int, Tensor]:
         for number, weights in enumerate(layers)
         if weights is not None
     }
-
-
-def _chosen_layers(found: dict[str, Tensor], layers: Sequence[int] | None) -> dict[str, Tensor]:
-    if layers is None:
-        return found
-    numbers = {name: int(name.split(".")[2]) for name in found}
-    chosen = check_numbers("layers", layers, sorted(set(numbers.values())), "the model")
-    return {name: weights for name, weights in found.items() if numbers[name] in chosen}
 
 
 def _labelled(

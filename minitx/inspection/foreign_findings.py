@@ -43,7 +43,7 @@ def _next_tokens(
 def _induction(model: Any, tokenizer: Any, ids: Tensor) -> dict[str, Tensor] | None:
     """Return the induction scores of the heads, or None if there is no room for a repetition.
 
-    The random tokens are no special tokens, except for the one that the text begins with, if any.
+    The random tokens are not special tokens, except for the one that the text begins with, if any.
     """
     special = set(getattr(tokenizer, "all_special_ids", ()))
     vocab_size = model.get_input_embeddings().num_embeddings

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from minitx.inspection.capture import Attention
+from minitx.inspection.capture import Attention, shared_by
 from minitx.inspection.steps import Steps
 from minitx.nn.attention import MultiHeadAttention, SelfAttention
 from minitx.nn.positions import ALiBi, Rotary
@@ -99,7 +99,7 @@ def _notes(attention: MultiHeadAttention, head: int) -> Iterator[str]:
         yield "A causal mask hides later tokens."
     if isinstance(attention, SelfAttention) and attention.window is not None:
         yield f"A window hides the tokens that are {attention.window} or more away."
-    group = attention.heads // attention.kv_heads
+    group = shared_by(attention)
     if group > 1:
         first = head - head % group
         yield f"Heads {first} to {first + group - 1} share their keys and values."

@@ -31,7 +31,6 @@ def induction_score(
     *,
     length: int | None = None,
     samples: int = 16,
-    seed: int = 0,
 ) -> dict[str, Tensor]:
     """Return the score of every head: float32 (heads,) for each attention, by name.
 
@@ -51,15 +50,18 @@ def induction_score(
             f"length={length}: induction needs at least 2 tokens, each twice in the context of "
             f"{model.context}, and all different out of {vocab_size}"
         )
-    texts = repeated_texts(vocab_size, length, samples, seed)
+    texts = repeated_texts(vocab_size, length, samples)
     with capture(model) as captured:
         model(texts.to(model.to_logits.weight.device))
     return {name: repetition_score(weights, length) for name, weights in captured.items()}
 
 
-def repeated_texts(vocab_size: int, length: int, samples: int, seed: int = 0) -> Tensor:
-    """Return texts of `length` distinct random tokens, each twice: int64 (samples, 2 length)."""
-    generator = torch.Generator().manual_seed(seed)
+def repeated_texts(vocab_size: int, length: int, samples: int) -> Tensor:
+    """Return texts of `length` distinct random tokens, each twice: int64 (samples, 2 length).
+
+    They are always the same.
+    """
+    generator = torch.Generator().manual_seed(0)
     texts = [torch.randperm(vocab_size, generator=generator)[:length] for _ in range(samples)]
     once = torch.stack(texts)  # (samples, L)
     return torch.cat([once, once], dim=1)

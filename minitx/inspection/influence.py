@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from minitx.models.classifier import Classifier
 from minitx.models.language_model import LanguageModel
+from minitx.models.model import Model
 from minitx.models.seq2seq import Seq2Seq
 
 
@@ -44,7 +45,7 @@ def shares(signed: Tensor) -> Tensor:
 
 
 def token_influence(
-    model: LanguageModel | Seq2Seq | Classifier,
+    model: Model,
     tokens: Tensor,
     targets: Tensor,
     target_in: Tensor | None = None,

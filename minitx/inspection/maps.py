@@ -78,7 +78,7 @@ class AttentionMaps(AttentionWeights):
         `tokens` are the labels, which are shown as text. `output` are those of a decoder that has
         other tokens: they label its self-attention and the rows of cross-attention.
 
-        Raises UserError for weights of another shape, for values that are no weights, and for maps
+        Raises UserError for weights of another shape, for values that are not weights, and for maps
         and labels of different lengths.
         """
         for what, given in (("maps", maps), ("tokens", tokens)):
@@ -122,7 +122,7 @@ class AttentionMaps(AttentionWeights):
                 write_atomically(files[-1], svg(figure))
         except OSError as error:
             raise UserError(
-                f"{folder} cannot be written ({error.strerror}): choose another folder with dir="
+                f"{folder} cannot be written ({error.strerror}): choose another folder"
             ) from error
         return files
 

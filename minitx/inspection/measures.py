@@ -33,6 +33,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from minitx.inspection.tensors import is_causal
 from minitx.inspection.weights import AttentionMap
 
 
@@ -79,7 +80,7 @@ def _of_self(weights: Tensor) -> dict[str, Tensor]:
     """weights (H, T, T) -> each measure (H,), NaN if there is no query to measure."""
     position = torch.arange(weights.size(-1))
     distance = (position[:, None] - position).abs().to(weights.dtype)  # (T, T)
-    causal = not weights.triu(1).any()
+    causal = is_causal(weights)
     later = slice(1 if causal else 0, None)
     none = torch.full_like(weights[:, 0, 0], torch.nan)
     measured = _attending(weights)

@@ -79,7 +79,7 @@ def unpack(packed: Mapping[str, Any], heads: int, queries: int, keys: int) -> np
     if bits not in (8, 16) or not isinstance(triangular, bool):
         raise ValueError("unknown codes")
     if triangular and queries != keys:
-        raise ValueError(f"{queries} queries and {keys} keys are no square")
+        raise ValueError(f"{queries} queries and {keys} keys are not a square")
     content = base64.b64decode(packed["codes"], validate=True)
     codes = np.frombuffer(content, f"<u{bits // 8}")
     scale = packed.get("scale")

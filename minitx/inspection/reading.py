@@ -13,10 +13,10 @@ from minitx.data.progress import announced
 from minitx.errors import UserError
 from minitx.inspection.capture import (
     capture,
-    check_numbers,
     find_attention,
     head_count,
     layer_number,
+    of_layers,
     selection,
 )
 from minitx.inspection.findings import findings
@@ -158,16 +158,13 @@ def _maps(
     run: StoredRun, passage: Passage, layers: Sequence[int] | None, heads: Sequence[int] | None
 ) -> tuple[AttentionMap, ...]:
     explicit, implicit = find_attention(run.model), find_implicit(run.model)
-    number = {name: layer_number(name) or 0 for name in (*explicit, *implicit)}
-    if layers is None:
-        layers = sorted(set(number.values()))
-    chosen = check_numbers("layers", layers, sorted(set(number.values())), "the model")
-    explicit = {name: each for name, each in explicit.items() if number[name] in chosen}
-    implicit = {name: each for name, each in implicit.items() if number[name] in chosen}
+    chosen = of_layers({**explicit, **implicit}, layers)
+    explicit = {name: each for name, each in explicit.items() if name in chosen}
+    implicit = {name: each for name, each in implicit.items() if name in chosen}
     captured: Mapping[str, Tensor] = {}
     with ExitStack() as captures:
         if explicit:
-            of_explicit = sorted({number[name] for name in explicit})
+            of_explicit = sorted({layer_number(name) or 0 for name in explicit})
             captured = captures.enter_context(capture(run.model, of_explicit, heads))
         summed = captures.enter_context(capture_implicit(implicit, heads))
         passage.read_by(run.model)
@@ -183,7 +180,7 @@ def _maps(
 
     # Layer by layer, in hybrids too; the encoder comes first.
     def place(each: AttentionMap) -> tuple[bool, int, bool]:
-        return each.name.startswith("decoder"), number[each.name], each.kind == "cross"
+        return each.name.startswith("decoder"), each.layer or 0, each.kind == "cross"
 
     return tuple(sorted(maps, key=place))
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minitx.inspection.capture import Attention, head_count
+from minitx.inspection.capture import Attention, head_count, shared_by
 from minitx.inspection.formulas import alibi_slope, divisor, formulas_of
 from minitx.inspection.steps import Steps
 from minitx.inspection.tables import MOST_FEATURES, MOST_TOKENS
-from minitx.nn.attention import MultiHeadAttention, SelfAttention
+from minitx.nn.attention import SelfAttention
 from minitx.nn.recurrent_attention import AdditiveAttention
 
 Scene = Mapping[str, Any]
@@ -53,7 +53,7 @@ def trained_scene(
     """Return the scene of a layer of a trained model, which begins with `head`.
 
     `steps` and `notes` are those of all heads, and `queries` and `keys` are labels. Returns None
-    for additive attention: its scores are no products of queries and keys.
+    for additive attention: its scores are not products of queries and keys.
     """
     if isinstance(attention, AdditiveAttention):
         return None
@@ -72,11 +72,9 @@ def trained_scene(
 
 
 def _head(attention: Attention, steps: Steps, head: int, notes: Sequence[str]) -> dict[str, Any]:
-    group = 1  # how many heads share keys and values
-    if isinstance(attention, MultiHeadAttention):
-        group = attention.heads // attention.kv_heads
     width = steps.values.size(-1)
-    first, shared = head * width + 1, head // group * width + 1  # as features are numbered
+    first = head * width + 1  # as features are numbered
+    shared = head // shared_by(attention) * width + 1
     return {
         "q": _packed(steps.queries[head], "<f4"),
         "k": _packed(steps.keys[head], "<f4"),

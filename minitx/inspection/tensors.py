@@ -33,7 +33,7 @@ def is_causal(weights: Tensor) -> bool:
 def single(weights: Tensor, name: str) -> Tensor:
     """Return the weights of one text: float32 (heads, queries, keys), on the CPU.
 
-    Raises UserError for another shape, for a batch of several texts, and for numbers that are no
+    Raises UserError for another shape, for a batch of several texts, and for numbers that are not
     weights, which lie between 0 and 1.
     """
     try:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from minitx.inspection.capture import Attention
+from minitx.inspection.capture import Attention, shared_by
 from minitx.inspection.formulas import divisor, formulas_of, worked_out
 from minitx.inspection.steps import Steps
 from minitx.inspection.tables import Step, Table
-from minitx.nn.attention import MultiHeadAttention
 
 
 def four_steps(
@@ -26,9 +25,7 @@ def four_steps(
     split = [
         f"head {head} has features {head * width + 1} to {(head + 1) * width}" for head in heads
     ]
-    group = 1  # how many heads share keys and values
-    if isinstance(attention, MultiHeadAttention):
-        group = attention.heads // attention.kv_heads
+    group = shared_by(attention)
 
     def between(name: str, numbers: Tensor, head: int, weights: bool = False) -> Table:
         allowed = steps.allowed[head]
@@ -39,9 +36,9 @@ def four_steps(
             f"1. Queries, keys, values{', split' if several else ''}",
             (*formulas.projections, *([", ".join(split)] if several else [])),
             [
-                _features(f"{name}{of[head]}", rows, numbers[head], head // shared_by)
+                _features(f"{name}{of[head]}", rows, numbers[head], head // sharing)
                 for head in heads
-                for name, rows, numbers, shared_by in (
+                for name, rows, numbers, sharing in (
                     ("q", queries, steps.queries, 1),
                     ("k", keys, steps.keys, group),
                     ("v", keys, steps.values, group),

@@ -76,7 +76,7 @@ class AttentionMap:
     keys     a label for each column: the token at that position
     heads    the numbers of the heads, or of the channels if each of them has a map
     unit     what has a map: a "head" or a "channel"
-    mean_of  the number of channels whose mean is the only map; None if it is no mean
+    mean_of  the number of channels whose mean is the only map; None if it is not a mean
     """
 
     name: str

@@ -4,13 +4,13 @@ A config says which counterpart a model has. If it has none, the keys in which i
 nearest one can be named.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from minitx.config.fields import as_typed
 from minitx.config.schema import Config, ModelConfig, TransformerConfig
 from minitx.config.tasks import LANGUAGE_MODELING
 from minitx.errors import UserError
@@ -165,19 +165,13 @@ def no_counterpart(config: Config) -> UserError:
         return _without(f"task={config.task.name} is not language modelling")
     model = config.model
     if not isinstance(model, TransformerConfig):
-        return _without(f"model={model.name} is no Transformer")
+        return _without(f"model={model.name} is not a Transformer")
     nearest = min(COUNTERPARTS, key=lambda each: len(each.differences(model)))
     differing = nearest.differences(model)
-    ours = ", ".join(f"model.{name}={_spelt(value)}" for name, (value, _) in differing.items())
-    theirs = ", ".join(_spelt(value) for _, value in differing.values())
+    ours = ", ".join(f"model.{name}={as_typed(value)}" for name, (value, _) in differing.items())
+    theirs = ", ".join(as_typed(value) for _, value in differing.values())
     return _without(f"{ours}; {nearest.name}, the nearest, has {theirs}")
 
 
 def _without(reason: str) -> UserError:
     return UserError(f"transformers has no model like this one ({reason}): use format=torch")
-
-
-def _spelt(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(value)}]"
-    return str(value) if isinstance(value, str) else json.dumps(value)

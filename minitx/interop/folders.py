@@ -66,8 +66,8 @@ def check_folder(folder: Path) -> None:
     """Raise UserError if a folder holds no model, or one in pickles, which could run code."""
     if not folder.is_dir() or not is_model_folder(folder):
         raise UserError(
-            f"{folder} is no model of transformers: give a model, or a folder that save_pretrained "
-            "wrote"
+            f"{folder} is not a model of transformers: give a model, or a folder that "
+            "save_pretrained wrote"
         )
     if any(folder.glob("*.safetensors")):
         return

@@ -90,7 +90,7 @@ def _backend(tokenizer: Any) -> Any:
     """Return the tokenizer of the library `tokenizers` in one of `transformers`."""
     inner = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(inner, "to_str"):
-        raise UserError(f"{type(tokenizer).__name__} is no fast tokenizer: give a fast one")
+        raise UserError(f"{type(tokenizer).__name__} is not a fast tokenizer: give a fast one")
     return inner
 
 

@@ -18,12 +18,12 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from minitx.config.compose import to_plain
+from minitx.config.fields import as_typed
 from minitx.config.keys import CONF
 from minitx.config.schema import MIXERS, ModelConfig
 from minitx.errors import UserError
 from minitx.interop.load import FORMAT, outputs
 from minitx.runs.run import StoredRun
-from minitx.runs.vocabulary import LabelVocabulary, PairVocabulary
 
 PACKAGE = "minitx_model"
 LOADER = "minitx.interop.load"
@@ -32,29 +32,22 @@ CHECKED = 8  # tokens whose logits are kept, to compare
 
 def standalone_config(run: StoredRun) -> dict[str, Any]:
     """Return config.json of a model that is not of the `transformers` library."""
-    vocabulary = run.vocabulary
-    if isinstance(vocabulary, PairVocabulary):
-        sizes = [vocabulary.source.vocab_size, vocabulary.target.vocab_size]
-    else:
-        sizes = [run.tokenizer.vocab_size]
     values: dict[str, Any] = {
         "format": FORMAT,
         "minitx_version": version("minitx"),
         "objective": run.config.task.objective.name,
-        "sizes": sizes,
+        "sizes": list(run.vocabulary.sizes),
         "model": to_plain(run.config.model),
     }
-    if isinstance(vocabulary, LabelVocabulary):
-        values["sizes"].append(len(vocabulary.labels))
-        values["labels"] = list(vocabulary.labels)
-    return values
+    named = run.vocabulary.to_plain()
+    del named["tokenizer"]  # in files of its own
+    return values | named
 
 
 def check_tensors(run: StoredRun) -> dict[str, Tensor]:
     """Return the inputs and the logits that `python -m minitx_model` compares."""
     length = min(CHECKED, run.config.model.context)
-    vocabularies = 2 if isinstance(run.vocabulary, PairVocabulary) else 1
-    sizes = standalone_config(run)["sizes"][:vocabularies]
+    sizes = [table.num_embeddings for table in run.model.tables]
     inputs = [torch.arange(length)[None] * 7 % size for size in sizes]
     logits = outputs(run.model, inputs)
     return {f"input_{i}": each for i, each in enumerate(inputs)} | {"logits": logits}
@@ -63,14 +56,14 @@ def check_tensors(run: StoredRun) -> dict[str, Tensor]:
 def source_files(model: ModelConfig) -> dict[str, str]:
     """Return the files of the package `minitx_model` with their text.
 
-    Raises UserError for a mixer of somebody else's, whose module cannot be copied.
+    Raises UserError for a mixer from outside of minitx: its module cannot be copied.
     """
     names = [LOADER, *(MIXERS[name].module for name in model.pattern if name in MIXERS)]
     foreign = [name for name in names if not name.startswith("minitx.")]
     if foreign:
         raise UserError(
-            f"model.mixer={','.join(model.pattern)}: {foreign[0]} is no module of minitx, and only "
-            "those are copied into an export"
+            f"model.mixer={as_typed(model.pattern)}: {foreign[0]} is not a module of minitx, and "
+            "only those are copied into an export"
         )
     texts = {_file(name): _renamed(_text(name)) for name in _needed(names)}
     texts[f"{PACKAGE}/load.py"] = texts.pop(_file(LOADER))
@@ -125,15 +118,12 @@ def _license() -> str:
 
 def standalone_files(run: StoredRun) -> dict[str, bytes]:
     """Return the weights, the check and the source, by the names of their files."""
-    weights = {name: tensor.contiguous() for name, tensor in _untied(run).items()}
+    state = run.model.state_dict()
+    # safetensors does not store one tensor under two names, as tied weights have.
+    weights = {name: tensor.clone().contiguous() for name, tensor in state.items()}
     files = {
         "model.safetensors": to_safetensors(weights),
         "check.safetensors": to_safetensors(check_tensors(run)),
     }
     sources = source_files(run.config.model)
     return files | {name: text.encode() for name, text in sources.items()}
-
-
-def _untied(run: StoredRun) -> dict[str, Tensor]:
-    """Return the weights, with a copy of each tensor that has two names."""
-    return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}

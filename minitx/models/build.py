@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Collection
 from importlib import import_module
 
+from minitx.config.fields import as_typed
 from minitx.config.options import idle_options
 from minitx.config.schema import MIXERS, ModelConfig, RecurrentConfig, TransformerConfig
 from minitx.models.classifier import Classifier
@@ -115,7 +116,7 @@ def _backbone(
     """Return the part that reads one sequence: a causal language model or an encoder."""
     if isinstance(config, TransformerConfig):
         idle = set(idle_options(config, cross_attention=has_decoder)) - SET_BY_DEFAULT
-        _refuse(config, f"model.mixer={','.join(config.pattern)}", idle)
+        _refuse(config, f"model.mixer={as_typed(config.mixer)}", idle)
         if "none" in config.mixers and not config.residual:
             raise ValueError("model.mixer=none gives zeros, so model.residual=false leaves nothing")
         if not config.feedforward:

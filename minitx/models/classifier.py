@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from minitx.models.embedding import TokenEmbedding
+from minitx.models.model import Model
 
 
 def mean(x: Tensor, padding: Tensor | None) -> Tensor:
@@ -25,7 +26,7 @@ def first(x: Tensor, padding: Tensor | None) -> Tensor:
 POOLINGS: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {"mean": mean, "first": first}
 
 
-class Classifier(nn.Module):
+class Classifier(Model):
     """tokens -> embeddings -> encoder -> pooling -> dropout -> logits.
 
     `encoder(x, padding) -> (encoded, state)` is a `Stack` or a `RecurrentStack`.
@@ -53,7 +54,6 @@ class Classifier(nn.Module):
 
     @property
     def tables(self) -> tuple[nn.Embedding]:
-        """The embeddings of what the model reads."""
         return (self.embedding.table,)
 
     def answer(self, tokens: Tensor) -> Callable[[], Tensor]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from minitx.models.embedding import TokenEmbedding
+from minitx.models.model import Model
 from minitx.nn.positions import Learned
 
 
@@ -16,7 +17,7 @@ class LanguageModelState(NamedTuple):
     backbone: Any
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Model):
     """tokens -> embeddings [+ positions] -> backbone -> logits over the vocabulary.
 
     `backbone(x, padding, state) -> (y, state)` is a causal `Stack` or a `RecurrentStack`. With
@@ -65,8 +66,11 @@ class LanguageModel(nn.Module):
 
     @property
     def tables(self) -> tuple[nn.Embedding]:
-        """The embeddings of what the model reads."""
         return (self.embedding.table,)
+
+    @property
+    def continued(self) -> nn.Module:
+        return self.backbone
 
     def answer(self, tokens: Tensor) -> Callable[[], Tensor]:
         """Read all tokens (1, T) but the last; return a function that reads it and answers.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from minitx.models.decoders import Memory, RecurrentDecoder, TransformerDecoder
 from minitx.models.embedding import TokenEmbedding
+from minitx.models.model import Model
 
 
 class Seq2SeqState(NamedTuple):
@@ -16,7 +17,7 @@ class Seq2SeqState(NamedTuple):
     decoder: Any
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(Model):
     """source -> embeddings -> encoder -> memory;  target so far + memory -> decoder -> logits.
 
     `encoder(x, padding) -> (encoded, state)` is a `Stack` or a `RecurrentStack`. With `tied`, the
@@ -78,8 +79,11 @@ class Seq2Seq(nn.Module):
 
     @property
     def tables(self) -> tuple[nn.Embedding, nn.Embedding]:
-        """The embeddings of what the model reads, those of the source first."""
         return self.source_embedding.table, self.target_embedding.table
+
+    @property
+    def continued(self) -> nn.Module:
+        return self.decoder
 
     def answer(self, source: Tensor, target: Tensor) -> Callable[[], Tensor]:
         """Read source (1, S) and target (1, T) but for its last token; return a function that

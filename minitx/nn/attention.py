@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from minitx.nn import masks
 from minitx.nn.cache import KeyValues
-from minitx.nn.mixers import Mixer, Shape, check_divides, matrix_flops, register
+from minitx.nn.mixers import Mixer, Shape, check_divides, check_state, matrix_flops, register
 from minitx.nn.norms import RMSNorm
 from minitx.nn.positions import ALiBi, Rotary
 
@@ -223,8 +223,7 @@ class SelfAttention(MultiHeadAttention, Mixer):
         With a state, x continues the sequence that the state has read. Raises ValueError for a
         state if attention is not causal: the earlier positions have not seen x.
         """
-        if state is not None and not self.causal:
-            raise ValueError("only causal attention can continue from a state")
+        check_state(state, self.causal)
         past = 0 if state is None else state.keys.size(-2)
         q = self.queries(x)
         k, v = self.keys_and_values(x)

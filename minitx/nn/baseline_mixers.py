@@ -3,13 +3,13 @@
 They take the place of `SelfAttention` in the same residual block.
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from minitx.nn.mixers import Mixer, Shape, register
+from minitx.nn.mixers import Mixer, check_state, register
 
 
 class Sums(NamedTuple):
@@ -39,8 +39,7 @@ class Average(Mixer):
         A position with nothing to average gets a zero vector, as in attention. Raises ValueError
         if an average that is not causal is given a state.
         """
-        if state is not None and not self.causal:
-            raise ValueError("only a causal average can continue from a state")
+        check_state(state, self.causal)
         real = torch.ones_like(x[..., :1]) if padding is None else padding[..., None].to(x.dtype)
         total, count = (self.value(x) * real).cumsum(dim=1), real.cumsum(dim=1)
         if state is not None:
@@ -53,11 +52,6 @@ class Average(Mixer):
     def state_size(self, length: int) -> int:
         """Return how many numbers the sum and the count are, whatever the length."""
         return self.value.out_features + 1
-
-    def initialise(self, residual_std: float | None) -> None:
-        """Set the output matrix, which writes into the residual stream."""
-        if residual_std is not None:
-            self.output.weight.normal_(std=residual_std)
 
 
 class NoMixing(Mixer):
@@ -74,13 +68,5 @@ class NoMixing(Mixer):
         return 0
 
 
-def _average(shape: Shape) -> Callable[[], Average]:
-    return lambda: Average(shape.dim, causal=shape.causal, bias=shape.bias)
-
-
-def _no_mixing(shape: Shape) -> Callable[[], NoMixing]:
-    return NoMixing
-
-
-register("average", _average)
-register("none", _no_mixing)
+register("average", lambda shape: partial(Average, shape.dim, causal=shape.causal, bias=shape.bias))
+register("none", lambda shape: NoMixing)

@@ -1,4 +1,4 @@
-"""What recurrences share: chunks, decays, their start, precision, and two directions."""
+"""What the recurrences share: chunks, decays, initial decays, precision, and two directions."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -20,14 +20,12 @@ class FeedForward(nn.Module):
         *,
         gated: bool = False,
         bias: bool = True,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.up = nn.Linear(dim, ff_dim, bias)
         self.gate = nn.Linear(dim, ff_dim, bias) if gated else None
         self.down = nn.Linear(ff_dim, dim, bias)
         self.activation = ACTIVATIONS[activation]
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, C) -> (B, T, C)."""
@@ -36,7 +34,7 @@ class FeedForward(nn.Module):
             hidden = self.activation(hidden)
         else:
             hidden = self.activation(self.gate(x)) * hidden
-        return self.down(self.dropout(hidden))
+        return self.down(hidden)
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the matrix that writes into the residual stream (see `minitx.nn.init`)."""

@@ -34,7 +34,14 @@ from minitx.nn.chunks import (
     in_chunks,
     start_steps,
 )
-from minitx.nn.mixers import Mixer, check_heads, check_map_fits, matrix_flops, register
+from minitx.nn.mixers import (
+    Mixer,
+    check_heads,
+    check_map_fits,
+    check_state,
+    matrix_flops,
+    register,
+)
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
@@ -143,10 +150,9 @@ class GatedDeltaNet(Mixer):
     ) -> tuple[Tensor, Memory]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        The state is that at the last real token. In two directions, a state is a ValueError.
+        The state is that at the last real token. Raises ValueError as `check_state`.
         """
-        if state is not None and not self.causal:
-            raise ValueError("a memory in two directions cannot continue from a state")
+        check_state(state, self.causal)
         values, inputs = (None, None) if state is None else state
         steps, inputs = self._steps(x, padding, inputs)
         with torch.autocast(x.device.type, enabled=False):  # if beta is near 2, errors do not fade
@@ -192,10 +198,9 @@ class GatedDeltaNet(Mixer):
         return self.heads * (key * value + (self.convolution.size - 1) * sum(self.widths))
 
     def initialise(self, residual_std: float | None) -> None:
-        """Set the decays as Mamba2 does (Dao and Gu 2024), and the matrix that writes."""
+        """Set the decays as Mamba2 does (Dao and Gu 2024), and the output matrix."""
         start_steps(self.log_rate, self.step_bias, rates=(1e-4, 16.0))
-        if residual_std is not None:
-            self.output.weight.normal_(std=residual_std)
+        super().initialise(residual_std)
 
 
 register(

@@ -19,9 +19,8 @@ et al. 2023 (RetNet), arXiv 2307.08621, section 2.
 Letters in shapes: B batch, T length, H heads, K features of a key, V features of a value, C = dim.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +28,14 @@ from torch import Tensor, nn
 
 from minitx.nn.chunks import as_read, half_backwards, half_backwards_map
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
-from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
+from minitx.nn.mixers import (
+    Mixer,
+    check_heads,
+    check_map_fits,
+    check_state,
+    matrix_flops,
+    register,
+)
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
@@ -49,8 +55,9 @@ class GatedLinearAttention(Mixer):
     """A mixer of `heads` heads, whose keys have `state_dim` features, by default half of a value's.
 
     `decay` is "gated" if each feature of a key has a decay that depends on the token, and "fixed"
-    if each head has the same decay for all. A `convolution` of 1 is left out. If it is not causal,
-    half of the heads read backwards. Raises ValueError if heads do not fit.
+    if each head has the same decay for all. Gated decays start near 0.5^(1/16) = 0.96, because
+    biases start at zero. A `convolution` of 1 is left out. If it is not causal, half of the heads
+    read backwards. Raises ValueError if heads do not fit.
     """
 
     def __init__(
@@ -89,10 +96,9 @@ class GatedLinearAttention(Mixer):
     ) -> tuple[Tensor, LinearState]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        The state is that at the last real token. In two directions, a given state is a ValueError.
+        The state is that at the last real token. Raises ValueError as `check_state`.
         """
-        if state is not None and not self.causal:
-            raise ValueError("linear attention in two directions cannot continue from a state")
+        check_state(state, self.causal)
         values, inputs = (None, None) if state is None else state
         (q, k, v, g), inputs = self._terms(x, padding, inputs)
         y, values = linear_attention(q, k, v, g, values)
@@ -154,17 +160,10 @@ class GatedLinearAttention(Mixer):
         kept = 0 if self.convolution is None else self.convolution.size - 1
         return self.heads * (self.key_dim * self.value_dim + kept * sum(self.widths))
 
-    def initialise(self, residual_std: float | None) -> None:
-        """Set the output matrix, which writes into the residual stream.
 
-        The biases start at zero (see `minitx.nn.init`), so decays start near 0.5^(1/16) = 0.96.
-        """
-        if residual_std is not None:
-            self.output.weight.normal_(std=residual_std)
-
-
-def _build(shape: Shape, **options: Any) -> Callable[[], GatedLinearAttention]:
-    return partial(GatedLinearAttention, shape.dim, causal=shape.causal, **options)
-
-
-register("gated_linear", _build)
+register(
+    "gated_linear",
+    lambda shape, **options: partial(
+        GatedLinearAttention, shape.dim, causal=shape.causal, **options
+    ),
+)

@@ -15,9 +15,8 @@ Letters in shapes: B batch, T length, H heads, K = state_dim, V features of a he
 directions, each with keys of its own.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +24,14 @@ from torch import Tensor, nn
 
 from minitx.nn.chunks import as_read, half_backwards, half_backwards_map, start_steps
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
-from minitx.nn.mixers import Mixer, Shape, check_heads, check_map_fits, matrix_flops, register
+from minitx.nn.mixers import (
+    Mixer,
+    check_heads,
+    check_map_fits,
+    check_state,
+    matrix_flops,
+    register,
+)
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
 
@@ -88,10 +94,9 @@ class Mamba2(Mixer):
     ) -> tuple[Tensor, SSMState]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        The state is that at the last real token. In two directions, a given state is a ValueError.
+        The state is that at the last real token. Raises ValueError as `check_state`.
         """
-        if state is not None and not self.causal:
-            raise ValueError("a Mamba2 in two directions cannot continue from a state")
+        check_state(state, self.causal)
         h, inputs = (None, None) if state is None else state
         terms, inputs = self._terms(x, padding, inputs)
         y, h = linear_attention(terms.queries, terms.keys, terms.step * terms.x, terms.log_decay, h)
@@ -147,14 +152,12 @@ class Mamba2(Mixer):
         return self.heads * self.key_dim * self.value_dim + inputs
 
     def initialise(self, residual_std: float | None) -> None:
-        """Set the rates and time steps as in the paper, and the matrix that writes."""
+        """Set the rates and time steps as in the paper, and the output matrix."""
         start_steps(self.log_rate, self.step_bias, rates=(1.0, 16.0))
-        if residual_std is not None:
-            self.output.weight.normal_(std=residual_std)
+        super().initialise(residual_std)
 
 
-def _build(shape: Shape, **options: Any) -> Callable[[], Mamba2]:
-    return partial(Mamba2, shape.dim, causal=shape.causal, **options)
-
-
-register("mamba2", _build)
+register(
+    "mamba2",
+    lambda shape, **options: partial(Mamba2, shape.dim, causal=shape.causal, **options),
+)

@@ -11,7 +11,6 @@ Source: Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, sections
 space as in appendix B.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -19,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn.chunks import at_least_single, decays, half_backwards, half_backwards_map
-from minitx.nn.mixers import Mixer, Shape, check_map_fits, register
+from minitx.nn.mixers import Mixer, check_map_fits, check_state, register
 
 CHUNK = 64  # within a chunk, sums of logarithms stay small enough for float32
 LOG_ZERO = -1e4  # its exponential is zero; minus infinity has no gradient
@@ -84,8 +83,7 @@ class MinimalRecurrence(Mixer):
         The state is (B, width), at the last real token. Raises ValueError if a recurrence in two
         directions is given a state.
         """
-        if state is not None and not self.causal:
-            raise ValueError("a recurrence in two directions cannot continue from a state")
+        check_state(state, self.causal)
         log_a, log_share, log_c = self._read(x, padding)
         h = linear_recurrence(log_a, log_share + log_c)
         if not self.causal:
@@ -121,10 +119,9 @@ class MinimalRecurrence(Mixer):
         return self.width
 
     def initialise(self, residual_std: float | None) -> None:
-        """Set the gates as torch sets a linear map, and the matrix that writes into the stream."""
+        """Set the gates as torch sets a linear map, and the output matrix."""
         self.to_gates.reset_parameters()
-        if residual_std is not None:
-            self.output.weight.normal_(std=residual_std)
+        super().initialise(residual_std)
 
 
 class MinGRU(MinimalRecurrence):
@@ -152,11 +149,9 @@ def _log_positive(x: Tensor) -> Tensor:
     return torch.where(x >= 0, (x.relu() + 0.5).log(), F.logsigmoid(x))
 
 
-def _build(
-    kind: type[MinimalRecurrence], shape: Shape, *, expansion: int
-) -> Callable[[], MinimalRecurrence]:
-    return lambda: kind(shape.dim, expansion, causal=shape.causal)
-
-
-register("mingru", partial(_build, MinGRU))
-register("minlstm", partial(_build, MinLSTM))
+register(
+    "mingru", lambda shape, **options: partial(MinGRU, shape.dim, causal=shape.causal, **options)
+)
+register(
+    "minlstm", lambda shape, **options: partial(MinLSTM, shape.dim, causal=shape.causal, **options)
+)

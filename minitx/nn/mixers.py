@@ -28,6 +28,7 @@ class Mixer(nn.Module):
     The state is a tree of tensors, batch first (see `minitx.nn.tree`): the keys and values of
     attention, the hidden state of a recurrence. Outputs do not depend on padding.
 
+    `output` is the linear map that writes into the residual stream, if the mixer has one.
     `per_channel` says that an implicit map has channels in the place of heads.
     """
 
@@ -47,7 +48,7 @@ class Mixer(nn.Module):
 
         weights @ values is what the mixing step computes, before gate, norm and projection. The
         weights may be negative, and a row need not sum to one. If every channel has weights of its
-        own, H is the number of channels, and D = 1. Attention and the mixers whose state is no
+        own, H is the number of channels, and D = 1. Attention and the mixers whose state is not a
         weighted sum of values have no such map.
 
         Raises ValueError if the weights would be more than `MOST_IMPLICIT`.
@@ -69,9 +70,12 @@ class Mixer(nn.Module):
     def initialise(self, residual_std: float | None) -> None:
         """Set the weights that do not start by the rule of their layer (see `minitx.nn.init`).
 
-        `residual_std` is the standard deviation of a matrix that writes into the residual stream.
-        It is None if matrices start by Glorot's rule.
+        By default, this is the matrix of `output`. `residual_std` is its standard deviation, or
+        None if matrices start by Glorot's rule.
         """
+        output = getattr(self, "output", None)
+        if isinstance(output, nn.Linear) and residual_std is not None:
+            output.weight.normal_(std=residual_std)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,15 @@ def check_heads(heads: int, dim: int, causal: bool) -> None:
         fits = [n for n in range(2, dim + 1, 2) if dim % n == 0]
         choice = f"heads may be one of {fits}" if fits else f"dim={dim} must be even"
         raise ValueError(f"heads={heads}: half of the heads read backwards, so {choice}")
+
+
+def check_state(state: Any, causal: bool) -> None:
+    """Raise ValueError if a mixer that is not causal is given a state.
+
+    The positions that the state has read would have to read those after them, too.
+    """
+    if state is not None and not causal:
+        raise ValueError("only a causal mixer can continue from a state")
 
 
 def check_map_fits(batch: int, maps: int, length: int) -> None:

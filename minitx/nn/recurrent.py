@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from minitx.nn.lengths import by_length
-from minitx.nn.mixers import Mixer, Shape, register
+from minitx.nn.mixers import Mixer, Shape, check_state, register
 from minitx.nn.tree import map_tensors, reorder
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {
@@ -70,8 +70,7 @@ class Recurrence(Mixer):
         the last real token of each sequence, or the given state if there is no real token. Raises
         ValueError if a bidirectional layer is given a state.
         """
-        if state is not None and self.cell.bidirectional:
-            raise ValueError("a bidirectional recurrence cannot continue from a state")
+        check_state(state, not self.cell.bidirectional)
         if padding is None:
             y, hidden = self._run(x, _transposed(state))
             return y, _transposed(hidden)

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from minitx.config.schema import OptimizerConfig
 from minitx.data.random_streams import seed_step
+from minitx.metrics.token_metrics import TextLoss
 from minitx.objectives.optim import clip_gradients, learning_rate_factor, make_optimizer
 
 
@@ -21,8 +22,11 @@ class Objective(L.LightningModule):
     every checkpoint contains: config, tokenizers, fingerprint.
 
     `grad_norm` (before clipping) and `step_loss` (the mean over the batches of a step) belong to
-    the latest step. They are scalars that stay on their device until they are read.
+    the latest step. They are scalars that stay on their device until they are read. `losses` are
+    the metrics of every prediction.
     """
+
+    losses: TextLoss
 
     def __init__(
         self,
@@ -58,7 +62,9 @@ class Objective(L.LightningModule):
 
     def scores(self) -> dict[str, float]:
         """Return the metrics of the split so far, by name, and reset them."""
-        raise NotImplementedError
+        metrics = self.losses.compute()
+        self.losses.reset()
+        return metrics
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         accumulate = self.trainer.accumulate_grad_batches

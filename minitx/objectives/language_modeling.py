@@ -43,8 +43,3 @@ class LanguageModeling(Objective):
         inputs, targets = batch
         logits, _ = self.model(inputs)
         self.losses.update(logits, targets)
-
-    def scores(self) -> dict[str, float]:
-        metrics = self.losses.compute()
-        self.losses.reset()
-        return metrics

@@ -38,11 +38,6 @@ class SequenceToSequence(ExampleObjective):
         logits = self.model(batch.source, batch.source_padding, batch.target_in)
         self.losses.update(logits, batch.target_out)
 
-    def scores(self) -> dict[str, float]:
-        metrics = self.losses.compute()
-        self.losses.reset()
-        return metrics
-
     def on_test_epoch_end(self) -> None:
         written = self.measure(self.model) if self.trainer.is_global_zero else {}
         self.report("test", self.scores() | written)

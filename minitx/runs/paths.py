@@ -110,16 +110,16 @@ def finished(folder: Path) -> bool:
 
     Raises UserError if the file is damaged.
     """
-    return read_summary(folder, "delete it to go on without it").get("status") == "finished"
+    return read_summary(folder).get("status") == "finished"
 
 
-def read_summary(folder: Path, remedy: str) -> dict[str, Any]:
+def read_summary(folder: Path) -> dict[str, Any]:
     """Return the run's summary.json, or an empty dict if it has none.
 
-    Raises UserError with the `remedy` if the file is damaged.
+    Raises UserError if the file is damaged.
     """
     try:
-        return read_json(folder / SUMMARY, remedy)
+        return read_json(folder / SUMMARY, "delete it to go on without it")
     except FileNotFoundError:
         return {}
 

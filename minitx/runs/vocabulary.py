@@ -31,6 +31,11 @@ from minitx.runs.paths import SOURCE_TOKENIZER, TARGET_TOKENIZER, TOKENIZER
 class Vocabulary(ABC):
     """What models with one objective are built from, next to their config."""
 
+    @property
+    @abstractmethod
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of tokens, and of labels if there are any: what `build` needs to know."""
+
     @abstractmethod
     def build(self, config: ModelConfig) -> nn.Module:
         """Return a freshly initialised model. Raises ValueError for numbers that do not fit."""
@@ -55,8 +60,12 @@ class TextVocabulary(Vocabulary):
 
     tokenizer: Tokenizer
 
+    @property
+    def sizes(self) -> tuple[int]:
+        return (self.tokenizer.vocab_size,)
+
     def build(self, config: ModelConfig) -> LanguageModel:
-        return language_model(config, self.tokenizer.vocab_size)
+        return language_model(config, *self.sizes)
 
     def to_plain(self) -> dict[str, Any]:
         return {"tokenizer": self.tokenizer.to_json()}
@@ -81,10 +90,14 @@ class PairVocabulary(Vocabulary):
         """Raises AttributeError: there are two."""
         raise AttributeError("two tokenizers: run.vocabulary.source, run.vocabulary.target")
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.source.vocab_size, self.target.vocab_size
+
     def build(self, config: ModelConfig) -> Seq2Seq:
         if config.share_embeddings and self.source.fingerprint != self.target.fingerprint:
             raise ValueError("model.share_embeddings=true needs data.shared_vocab=true")
-        return sequence_to_sequence(config, self.source.vocab_size, self.target.vocab_size)
+        return sequence_to_sequence(config, *self.sizes)
 
     def to_plain(self) -> dict[str, Any]:
         return {"tokenizer": {"source": self.source.to_json(), "target": self.target.to_json()}}
@@ -106,8 +119,12 @@ class LabelVocabulary(Vocabulary):
     tokenizer: SequenceTokenizer
     labels: tuple[str, ...]
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.tokenizer.vocab_size, len(self.labels)
+
     def build(self, config: ModelConfig) -> Classifier:
-        return classifier(config, self.tokenizer.vocab_size, len(self.labels))
+        return classifier(config, *self.sizes)
 
     def ranked(self, probabilities: list[float]) -> dict[str, float]:
         """Return the labels with their probabilities, the most likely first."""

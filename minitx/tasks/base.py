@@ -13,7 +13,7 @@ from torch import nn
 
 from minitx.config.compose import to_plain
 from minitx.config.home import default_cache_dir
-from minitx.config.schema import Config, DecodingConfig
+from minitx.config.schema import Config, DecodingConfig, OptimizerConfig
 from minitx.data.batching.generated import Generated
 from minitx.data.batching.label_store import LabelStore
 from minitx.data.batching.pair_store import PairStore
@@ -121,6 +121,12 @@ class Task(ABC, Generic[AnyModel, AnyVocabulary]):
             **self.vocabulary.to_plain(),
             "data_fingerprint": self.store.fingerprint,
         }
+
+    def objective_arguments(
+        self, done: Callable[[], float]
+    ) -> tuple[OptimizerConfig, int, Callable[[], float], dict[str, Any]]:
+        """Return what every objective takes after the model: see `Objective`."""
+        return self.config.optimizer, self.config.seed, done, self.archive()
 
     @property
     def cache_dir(self) -> Path:

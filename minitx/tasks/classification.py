@@ -52,10 +52,7 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
     def objective(self, model: nn.Module, done: Callable[[], float]) -> Classification:
         return Classification(
             model,
-            self.config.optimizer,
-            self.config.seed,
-            done,
-            self.archive(),
+            *self.objective_arguments(done),
             labels=len(self.labels),
             label_smoothing=self.config.task.label_smoothing,
         )

@@ -52,10 +52,7 @@ class LanguageModelingTask(Task[LanguageModel, TextVocabulary]):
     def objective(self, model: nn.Module, done: Callable[[], float]) -> LanguageModeling:
         return LanguageModeling(
             model,
-            self.config.optimizer,
-            self.config.seed,
-            done,
-            self.archive(),
+            *self.objective_arguments(done),
             byte_lengths=torch.from_numpy(self.store.tokenizer.byte_lengths()),
             label_smoothing=self.config.task.label_smoothing,
         )

@@ -62,10 +62,7 @@ class LengthTask(GeneratedTask):
         answers = sum(int((each != IGNORE).sum()) for each in targets) / sum(map(len, targets))
         return AnsweringByLength(
             model,
-            self.config.optimizer,
-            self.config.seed,
-            done,
-            self.archive(),
+            *self.objective_arguments(done),
             answers=answers,
             chances=self.store.chances,
             label_smoothing=self.config.task.label_smoothing,

@@ -67,10 +67,7 @@ class RecallTask(GeneratedTask):
     def objective(self, model: nn.Module, done: Callable[[], float]) -> Answering:
         return Answering(
             model,
-            self.config.optimizer,
-            self.config.seed,
-            done,
-            self.archive(),
+            *self.objective_arguments(done),
             answers=self._queries(),
             label_smoothing=self.config.task.label_smoothing,
         )

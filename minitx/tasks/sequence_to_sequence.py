@@ -64,10 +64,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
     def objective(self, model: Seq2Seq, done: Callable[[], float]) -> SequenceToSequence:
         return SequenceToSequence(
             model,
-            self.config.optimizer,
-            self.config.seed,
-            done,
-            self.archive(),
+            *self.objective_arguments(done),
             measure=lambda model: self.evaluate(model, "test", self.config.decoding).metrics,
             label_smoothing=self.config.task.label_smoothing,
         )

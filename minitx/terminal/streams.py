@@ -19,7 +19,7 @@ from minitx.terminal.text import note, printable
 
 
 class ReaderGone(Exception):
-    """Nobody reads standard output any more: `| head` has all it wants. This is no error."""
+    """Nobody reads standard output any more: `| head` has all it wants. This is not an error."""
 
 
 class Output(io.FileIO):

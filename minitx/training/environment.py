@@ -26,7 +26,7 @@ LARGE = 2**30  # bytes
 
 
 def git_commit() -> str | None:
-    """The hash of the commit that the code is of, hex; None without a checkout or without git.
+    """Return the commit of the code, as a hash in hex; None without a checkout or without git.
 
     CHANGED follows if code or configs are not as they were committed.
     """

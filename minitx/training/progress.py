@@ -49,11 +49,11 @@ class TrainingProgress(ProgressBar):
         self.val_loss: float | None = None
 
     def disable(self) -> None:
-        """Lightning silences all ranks but the first with this."""
+        """Print nothing. Lightning calls this in all ranks but the first."""
         self.console.quiet = True
 
     def enable(self) -> None:
-        """The opposite of `disable`."""
+        """Undo `disable`."""
         self.console.quiet = False
 
     def on_train_start(self, trainer: L.Trainer, *args: Any) -> None:

@@ -62,7 +62,7 @@ class StopOnRequest(L.Callback):
         self._set_handlers(self._handle if self.launcher is None else signal.SIG_DFL)
 
     def restore(self) -> None:
-        """Give the signals back to those who handled them before."""
+        """Restore the previous handlers of the signals."""
         while self.previous:
             signal.signal(*self.previous.popitem())
 

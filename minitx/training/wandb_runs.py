@@ -147,7 +147,7 @@ def _log_model(run: Any, config: Config, folder: Path) -> None:
     if checkpoint.stat().st_size > LARGEST_MODEL:
         note(f"W&B: {checkpoint} is larger than 1 GiB, so the model is not in it")
         return
-    summary = _summary(folder)
+    summary = read_summary(folder)
     card = folder.resolve() / "wandb" / "README.md"
     write_atomically(card, model_card(config, summary))
     artifact = wandb.Artifact(
@@ -161,18 +161,14 @@ def _log_model(run: Any, config: Config, folder: Path) -> None:
     run.log_artifact(artifact, aliases=["best"])
 
 
-def _summary(folder: Path) -> dict[str, Any]:
-    return read_summary(folder, "minitx evaluate measures the run again")
-
-
 def _of_summary(folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    summary = _summary(folder)
+    summary = read_summary(folder)
     return {name: summary[name] for name in names if summary.get(name) is not None}
 
 
 def _scores(folder: Path) -> dict[str, float]:
     """Return the metrics of the best checkpoint: those of val are called "best/val/loss", ..."""
-    metrics = _summary(folder).get("metrics", {})
+    metrics = read_summary(folder).get("metrics", {})
     return {name if name.startswith("test/") else f"best/{name}": metrics[name] for name in metrics}
 
 
@@ -201,7 +197,7 @@ def recorded(path: Path) -> bool:
         last = deque(_records(file), ENDING)
     try:
         return any(Record.FromString(each).WhichOneof("record_type") == "exit" for each in last)
-    except Exception:  # protobuf's, of bytes that are no record
+    except Exception:  # protobuf's, of bytes that are not a record
         return False
 
 

@@ -148,7 +148,7 @@ def test_generated_text_is_printable_on_a_terminal_and_exact_elsewhere(monkeypat
         (["train", "--cfg", "job"], ASCII),
     ],
 )
-def test_nobody_has_to_read_a_page(command, environment, nobody):
+def test_a_page_needs_no_reader(command, environment, nobody):
     answer = process(*command, stdout=nobody, env=environment)
     assert (answer.returncode, answer.stderr) == (0, b"")
 
@@ -166,7 +166,7 @@ def test_a_page_that_cannot_be_written_is_an_error(closed, why):
     assert answer.stderr.decode() == f"error: standard output cannot be written: {why}\n"
 
 
-def test_a_run_finishes_although_nobody_reads(tiny, nobody, tmp_path):
+def test_a_run_finishes_without_a_reader(tiny, nobody, tmp_path):
     """Neither characters that ASCII lacks nor a reader that is gone end a run."""
     folder = tmp_path / "漢 é"
     command = ["train", *tiny, "trainer.max_steps=2", f"run.dir={folder}"]
@@ -186,7 +186,7 @@ def test_a_run_finishes_without_any_stream(tiny, tmp_path):
 
 
 def test_translations_end_quietly_with_their_reader(tmp_path):
-    """As in `minitx translate ... | head -1`, which is no error."""
+    """As in `minitx translate ... | head -1`, which is not an error."""
     run = OLD_RUNS / "sequence_to_sequence"
     sources = tmp_path / "sources.txt"
     sources.write_text("7 4 2 5\n" * 3_000, encoding="utf-8")

@@ -178,7 +178,7 @@ def test_training_refuses(case, script, tiny, here):
 
 @pytest.mark.parametrize("task", ["multi30k", "sst2", "trec"])
 @pytest.mark.parametrize("where", [[], ["data.dir=nowhere"]], ids=["no folder", "not in it"])
-def test_both_ways_to_a_published_corpus_are_told(task, where, script, here, monkeypatch):
+def test_both_ways_to_get_a_published_corpus_are_named(task, where, script, here, monkeypatch):
     """Its files, or the hub, which here nobody reaches."""
 
     def unreachable(repository):

@@ -296,7 +296,7 @@ def test_evaluation_refuses(case, script, here):
     refuses(script, here, "evaluate", arguments, parts)
 
 
-def test_the_bomb_is_one(here):
+def test_the_pickle_of_these_tests_would_run_code(here):
     torch.load("evil.ckpt", weights_only=False)
     assert Path("exploded").exists()
 

@@ -45,7 +45,7 @@ def console(monkeypatch, capsys, tmp_path):
         (["head_importance"], "did you mean importance?"),
         (["xyzzy"], "there is no command xyzzy; minitx --help lists the commands"),
         (["model.heads=8"], "write a command first, as in minitx train model.heads=8"),
-        (["--epochs", "3"], "write a command first"),
+        (["--epochs", "3"], "as in minitx train; --epochs: keys are written key=value, without"),
         (["train", "help"], "write minitx train --help"),
         (["train", "model=1"], "model may be one of gru, lstm, rnn, transformer"),
         (["train", "task=1.5"], "task=1.5: leave it out, or choose one; task may be one of "),
@@ -121,7 +121,7 @@ def test_a_script_names_its_neighbours(typed, monkeypatch):
 
 
 @pytest.mark.parametrize("running", ["/usr/bin/minitx", "-c", "mine/scripts/train.py"])
-def test_anything_else_is_told_of_minitx(running, monkeypatch):
+def test_other_programs_suggest_the_installed_command(running, monkeypatch):
     monkeypatch.setattr(sys, "argv", [running])
     here = Path.cwd()
     assert command_line("train", f"resume={here}/runs/a b") == "minitx train 'resume=runs/a b'"
@@ -176,7 +176,7 @@ class ShoutConfig:
     loud: bool = key(False, "in capitals")
 
 
-def test_a_new_command_needs_nothing_but_its_entry(console, monkeypatch):
+def test_a_new_command_needs_only_its_entry(console, monkeypatch):
     def shout(config, overrides):
         print(config.word.upper() if config.loud else config.word)
 

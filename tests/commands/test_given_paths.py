@@ -138,7 +138,7 @@ def test_a_path_in_a_yaml_file_is_completed(folders, script):
         "data.path=~nobody-of-this-name": "/a/~nobody-of-this-name cannot be read",
     }.items(),
 )
-def test_a_path_that_cannot_be_is_one_line(words, said, folders, script):
+def test_an_impossible_path_is_one_line(words, said, folders, script):
     a, _ = folders
     Path("loop").symlink_to("loop")
     answer = script("train", *TINY, words)

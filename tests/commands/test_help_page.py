@@ -34,7 +34,7 @@ def entries(page):
 
 
 @every_page
-def test_every_key_is_there_with_its_meaning(pages, name):
+def test_every_key_has_its_meaning(pages, name):
     found = entries(pages[name])
     expected = set()
     for model in MODELS.values():

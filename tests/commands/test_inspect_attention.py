@@ -229,14 +229,14 @@ def test_a_model_without_attention_has_its_influence_shown(inspect, folder):
     torch.testing.assert_close(load_file(where / "attention.safetensors")["influence"], expected)
 
 
-def test_a_text_that_is_cut_is_said_to_be(inspect, folder):
+def test_a_note_says_that_a_text_was_cut(inspect, folder):
     where, out = inspect(folder("text"), f"text={'king of men ' * 2}", "truncate=true")
     assert "note: the first 16 tokens of 24" in out
     tensors = load_file(where / "attention.safetensors")
     assert tensors["decoder.layers.0.self"].shape == (4, 16, 16)
 
 
-def test_an_output_of_ones_own_is_followed(inspect, folder):
+def test_a_given_output_is_followed(inspect, folder):
     where, out = inspect(folder("pairs"), "text=1 2", "target=two one")
     words = json.loads((where / "attention.json").read_text(encoding="utf-8"))
     cross = next(each for each in words["maps"] if each["name"] == "decoder.layers.0.cross")
@@ -267,7 +267,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_looked_into(case, script, folder, tmp_path, monkeypatch):
+def test_what_cannot_be_inspected_is_refused(case, script, folder, tmp_path, monkeypatch):
     good = (folder("text") / "checkpoints" / "best.ckpt").read_bytes()
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()

@@ -132,7 +132,7 @@ def test_text_is_taken_as_it_is(predict):
     assert "has words that the model never saw" in one.err
 
 
-def test_words_that_were_never_seen_are_told_of(predict):
+def test_a_note_names_words_that_were_never_seen(predict):
     answer = predict(stdin=b"the cat\nthe unicorn\n")
     assert answer.status == 0
     assert len(answers(answer.out)) == 2
@@ -142,7 +142,7 @@ def test_words_that_were_never_seen_are_told_of(predict):
 @pytest.mark.parametrize(
     ("bad", "parts"), [("", ["empty"]), ("the " * 24, ["25 tokens", "24", "model.context=25"])]
 )
-def test_a_bad_line_ends_it_behind_those_before(bad, parts, predict, tmp_path):
+def test_a_bad_line_ends_the_output_after_the_lines_before_it(bad, parts, predict, tmp_path):
     source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text(f"the cat\na saw\n{bad}\na pear\n", encoding="utf-8")
     answer = predict(f"input={source}", f"output={output}")
@@ -165,7 +165,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_done_is_said_and_leaves_nothing(case, predict, monkeypatch, tmp_path):
+def test_impossible_requests_are_one_line_and_leave_nothing(case, predict, monkeypatch, tmp_path):
     arguments, parts = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept.txt").write_text("years of work", encoding="utf-8")

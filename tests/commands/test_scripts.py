@@ -41,7 +41,7 @@ def test_the_composed_config_is_printed(script):
     assert yaml.safe_load(answer.out)["model"]["heads"] == 8
 
 
-def test_a_multirun_may_be_asked_for_anywhere(script, tiny, tmp_path, monkeypatch):
+def test_the_flag_of_a_multirun_may_be_anywhere(script, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert script("train", *tiny, "-m", "seed=3,4").status == 0
     assert len([path for path in Path("runs").iterdir() if path.name != "multirun"]) == 2
@@ -98,7 +98,7 @@ def test_samples_differ_and_the_first_is_the_one_alone(script, folder):
 
 
 @pytest.mark.parametrize("greedy", ["temperature=0", "top_k=1", "top_p=1e-9"])
-def test_without_chance_every_seed_writes_the_same(greedy, script, folder):
+def test_at_temperature_zero_every_seed_writes_the_same(greedy, script, folder):
     one = write(script, folder, "prompt=ROMEO:", greedy, "seed=1")
     assert write(script, folder, "prompt=ROMEO:", greedy, "seed=2") == one
     assert one == write(script, folder, "prompt=ROMEO:", "temperature=0")

@@ -170,7 +170,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("case", ERRORS)
-def test_an_error_that_can_be_told_at_once_does_not_wait_for_torch(case, here):
+def test_an_early_error_does_not_wait_for_torch(case, here):
     script, words, part = ERRORS[case]
     answer, modules, said = imported_by(ROOT / "scripts" / f"{script}.py", *words)
     assert answer.returncode == 1
@@ -201,7 +201,7 @@ def test_the_first_line_is_there_before_torch(script, words, loaded, tmp_path, m
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_of_several_processes_the_first_says_what_is_loading(rank, monkeypatch, capsys):
+def test_only_the_first_process_prints_what_is_loading(rank, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, torch.__name__)
     monkeypatch.setenv("LOCAL_RANK", rank)
     with loading("torch and [a run]"):
@@ -210,7 +210,7 @@ def test_of_several_processes_the_first_says_what_is_loading(rank, monkeypatch, 
     assert capsys.readouterr() == ("", said)
 
 
-def test_nothing_is_said_where_torch_is_there(capsys):
+def test_nothing_is_printed_if_torch_is_loaded(capsys):
     assert sys.modules["torch"] is torch
     with loading("torch"):
         pass

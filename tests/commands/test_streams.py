@@ -103,7 +103,7 @@ def test_standard_input_may_be_named(name, command, monkeypatch):
     assert written == [expected]
 
 
-def test_a_bad_line_of_a_pipe_ends_it_behind_those_before(command, tmp_path):
+def test_a_bad_line_of_a_pipe_ends_the_output_after_the_lines_before_it(command, tmp_path):
     run, lines, _ = command
     for bad, said in ((b"", "the text is empty"), (b"caf\xe9", "not UTF-8")):
         data = text(lines[:2]).encode() + bad + b"\n" + text(lines).encode()
@@ -202,7 +202,7 @@ def test_a_shell_may_connect_both(tmp_path):
     assert "error" not in answer.stderr
 
 
-def test_a_corpus_is_no_pipe(script, tiny, tmp_path, monkeypatch):
+def test_a_corpus_cannot_be_a_pipe(script, tiny, tmp_path, monkeypatch):
     """It is read several times, and again to resume: the error comes before anything is read."""
     monkeypatch.chdir(tmp_path)
     kinds = {"text": b"to be\n", "pairs": b"a\tb\n", "labels": b"a\tb\n"}

@@ -167,14 +167,14 @@ def test_draws_repeat_with_their_seed_only(translate, folder):
         assert score == pytest.approx(log_p(folder, "4711", text)[0], abs=1e-3)
 
 
-def test_characters_that_were_never_seen_are_told_of(translate):
+def test_a_note_names_characters_that_were_never_seen(translate):
     answer = translate(stdin=b"47\n4x7\n")
     assert answer.status == 0
     assert len(answer.out.splitlines()) == 2
     assert answer.err == "note: '4x7' has characters that the model never saw\n"
 
 
-def test_an_output_that_is_there_is_left_alone(translate, tmp_path):
+def test_an_output_that_exists_is_left_alone(translate, tmp_path):
     output = tmp_path / "out.txt"
     output.write_text("years of work\n", encoding="utf-8")
     refused(translate("text=47", f"output={output}"), str(output), "already")
@@ -190,7 +190,7 @@ def test_an_output_that_is_there_is_left_alone(translate, tmp_path):
     ],
     ids=["empty", "blank", "too long"],
 )
-def test_a_bad_line_ends_it_behind_those_before(
+def test_a_bad_line_ends_the_output_after_the_lines_before_it(
     bad, parts, chunk, translate, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(text_io, "CHUNK", chunk)
@@ -260,7 +260,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_done_is_said_and_leaves_nothing(case, translate, monkeypatch, tmp_path):
+def test_impossible_requests_are_one_line_and_leave_nothing(case, translate, monkeypatch, tmp_path):
     arguments, parts = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.txt").touch()

@@ -92,7 +92,7 @@ PLAIN = st.recursive(
 
 @few_examples
 @given(PLAIN)
-def test_anything_else_is_no_config(values):
+def test_anything_else_is_refused_as_a_config(values):
     with pytest.raises(UserError):
         from_plain(values)
 
@@ -141,7 +141,7 @@ def test_a_folder_without_a_config_is_no_run(tmp_path):
         ("optimizer.dropout", "model.dropout"),
     ],
 )
-def test_a_key_that_does_not_exist_brings_the_nearest_to_mind(wrong, right):
+def test_an_unknown_key_suggests_the_nearest(wrong, right):
     with pytest.raises(UserError, match=f"there is no key {wrong}: did you mean {right}"):
         compose(f"+{wrong}=1")
 
@@ -151,12 +151,12 @@ def test_a_key_like_no_other_is_refused_too():
         compose("+xyzzy=1")
 
 
-def test_a_key_of_another_model_is_said_to_be_that():
+def test_a_key_of_another_model_names_that_model():
     with pytest.raises(UserError, match=r"model.heads is not a key of this model.*transformer"):
         compose("model=lstm", "+model.heads=2")
 
 
-def test_later_words_win():
+def test_later_overrides_win():
     assert compose("seed=2", "seed=3").seed == 3
     assert compose("model=lstm", "model=gru").model.name == "gru"
 

@@ -32,7 +32,7 @@ def temporary(tmp_path):
     return list((tmp_path / "temporary").iterdir())
 
 
-def test_the_cache_is_where_the_environment_says(home, monkeypatch, capsys, tmp_path):
+def test_the_cache_follows_the_environment(home, monkeypatch, capsys, tmp_path):
     assert default_cache_dir() == home / ".cache" / "minitx"
     monkeypatch.setenv("MINITX_CACHE", "~/elsewhere")
     assert default_cache_dir() == home / "elsewhere"

@@ -78,7 +78,7 @@ def test_a_link_to_a_pipe_can_be_opened(here):
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60))
-def test_a_path_is_complete_after_one_time(name):
+def test_completing_a_path_twice_changes_nothing(name):
     once = full_path(name, "key")
     assert os.path.isabs(once)
     assert full_path(once, "key") == once

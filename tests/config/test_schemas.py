@@ -260,7 +260,7 @@ def test_decoding_of_a_run_is_changed_within_the_rules_of_decoding():
         ("trainer.max_minutes", 0.0, "trainer.max_minutes=0.0: it must be above 0"),
     ],
 )
-def test_the_message_says_what_would_be_right(name, value, message):
+def test_the_message_names_what_would_be_right(name, value, message):
     with pytest.raises(UserError, match=re.escape(message)):
         checked("train", "transformer", name, value)
 

@@ -51,7 +51,7 @@ def test_progress_is_shown_after_the_last_item(wait_for):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_work_without_a_measure_is_named(wait_for):
+def test_work_of_unknown_length_is_named(wait_for):
     with announced("reading runs/[old] x.txt"):
         wait_for("reading runs/[old] x.txt ...\n")
 

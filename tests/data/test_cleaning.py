@@ -17,7 +17,7 @@ def test_white_space_around_a_text_makes_no_difference(before: str, text: str, a
 
 
 @pytest.mark.parametrize("text", WHITE)
-def test_nothing_is_an_error(text: str) -> None:
+def test_an_empty_text_is_an_error(text: str) -> None:
     with pytest.raises(UserError, match=r"^the source is empty$"):
         clean(text, "source")
 

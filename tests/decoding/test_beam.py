@@ -144,7 +144,9 @@ def test_an_exhaustive_beam_finds_the_true_best(name, alpha, shortest):
     shortest=st.integers(0, 2),
     more=st.integers(0, 6),
 )
-def test_it_stops_early_only_where_nothing_better_can_come(name, seed, alpha, beam, shortest, more):
+def test_it_stops_early_only_if_no_better_output_is_possible(
+    name, seed, alpha, beam, shortest, more
+):
     model = make_model(name, seed)
     sources = texts([3, 1])
     found = beam_search(
@@ -194,7 +196,7 @@ class Hesitating(nn.Module):
         (2.0, 1, 0, 1),  # if a long one is allowed
     ],
 )
-def test_it_stops_as_soon_as_nothing_better_can_come(alpha, longest, length, steps):
+def test_it_stops_as_soon_as_no_better_output_is_possible(alpha, longest, length, steps):
     model = Hesitating()
     ((best,),) = beam_search(
         model, [[2]], BOS, EOS, beam=2, length_penalty=alpha, max_length=longest

@@ -85,7 +85,7 @@ def test_rows_are_filtered_each_on_its_own():
         ({"temperature": -0.1}, "temperature=-0.1: it may not be negative"),
     ],
 )
-def test_what_makes_no_sense_is_refused(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         pick(torch.zeros(1, 3), torch.Generator(), **settings)
 
@@ -137,7 +137,7 @@ def test_the_cache_changes_no_token(name, prompt, temperature):
 
 
 @every_model
-def test_rows_do_not_know_of_each_other(name):
+def test_rows_do_not_affect_each_other(name):
     model, tokens = make_model(name), torch.randint(VOCAB, (4, 3))
     together = text(model, tokens, 2 * CONTEXT, temperature=0)
     alone = [text(model, row[None], 2 * CONTEXT, temperature=0) for row in tokens]

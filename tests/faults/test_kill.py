@@ -19,7 +19,7 @@ def some_moment(draw, ended):
     return Moment((signal.SIGKILL,), change=draw.randint(1, len(ended.changes)))
 
 
-def test_a_killed_run_goes_on_exactly(tally, trials, tmp_path):
+def test_a_killed_run_resumes_exactly(tally, trials, tmp_path):
     row = tally(
         "SIGKILL at a random moment, up to 3 times; 3 objectives, averages, 2 processes",
         "bit-identical to the uninterrupted run",

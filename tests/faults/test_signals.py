@@ -47,7 +47,7 @@ def check_clean(ended, asked, folder):
         assert errors(ended) == []
 
 
-def test_a_run_that_is_asked_to_stop_ends_cleanly_and_goes_on_exactly(tally, trials, tmp_path):
+def test_a_run_that_is_asked_to_stop_ends_cleanly_and_resumes_exactly(tally, trials, tmp_path):
     row = tally("Ctrl-C, SIGTERM, Ctrl-C twice or SIGHUP at a random moment", "clean, exact")
     variants, whole = list(VARIANTS), uninterrupted(tmp_path / "whole")
     for seed in trials(fast=2, full=20):

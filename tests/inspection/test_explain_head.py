@@ -84,7 +84,7 @@ def test_tables_are_what_the_model_computed(name):
     assert maps
 
 
-def test_the_first_part_is_taken_where_none_is_named():
+def test_the_first_part_is_the_default():
     titles = {name: explained(make_run(*RUNS[name]), TEXT[RUNS[name][0]]).title for name in RUNS}
     assert titles["language model"] == "decoder.layers.0.self, head 0"
     assert titles["classifier"] == "encoder.layers.0.self, head 0"
@@ -162,7 +162,7 @@ def test_what_is_worked_out_is_right(name):
         ), line
 
 
-def test_a_token_that_is_there_twice_is_told_apart():
+def test_equal_tokens_are_distinguished():
     section = explained(make_run(*RUNS["language model"]), "abab")
     (line,) = section.steps[1].worked
     assert line.startswith(
@@ -170,7 +170,7 @@ def test_a_token_that_is_there_twice_is_told_apart():
     )
 
 
-def test_that_not_all_is_shown_is_said():
+def test_a_note_says_that_not_all_is_shown():
     run = make_run(TEXTS, transformer(dim=40))
     said = " ".join(explained(run, "abcdefghabcdefgh").notes)
     assert "Of 16 queries and 16 keys the first 6 and the last 6 are shown." in said
@@ -222,7 +222,7 @@ def test_the_layers_of_a_hybrid_keep_their_numbers():
 
 
 @pytest.mark.parametrize("config", [lstm(), transformer(mixer="lstm"), transformer(mixer="none")])
-def test_a_model_without_attention_says_so(config):
+def test_a_model_without_attention_is_an_error(config):
     with pytest.raises(UserError, match="no attention"):
         explained(make_run(TEXTS, config), "abc")
 

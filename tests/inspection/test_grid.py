@@ -196,7 +196,7 @@ def test_the_attention_of_a_recurrent_decoder_is_one_large_map():
     assert_apart(figure)
 
 
-def test_what_is_not_there_is_said():
+def test_missing_kinds_of_maps_are_named():
     maps = random_maps()
     with pytest.raises(UserError, match="a run has no cross maps to draw; it has decoder"):
         attention_grid(maps, "cross")

@@ -152,7 +152,7 @@ def test_one_scale_of_two_kinds_names_both():
     assert "implicit weight, attention weight" in written
 
 
-def test_files_and_table_say_what_is_implicit(tmp_path, capsys):
+def test_files_and_table_mark_implicit_maps(tmp_path, capsys):
     maps = inspect_text(make_run(TEXTS, transformer(mixer="mingru")), "abc")
     files = maps.write(tmp_path)
     saved = load_file(tmp_path / "attention.safetensors")
@@ -173,7 +173,7 @@ def test_maps_of_other_programs_may_be_implicit():
         AttentionMaps.from_tensors({"decoder.layers.0.self": SIGNED}, TOKENS)
 
 
-def test_a_model_of_neither_kind_says_so():
+def test_a_model_without_any_maps_is_an_error():
     for config in (lstm(), transformer(mixer="average")):
         with pytest.raises(UserError, match="has no attention to show"):
             attention(make_run(TEXTS, config), "abc")

@@ -95,7 +95,7 @@ def test_the_whole_is_what_validation_measured(kind, folder):
         assert found.pruned == []
 
 
-def test_the_first_batches_may_do(folder, monkeypatch):
+def test_the_first_batches_may_be_enough(folder, monkeypatch):
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 32)  # two windows of 16
     run, task = opened(folder("text"))
     found = head_importance(task, run.model, "val", "loss", 0, 1)
@@ -123,7 +123,7 @@ def test_an_accuracy_is_worse_where_it_is_smaller():
     assert found.dispensable == 2
 
 
-def test_all_that_were_tried_may_be_dispensable_or_none():
+def test_all_heads_may_be_dispensable_or_none():
     assert Importance("loss", 2.0, {A: 2.0, B: 2.0}, [2.0, 2.0]).dispensable == 2
     # The first one that costs too much ends it, though one more would make up for it.
     assert Importance("loss", 2.0, {A: 2.1, B: 2.2}, [2.1, 2.0]).dispensable == 0
@@ -180,7 +180,7 @@ def test_what_cannot_be_measured(case, script, folder):
     assert [set(place.iterdir()) for place in places] == before
 
 
-def test_nothing_is_a_share_of_nothing(folder, monkeypatch):
+def test_no_fraction_is_taken_of_zero(folder, monkeypatch):
     run, task = opened(folder("text"))
     monkeypatch.setattr(LanguageModeling, "scores", lambda self: {"accuracy": 0.0})
     with pytest.raises(UserError, match=r"accuracy on val is 0 with all heads"):

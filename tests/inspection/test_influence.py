@@ -176,7 +176,7 @@ def test_it_is_how_logits_change_as_an_embedding_grows(name):
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("vocabulary", [TEXTS, PAIRS, LABELLED])
-def test_it_does_not_mind_where_gradients_are_off(vocabulary, mode):
+def test_it_works_with_gradients_switched_off(vocabulary, mode):
     run = make_run(vocabulary, lstm())
     text = "two one" if vocabulary is LABELLED else "abc"
     expected = influence(run, text)

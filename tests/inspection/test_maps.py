@@ -241,7 +241,7 @@ def test_outputs_that_make_no_sense():
         (LABELLED, transformer(mixer="average"), "one two"),
     ],
 )
-def test_a_model_without_attention_says_what_it_has(vocabulary, config, text):
+def test_a_model_without_attention_names_its_influence(vocabulary, config, text):
     run = make_run(vocabulary, config)
     with pytest.raises(UserError, match=f"^{config.name}.* on .* has no attention.*influence"):
         attention(run, text)
@@ -265,7 +265,7 @@ def test_it_is_offered_by_the_package():
     assert minitx.attention is attention
 
 
-def test_what_it_says_of_itself():
+def test_its_description_is_complete():
     run = make_run(PAIRS, transformer())
     maps = attention(run, "abc", heads=[1])
     assert maps.title == "transformer on cmudict, step 9,000"

@@ -137,7 +137,7 @@ def test_heads_are_named_by_thresholds_on_measures():
     assert head_name(row, 6) == "aligned"
 
 
-def test_a_head_is_not_named_after_a_text_that_says_nothing():
+def test_a_head_is_not_named_after_an_uninformative_text():
     assert named("decoder.layers.0.self", torch.ones(1, 1)) == ""
     assert named("decoder.layers.0.self", torch.eye(3)) == ""  # too short to tell places apart
     assert named("encoder.layers.0.self", torch.zeros(T, T)) == ""

@@ -188,7 +188,7 @@ def test_labels_that_do_not_fit_weights_are_refused():
         page(AttentionMaps((broken,), "", {}))
 
 
-def test_a_page_that_would_be_too_large_says_what_it_leaves_out(monkeypatch):
+def test_a_page_that_is_too_large_names_what_it_leaves_out(monkeypatch):
     maps = encoder(3, 2, words(10))
     monkeypatch.setattr(page_module, "MOST_WEIGHTS", 2 * 2 * 10 * 10)
     (run,) = data_of(page(maps))
@@ -230,7 +230,7 @@ def test_tokens_are_never_markup():
     assert not set(block) & set("<>&")
 
 
-def test_nothing_that_was_found_out_is_markup(tmp_path):
+def test_findings_are_never_markup(tmp_path):
     path = tmp_path / "history.json"
     maps = language_model(1, 1, HOSTILE)
     maps.about["text"] = "".join(HOSTILE)

@@ -267,7 +267,7 @@ def test_tokens_are_shown_as_they_are(show):
     assert opened.locator("script").count() == 2
 
 
-def test_what_was_never_a_number_is_said_to_be_none(show):
+def test_nan_is_shown_as_not_a_number(show):
     weights = torch.tensor([[[torch.nan, torch.nan], [0.5, 0.5]]])
     attended = AttentionMap("encoder.layers.0.self", weights, words(2), words(2), (0,))
     opened = show(page(AttentionMaps((attended,), "", {})))
@@ -291,12 +291,12 @@ def test_two_runs_are_side_by_side_and_switched_independently(show):
     assert headings.all_inner_texts() == ["Decoder self-attention, layer 0, head 0", influence]
 
 
-def test_a_page_without_maps_says_so(show):
+def test_a_page_without_maps_has_a_message(show):
     opened = show(page(AttentionMaps((), "nothing", {})))
     assert "There are no maps in this page." in opened.locator("main").inner_text()
 
 
-def test_what_is_left_out_is_said(show, monkeypatch):
+def test_a_note_names_what_is_left_out(show, monkeypatch):
     monkeypatch.setattr(page_module, "MOST_WEIGHTS", 20)
     opened = show(page(language_model(2, 1, words(5))))
     assert "decoder.layers.1.self" in opened.locator(".notice").inner_text()

@@ -230,7 +230,7 @@ def test_no_token_is_taken_for_html():
     assert [row[0] for row in found.tables[1][1:]] == NASTY[:4]
 
 
-def test_the_page_asks_for_nothing():
+def test_the_page_makes_no_request():
     page = to_html(tutorial())
     assert "default-src 'none'; script-src 'sha256-" in page
     assert not re.search(r"https?:|url\(|@import|import\(|fetch\(|XMLHttpRequest|src=", page)

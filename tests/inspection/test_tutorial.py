@@ -61,7 +61,7 @@ def tables(section):
     return {table.name: table for step in section.steps for table in step.tables}
 
 
-def test_all_is_given_that_is_needed(sections):
+def test_the_given_matrices_are_enough(sections):
     given = {name: table.values for name, table in tables(sections[0]).items()}
     assert {name: values.tolist() for name, values in given.items()} == {
         "x": X.tolist(),

@@ -219,7 +219,7 @@ def test_mistakes_are_one_line_and_leave_nothing(exported, script, tmp_path, tra
         f"to={taken} already exists and is never overwritten": [f"run={run.folder}", f"to={taken}"],
         "no folder given: set to=": [f"run={run.folder}"],
         "does not exist: give a run's folder": ["run=nowhere", "to=out"],
-        "(model=lstm is no Transformer): use format=torch": [
+        "(model=lstm is not a Transformer): use format=torch": [
             f"run={tmp_path / 'lstm'}",
             f"to={tmp_path / 'out'}",
             "format=transformers",
@@ -246,6 +246,9 @@ def test_mistakes_are_one_line_and_leave_nothing(exported, script, tmp_path, tra
         {"metrics": {"val/loss": "[x](javascript:alert(1))"}},
         {"metrics": None},
         {"steps": "# 5"},
+        {"peak_memory_mb": [1]},
+        {"git_commit": "<img src=x>"},
+        {"versions": {"torch": "2\n# heading"}},
     ],
 )
 def test_a_summary_that_minitx_did_not_write_enters_no_card(exported, tmp_path, changes):

@@ -153,7 +153,7 @@ def test_a_folder_is_opened_offline_and_without_pickles(tmp_path):
     torch.save(model.state_dict(), unsafe / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"pickle \(pytorch_model.bin\).*only safetensors"):
         minitx.from_transformers(unsafe)
-    with pytest.raises(UserError, match="is no model of transformers"):
+    with pytest.raises(UserError, match="is not a model of transformers"):
         minitx.from_transformers(tmp_path / "nowhere")
 
 

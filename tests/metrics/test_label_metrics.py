@@ -87,7 +87,7 @@ def test_figures_by_hand():
 
 @settings(deadline=None, max_examples=10)
 @given(cases)
-def test_a_class_that_is_nowhere_changes_nothing(pairs):
+def test_a_class_without_examples_changes_nothing(pairs):
     predicted, true = columns(pairs)
     more = macro_f1(predicted, true, LABELS + 3)
     assert more == macro_f1(predicted, true, LABELS)
@@ -160,7 +160,7 @@ def test_a_splits_loss_is_the_mean_over_its_examples(dtype):
     assert int(learner.confusion.sum()) == count
 
 
-def test_the_next_split_begins_anew():
+def test_the_next_split_starts_from_zero():
     learner = objective(Lookup(torch.eye(7, LABELS)))
     first, second = batches([9, 4])
     learner.score(first)

@@ -88,7 +88,7 @@ def test_more_rows_than_are_taken_at_a_time(rows, vocab, label_smoothing):
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("vocab", [4, 30])
-def test_where_nothing_is_to_be_predicted_nothing_is_lost(vocab, label_smoothing):
+def test_positions_without_targets_have_no_loss(vocab, label_smoothing):
     """As on a rank that got no rows of a batch: it takes part, and changes no weight."""
     features, to_logits, targets = task(2, 3, dim=8, vocab=vocab, ignored=1.1)
     assert (targets == IGNORE).all()

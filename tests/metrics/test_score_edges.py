@@ -42,7 +42,7 @@ def test_fewer_than_four_items_have_no_interval(score):
 
 
 @pytest.mark.parametrize("score", [chrf, word_error_rate, phoneme_error_rate])
-def test_copies_of_items_tell_nothing_new(score):
+def test_copies_of_items_add_no_information(score):
     """Ten copies of each item, as clusters, give the interval of the items themselves."""
     outputs = ["five two", "nine", "one", "", "six", "one two"]
     references = [*REFERENCES, ["six"], ["one two"]]

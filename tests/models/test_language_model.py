@@ -219,7 +219,7 @@ def test_frozen_parameters_are_not_counted():
     assert count_parameters(model) == (2 * 144, 2 * 144)
 
 
-def test_a_transformer_is_built_as_its_config_says():
+def test_a_transformer_follows_its_config():
     config = TransformerConfig(
         **SMALL, window=3, dropout=0.25, norm="rmsnorm", qk_norm=True, activation="relu2"
     )

@@ -33,13 +33,6 @@ def test_average_is_attention_that_cannot_choose(causal):
     assert_close(average(x)[0], attention(x)[0])
 
 
-def test_an_average_over_everything_takes_no_state():
-    average, x = Average(6), torch.randn(2, 3, 6)
-    _, state = average(x)
-    with pytest.raises(ValueError, match="causal"):
-        average(x, state=state)
-
-
 def test_no_mixing_adds_nothing():
     x = torch.randn(2, 3, 6)
     y, _ = NoMixing()(x)

@@ -145,7 +145,7 @@ def test_dropout_acts_on_what_a_sublayer_adds(norm_order):
 
 
 @norm_orders
-def test_without_a_residual_what_a_sublayer_gives_is_all_there_is(norm_order):
+def test_without_a_residual_only_the_output_of_the_sublayer_remains(norm_order):
     parts = SelfAttention(DIM, HEADS), FeedForward(DIM, FF_DIM), CrossAttention(DIM, HEADS)
     block = randomise(Block(DIM, *parts, norm_order=norm_order, residual=False))
     x, memory = torch.randn(BATCH, TIME, DIM), torch.randn(BATCH, TIME, DIM)

@@ -125,24 +125,3 @@ def test_decays_start_near_one():
     fixed = GatedLinearAttention(64, 4, decay="fixed")._terms(torch.randn(1, 2, 64), None)[0][-1]
     expected = torch.tensor([31 / 32, 63 / 64, 127 / 128, 255 / 256])  # 1 - 2^(-5-h)
     torch.testing.assert_close(fixed[0, :, 0, 0].exp(), expected)
-
-
-@pytest.mark.parametrize(
-    ("heads", "causal", "message"),
-    [
-        (3, True, r"heads=3 does not divide dim=8; heads may be one of \[1, 2, 4, 8\]"),
-        (
-            1,
-            False,
-            r"heads=1: half of the heads read backwards, so heads may be one of \[2, 4, 8\]",
-        ),
-    ],
-)
-def test_heads_that_do_not_fit_are_refused(heads, causal, message):
-    with pytest.raises(ValueError, match=message):
-        GatedLinearAttention(8, heads, causal=causal)
-
-
-def test_two_directions_take_no_state():
-    with pytest.raises(ValueError, match="cannot continue"):
-        GatedLinearAttention(8, 2, causal=False)(torch.randn(1, 2, 8), state=torch.zeros(1))

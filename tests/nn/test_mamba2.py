@@ -124,25 +124,3 @@ def test_it_starts_as_in_the_paper():
     assert rates.mean().item() == pytest.approx(8.5, abs=0.5)
     assert (mixer.skip == 1).all()
     assert mixer.output.weight.std().item() == pytest.approx(0.02 / 2, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("heads", "causal", "message"),
-    [
-        (3, True, r"heads=3 does not divide dim=8; heads may be one of \[1, 2, 4, 8\]"),
-        (
-            1,
-            False,
-            r"heads=1: half of the heads read backwards, so heads may be one of \[2, 4, 8\]",
-        ),
-    ],
-)
-def test_heads_that_do_not_fit_are_refused(heads, causal, message):
-    with pytest.raises(ValueError, match=message):
-        Mamba2(8, heads, causal=causal)
-
-
-def test_two_directions_take_no_state():
-    mixer = Mamba2(8, 2, causal=False)
-    with pytest.raises(ValueError, match="cannot continue"):
-        mixer(torch.randn(1, 2, 8), state=SSMState(torch.zeros(1), torch.zeros(1)))

@@ -90,8 +90,6 @@ def test_half_of_a_state_in_two_directions_runs_backwards(kind):
         y, _ = by_loop(part, inputs)
         halves.append(y.flip(1) if half else y)
     torch.testing.assert_close(mixer(x)[0], sum(halves), rtol=1e-10, atol=1e-10)
-    with pytest.raises(ValueError, match="cannot continue"):
-        mixer(x, state=torch.zeros(3, 8))
     with pytest.raises(ValueError, match="dim=5 must be even"):
         kind(5, causal=False)
 

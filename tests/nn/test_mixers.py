@@ -220,6 +220,30 @@ def test_half_precision_is_near(name):
     assert continued.isfinite().all()
 
 
+@pytest.mark.parametrize("name", [name for name in DECLARED if name != "none"])
+def test_a_mixer_in_two_directions_takes_no_state(name):
+    _, state = make_mixer(name)(torch.randn(2, 3, DIM))
+    with pytest.raises(ValueError, match="only a causal mixer can continue from a state"):
+        make_mixer(name, causal=False)(torch.randn(2, 1, DIM), state=state)
+
+
+@pytest.mark.parametrize("name", ["gated_linear", "mamba2", "gated_deltanet"])
+@pytest.mark.parametrize(
+    ("dim", "heads", "causal", "message"),
+    [
+        (12, 5, True, r"heads=5 does not divide dim=12; heads may be one of \[1, 2, 3, 4, 6, 12\]"),
+        (12, 3, False, r"heads=3: half of the heads read backwards, so heads may be one of \[2, 4"),
+        (8, 1, False, r"heads=1: half of the heads read backwards, .* may be one of \[2, 4, 8\]"),
+        (5, 1, False, r"heads=1: half of the heads read backwards, so dim=5 must be even"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused(name, dim, heads, causal, message):
+    import_module(DECLARED[name].module)
+    make = find_builder(name)(Shape(dim, CONTEXT, causal), heads=heads)
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 @pytest.mark.parametrize("name", DECLARED)
 def test_a_name_is_registered_once(name):
     import_module(DECLARED[name].module)

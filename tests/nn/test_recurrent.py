@@ -56,15 +56,6 @@ def test_rows_without_a_real_token_keep_their_state(cell):
     assert_close(row(layer(x, padding)[1], 1), nothing)
 
 
-@cells
-def test_bidirectional_recurrences_take_no_state(cell):
-    layer = Recurrence(DIM, cell, bidirectional=True)
-    x = torch.randn(2, 3, DIM)
-    _, state = layer(x)
-    with pytest.raises(ValueError, match="bidirectional"):
-        layer(x, state=state)
-
-
 def test_a_bidirectional_recurrence_needs_an_even_width():
     with pytest.raises(ValueError, match="dim=5 must be even"):
         Recurrence(5, "lstm", bidirectional=True)

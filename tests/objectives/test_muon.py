@@ -120,7 +120,7 @@ def test_parts_are_matrices_of_their_own(shape, parts):
     torch.testing.assert_close(whole.detach(), torch.cat(alone, dim), rtol=0, atol=1e-5)
 
 
-def test_goes_on_from_a_checkpoint_of_torch():
+def test_continues_from_a_checkpoint_of_torch():
     ours, theirs = matrices(), matrices()
     reference = torch.optim.Muon(
         theirs, lr=LR, momentum=MOMENTUM, weight_decay=DECAY, adjust_lr_fn="match_rms_adamw"

@@ -101,7 +101,7 @@ def test_the_config_reaches_both_parts():
     assert (adamw.defaults["lr"], adamw.defaults["betas"]) == (3e-3, (0.7, 0.6))
 
 
-def test_both_at_once_is_each_on_its_own():
+def test_both_at_once_equal_each_alone():
     model, twin = make_model("recipe"), make_model("recipe")
     twin.load_state_dict(model.state_dict())
     optimizer = make_optimizer(model, MUON)
@@ -167,7 +167,7 @@ class Training:
 
 
 @both
-def test_a_saved_training_goes_on_bit_for_bit(config, tmp_path):
+def test_a_saved_training_resumes_bit_for_bit(config, tmp_path):
     through, stopped, resumed = Training(config), Training(config), Training(config)
     through.steps(range(7))
     stopped.steps(range(3))

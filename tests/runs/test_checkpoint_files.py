@@ -186,7 +186,7 @@ def test_weights_that_do_not_fit_are_named(file, change):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_stands_for_its_best_or_its_last(tmp_path):
+def test_a_folder_opens_its_best_or_last_checkpoint(tmp_path):
     folder = tmp_path / "checkpoints"
     with pytest.raises(UserError, match="does not exist"):
         find_checkpoint(folder)

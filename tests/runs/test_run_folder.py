@@ -69,7 +69,7 @@ def test_yaml_and_json_read_back_equal_and_in_order(tmp_path):
         assert list(found) == ["z", "a", "m"]
 
 
-def test_the_name_says_when_and_what(tmp_path):
+def test_the_name_has_the_date_and_the_task(tmp_path):
     folder = create_run_folder(make_config())
     pattern = r"runs/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_shakespeare_transformer_3"
     assert re.fullmatch(pattern, str(folder.relative_to(tmp_path)))
@@ -93,7 +93,7 @@ def test_an_empty_folder_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["full", "full/file", "full/.hidden/file"])
-def test_what_is_there_is_never_overwritten(tmp_path, name):
+def test_existing_files_are_never_overwritten(tmp_path, name):
     (tmp_path / "full/.hidden").mkdir(parents=True)
     (tmp_path / "full/file").write_text("mine")
     (tmp_path / "full/.hidden/file").write_text("mine")

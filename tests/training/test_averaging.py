@@ -307,7 +307,7 @@ def samples(folder):
 
 
 @pytest.mark.parametrize("stop", [5, 7])
-def test_a_run_with_an_average_goes_on_exactly(stop, train, interrupt, tmp_path):
+def test_a_run_with_an_average_resumes_exactly(stop, train, interrupt, tmp_path):
     """Stopped at a validation (step 5), which is done first, and between two."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(f"run.dir={whole}", *RANDOM, "optimizer.ema=0.9")

@@ -343,7 +343,7 @@ def test_a_run_killed_between_checkpoint_and_sample_loses_neither(
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def test_an_action_that_takes_too_long_is_left_behind():
+def test_an_action_that_takes_too_long_is_abandoned():
     assert within(5, lambda: 3) == 3
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 seconds"):
         within(0.1, lambda: time.sleep(2))

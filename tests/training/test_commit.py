@@ -28,7 +28,7 @@ def test_code_without_a_checkout_has_no_commit(checkout):
     assert git_commit() is None
 
 
-def test_code_that_differs_from_its_commit_is_told_apart(checkout):
+def test_uncommitted_changes_are_reported(checkout):
     git(checkout, "init", "--quiet")
     assert git_commit() is None
     git(checkout, "add", ".")

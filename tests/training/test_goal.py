@@ -110,7 +110,7 @@ def test_a_run_killed_while_it_was_tested_is_only_tested(train, tmp_path, monkey
     assert_same(checkpoint(folder, "last"), before)
 
 
-def test_a_run_that_reached_its_goal_goes_on_without_it(train, tmp_path):
+def test_a_run_that_reached_its_goal_continues_without_it(train, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "run"
     train(f"run.dir={whole}")
     train(f"run.dir={folder}", "trainer.goal=100")

@@ -63,7 +63,7 @@ def test_the_learning_rate_follows_the_minutes(train, tmp_path, clock):
     assert rates[-1] == pytest.approx(2e-4, rel=0.5)
 
 
-def test_more_minutes_let_a_run_go_on(train, tmp_path, clock):
+def test_more_minutes_continue_a_run(train, tmp_path, clock):
     folder = tmp_path / "run"
     train(f"run.dir={folder}", "trainer.max_steps=null", "trainer.max_minutes=0.5")
     before = summary(folder)
@@ -164,7 +164,7 @@ def test_a_budget_sets_the_width(train, tmp_path):
         assert again.config.model == run.config.model
 
 
-def test_a_loss_that_is_not_finite_ends_a_run_with_a_word(train, tmp_path):
+def test_a_loss_that_is_not_finite_ends_a_run_in_one_line(train, tmp_path):
     wild = ["optimizer=adamw", "optimizer.lr=1e30", "optimizer.warmup_steps=0"]
     with pytest.raises(UserError, match=r"not finite at step 5: lower optimizer.lr"):
         train(f"run.dir={tmp_path / 'run'}", *wild)
@@ -178,9 +178,7 @@ def test_a_loss_that_is_not_finite_ends_a_run_with_a_word(train, tmp_path):
         (["trainer.max_minutes=0.001", "trainer.max_steps=null"], "trainer.max_minutes=0.002"),
     ],
 )
-def test_the_command_that_is_offered_next_lets_a_run_go_on(
-    limits, next_word, tiny, script, tmp_path
-):
+def test_the_suggested_command_continues_a_run(limits, next_word, tiny, script, tmp_path):
     answer = script("train", *tiny, f"run.dir={tmp_path / 'run'}", *limits)
     assert answer.status == 0, answer.err
     assert f"scripts/train.py resume={tmp_path / 'run'} {next_word}" in answer.out

@@ -17,7 +17,7 @@ from example_corpora import (
     write_tsv,
 )
 from run_files import checkpoint, columns, files, rows, series, summary
-from stopping import assert_same_run, stop
+from stopping import RANDOM, assert_resumes_exactly, assert_same_run
 
 import minitx
 from minitx.config.compose import read_config
@@ -179,8 +179,6 @@ def test_what_can_be_chosen_runs(words, train, texts, tmp_path):
     assert 0 < summary(tmp_path / "run")["metrics"]["test/macro_f1"] <= 1
 
 
-# Everything that draws random numbers or changes with time.
-RANDOM = ["model.dropout=0.1", "trainer.max_steps=12", "trainer.val_every=5", "seed=3"]
 VARIANTS = {
     "two batches a step": ["optimizer=muon", "trainer.accumulate=2", "model=lstm", "model.dim=16"],
     "an average": ["optimizer.ema=0.9"],
@@ -189,17 +187,12 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_an_interrupted_run_goes_on_exactly(variant, train, texts, monkeypatch, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
+def test_an_interrupted_run_resumes_exactly(variant, train, texts, monkeypatch, tmp_path):
     words = [*texts, *FEW, *RANDOM, *VARIANTS[variant]]
-    train(f"run.dir={whole}", *words)
-    stop(train, monkeypatch, parts, 7, *words)
-    train(f"resume={parts}")
-    assert list(rows(parts)) == list(range(1, 13))
-    assert_same_run(parts, whole)
+    assert_resumes_exactly(train, monkeypatch, tmp_path, 12, *words)
 
 
-def test_a_run_that_goes_on_forgets_its_average(train, texts, tmp_path):
+def test_a_resumed_run_drops_its_average(train, texts, tmp_path):
     """Its figures are those of the checkpoint that it opens, whatever the average has been."""
     folder = tmp_path / "run"
     steep = ["optimizer.lr=1", "optimizer.schedule=constant", "data.batch_tokens=60"]

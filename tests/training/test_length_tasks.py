@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from run_files import rows, summary
-from stopping import assert_same_run, stop
+from run_files import summary
+from stopping import assert_resumes_exactly
 from torch import nn
 
 import minitx
@@ -41,7 +41,7 @@ def finished(train, tmp_path_factory):
     return train(*PARITY, *words, f"run.dir={folder}"), folder
 
 
-def test_every_such_task_has_a_problem():
+def test_every_length_task_has_a_problem():
     own = {task.name for task in TASKS.values() if "task.train_length" in task.keys}
     assert own == set(PROBLEMS)
     for name in own:
@@ -127,13 +127,8 @@ def _batches(task, count):
     return [batches[number] for number in range(count)]
 
 
-def test_an_interrupted_run_goes_on_exactly(train, monkeypatch, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(*PARITY, f"run.dir={whole}")
-    stop(train, monkeypatch, parts, 7, *PARITY)
-    train(f"resume={parts}")
-    assert list(rows(parts)) == list(range(1, 11))
-    assert_same_run(parts, whole)
+def test_an_interrupted_run_resumes_exactly(train, monkeypatch, tmp_path):
+    assert_resumes_exactly(train, monkeypatch, tmp_path, 10, *PARITY)
 
 
 def test_scripts_work_on_it(finished, script):

@@ -96,7 +96,9 @@ LONG = ["trainer.max_steps=100000", "trainer.val_every=40", "optimizer.schedule=
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_to_all_processes_stops_the_run_and_it_goes_on(number, start, train, tmp_path):
+def test_a_signal_to_all_processes_stops_the_run_and_it_can_be_resumed(
+    number, start, train, tmp_path
+):
     """As a terminal sends Ctrl-C: the processes that prepare batches get it too."""
     folder, loaded = tmp_path / "run", ["model.dropout=0.1", "data.workers=2"]
     process = start("run.dir=run", *LONG, *loaded)
@@ -122,7 +124,7 @@ def test_a_signal_to_all_processes_stops_the_run_and_it_goes_on(number, start, t
     assert_same(one["optimizer_states"], other["optimizer_states"])
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(start, train, tmp_path):
+def test_a_killed_run_resumes_from_its_last_checkpoint(start, train, tmp_path):
     folder = tmp_path / "run"
     process = start("run.dir=run", *LONG)
     wait_for_step(folder, 50, process)

@@ -124,7 +124,7 @@ def test_a_validation_counts_with_its_samples_once_it_is_known(monkeypatch, caps
     assert last(capsys).startswith(f"training  37%, 0:00:{left:.0f} left, step 11/30, ")
 
 
-def test_what_was_said_to_be_left_comes_true(monkeypatch, capsys):
+def test_the_estimated_time_is_the_true_time(monkeypatch, capsys):
     run = Simulated(monkeypatch, max_steps=20)
     run.start()
     run.steps(VAL_EVERY)
@@ -217,13 +217,13 @@ def test_validations_to_come_are_those_of_the_steps_to_come(step, max_steps):
     assert validations_to_come(step, max_steps, VAL_EVERY) == expected
 
 
-def test_nothing_is_guessed_of_what_was_not_seen():
+def test_no_estimate_is_shown_before_it_is_known():
     assert Pace().of_steps(3) is None
     assert Pace().of_batches(3) is None
     assert Pace().of_validations(3, 4) is None
 
 
-def test_a_run_says_what_it_is_doing_and_how_far_that_is(train, monkeypatch, tmp_path, capsys):
+def test_a_run_shows_what_it_does_and_its_progress(train, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
     train(f"run.dir={tmp_path / 'run'}", "trainer.max_steps=4", "trainer.val_every=2")
     lines = [line for line in capsys.readouterr().err.splitlines() if "%, " in line]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from run_files import rows, series, summary
-from stopping import assert_same_run, stop
+from run_files import series, summary
+from stopping import assert_resumes_exactly
 from torch import nn
 
 import minitx
@@ -119,16 +119,11 @@ def test_the_mean_over_devices_is_that_over_all_queries():
 
 
 @pytest.mark.parametrize("words", [[], ["model=lstm", "data.workers=2"]], ids=" ".join)
-def test_an_interrupted_run_goes_on_exactly(words, train, monkeypatch, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(*RECALL, *words, f"run.dir={whole}")
-    stop(train, monkeypatch, parts, 7, *RECALL, *words)
-    train(f"resume={parts}")
-    assert list(rows(parts)) == list(range(1, 11))
-    assert_same_run(parts, whole)
+def test_an_interrupted_run_resumes_exactly(words, train, monkeypatch, tmp_path):
+    assert_resumes_exactly(train, monkeypatch, tmp_path, 10, *RECALL, *words)
 
 
-def test_with_other_pairs_a_run_cannot_go_on(train, tmp_path):
+def test_a_run_cannot_continue_with_other_pairs(train, tmp_path):
     folder = tmp_path / "run"
     train(*RECALL, f"run.dir={folder}")
     with pytest.raises(UserError, match=r"resume cannot change task\.pairs"):
@@ -177,7 +172,7 @@ def test_there_is_a_pair_for_every_eight_tokens_if_no_number_is_given(context, p
     assert same.fingerprint == store.fingerprint
 
 
-def test_the_text_that_is_watched_asks_for_all_it_names():
+def test_the_watched_text_queries_every_key_it_names():
     for pairs, context, named in ((2, 16, 2), (16, 128, 10)):
         task = open_task(
             minitx.compose("task=recall", f"task.pairs={pairs}", f"model.context={context}")

@@ -95,7 +95,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_an_interrupted_run_goes_on_exactly(variant, train, during_step, tmp_path):
+def test_an_interrupted_run_resumes_exactly(variant, train, during_step, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(f"run.dir={whole}", *RANDOM, *VARIANTS[variant])
     stop(train, during_step, parts, 7, *RANDOM, *VARIANTS[variant])
@@ -109,7 +109,7 @@ def test_an_interrupted_run_goes_on_exactly(variant, train, during_step, tmp_pat
 
 
 @pytest.mark.parametrize("step", [1, 5, 14, 15])
-def test_at_whatever_step(step, train, during_step, tmp_path):
+def test_a_run_interrupted_at_any_step_resumes_exactly(step, train, during_step, tmp_path):
     """Also in the first step, before a validation, and in the last: none is left out."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(f"run.dir={whole}", *RANDOM)
@@ -122,7 +122,7 @@ def test_at_whatever_step(step, train, during_step, tmp_path):
     assert_same_run(parts, whole)
 
 
-def test_again_and_again(train, during_step, tmp_path):
+def test_a_run_interrupted_three_times_resumes_exactly(train, during_step, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(f"run.dir={whole}", *RANDOM)
     stop(train, during_step, parts, 3, *RANDOM)
@@ -133,7 +133,7 @@ def test_again_and_again(train, during_step, tmp_path):
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+def test_a_run_that_was_killed_resumes_from_its_last_checkpoint(
     accumulate, train, during_step, tmp_path
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -246,9 +246,7 @@ def test_a_finished_run_without_its_summary_is_measured_again(finished_run, trai
 
 
 @pytest.mark.parametrize("name", ["kept", "best", "last"])
-def test_a_run_killed_after_any_of_its_checkpoints_goes_on_exactly(
-    name, train, tmp_path, monkeypatch
-):
+def test_a_run_killed_after_any_checkpoint_resumes_exactly(name, train, tmp_path, monkeypatch):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     many = [*RANDOM, "trainer.average=2", "trainer.average_of=last"]
     train(f"run.dir={whole}", *many)
@@ -343,7 +341,7 @@ def test_a_closed_terminal_stops_the_run_unless_nohup_started_it(train, during_s
     assert summary(tmp_path / "run")["status"] == "finished"
 
 
-def test_a_second_sigterm_does_not_wait_and_tells_what_is_kept(train, during_step, tmp_path):
+def test_a_second_sigterm_does_not_wait_and_names_what_is_kept(train, during_step, tmp_path):
     during_step(8, lambda: (terminate(), terminate()))
     with pytest.raises(UserError, match="stopped at step 7, its last checkpoint is of step 5;"):
         train(f"run.dir={tmp_path / 'run'}")
@@ -358,7 +356,7 @@ def test_a_second_ctrl_c_does_not_wait(train, during_step, tmp_path):
     assert checkpoint(tmp_path / "run", "last")["global_step"] == 5
 
 
-def test_a_finished_run_says_so(train, tmp_path):
+def test_resuming_a_finished_run_is_an_error(train, tmp_path):
     train(f"run.dir={tmp_path / 'run'}")
     before = {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")}
     with pytest.raises(UserError, match=r"has finished its 10 steps.*trainer.max_steps=20"):
@@ -448,7 +446,7 @@ def test_a_changed_corpus_is_refused(train, tmp_path, text_file):
         train(f"resume={tmp_path / 'run'}", "trainer.max_steps=10")
 
 
-def test_a_corpus_that_was_moved_is_found_where_it_is_said_to_be(train, tmp_path, text_file):
+def test_a_corpus_that_was_moved_is_found_by_its_new_path(train, tmp_path, text_file):
     own, moved = tmp_path / "own.txt", tmp_path / "moved.txt"
     own.write_text(text_file.read_text(encoding="utf-8"), encoding="utf-8")
     train(f"run.dir={tmp_path / 'run'}", f"data.path={own}", "trainer.max_steps=5")
@@ -477,7 +475,7 @@ def test_samples_and_metrics_of_other_steps_stay(train, during_step, tmp_path):
     assert headings == ["--- step 5 ---", "--- step 10 ---"]
 
 
-def test_a_shortened_warm_up_is_that_of_the_run_for_good(train, tmp_path, capsys):
+def test_a_shortened_warm_up_stays_when_a_run_is_resumed(train, tmp_path, capsys):
     """config.yaml and the checkpoint hold it, and more steps do not lengthen it again."""
     folder = tmp_path / "run"
     words = ["optimizer.warmup_steps=100", "optimizer.schedule=constant", "trainer.max_steps=10"]

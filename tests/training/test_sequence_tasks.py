@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from example_corpora import SMALL, number_pairs, part_of_pairs, unigram_loss, write_tsv
 from run_files import checkpoint, columns, files, rows, series, summary
-from stopping import assert_same_run, stop
+from stopping import RANDOM, assert_resumes_exactly, assert_same_run
 
 import minitx
 from minitx.config.compose import read_config
@@ -291,8 +291,6 @@ def test_a_budget_of_parameters_is_kept(train, numbers, tmp_path):
     assert summary(folder)["parameters"] == pytest.approx(60_000, rel=0.02)
 
 
-# Everything that draws random numbers or changes with time.
-RANDOM = ["model.dropout=0.1", "trainer.max_steps=12", "trainer.val_every=5", "seed=3"]
 VARIANTS = {
     "lstm": ["model=lstm", "model.dim=16", "model.attention=additive"],
     "two batches a step, an average, two workers": [
@@ -303,14 +301,9 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_an_interrupted_run_goes_on_exactly(variant, train, numbers, monkeypatch, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
+def test_an_interrupted_run_resumes_exactly(variant, train, numbers, monkeypatch, tmp_path):
     words = [*numbers, *FEW, *RANDOM, *VARIANTS[variant]]
-    train(f"run.dir={whole}", *words)
-    stop(train, monkeypatch, parts, 7, *words)
-    train(f"resume={parts}")
-    assert list(rows(parts)) == list(range(1, 13))
-    assert_same_run(parts, whole)
+    assert_resumes_exactly(train, monkeypatch, tmp_path, 12, *words)
 
 
 def mean_weights(folder):
@@ -323,7 +316,7 @@ def mean_weights(folder):
 
 
 @pytest.mark.parametrize("which", ["best", "last"])
-def test_an_average_that_is_better_is_what_is_tested_and_opened(which, train, numbers, tmp_path):
+def test_a_better_average_is_tested_and_opened(which, train, numbers, tmp_path):
     """Steps that are too long go around the place that their mean is near to."""
     folder = tmp_path / "run"
     long_steps = ["optimizer.lr=0.1", "optimizer.schedule=constant", "data.batch_tokens=100"]
@@ -347,7 +340,7 @@ def test_an_average_that_is_better_is_what_is_tested_and_opened(which, train, nu
     assert opened.step == min(losses, key=losses.get)
 
 
-def test_an_average_that_is_worse_is_let_go(train, numbers, tmp_path):
+def test_a_worse_average_is_dropped(train, numbers, tmp_path):
     """As early in a training, where what was kept first has learned nothing yet."""
     folder = tmp_path / "run"
     words = ["trainer.max_steps=20", "trainer.val_every=10", "trainer.average=2"]

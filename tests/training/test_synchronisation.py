@@ -43,7 +43,7 @@ def words(request, files):
     return [*TINY, *OBJECTIVES[objective], *path, *MODELS[model], "logger=none"]
 
 
-def test_a_step_asks_nothing_of_its_device(words):
+def test_a_step_reads_nothing_from_its_device(words):
     """On torch's meta device, which has no numbers to tell: an answer would be an error."""
     config = compose(*words)
     task = open_task(config)

@@ -90,7 +90,7 @@ def table(folder, row):
     return json.loads(file.read_text(encoding="utf-8"))["data"]
 
 
-def test_nothing_of_wandb_lies_elsewhere(tracked):
+def test_all_files_of_wandb_are_in_the_run_folder(tracked):
     assert {path.parts[0] for path in map(type(tracked), files(tracked))} == {
         *["config.yaml", "metrics.csv", "metrics.crc32", "summary.json", "tokenizer.json"],
         *["samples.txt", "checkpoints", "wandb"],
@@ -184,7 +184,7 @@ def test_online_without_a_key_is_refused_first(train, tmp_path, monkeypatch, no_
     assert not (tmp_path / "run").exists()
 
 
-def test_online_with_a_key_that_is_none(train, tmp_path, monkeypatch):
+def test_online_with_an_invalid_key(train, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "short")
     with pytest.raises(UserError, match=r"logger.mode=online"):
         train(f"run.dir={tmp_path / 'run'}", "logger=wandb", "logger.mode=online")

@@ -44,7 +44,7 @@ def test_it_is_kept_where_it_is_shorter_or_cannot_be_compared(kept, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_of_several_processes_the_first_says_it(monkeypatch, capsys):
+def test_only_the_first_process_prints_it(monkeypatch, capsys):
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert within_the_run(config(100, 60)).warmup_steps == 6
     assert capsys.readouterr().err == ""

@@ -103,7 +103,7 @@ def test_of_a_model_without_attention_there_is_nothing(train, tmp_path):
     assert not (folder / "attention").exists()
 
 
-def test_a_text_that_cannot_be_looked_at_ends_no_training(train, tmp_path, monkeypatch):
+def test_a_text_that_cannot_be_inspected_ends_no_training(train, tmp_path, monkeypatch):
     """An empty one, and one that is too long; the next one is drawn."""
     texts = chain(["", 17 * "k"], repeat("king"))
     monkeypatch.setattr(LanguageModelingTask, "example", lambda self: next(texts))

@@ -106,7 +106,7 @@ class Lengths(Generated):
     ) -> tuple[Tensor, Tensor]:
         """Return `rows[length]` sequences of each length, padded with the first word.
 
-        Padding follows after the answers, so no model needs to know where it begins.
+        Padding follows the answers, so no model needs to know where it begins.
         """
         shape = sum(rows.values()), self.problem.width(max(rows))
         inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE)

@@ -2,7 +2,7 @@
 
 In the first three, the answers are along the sequence: the state after the tokens so far. A model
 that has to answer only at the end learns much more slowly, because one answer says little about a
-long sequence. In the others, the answers follow after the sequence.
+long sequence. In the others, the answers follow the sequence.
 
     parity             1 0 1 1         -> odd odd even odd
     permutation        21345 23451     -> 21345 13452

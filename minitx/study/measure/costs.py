@@ -6,13 +6,9 @@ from statistics import median
 import torch
 from torch import nn
 
-from minitx.models.classifier import Classifier
-from minitx.models.language_model import LanguageModel
-from minitx.models.seq2seq import Seq2Seq
+from minitx.models.model import Model
 from minitx.nn.mixers import matrix_flops
 from minitx.study.measure.timing import repeated, timed
-
-Model = LanguageModel | Seq2Seq | Classifier
 
 
 def operations_per_token(model: nn.Module, length: int) -> float:
@@ -48,10 +44,9 @@ def state_size(model: Model, length: int) -> int:
     These are the states of its mixers. A `Seq2Seq` also keeps what its decoder reads of a source
     that is `length` long. A `Classifier` continues nothing.
     """
-    if isinstance(model, Classifier):
+    if model.continued is None:
         return 0
-    reader = model.decoder if isinstance(model, Seq2Seq) else model.backbone
-    sizes = (getattr(part, "state_size", None) for part in reader.modules())
+    sizes = (getattr(part, "state_size", None) for part in model.continued.modules())
     return sum(size(length) for size in sizes if size is not None)
 
 

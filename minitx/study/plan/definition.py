@@ -9,7 +9,7 @@ from itertools import count, product
 from pathlib import Path
 from typing import Any
 
-from minitx.config.keys import nearest
+from minitx.config.keys import one_of
 from minitx.config.paths import full_path
 from minitx.config.renames import key_of, renamed
 from minitx.config.schema import CompareConfig, PresetConfig, StudyConfig, TaskConfig
@@ -33,26 +33,29 @@ class Point:
         return ", ".join([self.arm, *(f"{name}={value}" for name, value in self.at.items())])
 
 
-def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
-    """Return the study with the values of its preset, and with `common` overrides for every run.
+def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Return the study with the values of its preset, and with the user's `overrides`.
 
     Its grid has the axis "task" only if the study has several tasks. Raises UserError for a study
-    without arms or values, and for a task that it does not suit.
+    without arms or values, for a task that it does not suit, and for overrides that a study cannot
+    have.
     """
+    refuse_hidden(config, overrides)
+    config = without_arms(config, overrides)
+    common = common_overrides(overrides)
     study = config.study
     preset: PresetConfig = getattr(study, config.preset)
     grid = _axes("grid", preset.grid or study.grid)
-    tasks = _tasks(config, grid.pop(TASK, []))
+    tasks = _tasks(config, grid.pop(TASK, []), overrides)
     if len(tasks) > 1:
         grid = {TASK: tasks} | grid
     task, sweep = tasks[0], sweep_of(config)
     arms = getattr(study, TASKS[task].objective.arms) or study.arms
     for name in preset.task_settings:
         if name not in TASKS:
-            hint = nearest(name, list(TASKS))
             raise UserError(
-                f"study.{config.preset}.task_settings: there is no task {name}"
-                + (f": did you mean {hint}?" if hint else "")
+                f"study.{config.preset}.task_settings: there is no task {name}: "
+                + one_of(name, TASKS)
             )
     if preset.task_settings and len(tasks) > 1:
         raise UserError(
@@ -87,28 +90,23 @@ def defined(config: CompareConfig, common: Sequence[str] = ()) -> StudyConfig:
     return merged
 
 
-def _tasks(config: CompareConfig, listed: list[str]) -> list[str]:
-    """Return the tasks of the study: the one that was asked for, else those that its grid lists.
+def _tasks(config: CompareConfig, listed: list[str], overrides: Sequence[str]) -> list[str]:
+    """Return the tasks of the study: the one that the user chose, else those that its grid lists.
 
-    The default task of all commands was not asked for, unless the study suits it.
+    The default task of all commands is not a choice, unless the study suits it.
     """
-    if unknown := [name for name in listed if name not in TASKS]:
-        raise UserError(f"study.grid: there is no task {', '.join(map(str, unknown))}")
-    task = config.task.name
-    suits = task in (*listed, *config.study.tasks)
-    if listed and task == TaskConfig().name and not suits:
-        return listed
-    check_task(config)
-    return [task]
-
-
-def check_task(config: CompareConfig) -> None:
-    """Raise UserError if the study does not suit the task of the config."""
+    for name in listed:
+        if name not in TASKS:
+            raise UserError(f"study.grid: there is no task {name}: {one_of(str(name), TASKS)}")
     study, task = config.study, config.task.name
+    chosen = task != TaskConfig().name or TASK in map(key_of, overrides)
+    if listed and not chosen and task not in (*listed, *study.tasks):
+        return listed
     if study.tasks and task not in study.tasks:
         raise UserError(
             f"study={study.name} does not suit task={task}; it suits {', '.join(study.tasks)}"
         )
+    return [task]
 
 
 def task_of(config: CompareConfig, definition: StudyConfig) -> TaskConfig:
@@ -163,7 +161,7 @@ def _check_keys(study: StudyConfig) -> None:
                 )
 
 
-def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
+def refuse_hidden(config: CompareConfig, overrides: Sequence[str]) -> None:
     """Raise UserError if the user sets a grid or a sweep that the preset replaces."""
     preset: PresetConfig = getattr(config.study, config.preset)
     sweep = sweep_of(config)
@@ -182,7 +180,7 @@ def refuse_hidden(config: CompareConfig, overrides: list[str]) -> None:
                 )
 
 
-def without_arms(config: CompareConfig, overrides: list[str]) -> CompareConfig:
+def without_arms(config: CompareConfig, overrides: Sequence[str]) -> CompareConfig:
     """Return the config without the arms that overrides such as `~study.arms.gru` leave out.
 
     Raises UserError for an arm that the study does not have for this task.
@@ -194,17 +192,13 @@ def without_arms(config: CompareConfig, overrides: list[str]) -> CompareConfig:
     for override in left_out:
         name = key_of(override).rpartition(".")[2]
         if name not in arms:
-            hint = nearest(name, list(arms))
-            raise UserError(
-                f"{override}: the study has no arm {name}; its arms are {', '.join(arms)}"
-                + (f": did you mean {hint}?" if hint else "")
-            )
+            raise UserError(f"{override}: the study has no arm {name}: {one_of(name, arms)}")
         del arms[name]
     changed: dict[str, Any] = {group: arms}
     return dataclasses.replace(config, study=dataclasses.replace(config.study, **changed))
 
 
-def common_overrides(overrides: list[str]) -> list[str]:
+def common_overrides(overrides: Sequence[str]) -> list[str]:
     """Return the overrides on the command line that hold for every run.
 
     Raises UserError for keys that the study sets automatically.

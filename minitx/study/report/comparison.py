@@ -126,7 +126,7 @@ class _Side:
 
 
 def _shared(results: Results, first: Condition, second: Condition) -> tuple[_Side, _Side]:
-    """Return both with the seeds that both have or, if there are none, with all of their own."""
+    """Return both with the seeds that they share or, if there are none, with all of their own."""
     one, other = (condition.by_seed(results.metric) for condition in (first, second))
     shared = one.index.intersection(other.index)
     if len(shared):

@@ -64,7 +64,7 @@ def inline(svg: str, name: str, title: str, titles: Titles) -> str:
 
 
 def _local(name: str) -> str:
-    """Return a name without its namespace, which a page knows."""
+    """Return a name without its namespace, which a page does not need."""
     return name.rpartition("}")[2]
 
 

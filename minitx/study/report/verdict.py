@@ -118,7 +118,7 @@ class Comparison:
         return f"{low} to {high}"
 
     def _left_out(self) -> str:
-        """Describe the seeds that only one of both has."""
+        """Describe the seeds that only one of the two has."""
         parts = []
         for condition in (self.first, self.second):
             planned = len(condition.runs)

@@ -63,7 +63,7 @@ class Condition:
         return float(values.mean()) if len(values) else np.nan
 
     def median(self, column: str) -> float:
-        """Return the median over seeds, for times, which only ever get longer by disturbances.
+        """Return the median over seeds, for times, which disturbances can only lengthen.
 
         It is NaN if no value is known.
         """

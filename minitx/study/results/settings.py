@@ -3,7 +3,7 @@
 from typing import Any
 
 from minitx.config.compose import to_plain
-from minitx.config.keys import as_typed
+from minitx.config.fields import as_typed
 from minitx.config.recipes import recipe_keys
 from minitx.config.renames import key_of
 from minitx.config.schema import Config

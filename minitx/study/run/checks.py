@@ -3,18 +3,9 @@
 from pathlib import Path
 
 from minitx.config.compose import compose
-from minitx.config.renames import key_of
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
-from minitx.study.plan.definition import (
-    check_task,
-    common_overrides,
-    defined,
-    refuse_hidden,
-    study_folder,
-    task_of,
-    without_arms,
-)
+from minitx.study.plan.definition import defined, study_folder, task_of
 from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
@@ -28,10 +19,7 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     suit the task, for a missing corpus, for a folder of another version, for a tracker that does
     not work, and for the report of a study that does not exist.
     """
-    refuse_hidden(asked, overrides)
-    if any(key_of(each) == "task" for each in overrides):
-        check_task(asked)
-    definition = defined(without_arms(asked, overrides), common_overrides(overrides))
+    definition = defined(asked, overrides)
     folder = study_folder(definition)
     if asked.report_only:
         if (folder / MANIFEST).exists() or not (folder / EVIDENCE).exists():

@@ -74,13 +74,13 @@ def _job(composed: DictConfig) -> None:
     """The function that the launcher calls, possibly in another process."""
     register_schemas()
     try:
-        do_asked_run(to_typed(composed, CompareConfig))
+        do_asked_run(to_typed(composed, CompareConfig), HydraConfig.get().overrides.task)
     except StoppedByUser as error:
         # The launcher would continue with the next job after an ordinary exception.
         sys.exit(printable(f"error: {error}", kept=""))
 
 
-def do_asked_run(config: CompareConfig) -> None:
+def do_asked_run(config: CompareConfig, overrides: Sequence[str]) -> None:
     """Do the run that `only=` names, of a study that is already planned."""
     assert config.only is not None
-    do_run(config, study_folder(defined(config)), config.only)
+    do_run(config, study_folder(defined(config, overrides)), config.only)

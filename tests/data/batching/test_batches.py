@@ -88,7 +88,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> PairSplit:
     return open_pairs(corpus, "word", "word", 50, True, cache).split("train")
 
 
-def test_a_training_batch_is_that_of_its_number(numbers: PairSplit) -> None:
+def test_a_training_batch_depends_on_its_number_only(numbers: PairSplit) -> None:
     batches = TrainingBatches(numbers, 64, 200, seed=0)
     for i in (0, 3, 4 * batches.numbers.per_epoch):
         rows = batches.numbers[i]
@@ -111,7 +111,9 @@ def test_an_example_as_long_as_the_context_stays(numbers: PairSplit) -> None:
 
 
 @pytest.mark.parametrize("accumulate", [2, 3])
-def test_a_share_tells_the_targets_of_the_whole_step(numbers: PairSplit, accumulate: int) -> None:
+def test_the_batch_of_a_rank_has_the_targets_of_the_whole_step(
+    numbers: PairSplit, accumulate: int
+) -> None:
     alone = TrainingBatches(numbers, 64, 200, seed=0)
     parts = TrainingBatches(numbers, 64, 200, seed=0, accumulate=accumulate)
     for first in (0, 5 * accumulate):
@@ -165,7 +167,7 @@ def test_a_loader_gives_the_batches_unchanged(numbers: PairSplit, workers: int) 
         assert share[1:] == batches[i][1:]
 
 
-def test_a_share_is_drawn_once_and_for_all(numbers: PairSplit) -> None:
+def test_a_fraction_is_always_the_same_draw(numbers: PairSplit) -> None:
     whole, tenth, third = (drawn_subset(numbers, share) for share in (1, 0.1, 1 / 3))
     assert whole.rows.tolist() == list(range(299))
     assert (len(tenth), len(third)) == (30, 100)

@@ -125,7 +125,7 @@ def test_another_tokenizer_is_another_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["train.source.ids.npy", "val.target.offsets.npy", "meta.json"])
-def test_a_damaged_store_is_made_anew(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_store_is_rebuilt(tmp_path: Path, damage: str) -> None:
     store = pairs(tmp_path)
     file = store.folder / damage
     file.write_bytes(file.read_bytes()[:-1])
@@ -178,7 +178,7 @@ def test_processes_that_start_together_make_one_store(tmp_path: Path) -> None:
     assert outputs.pop()
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must be at least 261"):
         pairs(tmp_path, source_kind="bpe", vocab_size=260)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]

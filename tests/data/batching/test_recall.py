@@ -149,7 +149,7 @@ def test_ranks_share_one_batch(share, world_size):
     assert torch.equal(torch.cat(targets), whole.targets)
 
 
-def test_a_batch_says_where_values_are_asked_for():
+def test_a_batch_has_the_positions_of_its_answers():
     for rank in range(2):
         batch = AnswerBatches(Recall(6, 26), 6, seed=1, rank=rank, world_size=2)[3]
         wanted = [target for target in batch.targets.flatten().tolist() if target != IGNORE]
@@ -197,7 +197,7 @@ def test_distances_cover_the_context_and_none_in_its_middle_is_rare():
     assert middle.sum() > 0.65 * len(found)
 
 
-def test_the_order_of_queries_tells_nothing_of_that_of_pairs():
+def test_the_order_of_queries_is_independent_of_that_of_pairs():
     recall = Recall(4, 64)
     inputs, targets = recall.split("test").tensors
     sequence, place = (targets != IGNORE).nonzero(as_tuple=True)
@@ -218,7 +218,7 @@ def test_all_keys_and_values_occur_alike():
     assert counts.max() < expected + 6 * expected**0.5
 
 
-def test_the_fingerprint_tells_corpora_apart():
+def test_the_fingerprint_distinguishes_corpora():
     prints = {Recall(pairs, context).fingerprint for pairs in (2, 3) for context in (16, 17)}
     assert len(prints) == 4
     assert Recall(2, 16).fingerprint in prints

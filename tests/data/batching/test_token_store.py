@@ -92,7 +92,7 @@ def test_other_text_or_another_tokenizer_is_another_store(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("damage", ["train.bin", "meta.json", "tokenizer.json", "hash"])
-def test_a_damaged_store_is_made_anew(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_store_is_rebuilt(tmp_path: Path, damage: str) -> None:
     store = open_tokens(Counted(SPLITS).corpus, "char", 0, tmp_path)
     if damage == "hash":  # a valid tokenizer, but not the one that wrote the ids
         file = store.folder / "tokenizer.json"
@@ -163,7 +163,7 @@ def test_processes_that_start_together_make_one_store(tmp_path: Path) -> None:
     assert open_tokens(text_file(text, 0.1), "bpe", 300, cache).fingerprint in outputs.pop()
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must be at least 257"):
         open_tokens(Counted(SPLITS).corpus, "bpe", 5, tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
@@ -184,7 +184,7 @@ def test_a_finished_store_needs_no_right_to_write(
     assert again.fingerprint == store.fingerprint
 
 
-def test_slow_work_says_how_far_it_is(
+def test_slow_work_shows_its_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_tokens(Counted(SPLITS).corpus, "char", 0, tmp_path / "quick")

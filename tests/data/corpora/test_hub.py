@@ -269,7 +269,7 @@ def test_a_hub_out_of_reach_is_one_line_and_not_tried_again(
     assert "Retry" not in answer.stderr
 
 
-def test_offline_nobody_is_asked(tmp_path: Path, listener: socket.socket) -> None:
+def test_offline_no_server_is_asked(tmp_path: Path, listener: socket.socket) -> None:
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     answer = in_a_process(LOADING, tmp_path, HF_ENDPOINT=address, HF_HUB_OFFLINE="1")
     assert answer.stdout.count("\n") == 1

@@ -134,7 +134,7 @@ def test_one_label_is_an_error(tmp_path: Path) -> None:
         label_file(path, 0.1)
 
 
-def test_a_label_that_training_lacks_is_an_error(tmp_path: Path) -> None:
+def test_a_label_missing_from_train_is_an_error(tmp_path: Path) -> None:
     lines = [f"{n % 2}\ttext {n}" for n in range(100)]
     corpus = label_file(labelled(tmp_path / "a.tsv", lines), 0.2)
     held_out = examples(corpus, "val")[0].text

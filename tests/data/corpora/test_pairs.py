@@ -139,7 +139,7 @@ def test_a_file_too_short_to_hold_out_from_is_an_error(tmp_path: Path) -> None:
         _ = corpus.fingerprint
 
 
-def test_the_fingerprint_tells_pairs_and_splits_apart() -> None:
+def test_the_fingerprint_distinguishes_pairs_and_splits() -> None:
     def corpus(**splits: list[Pair]) -> str:
         streams = {name: lambda rows=rows: iter(rows) for name, rows in splits.items()}
         return PairCorpus("any", streams).fingerprint

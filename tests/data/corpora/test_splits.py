@@ -25,6 +25,6 @@ def test_what_a_small_share_holds_out_a_larger_one_does(
         assert split_of(key, small + more, small + more) == split
 
 
-def test_the_hash_is_the_same_for_good() -> None:
+def test_the_hash_never_changes() -> None:
     # SHA-256("abc") begins with ba7816bf 8f01 (FIPS 180-4, example).
     assert position("abc") == 0xBA7816BF8F01 / 2**48

@@ -215,7 +215,7 @@ def test_an_unreadable_file_is_an_error(path: Path, monkeypatch: pytest.MonkeyPa
         text_file(path, 0.1)
 
 
-def test_the_fingerprint_tells_texts_and_splits_apart() -> None:
+def test_the_fingerprint_distinguishes_texts_and_splits() -> None:
     def corpus(**splits: list[str]) -> Corpus:
         return Corpus("any", {name: lambda p=p: iter(p) for name, p in splits.items()})
 

@@ -162,7 +162,7 @@ def test_tokenizers_differ_in_their_fingerprint() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"model": {}}'])
-def test_another_file_is_no_tokenizer(text: str) -> None:
+def test_another_file_is_refused_as_a_tokenizer(text: str) -> None:
     with pytest.raises(UserError, match="not a tokenizer"):
         Tokenizer.from_json(text)
 

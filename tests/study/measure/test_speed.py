@@ -81,13 +81,13 @@ def test_memory_is_that_of_the_measurement(config):
         (["model.heads=3"], r"model=transformer at model.context=16: heads=3 does not divide"),
     ],
 )
-def test_what_cannot_be_measured_is_said_in_one_line(config, words, message):
+def test_what_cannot_be_measured_is_one_line(config, words, message):
     with pytest.raises(UserError, match=message) as refused:
         measure_speed(config(*words), seconds=0.0)
     assert "\n" not in str(refused.value)
 
 
-def test_a_process_that_is_killed_is_said_in_one_line(config, monkeypatch):
+def test_a_killed_process_is_reported_in_one_line(config, monkeypatch):
     killed = subprocess.CompletedProcess([], returncode=-9, stdout="", stderr="")
     monkeypatch.setattr(speed.subprocess, "run", lambda *how, **more: killed)
     with pytest.raises(UserError, match="ended by SIGKILL, which happens if memory runs out"):

@@ -30,7 +30,7 @@ def one(*values):
         (True, [True, False], []),
     ],
 )
-def test_the_next_value_goes_on_by_the_ratio_of_the_last_two(best, values, following):
+def test_the_next_value_continues_the_ratio_of_the_last_two(best, values, following):
     assert further({RATE: best}, one(*values), {RATE: values}) == one(*following)
 
 

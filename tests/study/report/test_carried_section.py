@@ -43,5 +43,5 @@ def test_few_seeds_have_no_interval():
     assert "(2 seeds, too few for an interval)" in SECTIONS["carried"](results).sentences[0]
 
 
-def test_models_without_such_a_state_are_left_out():
+def test_models_without_a_recurrent_state_are_left_out():
     assert SECTIONS["carried"](made({"transformer": 2.2}, details=carried_of)) is None

@@ -50,7 +50,7 @@ def test_the_one_that_is_better_comes_first_whatever_the_order():
     assert "lower by" in turned.sentence()
 
 
-def test_higher_is_better_where_the_measure_says_so():
+def test_higher_is_better_for_some_measures():
     right = compared(made({"transformer": 0.8, "lstm": 0.7}, measure="accuracy"))
     assert right.verdict is Verdict.BETTER
     assert "higher by" in right.sentence()
@@ -235,7 +235,7 @@ def test_items_of_a_cluster_are_resampled_together():
     assert compared(replace(results, clusters=partly)).items == clustered.items
 
 
-def test_reports_say_what_was_resampled():
+def test_reports_name_what_was_resampled():
     results = made({"transformer": 2.0, "lstm": 2.2})
     assert "of single items, which are assumed to be independent" in section(results).note
     scene = np.repeat(np.arange(40), made_results.ITEMS // 40)

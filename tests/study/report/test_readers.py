@@ -40,7 +40,7 @@ def drawing():
     return finish(figure, "title", own)
 
 
-def test_marks_tell_their_values():
+def test_marks_show_their_values():
     assert list(name_marks(drawing()).values())[:2] == [
         ["lstm; steps: 1; accuracy: 0.5 (0.4 to 0.6)", "lstm; steps: 2; accuracy: 0.7"],
         [f"{NAMES[1]}; steps: 2; accuracy: 0.25 (0.1 to 0.45)"],

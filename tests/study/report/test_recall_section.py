@@ -18,7 +18,7 @@ def answers_of(arm, point, seed):
     return {"recall": pd.concat([whole, half])}
 
 
-def test_recall_tells_where_an_arm_falls_off():
+def test_recall_names_the_point_where_an_arm_fails():
     results = made(
         {"transformer": lambda p: 1.0, "lstm": lambda p: 0.5},
         grid={"task.pairs": [4, 8, 16]},
@@ -85,7 +85,7 @@ def test_seeds_that_learn_and_seeds_that_do_not_are_not_averaged():
     assert list(rows["highest seed"]) == [1, 1]
 
 
-def test_recall_is_told_from_guessing():
+def test_recall_is_distinguished_from_guessing():
     """Of 16 pairs one answer in 16 is right by naming any value, and so are these."""
 
     def guesses(arm, point, seed):
@@ -106,7 +106,7 @@ def test_recall_is_told_from_guessing():
     assert len(section.figure.axes) == 2
 
 
-def test_recall_tells_lines_apart_that_differ_in_more_than_the_arm():
+def test_recall_names_lines_that_differ_in_more_than_the_arm():
     results = made(
         {"lstm": lambda p, layers: 0.5},
         grid={"task.pairs": [4, 16], "model.layers": [1, 2]},

@@ -138,7 +138,7 @@ def test_a_preset_that_the_command_line_changes_is_not_that_preset(changes, said
     assert not may_claim(results)
 
 
-def test_words_that_choose_a_study_or_a_folder_change_no_preset():
+def test_overrides_of_the_study_and_its_folder_change_no_preset():
     chosen = ["study=mine", "task=text", "preset=full", "optimizer=adamw"]
     places = ["data.path=a=b.txt", "study.dir=x", "study.runs=y", "logger=none", "logger.mode=z"]
     launched = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "data.workers=2"]
@@ -179,7 +179,7 @@ def test_operations_and_kernels_are_facts():
     assert how["seed of the sweep"] == "0"
 
 
-def test_seeds_failures_and_the_quick_preset_are_said():
+def test_seeds_failures_and_the_quick_preset_are_reported():
     results = failing(fair(ARMS, preset="quick"), "lstm", [2], "the loss is not a number")
     assert broken(results) == [
         "4 seeds or more",
@@ -209,14 +209,14 @@ def test_recipes_that_differ_in_more_than_the_model_are_named():
     }
 
 
-def test_what_the_arms_themselves_say_is_their_difference():
+def test_what_the_arms_define_is_not_a_difference():
     results = fair(ARMS)
     results.study.arms["lstm"].append("model.dropout=0.5")
     settings = {"transformer": {"model.dropout": 0.0}, "lstm": {"model.dropout": 0.5}}
     assert broken(replace(results, settings=settings)) == []
 
 
-def test_runs_of_older_code_are_said():
+def test_runs_of_older_code_are_reported():
     results = replace(fair(ARMS), facts={"cores": "2", "commit": "aaaaaa, bbbbbb"})
     assert broken(results) == ["the same code"]
     assert "commit aaaaaa, bbbbbb" in rules(results)["the same code"].words
@@ -227,7 +227,7 @@ def test_runs_of_older_code_are_said():
 
 
 @pytest.mark.parametrize("commit", ["unknown", "aaaaaa with uncommitted changes"])
-def test_code_that_nobody_else_has_is_said(commit):
+def test_code_that_was_not_committed_is_reported(commit):
     results = replace(fair(ARMS), facts={"commit": commit})
     assert broken(results) == ["the same code"]
     assert f"was not committed: commit {commit}." in rules(results)["the same code"].words

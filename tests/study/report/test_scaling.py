@@ -190,7 +190,7 @@ def test_memory_is_that_of_the_largest_batch_that_every_length_has():
 
 
 @pytest.mark.parametrize("name", ["scaling", "generation"])
-def test_nothing_is_shown_where_nothing_was_measured(name):
+def test_nothing_is_shown_if_nothing_was_measured(name):
     results = speeds(seeds=(1,))
     lost = failing(failing(results, "lstm", [1]), "transformer", [1])
     assert SECTIONS[name](lost) is None

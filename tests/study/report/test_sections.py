@@ -32,7 +32,7 @@ def test_every_section_is_there_and_in_the_order_of_the_study():
         assert callable(SECTIONS[name])
 
 
-def test_a_section_that_there_is_not_is_refused():
+def test_an_unknown_section_is_refused():
     with pytest.raises(UserError, match=r"qualty.*did you mean quality\?"):
         sections_of(made(ARMS, sections=("qualty",)))
 
@@ -64,7 +64,7 @@ def test_names_of_arms_are_taken_literally(monkeypatch):
             assert [each.get_text() for each in legend.get_texts()] == drawn
 
 
-def test_quality_is_nothing_without_a_finished_run():
+def test_quality_needs_a_finished_run():
     results = made({"gru": 2.2})
     assert one(failing(results, "gru", [1, 2, 3]), "quality") is None
 
@@ -97,7 +97,7 @@ def test_curves_rank_at_equal_tokens_operations_and_time():
 
 
 @pytest.mark.parametrize("measure", ["bits_per_byte", "wer"])
-def test_curves_take_the_loss_where_val_has_no_such_metric(measure):
+def test_curves_take_the_loss_if_val_lacks_the_metric(measure):
     results = made(ARMS, measure=measure)
     curves = results.curves.drop(columns=f"val/{measure}")
     section = one(replace(results, curves=curves), "curves")
@@ -106,7 +106,7 @@ def test_curves_take_the_loss_where_val_has_no_such_metric(measure):
     assert "%" not in section.sentences[0]
 
 
-def test_cost_says_how_many_times_as_fast():
+def test_cost_names_the_ratio_of_speeds():
     section = one(made(ARMS), "cost")
     rows = section.table.set_index("arm")["tokens/s in training"]
     assert f"lstm {rows['lstm']:,.0f}"[:8] in section.sentences[0]
@@ -281,7 +281,7 @@ def test_where_two_arms_cross():
     assert png(section.figure)
 
 
-def test_where_they_do_not_cross_in_this_range():
+def test_curves_may_not_cross_in_this_range():
     arms = {"transformer": lambda s: 0.5, "lstm": lambda s: 0.4}
     section = one(made(arms, grid={"data.train_fraction": [0.01, 0.1, 1.0]}), "crossover")
     assert section.sentences[0].startswith(
@@ -372,7 +372,7 @@ def positions_of(arm, point, seed):
     return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
 
 
-def test_positions_tell_what_the_last_doubling_gains(monkeypatch):
+def test_positions_name_the_gain_of_the_last_doubling(monkeypatch):
     monkeypatch.setattr(positions, "may_claim", lambda results: True)
     levels, four = {"transformer": 2.2, "lstm": 2.1}, (1, 2, 3, 4)
     section = one(made(levels, seeds=four, details=positions_of), "positions")

@@ -63,7 +63,7 @@ def test_a_copied_report_has_no_paths_of_the_machine(tmp_path):
         assert str(tmp_path).encode() not in file.read_bytes()
 
 
-def test_both_forms_say_the_same_in_the_same_order():
+def test_both_forms_have_the_same_words_in_the_same_order():
     both = texts(made(ARMS, preset="quick"))
     words = (
         "architectures on shakespeare",
@@ -128,7 +128,7 @@ def test_the_same_results_give_the_same_files(tmp_path):
         assert file.read_bytes() == other.read_bytes(), file.name
 
 
-def test_what_comes_from_outside_is_no_markup():
+def test_text_from_outside_is_not_markup():
     in_markdown, in_page = texts(hostile())
     assert "<script" not in in_page
     assert "&lt;script&gt;" in in_page
@@ -218,7 +218,7 @@ def folder(tmp_path_factory):
 @needs_browser
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_asks_for_nothing_and_fits_the_screen(browser, folder, width, scheme):
+def test_the_page_makes_no_request_and_fits_the_screen(browser, folder, width, scheme):
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, locale="en"
     )

@@ -38,7 +38,7 @@ def test_a_curve_that_still_falls_has_not_converged(last, kept):
     assert may_claim(results) is kept
 
 
-def test_how_steep_a_curve_is_and_of_which_arm_is_said():
+def test_the_steepest_curve_is_named_with_its_arm():
     results = improving(fair(), "lstm", "val/loss", [*FLAT, 1.98, 1.96, 1.94])
     assert rules(results)["trained to convergence"].words == (
         "Not trained to convergence. In the last quarter of training, the loss on val still "
@@ -136,7 +136,7 @@ TRANSFORMER = {"model.name": "transformer", "model.layers": 4, "model.position":
 LSTM = {"model.name": "lstm", "model.layers": 1}
 
 
-def test_a_recipe_for_one_arm_alone_is_said(recipes):
+def test_a_recipe_for_one_arm_only_is_reported(recipes):
     recipes(transformer={"model.layers", "model.position", "model.dim", "optimizer.muon_lr"})
     results = with_settings(transformer=TRANSFORMER, lstm=LSTM)
     assert broken(results) == [RECIPES]

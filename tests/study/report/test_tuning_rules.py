@@ -20,7 +20,7 @@ def test_a_sweep_is_the_same_for_all_and_chosen_on_val():
     assert "The choice for lstm is not the best one on val" in found.words
 
 
-def test_a_rate_at_the_edge_and_no_sweep_are_said():
+def test_a_rate_at_the_edge_and_a_missing_sweep_are_reported():
     assert broken(fair(ARMS, best_rate=0.02)) == ["the best value inside the sweep"]
     assert broken(fair(ARMS, rates=(0.01,))) == [
         "the same sweep for all, chosen on val",
@@ -49,7 +49,7 @@ def test_an_arm_may_be_searched_further_than_others():
     )
 
 
-def test_a_search_that_ends_at_its_limit_is_said():
+def test_a_search_that_ends_at_its_limit_is_reported():
     results = fair(best_rate=0.005)
     for rate in (0.0025, 0.00125, 0.000625):  # the loss falls all the way
         results = with_rate(results, "lstm", rate, 9.0)
@@ -61,7 +61,7 @@ def test_a_search_that_ends_at_its_limit_is_said():
     assert "The sweep of lstm was widened to its limit of 3 further values." in words
 
 
-def test_the_seed_of_the_sweep_is_no_result():
+def test_the_seed_of_the_sweep_does_not_count():
     results = fair()
     assert rules(results)["fresh seeds for the results"].words == (
         "The sweep had seed 0, which does not count as a result."

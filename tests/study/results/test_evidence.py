@@ -89,7 +89,7 @@ def test_equal_results_give_equal_bytes_without_weights_and_paths(folder, tmp_pa
     assert values["study"]["runs"] == "../store"
 
 
-def test_overrides_with_whole_paths_stay_behind(folder):
+def test_overrides_with_whole_paths_are_left_out(folder):
     manifest = read_manifest(folder)
     words = ['data.dir="/home/me/my data"', "data.path=plays.txt", "model.dim=8"]
     command = ["minitx", "compare", "study=small", "study.dir=/home/me/s", *words]
@@ -117,7 +117,7 @@ def test_a_copied_report_counts_by_its_evidence_even_if_some_of_its_runs_are_her
     assert (open_study(alone, store).runs["status"] == "finished").all()
 
 
-def test_a_study_without_evidence_and_without_a_plan_is_none(tmp_path):
+def test_a_folder_without_evidence_and_manifest_holds_no_study(tmp_path):
     with pytest.raises(UserError, match=r"holds no study: there is no study\.json"):
         open_study(tmp_path)
 
@@ -161,13 +161,13 @@ def test_arrays_that_would_execute_code_are_refused(alone):
         open_study(alone)
 
 
-def test_evidence_that_would_fill_the_memory_is_refused(alone, monkeypatch):
+def test_evidence_larger_than_the_limit_is_refused(alone, monkeypatch):
     monkeypatch.setattr(evidence, "MOST_BYTES", 1000)
     with pytest.raises(UserError, match="larger than 1 GiB"):
         open_study(alone)
 
 
-def test_names_that_lead_out_of_the_folder_write_nothing_there(alone):
+def test_names_with_paths_write_nothing_outside_of_the_folder(alone):
     rewrite(alone / EVIDENCE, {"../../escaped.txt": b"x", "/escaped.txt": b"x"})
     assert (open_study(alone).runs["status"] == "finished").all()
     assert not list(alone.parents[2].rglob("escaped.txt"))

@@ -31,7 +31,7 @@ def test_the_best_run_reaches_the_goal_soonest_or_has_the_lowest_loss(summaries,
     assert (found and found.key) == best
 
 
-def test_a_summary_of_an_earlier_version_does_not_say_why_it_ended(tmp_path):
+def test_a_summary_of_an_earlier_version_lacks_the_limit_that_ended_it(tmp_path):
     store = RunStore(tmp_path)
     store.folder("old").mkdir()
     facts = {"status": "finished", "steps": 5, "metrics": {"val/loss": 1.0}}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from own_studies import MINE, write_study
+from own_studies import MINE, WHOLE, write_study
 
 from minitx.errors import StoppedByUser
 from minitx.objectives.base import Objective
@@ -26,37 +26,7 @@ from minitx.study.run import job, launching
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def words(text_file):
-    """For a study of which each run takes a second."""
-    return [
-        *("task=text", f"data.path={text_file}", "logger=none", "study.dir=study"),
-        *("model.dim=32", "model.layers=1", "model.context=16", "data.batch_size=8"),
-        *("trainer.max_steps=10", "trainer.val_every=5"),
-    ]
-
-
-# Two models, two rates, two seeds.
-WHOLE = {
-    "sweep": {"optimizer.muon_lr": [0.01, 0.02]},
-    "sections": ["quality", "curves", "cost", "tuning"],
-    "quick": {"seeds": [1, 2]},
-}
 ONE_RUN_EACH = {"sweep": {"optimizer.muon_lr": [0.01]}, "quick": {"seeds": [1]}}
-
-
-@pytest.fixture
-def compare(script, briefly, words):
-    def compare(*more, **changes):
-        write_study(**WHOLE | changes)
-        return script("compare", *MINE, *words, *more)
-
-    return compare
 
 
 def trainings(monkeypatch):
@@ -145,7 +115,7 @@ def test_a_sweep_is_widened_until_its_best_value_is_inside(compare, monkeypatch)
     assert open_study("study").runs["key"].equals(runs["key"])
 
 
-def test_a_study_that_stops_while_its_sweep_is_widened_goes_on_with_it(compare, monkeypatch):
+def test_a_study_that_stops_while_its_sweep_is_widened_continues_it(compare, monkeypatch):
     train, begun = job.train, []
 
     def stopped(config, **how):
@@ -210,7 +180,7 @@ def test_the_same_seeds_give_the_same_figures(compare):
         assert one[name].equals(other[name])
 
 
-def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, monkeypatch):
+def test_a_killed_study_continues_and_counts_no_partial_run(words, script, monkeypatch):
     write_study(**WHOLE | ONE_RUN_EACH)
     long = [*MINE, *words, "trainer.max_steps=1000000", "trainer.val_every=20"]
     process = subprocess.Popen(
@@ -254,7 +224,7 @@ def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, m
     assert RunStore(Path("studies/runs")).trained(key)
 
 
-def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
+def test_a_failed_run_is_tried_again_once_and_reported(compare, monkeypatch):
     begun = trainings(monkeypatch)
     wild = ["model=lstm", "optimizer=adamw", "optimizer.lr=1e30"]
     arms = {"lstm": ["model=lstm"], "wild": wild}
@@ -273,7 +243,7 @@ def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
     assert begun == []  # not a third time
 
 
-def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
+def test_a_launcher_may_train_the_runs_in_other_processes(words):
     write_study(**ONE_RUN_EACH)
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     answer = subprocess.run(
@@ -286,74 +256,3 @@ def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
     assert answer.returncode == 0, answer.stderr
     assert set(open_study("study").runs["status"]) == {"finished"}
     assert "studying: 0 of 2 runs done" in answer.stderr
-
-
-BAD = {
-    "no arms": ({"arms": {}}, [], ["nothing to compare", "study.arms"]),
-    "no values": ({"grid": {"model.heads": []}}, [], ["model.heads", "no values"]),
-    "no seeds": ({"quick": {"seeds": []}}, [], ["study.quick.seeds"]),
-    "a seed twice": ({"quick": {"seeds": [1, 1]}}, [], ["each seed once"]),
-    "an unknown model": ({"arms": {"a": ["model=transfomer"]}}, [], ["did you mean transformer"]),
-    "an unknown key": ({"grid": {"model.haeds": [1]}}, [], ["model.haeds"]),
-    "words that are none": ({"arms": {"a": "model"}}, [], ["study.arms.a", "write a list"]),
-    "no width": ({"parameters": 10}, [], ["budget.parameters=10", "2%"]),
-    "heads": (
-        {"arms": {"a": ["model=transformer"]}, "grid": {"model.heads": [5]}, "match": False},
-        [],
-        ["model.heads=5", "divide"],
-    ),
-    "a task that does not suit": ({"tasks": ["recall"]}, [], ["task=text", "recall"]),
-    "values that are no values": (
-        {"grid": {"model.heads": [[1, 2]]}},
-        [],
-        ["model.heads has the value [1, 2]", "null"],
-    ),
-    "a sweep of speeds": ({"measures": "speed"}, [], ["study.sweep", "speed"]),
-    "a section that does not suit": ({"sections": ["recall"]}, [], ["task=text", "recall"]),
-    "an unknown section": ({"sections": ["qality"]}, [], ["qality", "quality"]),
-    "an unknown study": ({}, ["study=architecture"], ["architectures"]),
-    "an axis more": (
-        {},
-        ["study.quick.grid={model.heads:[1,2]}"],
-        ["has no model.heads", "++study.quick.grid={model.heads:"],
-    ),
-    "a model for all": ({}, ["model=lstm"], ["model=lstm", "arms"]),
-    "a seed for all": ({}, ["seed=3"], ["seed=3", "seeds"]),
-    "a folder that cannot be": ({}, ["study.runs=/dev/null/runs"], ["study.runs=/dev/null/runs"]),
-    "a grid that is hidden": (
-        {"quick": {"seeds": [1], "grid": {"model.layers": [1]}}},
-        ["++study.grid={model.layers:[2]}"],
-        ["preset=quick has a grid of its own", "++study.quick.grid="],
-    ),
-    "a tracker that is not there": ({}, ["logger.mode=online", "logger.name=wandb"], ["W&B key"]),
-    "a folder for all": ({}, ["run.dir=x"], ["run.dir"]),
-    "a report of nothing": ({}, ["report_only=true"], ["study", "no study"]),
-    "an arm that is not there": (
-        {},
-        ["~study.arms.lstmm"],
-        ["the study has no arm lstmm", "transformer", "did you mean lstm?"],
-    ),
-    "another part left out": ({}, ["~study.grid"], ["~study.grid: only an arm of a study can be"]),
-    "every arm left out": ({"arms": {"a": []}}, ["~study.arms.a"], ["nothing to compare"]),
-    "a run that is not planned": ({}, ["only=abc"], ["study.json"]),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_trains_nothing(compare, name):
-    study, asked, said = BAD[name]
-    answer = compare(*asked, **study)
-    assert answer.status == 1
-    lines = [line for line in answer.err.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, answer.err
-    assert all(part in lines[0] for part in said), lines[0]
-    assert not list(Path("studies").glob("runs/*/checkpoints"))
-
-
-def test_a_study_of_another_version_is_refused(compare):
-    Path("study").mkdir()
-    Path("study/study.json").write_text('{"format": 0}')
-    answer = compare()
-    assert answer.status == 1
-    assert "another version" in answer.err
-    assert not list(Path("studies").glob("runs/*/checkpoints"))

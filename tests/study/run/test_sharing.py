@@ -44,7 +44,7 @@ def compare(script, briefly, text_file, tmp_path, monkeypatch):
     return compare
 
 
-def test_nothing_is_chosen_while_another_process_is_at_the_sweep(compare, monkeypatch):
+def test_nothing_is_chosen_while_another_process_runs_the_sweep(compare, monkeypatch):
     launch, calls = launching.launch, []
 
     def beside_another(keys):
@@ -68,7 +68,7 @@ def test_nothing_is_chosen_while_another_process_is_at_the_sweep(compare, monkey
     assert list(runs.loc[runs["chosen"], "optimizer.muon_lr"]) == [best]
 
 
-def test_nothing_is_chosen_where_the_launcher_leaves_runs_undone(compare, monkeypatch):
+def test_nothing_is_chosen_if_the_launcher_leaves_runs_unfinished(compare, monkeypatch):
     monkeypatch.setattr(launching, "launch", lambda keys: None)
     answer = compare()
     assert answer.status == 1
@@ -105,7 +105,7 @@ def test_a_study_is_planned_by_one_process_at_a_time(compare):
     assert not LEDGER.root.exists()
 
 
-def test_a_folder_that_cannot_be_is_one_line(compare):
+def test_an_impossible_folder_is_one_line(compare):
     Path("study").write_text("a file")
     answer = compare("study.dir=study/below")
     assert answer.status == 1
@@ -132,7 +132,7 @@ def test_runs_of_the_same_name_are_trained_once(compare):
     assert set(runs["status"]) == {"finished"}
 
 
-def test_a_run_that_counts_is_found_before_one_of_the_same_name_that_does_not(compare):
+def test_a_chosen_run_is_found_before_a_swept_one_of_the_same_name(compare):
     assert compare(arms={"lstm": ["model=lstm"]}, **ONE_RUN_EACH).status == 0
     manifest = read_manifest(Path("study"))
     (run,) = manifest.runs
@@ -172,7 +172,7 @@ def test_values_may_be_null_or_true_or_words(compare):
     assert "- kept: the same sweep for all, chosen on val" in report
 
 
-def test_a_run_that_failed_is_trained_anew_and_only_once_more(compare, monkeypatch):
+def test_a_failed_run_is_trained_again_only_once(compare, monkeypatch):
     begun = []
 
     def train(config, *, test):

@@ -126,7 +126,7 @@ def test_paired_losses_may_differ_by_any_amount():
     assert ends(difference_interval(first, second, (0, inf))) == pytest.approx(tuple(expected))
 
 
-def test_seeds_that_do_not_vary_tell_nothing_of_others():
+def test_equal_seeds_have_no_interval():
     found = difference_interval([0.99] * 5, [0.5] * 5)
     assert found.value == pytest.approx(0.49)
     assert not found.known
@@ -261,7 +261,7 @@ def test_percentiles_of_few_clusters_are_those_of_students_t():
 
 
 @pytest.mark.parametrize("shift", [-0.3, -0.2, 0.1, 0.19, 0.2, 0.21])
-def test_the_p_value_says_the_same_as_the_interval(shift):
+def test_the_p_value_agrees_with_the_interval(shift):
     draws = np.random.default_rng(11).normal(shift, 0.1, 10_001)
     for size in (20, np.inf):
         found = percentile_interval(shift, draws, size)

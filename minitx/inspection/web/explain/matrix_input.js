@@ -40,7 +40,7 @@ class MatrixInput {
 
   typed(input, i, j) {
     const value = input.valueAsNumber;
-    const valid = Math.abs(value) <= LARGEST_ENTRY; // false for what is no number yet
+    const valid = Math.abs(value) <= LARGEST_ENTRY; // false for what is not a number yet
     input.setAttribute("aria-invalid", !valid);
     if (!valid) return;
     this.values[i][j] = value;

@@ -122,7 +122,7 @@ def kernels(results: Results) -> str:
 
 
 def _defined(words: list[str]) -> dict[str, Any]:
-    """Return what overrides say of the kernels. A study of speed keeps no settings of its runs."""
+    """Return what overrides say about the kernels. A study of speed keeps no settings of runs."""
     found = dict(word.split("=", 1) for word in words if "=" in word)
     model = found.get("model", "transformer")
     mixer = {"model.mixer": found.get("model.mixer", "attention")}

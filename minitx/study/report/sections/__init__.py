@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from minitx.config.keys import nearest
+from minitx.config.keys import one_of
 from minitx.config.tasks import TASKS
 from minitx.errors import UserError
 
@@ -109,12 +109,7 @@ def check_sections(names: Sequence[str], task: str | None = None) -> None:
     """Raise UserError for an unknown section, and for one that does not suit the task."""
     for name in names:
         if name not in SECTIONS:
-            hint = nearest(name, list(SECTIONS))
-            raise UserError(
-                f"study.sections: there is no section {name}; the sections are "
-                + ", ".join(SECTIONS)
-                + (f": did you mean {hint}?" if hint else "")
-            )
+            raise UserError(f"study.sections: there is no section {name}: {one_of(name, SECTIONS)}")
         if task and task not in SECTIONS[name].tasks:
             raise UserError(
                 f"study.sections: {name} does not suit task={task}; it suits "

@@ -121,7 +121,7 @@ def _counted(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def _reached(rows: pd.DataFrame) -> tuple[int, pd.Series]:
-    """Return the longest length up to which most seeds can, and its row; 0 and the first if none.
+    """Return the longest length that most seeds can do, and its row; 0 and the first if none.
 
     `rows` are those of an arm on a task.
     """

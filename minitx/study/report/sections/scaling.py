@@ -139,7 +139,7 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
 
 
 def _batches(conditions: list[Condition]) -> Iterator[str]:
-    """Say by what a batch shortens the time per token: it is work that can be done in parallel."""
+    """Say by how much a batch shortens the time per token, by work that is done in parallel."""
     if BATCH not in conditions[0].axes:
         return
     for place, found in _by_place(conditions, without=BATCH).items():
@@ -161,7 +161,7 @@ def _batches(conditions: list[Condition]) -> Iterator[str]:
 
 
 def _lengths(conditions: list[Condition]) -> Iterator[str]:
-    """Say by what the longest length changes the time per token, compared with the shortest."""
+    """Say by how much the longest length changes the time per token of the shortest."""
     for place, found in _by_place(conditions, without=LENGTH).items():
         lines = _lines(found)
         ends = {arm: (line[0], line[-1]) for arm, line in lines.items() if len(line) > 1}
