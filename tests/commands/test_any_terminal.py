@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import WARM
 
 import minitx
 from minitx.commands.console import show_run, show_runs, stream
@@ -33,12 +34,12 @@ class Terminal(io.StringIO):
 
 
 def words(*command):
-    return [sys.executable, str(ROOT / "scripts" / f"{command[0]}.py"), *map(str, command[1:])]
+    return [str(ROOT / "scripts" / f"{command[0]}.py"), *map(str, command[1:])]
 
 
 def process(*command, closed="", **how):
     """Run a script in a process of its own. `closed` are redirections of the shell, as in >&-."""
-    script = ["sh", "-c", f'exec "$@" {closed}', "sh", *words(*command)]
+    script = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, *words(*command)]
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     how["env"] = os.environ | how.get("env", {})
     return subprocess.run(script, check=False, timeout=300, **how)
@@ -170,10 +171,10 @@ def test_a_run_finishes_although_nobody_reads(tiny, nobody, tmp_path):
     """Neither characters that ASCII lacks nor a reader that is gone end a run."""
     folder = tmp_path / "漢 é"
     command = ["train", *tiny, "trainer.max_steps=2", f"run.dir={folder}"]
-    answer = process(*command, stdout=nobody, env=ASCII)
+    answer = WARM.run(*words(*command), streams=(None, nobody, None), env=ASCII, timeout=300)
     assert answer.returncode == 0, answer.stderr
     assert json.loads((folder / "summary.json").read_text("utf-8"))["status"] == "finished"
-    assert b"training 100%" in answer.stderr
+    assert "training 100%" in answer.stderr
 
 
 def test_a_run_finishes_without_any_stream(tiny, tmp_path):
@@ -190,29 +191,23 @@ def test_translations_end_quietly_with_their_reader(tmp_path):
     run = OLD_RUNS / "sequence_to_sequence"
     sources = tmp_path / "sources.txt"
     sources.write_text("7 4 2 5\n" * 3_000, encoding="utf-8")
-    with (
-        sources.open("rb") as lines,
-        subprocess.Popen(
-            words("translate", f"run={run}"),
-            stdin=lines,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=os.environ | ASCII,
-        ) as running,
-    ):
-        assert running.stdout.readline().endswith(b"\n")
-        running.stdout.close()
-        err = running.stderr.read()
-        assert running.wait(300) == 0
-    assert b"Traceback" not in err
-    assert b"error" not in err
+    reader, writer = os.pipe()
+    with sources.open("rb") as lines, open(reader, "rb") as translations:
+        streams = lines.fileno(), writer, None
+        running = WARM.start(*words("translate", f"run={run}"), streams=streams, env=ASCII)
+        os.close(writer)
+        assert translations.readline().endswith(b"\n")
+    _, err = running.communicate(300)
+    assert running.returncode == 0
+    assert "Traceback" not in err
+    assert "error" not in err
 
 
 def on_a_terminal(*command, **environment):
     """Run a script on a terminal of its own; give its status and all that the terminal got."""
-    number, screen = pty.fork()
-    if number == 0:
-        os.execve(sys.executable, words(*command), os.environ | environment)
+    screen, terminal = pty.openpty()
+    running = WARM.start(*words(*command), streams=[terminal] * 3, env=environment)
+    os.close(terminal)
     got = b""
     while True:
         try:
@@ -223,7 +218,7 @@ def on_a_terminal(*command, **environment):
             break
         got += piece
     os.close(screen)
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), got.decode()
+    return running.wait(), got.decode()
 
 
 def test_a_narrow_terminal_gets_everything_and_no_control(tiny, tmp_path):

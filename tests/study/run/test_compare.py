@@ -1,16 +1,13 @@
 """Test studies from the command line: which runs are trained or reused, and which are errors."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
 
 import pytest
 import torch
+from forked import WARM
 from own_studies import MINE, write_study
 
 from minitx.errors import StoppedByUser
@@ -213,11 +210,7 @@ def test_the_same_seeds_give_the_same_figures(compare):
 def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, monkeypatch):
     write_study(**WHOLE | ONE_RUN_EACH)
     long = [*MINE, *words, "trainer.max_steps=1000000", "trainer.val_every=20"]
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "scripts/compare.py", *long],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = WARM.start(ROOT / "scripts/compare.py", *long)
     try:
         deadline = time.monotonic() + 60
         while not list(Path("studies/runs").glob("*/checkpoints/last.ckpt")):
@@ -225,7 +218,7 @@ def test_a_killed_study_goes_on_and_counts_nothing_half_written(words, script, m
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     assert set(open_study("study").runs["status"]) == {"missing"}
     answer = script("compare", *long, "report_only=true")
@@ -276,13 +269,7 @@ def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
 def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
     write_study(**ONE_RUN_EACH)
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    answer = subprocess.run(
-        [sys.executable, ROOT / "scripts/compare.py", *MINE, *words, *launcher],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    answer = WARM.run(ROOT / "scripts/compare.py", *MINE, *words, *launcher, timeout=200)
     assert answer.returncode == 0, answer.stderr
     assert set(open_study("study").runs["status"]) == {"finished"}
     assert "studying: 0 of 2 runs done" in answer.stderr
