@@ -3,8 +3,9 @@
 `python scripts/train.py` computes for five seconds until torch and Lightning are imported, which is
 longer than a tiny run takes. A fork of a process that has imported them needs milliseconds. From
 there on it is a process like any other: it has a session, streams and an environment of its own,
-gets signals, and ends as Python ends. What is said or imported while a process starts can only be
-tested in a process that starts: those tests use `subprocess`.
+gets signals, and ends as Python ends. What is said or imported while a process starts, and what it
+makes of streams that are closed, can only be tested in a process that starts: those tests use
+`subprocess`.
 """
 
 import atexit
@@ -171,8 +172,7 @@ def become(request):
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ |= request["env"]
-    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
-    own = {"encoding": encoding, "closefd": False}
+    own = {"encoding": "utf-8", "closefd": False}
     sys.stdin = os.fdopen(0, **own)
     sys.stdout = os.fdopen(1, "w", **own)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", **own)

@@ -171,10 +171,10 @@ def test_a_run_finishes_although_nobody_reads(tiny, nobody, tmp_path):
     """Neither characters that ASCII lacks nor a reader that is gone end a run."""
     folder = tmp_path / "漢 é"
     command = ["train", *tiny, "trainer.max_steps=2", f"run.dir={folder}"]
-    answer = WARM.run(*words(*command), streams=(None, nobody, None), env=ASCII, timeout=300)
+    answer = process(*command, stdout=nobody, env=ASCII)
     assert answer.returncode == 0, answer.stderr
     assert json.loads((folder / "summary.json").read_text("utf-8"))["status"] == "finished"
-    assert "training 100%" in answer.stderr
+    assert b"training 100%" in answer.stderr
 
 
 def test_a_run_finishes_without_any_stream(tiny, tmp_path):
@@ -191,16 +191,22 @@ def test_translations_end_quietly_with_their_reader(tmp_path):
     run = OLD_RUNS / "sequence_to_sequence"
     sources = tmp_path / "sources.txt"
     sources.write_text("7 4 2 5\n" * 3_000, encoding="utf-8")
-    reader, writer = os.pipe()
-    with sources.open("rb") as lines, open(reader, "rb") as translations:
-        streams = lines.fileno(), writer, None
-        running = WARM.start(*words("translate", f"run={run}"), streams=streams, env=ASCII)
-        os.close(writer)
-        assert translations.readline().endswith(b"\n")
-    _, err = running.communicate(300)
-    assert running.returncode == 0
-    assert "Traceback" not in err
-    assert "error" not in err
+    with (
+        sources.open("rb") as lines,
+        subprocess.Popen(
+            [sys.executable, *words("translate", f"run={run}")],
+            stdin=lines,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | ASCII,
+        ) as running,
+    ):
+        assert running.stdout.readline().endswith(b"\n")
+        running.stdout.close()
+        err = running.stderr.read()
+        assert running.wait(300) == 0
+    assert b"Traceback" not in err
+    assert b"error" not in err
 
 
 def on_a_terminal(*command, **environment):
