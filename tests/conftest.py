@@ -26,6 +26,11 @@ def pytest_xdist_auto_num_workers(config):
     return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest starts first: at the end, the other cores would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _alone(tmp_path_factory):
     """Caches, runs and W&B stay in a folder of this session, and nothing is sent anywhere."""

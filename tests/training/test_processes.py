@@ -154,6 +154,7 @@ def uneven(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(start, train, tmp_path, uneven):
     """Twice in one command, since the second job must start processes of its own."""
     process = start("-m", *TWO, f"data.path={uneven}", "seed=1,2", *SLOW)
@@ -179,6 +180,7 @@ def test_two_processes_train_as_one(start, train, tmp_path, uneven):
             assert one[name] == other[name]
 
 
+@pytest.mark.long
 def test_ctrl_c_to_two_processes(start, train, tmp_path):
     process = start(*TWO, *LONG, forked=False)
     deadline = time.monotonic() + LIMIT

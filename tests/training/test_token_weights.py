@@ -195,6 +195,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(train, tiny, tmp_path):
     """On a file that has pairs and labels; in batches so small that some have one row for two."""
     pairs, texts = number_pairs(COUNT), labelled_texts(COUNT)

@@ -68,6 +68,7 @@ def trainings(monkeypatch):
     return begun
 
 
+@pytest.mark.long
 def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compare, monkeypatch):
     begun = trainings(monkeypatch)
     answer = compare()
@@ -266,6 +267,7 @@ def test_a_run_that_fails_is_tried_once_more_and_shown(compare, monkeypatch):
     assert begun == []  # not a third time
 
 
+@pytest.mark.long
 def test_other_processes_train_the_runs_where_a_launcher_says_so(words):
     write_study(**ONE_RUN_EACH)
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
