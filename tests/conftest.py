@@ -62,9 +62,9 @@ def _quiet(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Torch's random numbers start afresh in every test."""
+    """Torch's random numbers on the CPU start afresh in every test."""
     if "torch" in sys.modules:  # most tests import it; those that do not need not wait for it
-        sys.modules["torch"].manual_seed(0)
+        sys.modules["torch"].default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
