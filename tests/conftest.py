@@ -26,6 +26,11 @@ def pytest_xdist_auto_num_workers(config):
     return min(os.cpu_count() or 1, MOST_WORKERS) if whole else 0
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest starts first: at the end, the other cores would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _alone(tmp_path_factory):
     """Caches, runs and W&B stay in a folder of this session, and nothing is sent anywhere."""
@@ -57,9 +62,9 @@ def _quiet(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Torch's random numbers start afresh in every test."""
+    """Torch's random numbers on the CPU start afresh in every test."""
     if "torch" in sys.modules:  # most tests import it; those that do not need not wait for it
-        sys.modules["torch"].manual_seed(0)
+        sys.modules["torch"].default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

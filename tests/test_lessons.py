@@ -206,6 +206,7 @@ def test_the_prose_follows_from_the_stored_outputs(lesson):
     FACTS[lesson](Outputs(notebook))
 
 
+@pytest.mark.long
 def test_all_lessons_run_and_their_prose_follows_again():
     """One test, because pytest-xdist would run the lessons in each process that has a part."""
     for path, notebook in zip(LESSONS, execute(LESSONS), strict=True):

@@ -42,6 +42,7 @@ def served(folder):
         server.server_close()
 
 
+@pytest.mark.long
 @needs_browser
 @needs_mkdocs
 def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(

@@ -16,7 +16,11 @@ def derived_seed(*parts: int) -> int:
 
 def seed_step(seed: int, batch: int, rank: int) -> None:
     """Seed torch's generators for the training step on batch `batch` of the run."""
-    torch.manual_seed(derived_seed(seed, batch, rank))
+    number = derived_seed(seed, batch, rank)
+    if torch.accelerator.is_available():
+        torch.manual_seed(number)
+    else:  # torch.manual_seed would record the call stack for each kind of GPU that is not there
+        torch.default_generator.manual_seed(number)
 
 
 def stream(seed: int, number: int) -> np.random.Generator:

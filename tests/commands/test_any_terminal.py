@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import WARM
 
 import minitx
 from minitx.commands.console import show_run, show_runs, stream
@@ -33,12 +34,12 @@ class Terminal(io.StringIO):
 
 
 def words(*command):
-    return [sys.executable, str(ROOT / "scripts" / f"{command[0]}.py"), *map(str, command[1:])]
+    return [str(ROOT / "scripts" / f"{command[0]}.py"), *map(str, command[1:])]
 
 
 def process(*command, closed="", **how):
     """Run a script in a process of its own. `closed` are redirections of the shell, as in >&-."""
-    script = ["sh", "-c", f'exec "$@" {closed}', "sh", *words(*command)]
+    script = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, *words(*command)]
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
     how["env"] = os.environ | how.get("env", {})
     return subprocess.run(script, check=False, timeout=300, **how)
@@ -193,7 +194,7 @@ def test_translations_end_quietly_with_their_reader(tmp_path):
     with (
         sources.open("rb") as lines,
         subprocess.Popen(
-            words("translate", f"run={run}"),
+            [sys.executable, *words("translate", f"run={run}")],
             stdin=lines,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -210,9 +211,9 @@ def test_translations_end_quietly_with_their_reader(tmp_path):
 
 def on_a_terminal(*command, **environment):
     """Run a script on a terminal of its own; give its status and all that the terminal got."""
-    number, screen = pty.fork()
-    if number == 0:
-        os.execve(sys.executable, words(*command), os.environ | environment)
+    screen, terminal = pty.openpty()
+    running = WARM.start(*words(*command), streams=[terminal] * 3, env=environment)
+    os.close(terminal)
     got = b""
     while True:
         try:
@@ -223,7 +224,7 @@ def on_a_terminal(*command, **environment):
             break
         got += piece
     os.close(screen)
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), got.decode()
+    return running.wait(), got.decode()
 
 
 def test_a_narrow_terminal_gets_everything_and_no_control(tiny, tmp_path):

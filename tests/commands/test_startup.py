@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import LIGHT
 
 from minitx.commands.console import loading
 
@@ -132,13 +133,36 @@ def imported_by(*words):
     return answer, modules, said
 
 
+@pytest.fixture
+def imported_in_a_fork(tmp_path_factory):
+    """The same for a script, in a fork of a process that has imported what all scripts need."""
+
+    def run(script, *words):
+        modules = tmp_path_factory.mktemp("imported") / "modules"
+        path = ROOT / "scripts" / f"{script}.py"
+        answer = LIGHT.run(path, *words, env={"COLUMNS": "200"}, modules=modules, timeout=120)
+        return answer, set(modules.read_text().split()), answer.stderr.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--help"], 0), (["task=text", "data.path=no.txt"], 1)]
+)
+def test_a_script_that_starts_does_not_import_torch(words, status):
+    answer, modules, _ = imported_by(ROOT / "scripts" / "train.py", *words)
+    assert answer.returncode == status
+    assert "hydra" in modules
+    assert not HEAVY & modules
+
+
 def scripts():
     return [file.stem for file in (ROOT / "scripts").glob("*.py") if file.stem != "bench"]
 
 
 @pytest.mark.parametrize("name", sorted(scripts()))
-def test_help_does_not_wait_for_torch(name):
-    answer, modules, said = imported_by(ROOT / "scripts" / f"{name}.py", "--help")
+def test_help_does_not_wait_for_torch(name, imported_in_a_fork):
+    answer, modules, said = imported_in_a_fork(name, "--help")
     assert answer.returncode == 0
     assert "Keys (key=value)" in answer.stdout
     assert said == []
@@ -170,9 +194,9 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("case", ERRORS)
-def test_an_early_error_does_not_wait_for_torch(case, here):
+def test_an_early_error_does_not_wait_for_torch(case, here, imported_in_a_fork):
     script, words, part = ERRORS[case]
-    answer, modules, said = imported_by(ROOT / "scripts" / f"{script}.py", *words)
+    answer, modules, said = imported_in_a_fork(script, *words)
     assert answer.returncode == 1
     assert len(said) == 1, said
     assert said[0].startswith("error: ")
@@ -217,15 +241,32 @@ def test_nothing_is_printed_if_torch_is_loaded(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", ["generate", "translate", "predict", "explain"])
-def test_what_uses_a_model_does_not_import_what_trains_one(name):
-    module = {
-        "generate": "decoding.generate",
-        "translate": "decoding.translation",
-        "predict": "decoding.prediction",
-        "explain": "inspection.explain",
-    }
-    _, modules, _ = imported_by("-c", f"import minitx.commands.console, minitx.{module[name]}")
+USE_A_MODEL = {
+    "generate": "minitx.decoding.generate",
+    "translate": "minitx.decoding.translation",
+    "predict": "minitx.decoding.prediction",
+    "explain": "minitx.inspection.explain",
+}
+
+
+@pytest.fixture(scope="module")
+def imported_to_use_a_model():
+    """The modules after one process has imported what uses a model, by the last import of it."""
+    code = """
+import importlib, sys
+import minitx.commands.console
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    print(*sys.modules)
+"""
+    answer, *_ = imported_by("-c", code, *USE_A_MODEL.values())
+    return dict(zip(USE_A_MODEL, map(str.split, answer.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("name", USE_A_MODEL)
+def test_what_uses_a_model_does_not_import_what_trains_one(name, imported_to_use_a_model):
+    modules = set(imported_to_use_a_model[name])
     assert "torch" in modules
+    assert USE_A_MODEL[name] in modules
     unused = {"lightning", "torchmetrics", "sacrebleu", "wandb", "matplotlib", "pandas", "scipy"}
     assert not unused & modules

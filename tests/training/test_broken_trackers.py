@@ -4,14 +4,13 @@ import http.server
 import os
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 
 import pytest
 import wandb
+from forked import WARM
 from run_files import checkpoint, rows, summary
 from stopping import assert_same_run
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -232,8 +231,9 @@ main("train")
 
 def test_a_dead_wandb_process_prints_no_traceback_when_the_run_ends(tiny, tmp_path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", KILLED, *tiny, "logger=wandb", f"run.dir={folder}"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED, encoding="utf-8")
+    ended = WARM.run(script, *tiny, "logger=wandb", f"run.dir={folder}", timeout=300)
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(re.findall("^W&B failed .*", ended.stderr, flags=re.M)) == 1

@@ -40,6 +40,7 @@ def public(text_file):
         yield Path(folder)
 
 
+@pytest.mark.long
 def test_a_user_without_home_and_name_trains_with_wandb(nobody, public):
     # WANDB_SERVICE leads to the W&B process of this one, which belongs to another user.
     unset = {"HOME", "USER", "LOGNAME", "WANDB_DATA_DIR", "WANDB_SERVICE", *VARIABLES}

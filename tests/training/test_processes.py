@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import FEW_CORES, WARM
 from run_files import assert_same, checkpoint, files, rows, series, summary
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
@@ -18,8 +19,6 @@ TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 # What two processes round differently grows with the rate of learning.
 SLOW = ["optimizer.lr=3e-4", "optimizer.muon_lr=1e-3"]
 LIMIT = 90  # seconds for one process, when the machine has other work
-# What torch says of data.workers=2 where there is one core.
-FEW_CORES = "ignore:This DataLoader will create:UserWarning"
 
 
 @pytest.fixture
@@ -27,16 +26,20 @@ def start(tiny, tmp_path):
     """Starts scripts/train.py as a group of processes, none of which outlives the test."""
     begun = []
 
-    def start(*overrides, script=SCRIPT):
-        process = subprocess.Popen(
-            [sys.executable, script, *tiny, *map(str, overrides)],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env=os.environ | {"PYTHONWARNINGS": FEW_CORES},
-        )
+    def start(*overrides, script=SCRIPT, forked=True):
+        words, env = [*tiny, *map(str, overrides)], os.environ | {"PYTHONWARNINGS": FEW_CORES}
+        if forked:  # those that it starts itself are no forks
+            process = WARM.start(script, *words, cwd=tmp_path, env=env)
+        else:
+            process = subprocess.Popen(
+                [sys.executable, script, *words],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                env=env,
+            )
         begun.append(process)
         return process
 
@@ -49,9 +52,8 @@ def start(tiny, tmp_path):
 
 def said_besides_progress(err):
     """The lines on standard error, without those that tell how far the training is."""
-    first, second, *others = err.splitlines()
-    assert first == "loading torch and the corpus text ..."  # once, not for every process
-    assert re.fullmatch(r"[\d,]+ tokens to train on", second)
+    first, *others = err.splitlines()
+    assert re.fullmatch(r"[\d,]+ tokens to train on", first)
     progress = re.compile(r"(training|validating|testing) .*|.* \.\.\.|.*: \d+%.*")
     return [line for line in others if not progress.fullmatch(line)]
 
@@ -154,6 +156,7 @@ def uneven(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(start, train, tmp_path, uneven):
     """Twice in one command, since the second job must start processes of its own."""
     process = start("-m", *TWO, f"data.path={uneven}", "seed=1,2", *SLOW)
@@ -179,8 +182,9 @@ def test_two_processes_train_as_one(start, train, tmp_path, uneven):
             assert one[name] == other[name]
 
 
+@pytest.mark.long
 def test_ctrl_c_to_two_processes(start, train, tmp_path):
-    process = start(*TWO, *LONG)
+    process = start(*TWO, *LONG, forked=False)
     deadline = time.monotonic() + LIMIT
     while not list(tmp_path.glob("runs/*/metrics.csv")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -189,7 +193,9 @@ def test_ctrl_c_to_two_processes(start, train, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
-    errors = said_besides_progress(err)
+    first, _, others = err.partition("\n")
+    assert first == "loading torch and the corpus text ..."  # once, not for every process
+    errors = said_besides_progress(others)
     assert len(errors) == 1, err
     assert errors[0].startswith("error: stopped at step ")
     stopped = summary(folder)["steps"]

@@ -1,8 +1,6 @@
 """Test that every target has the same weight, for any number of batches and processes per step."""
 
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +15,7 @@ from example_corpora import (
     write_jsonl,
     write_tsv,
 )
+from forked import WARM
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,6 +195,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(train, tiny, tmp_path):
     """On a file that has pairs and labels; in batches so small that some have one row for two."""
     pairs, texts = number_pairs(COUNT), labelled_texts(COUNT)
@@ -209,10 +209,8 @@ def test_two_processes_train_as_one(train, tiny, tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO, encoding="utf-8")
     hardware = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
-    command = [sys.executable, script, "-m", *tiny, *words, *hardware, "task=pairs,labels"]
-    answer = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False
-    )
+    command = [script, "-m", *tiny, *words, *hardware, "task=pairs,labels"]
+    answer = WARM.run(*command, cwd=tmp_path, timeout=200)
     assert answer.returncode == 0, answer.stderr
     assert "Traceback" not in answer.stderr
     folders = [path for path in (tmp_path / "runs").iterdir() if path.name != "multirun"]

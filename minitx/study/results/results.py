@@ -12,9 +12,9 @@ from minitx.metrics.decomposable import Measure
 FINISHED, FAILED, MISSING = "finished", "failed", "missing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tables have no hash; this has that of its identity
 class Results:
-    """A study's runs and their measurements.
+    """A study's runs and their measurements. Once they are collected, nothing changes them.
 
     `runs` has a row for every run of the plan, in the plan's order:
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -79,6 +80,7 @@ def rank(run: Mapping[str, Any]) -> tuple[float, float]:
     return float(steps), float(run[CHOSEN_BY])
 
 
+@lru_cache(maxsize=1)  # several rules of a fair comparison ask
 def sweeps_of(results: Results) -> list[Sweep]:
     """Return the sweep of each condition; empty if the study has no sweep."""
     keys = list(results.study.sweep)

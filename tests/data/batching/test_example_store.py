@@ -1,12 +1,12 @@
 """Test the store of examples."""
 
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import WARM
 
 from minitx.data.batching import cache
 from minitx.data.batching.label_store import open_labels
@@ -167,12 +167,14 @@ print(store.fingerprint, store.folder.stat().st_ino)
 def test_processes_that_start_together_make_one_store(tmp_path: Path) -> None:
     file = tmp_path / "mine.tsv"
     file.write_text("".join(f"to be {n}\tor not {n}\n" for n in range(3000)))
-    command = [sys.executable, "-c", TOGETHER, str(file), str(tmp_path / "cache")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    for process in processes:
-        process.stdin.close()
-        process.stdin = None
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    reader, writer = os.pipe()
+    streams = reader, None, None
+    command = script, file, tmp_path / "cache"
+    processes = [WARM.start(*command, streams=streams) for _ in range(2)]
+    os.close(reader)
+    os.close(writer)  # now both go on
     outputs = {process.communicate()[0] for process in processes}
     assert len(outputs) == 1
     assert outputs.pop()

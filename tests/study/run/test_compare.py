@@ -1,16 +1,13 @@
 """Test studies from the command line: which runs are trained or reused, and which are errors."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
 
 import pytest
 import torch
+from forked import WARM
 from own_studies import MINE, WHOLE, write_study
 
 from minitx.errors import StoppedByUser
@@ -41,6 +38,7 @@ def trainings(monkeypatch):
     return begun
 
 
+@pytest.mark.long
 def test_a_study_trains_chooses_tests_and_reports_and_then_trains_no_more(compare, monkeypatch):
     begun = trainings(monkeypatch)
     answer = compare()
@@ -183,11 +181,7 @@ def test_the_same_seeds_give_the_same_figures(compare):
 def test_a_killed_study_continues_and_counts_no_partial_run(words, script, monkeypatch):
     write_study(**WHOLE | ONE_RUN_EACH)
     long = [*MINE, *words, "trainer.max_steps=1000000", "trainer.val_every=20"]
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "scripts/compare.py", *long],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = WARM.start(ROOT / "scripts/compare.py", *long)
     try:
         deadline = time.monotonic() + 60
         while not list(Path("studies/runs").glob("*/checkpoints/last.ckpt")):
@@ -195,7 +189,7 @@ def test_a_killed_study_continues_and_counts_no_partial_run(words, script, monke
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     assert set(open_study("study").runs["status"]) == {"missing"}
     answer = script("compare", *long, "report_only=true")
@@ -243,16 +237,11 @@ def test_a_failed_run_is_tried_again_once_and_reported(compare, monkeypatch):
     assert begun == []  # not a third time
 
 
+@pytest.mark.long
 def test_a_launcher_may_train_the_runs_in_other_processes(words):
     write_study(**ONE_RUN_EACH)
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    answer = subprocess.run(
-        [sys.executable, ROOT / "scripts/compare.py", *MINE, *words, *launcher],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    answer = WARM.run(ROOT / "scripts/compare.py", *MINE, *words, *launcher, timeout=200)
     assert answer.returncode == 0, answer.stderr
     assert set(open_study("study").runs["status"]) == {"finished"}
     assert "studying: 0 of 2 runs done" in answer.stderr

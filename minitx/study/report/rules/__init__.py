@@ -5,6 +5,7 @@ model better. Runs on different corpora cannot be compared at all, so they are a
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from minitx.study.report.rules.data import check_corpus, same_corpus, same_tokens
 from minitx.study.report.rules.machine import alone, same_code, same_machine
@@ -25,6 +26,7 @@ OF_TRAINING: list[Check] = [
 OF_RUNS: list[Check] = [nothing_missing, same_code, same_machine, alone, full_preset]
 
 
+@lru_cache(maxsize=1)  # nearly every section of a report asks, and to check takes a while
 def check_rules(results: Results) -> list[Rule]:
     """Return all rules that apply to the study. Raises UserError as `check_corpus`."""
     check_corpus(results)
