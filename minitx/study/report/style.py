@@ -97,7 +97,7 @@ KNOWN = {
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """Return a style for each name: the one in KNOWN, else the next unused one.
 
-    If there are more names than styles, colours repeat with other markers.
+    If there are more names than styles, colours repeat with other markers and lines.
     """
     names = list(dict.fromkeys(names))
     found: dict[str, Style] = {}
@@ -106,8 +106,10 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
         if style is not None and style not in found.values():
             found[name] = style
     unused = [style for style in ALL if style not in found.values()]
+    shifted = [*ALL[3:], *ALL[:3]]
     more = [
-        replace(style, marker=marker) for style, marker in zip(ALL, cycle("<>pdh*1"), strict=False)
+        Style(style.colour, marker, other.line)
+        for style, marker, other in zip(ALL, "<>pdh*1", shifted, strict=True)
     ]
     others = cycle([*unused, *more])
     return {name: found.get(name) or next(others) for name in names}

@@ -202,8 +202,8 @@ def test_time_is_taken_once_for_a_run_that_arms_share():
 def test_an_arm_looks_the_same_everywhere_and_no_two_alike():
     assert styles(["gru", "lstm"])["lstm"] == styles(["lstm", "other"])["lstm"] == KNOWN["lstm"]
     many = styles(["transformer", *(f"arm{n}" for n in range(12))])
-    looks = [(style.colour, style.marker) for style in many.values()]
-    assert len(set(looks)) == 13
+    for part in ("marker", "line"):
+        assert len({(style.colour, getattr(style, part)) for style in many.values()}) == 13
     assert len({style.colour for style in ALL}) == len({style.marker for style in ALL}) == len(ALL)
     assert styles(["x", "y"]) == styles(["x", "y"])
 
