@@ -1,6 +1,7 @@
 """How Hydra reads YAML files here: with renamed keys under their new names, and without code."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +34,15 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         file = Path(self.path, self._normalize_file_name(config_path))
+        if Path(self.path) != CONF or not file.is_file():
+            return self._read(config_path, file)
+        # Hydra composes twice for each command, a study for each of its models.
+        version = file, file.stat().st_mtime_ns
+        if version not in _SHIPPED:
+            _SHIPPED[version] = self._read(config_path, file)
+        return deepcopy(_SHIPPED[version])  # Hydra changes what it gets
+
+    def _read(self, config_path: str, file: Path) -> ConfigResult:
         users = Path(self.path) != CONF
         if users and file.is_file():
             _check_yaml(file)
@@ -46,6 +56,9 @@ class FileConfigSource(file_config_source.FileConfigSource):
         if (new := renamed(values, group=group)) != values:
             result.config = OmegaConf.create(new)
         return result
+
+
+_SHIPPED: dict[tuple[Path, int], ConfigResult] = {}  # conf/, by file and time of its change
 
 
 def rename_in_files() -> None:

@@ -1,6 +1,7 @@
 """Test configs as dataclasses, plain values and YAML, and which keys a resumed run may change."""
 
 import dataclasses
+import os
 import typing
 from types import NoneType
 
@@ -9,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from minitx.config import yaml_files
 from minitx.config.compose import (
     compose,
     from_plain,
@@ -252,3 +254,15 @@ def test_types_are_given_to_hydra_once_unless_they_change(monkeypatch):
     monkeypatch.setitem(MODELS, "rnn", wider)
     register_schemas()
     assert set(stored) == {"recurrent_schema"}
+
+
+def test_a_file_of_conf_is_read_again_when_it_has_changed(tmp_path, monkeypatch):
+    """And what Hydra does with the values that it got changes nothing."""
+    monkeypatch.setattr(yaml_files, "CONF", tmp_path)
+    source, file = yaml_files.FileConfigSource("main", f"file://{tmp_path}"), tmp_path / "a.yaml"
+    file.write_text("dim: 1")
+    source.load_config("a").config.dim = 2
+    assert source.load_config("a").config == {"dim": 1}
+    file.write_text("dim: 3")
+    os.utime(file, ns=(1, 1))
+    assert source.load_config("a").config == {"dim": 3}

@@ -1,6 +1,8 @@
 """Test the definition of a study: presets, points, overrides, every file of conf/study."""
 
 import json
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import hydra
@@ -33,6 +35,12 @@ from minitx.study.run.checks import check_comparison
 
 def asked(*words):
     """Return the config and the study of `minitx compare` with these overrides."""
+    return deepcopy(once(*words))
+
+
+@cache
+def once(*words):
+    """Compose a config that many tests ask for."""
     register_schemas()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -42,7 +50,7 @@ def asked(*words):
 @pytest.mark.parametrize("preset", ["quick", "full"])
 @pytest.mark.parametrize("name", options("study"))
 def test_every_study_is_defined_and_its_overrides_compose(name, preset):
-    task = asked(f"study={name}").study.tasks[0]
+    task = asked_tasks(name)[0]
     config = asked(f"study={name}", f"task={task}", f"preset={preset}")
     study = defined(config)
     assert study.name == name
