@@ -7,7 +7,8 @@ protects from damage, not from intent. It is stored
 - in config.yaml: in its first line, a comment, of the lines after it;
 - of metrics.csv, which grows: in metrics.crc32, with the number of bytes that it is of;
 - of the files of a cache or of measured/: in the file of the folder that is written last;
-- in a checkpoint: by torch, in the format of zip archives.
+- in a checkpoint: by torch, in the format of zip archives;
+- in the weights of an export for torch: in their header.
 
 Files of earlier versions have no checksum, and are accepted.
 """

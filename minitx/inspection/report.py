@@ -9,6 +9,7 @@ from rich.table import Table
 
 from minitx.config.schema import InspectConfig
 from minitx.data.progress import announced
+from minitx.errors import UserError
 from minitx.inspection.maps import AttentionMaps
 from minitx.inspection.measures import HeadMeasures, measure_heads
 from minitx.inspection.reading import inspect_text
@@ -40,8 +41,8 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     maps = _read(run, config)
     # `layers` and `heads` are those of the first run: the others may not have these numbers.
     whole = dataclasses.replace(config, layers=None, heads=None)
-    paths = [path for path in (config.other, config.third) if path is not None]
-    others = [_read(StoredRun.open(path, config.device), whole) for path in paths]
+    paths = {name: getattr(config, name) for name in ("other", "third")}
+    others = [_read_other(name, path, whole) for name, path in paths.items() if path is not None]
     folder = run.folder if config.dir is None else Path(config.dir)
     with announced("drawing the maps"):
         files = maps.write(folder, *others)
@@ -59,6 +60,15 @@ def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:
         truncate=config.truncate,
         output=config.target,
     )
+
+
+def _read_other(key: str, path: str, config: InspectConfig) -> AttentionMaps:
+    """Return the maps of the run that `key` names. The errors of its text name it, too."""
+    run: StoredRun = StoredRun.open(path, config.device)
+    try:
+        return _read(run, config)
+    except UserError as error:
+        raise UserError(f"{key}={path}: {error}") from error
 
 
 def show_inspection(maps: AttentionMaps, heads: list[HeadMeasures], files: list[Path]) -> None:

@@ -9,6 +9,7 @@ consists of. `python -m minitx_model` compares the model with its outputs at the
 
 import json
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from minitx.config.schema import MODELS
 from minitx.models.build import classifier, language_model, sequence_to_sequence
 
 FORMAT = "minitx"
+CHECKSUM = "crc32"  # of the numbers, among the metadata of a file
 TOLERANCE = 1e-4  # another processor adds in another order
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "language modelling": language_model,
@@ -65,13 +67,16 @@ def read_safetensors(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a file in the safetensors format.
 
     The file begins with the length of a header, 8 bytes, and the header: JSON that gives each
-    tensor's type, shape and place in the rest of the file. Nothing in it can be executed.
+    tensor's type, shape and place in the rest of the file. Nothing in it can be executed. Raises
+    ValueError if the rest is not what the checksum in the header is of.
     """
     content = bytearray(file.read_bytes())
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    header.pop("__metadata__", None)
     data = memoryview(content)[8 + length :]
+    known = header.pop("__metadata__", {}).get(CHECKSUM)
+    if known not in (None, f"{zlib.crc32(data):08x}"):
+        raise ValueError(f"{file} is damaged: export the model again")
     tensors = {}
     for name, entry in header.items():
         start, end = entry["data_offsets"]

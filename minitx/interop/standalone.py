@@ -17,12 +17,13 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from minitx.config.checksums import checksum
 from minitx.config.compose import to_plain
 from minitx.config.fields import as_typed
 from minitx.config.keys import CONF
 from minitx.config.schema import MIXERS, ModelConfig
 from minitx.errors import UserError
-from minitx.interop.load import FORMAT, outputs
+from minitx.interop.load import CHECKSUM, FORMAT, outputs
 from minitx.runs.run import StoredRun
 
 PACKAGE = "minitx_model"
@@ -122,8 +123,15 @@ def standalone_files(run: StoredRun) -> dict[str, bytes]:
     # safetensors does not store one tensor under two names, as tied weights have.
     weights = {name: tensor.clone().contiguous() for name, tensor in state.items()}
     files = {
-        "model.safetensors": to_safetensors(weights),
-        "check.safetensors": to_safetensors(check_tensors(run)),
+        "model.safetensors": _with_checksum(weights),
+        "check.safetensors": _with_checksum(check_tensors(run)),
     }
     sources = source_files(run.config.model)
     return files | {name: text.encode() for name, text in sources.items()}
+
+
+def _with_checksum(tensors: dict[str, Tensor]) -> bytes:
+    """Return a file in the safetensors format, with the checksum that `load` compares."""
+    plain = to_safetensors(tensors)
+    header = 8 + int.from_bytes(plain[:8], "little")
+    return to_safetensors(tensors, {CHECKSUM: checksum(plain[header:])})

@@ -245,6 +245,7 @@ def test_a_given_output_is_followed(inspect, folder):
 
 
 RUN = "run=good.ckpt"
+OLD = Path(__file__).parents[1] / "old_runs" / "language_modeling"
 REFUSED = {
     "no run": (["text=king"], ["run="]),
     "no text": ([RUN], ["text="]),
@@ -260,6 +261,14 @@ REFUSED = {
     "nowhere": (["run=nowhere", "text=king"], ["nowhere", "does not exist"]),
     "damaged checkpoint": (["run=half.ckpt", "text=king"], ["half.ckpt", "damaged"]),
     "other damaged": ([RUN, "other=half.ckpt", "text=king"], ["half.ckpt", "damaged"]),
+    "a text that the other cannot read": (
+        [RUN, f"other={OLD}", f"third={OLD}", "text=ROMEO"],
+        ["other=", str(OLD), "does not know"],
+    ),
+    "a text that the third cannot read": (
+        [RUN, "other=good.ckpt", f"third={OLD}", "text=ROMEO"],
+        ["third=", str(OLD), "does not know"],
+    ),
     "a checkpoint of others": (["run=other.ckpt", "text=king"], ["other.ckpt", "not one of"]),
     "a folder that cannot be": ([RUN, "text=king", "dir=half.ckpt/x"], ["half.ckpt/x", "dir="]),
     "unknown key": ([RUN, "text=king", "layer=1"], ["layer", "did you mean layers?"]),

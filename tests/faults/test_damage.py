@@ -8,6 +8,7 @@ import json
 import random
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,14 @@ import yaml
 
 from minitx.config.checksums import file_checksum
 from minitx.config.compose import read_config, to_plain
+from minitx.config.schema import ExportConfig
 from minitx.data.batching.pair_store import open_pairs
 from minitx.data.batching.token_store import open_tokens
 from minitx.data.corpora.pairs import pair_file
 from minitx.data.corpora.text import text_file
 from minitx.errors import UserError
+from minitx.interop.export import export_run
+from minitx.interop.load import load
 from minitx.runs.atomic_write import write_checked_json, write_yaml
 from minitx.runs.growing_file import write_whole
 from minitx.runs.run import read_checkpoint
@@ -208,6 +212,20 @@ def test_evidence(tmp_path, damages, tally):
     for name in damages([file], at_an_end):
         with row.trial(name):
             found = unless_refused(lambda: vars(open_study(alone)))
+            assert found is None or same(found, whole)
+
+
+def test_exports(tmp_path, damages, tally):
+    """The loader of an export has no errors of its own: any error is a refusal."""
+    row = tally("weights of an export for torch damaged", EXPECTED)
+    run, folder = str(OLD / "language_modeling"), tmp_path / "out"
+    export_run(ExportConfig(run=run, to=str(folder), format="torch"))
+    whole = dict(load(folder).state_dict())
+    for name in damages([folder / "model.safetensors"], at_an_end):
+        with row.trial(name):
+            found = None
+            with suppress(Exception):
+                found = dict(load(folder).state_dict())
             assert found is None or same(found, whole)
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import tiny_transformers  # noqa: F401  before the library is imported
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import minitx
@@ -160,9 +160,20 @@ def test_a_changed_weight_is_noticed(train, tmp_path, monkeypatch, capsys):
     export.export_run(ExportConfig(run=str(tmp_path / "run"), to=str(out)))
     monkeypatch.chdir(out)
     load.main()
-    content = bytearray((out / "model.safetensors").read_bytes())
-    content[-4:] = b"\x00\x00\x80\x7f"  # infinity
-    (out / "model.safetensors").write_bytes(content)
+    file = out / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    for place in (-1, -1000, len(content) // 2):
+        content[place] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"model.safetensors is damaged: export the model"):
+            load.load()
+        content[place] ^= 1
+    file.write_bytes(content[:-4])
+    with pytest.raises(ValueError, match=r"model.safetensors is damaged: export the model"):
+        load.load()
+    file.write_bytes(content)
+    weights = {name: torch.full_like(each, torch.inf) for name, each in load_file(file).items()}
+    save_file(weights, file)  # which leaves the checksum out
     with pytest.raises(SystemExit, match="not the model that was exported"):
         load.main()
 

@@ -100,7 +100,7 @@ def _facts(manifest: Manifest, store: RunStore, runs: pd.DataFrame) -> dict[str,
     """The machines and the code of the runs; if they differ, all of them."""
     figures = [store.figures(run.key) for run in manifest.runs]
     machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
-    found = {name: list(machines[name].astype(str)) for name in machines}
+    found = {name: list(machines[name].dropna().astype(str)) for name in machines}
     if "git_commit" in runs:
         commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
         found["commit"] = [_commit(c) if isinstance(c, str) else "unknown" for c in commits]

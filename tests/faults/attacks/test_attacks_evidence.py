@@ -97,7 +97,7 @@ def test_values(attack, alone, tally, trials):
     plain = {name: _plain(name, content) for name, content in parts.items()}
     unsealed = {name: _text(name, value) for name, value in plain.items()}
     names = sorted(name for name in plain if not name.endswith(".npz"))
-    for seed in trials(fast=40, full=400):
+    for seed in trials(fast=20, full=240):
         draw = random.Random(seed)
         name = draw.choice(names)
         value, what = _changed(plain[name], draw)
