@@ -45,7 +45,7 @@ def inspect_run(config: InspectConfig) -> tuple[AttentionMaps, list[HeadMeasures
     others = [_read_other(name, path, whole) for name, path in paths.items() if path is not None]
     folder = run.folder if config.dir is None else Path(config.dir)
     with announced("drawing the maps"):
-        files = maps.write(folder, *others)
+        files = _write(maps, folder, others)
     assert maps.findings is not None
     return maps, measure_heads(maps.maps, maps.findings.induction), files
 
@@ -60,6 +60,14 @@ def _read(run: StoredRun, config: InspectConfig) -> AttentionMaps:
         truncate=config.truncate,
         output=config.target,
     )
+
+
+def _write(maps: AttentionMaps, folder: Path, others: list[AttentionMaps]) -> list[Path]:
+    """Write the files. An error names the key that chooses the folder."""
+    try:
+        return maps.write(folder, *others)
+    except UserError as error:
+        raise UserError(f"{error} with dir=") from error
 
 
 def _read_other(key: str, path: str, config: InspectConfig) -> AttentionMaps:

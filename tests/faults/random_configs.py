@@ -13,7 +13,8 @@ from dataclasses import fields
 
 from example_corpora import labelled_texts, number_pairs, write_jsonl, write_tsv
 
-from minitx.config.keys import as_typed, keys
+from minitx.config.fields import as_typed
+from minitx.config.keys import keys
 from minitx.config.mixers import CrossAttentionOptions
 from minitx.config.schema import (
     MIXERS,
