@@ -18,7 +18,6 @@ Sources: Yang et al. 2025, "Gated Delta Networks", arXiv 2412.06464, equation 10
 Letters in shapes: B batch, T length, H heads, K of a key, V of a value, N chunks of L, C = dim.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -40,7 +39,7 @@ from minitx.nn.mixers import (
     check_map_fits,
     check_state,
     matrix_flops,
-    register,
+    register_class,
 )
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
@@ -203,7 +202,4 @@ class GatedDeltaNet(Mixer):
         super().initialise(residual_std)
 
 
-register(
-    "gated_deltanet",
-    lambda shape, **options: partial(GatedDeltaNet, shape.dim, causal=shape.causal, **options),
-)
+register_class("gated_deltanet", GatedDeltaNet)

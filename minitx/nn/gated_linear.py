@@ -19,7 +19,6 @@ et al. 2023 (RetNet), arXiv 2307.08621, section 2.
 Letters in shapes: B batch, T length, H heads, K features of a key, V features of a value, C = dim.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -34,7 +33,7 @@ from minitx.nn.mixers import (
     check_map_fits,
     check_state,
     matrix_flops,
-    register,
+    register_class,
 )
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
@@ -161,9 +160,4 @@ class GatedLinearAttention(Mixer):
         return self.heads * (self.key_dim * self.value_dim + kept * sum(self.widths))
 
 
-register(
-    "gated_linear",
-    lambda shape, **options: partial(
-        GatedLinearAttention, shape.dim, causal=shape.causal, **options
-    ),
-)
+register_class("gated_linear", GatedLinearAttention)

@@ -15,7 +15,6 @@ Letters in shapes: B batch, T length, H heads, K = state_dim, V features of a he
 directions, each with keys of its own.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -30,7 +29,7 @@ from minitx.nn.mixers import (
     check_map_fits,
     check_state,
     matrix_flops,
-    register,
+    register_class,
 )
 from minitx.nn.norms import RMSNorm
 from minitx.nn.short_convolution import ShortConvolution
@@ -157,7 +156,4 @@ class Mamba2(Mixer):
         super().initialise(residual_std)
 
 
-register(
-    "mamba2",
-    lambda shape, **options: partial(Mamba2, shape.dim, causal=shape.causal, **options),
-)
+register_class("mamba2", Mamba2)

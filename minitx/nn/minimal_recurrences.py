@@ -11,14 +11,12 @@ Source: Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, sections
 space as in appendix B.
 """
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn.chunks import at_least_single, decays, half_backwards, half_backwards_map
-from minitx.nn.mixers import Mixer, check_map_fits, check_state, register
+from minitx.nn.mixers import Mixer, check_map_fits, check_state, register_class
 
 CHUNK = 64  # within a chunk, sums of logarithms stay small enough for float32
 LOG_ZERO = -1e4  # its exponential is zero; minus infinity has no gradient
@@ -149,9 +147,5 @@ def _log_positive(x: Tensor) -> Tensor:
     return torch.where(x >= 0, (x.relu() + 0.5).log(), F.logsigmoid(x))
 
 
-register(
-    "mingru", lambda shape, **options: partial(MinGRU, shape.dim, causal=shape.causal, **options)
-)
-register(
-    "minlstm", lambda shape, **options: partial(MinLSTM, shape.dim, causal=shape.causal, **options)
-)
+register_class("mingru", MinGRU)
+register_class("minlstm", MinLSTM)

@@ -1,19 +1,22 @@
 """Mixers: the parts of a block that move information between positions, and their registry.
 
-A new mixer is a subclass of `Mixer` in a module of its own, with a builder that is registered under
-its name:
+A new mixer is a subclass of `Mixer` in a module of its own, which registers it under its name:
+
+    register_class("mingru", MinGRU)  # MinGRU(dim, *, causal, expansion)
+
+If a mixer needs more of the `Shape` that all mixers of a stack share, or if its layers share
+tables, register a builder. It gets the shape, and the mixer's own options by keyword, and returns a
+function that makes the mixer of one layer:
 
     def build(shape: Shape, *, expansion: int) -> Callable[[], Mixer]:
         return lambda: MinGRU(shape.dim, expansion, causal=shape.causal)
 
     register("mingru", build)
-
-A builder gets the `Shape` that all mixers of a stack share and its own options by keyword. It
-returns a function that makes one mixer per layer, so that layers can share tables.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 from typing import Any
 
@@ -104,6 +107,13 @@ def register(name: str, builder: Builder) -> None:
     if name in _builders:
         raise ValueError(f"mixer {name} is registered twice: give one of them another name")
     _builders[name] = builder
+
+
+def register_class(name: str, kind: Callable[..., Mixer]) -> None:
+    """Register a mixer that is built as kind(dim, causal=..., **options): see `register`."""
+    register(
+        name, lambda shape, **options: partial(kind, shape.dim, causal=shape.causal, **options)
+    )
 
 
 def find_builder(name: str) -> Builder:
