@@ -36,7 +36,6 @@ def keep_on_host(padding: Tensor, on_host: Tensor) -> None:
         _on_host[padding] = on_host
 
 
-@torch.compiler.disable
 @torch.inference_mode(False)  # so that autograd can use the lengths found in an evaluation
 def by_length(padding: Tensor) -> ByLength:
     """Return the lengths of the rows and their order: padding bool (B, T), True = a real token.

@@ -270,3 +270,4 @@ def test_what_uses_a_model_does_not_import_what_trains_one(name, imported_to_use
     assert USE_A_MODEL[name] in modules
     unused = {"lightning", "torchmetrics", "sacrebleu", "wandb", "matplotlib", "pandas", "scipy"}
     assert not unused & modules
+    assert "torch._dynamo" not in modules  # the compiler, which takes as long as the rest of torch

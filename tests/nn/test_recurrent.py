@@ -59,3 +59,15 @@ def test_rows_without_a_real_token_keep_their_state(cell):
 def test_a_bidirectional_recurrence_needs_an_even_width():
     with pytest.raises(ValueError, match="dim=5 must be even"):
         Recurrence(5, "lstm", bidirectional=True)
+
+
+def test_a_compiled_layer_reads_padded_batches_alike():
+    """Although a compiler cannot follow how rows are sorted by their length."""
+    layer = Recurrence(DIM, "gru")
+    compiled = torch.compile(layer, backend="eager")
+    for length in (5, 3):
+        x = torch.randn(2, length, DIM)
+        padding = torch.arange(length) < torch.tensor([[length], [2]])
+        (y, state), (expected_y, expected_state) = compiled(x, padding), layer(x, padding)
+        assert_close(y, expected_y)
+        assert_close(state, expected_state)
