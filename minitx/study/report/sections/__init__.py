@@ -89,6 +89,7 @@ SECTIONS = {
         SectionKind("axis"),
         SectionKind("crossover"),
         SectionKind("curves"),
+        SectionKind("reaching"),
         SectionKind("seed_curves"),
         SectionKind("cost"),
         SectionKind("state"),

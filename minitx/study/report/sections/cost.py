@@ -46,7 +46,7 @@ def section(results: Results) -> Section | None:
         return None
     objective = TASKS[results.task].objective
     costs = COSTS | {LATENCY: f"latency, ms/{objective.unit}"}
-    shared = _is_shared(results)
+    shared = is_shared(results)
     return Section(
         name="cost",
         title="What they cost",
@@ -74,7 +74,7 @@ def _by_cpu(results: Results) -> Results:
     return replace(results, runs=runs.assign(**{BY_CPU: runs["tokens_seen"] / runs["cpu_seconds"]}))
 
 
-def _is_shared(results: Results) -> bool:
+def is_shared(results: Results) -> bool:
     """Return whether other work shared the machine, so that times say little about an arm."""
     rule = alone(results)
     return rule is not None and not rule.kept

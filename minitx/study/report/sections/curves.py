@@ -31,10 +31,7 @@ def section(results: Results) -> Section | None:
     every = [condition for condition in conditions_of(results) if len(condition.finished)]
     last = [condition for condition in every if condition.point == every[-1].point]
     conditions = every if len(every) <= MOST_LINES else last
-    # Scores of generated outputs have no curve, because validation generates nothing.
-    measure = results.measure
-    if f"val/{measure.name}" not in results.curves:
-        measure = MEASURES["loss"]
+    measure = measure_on_val(results)
     tables = {condition.name: _curve(results, condition, measure) for condition in conditions}
     drawn = [condition for condition in conditions if len(tables[condition.name])]
     if not drawn:
@@ -60,6 +57,15 @@ def section(results: Results) -> Section | None:
             f"{left_out}"
         ),
     )
+
+
+def measure_on_val(results: Results) -> Measure:
+    """Return the measure of curves: the headline measure or, if val does not have it, the loss.
+
+    Scores of generated outputs have no curve, because validation generates nothing.
+    """
+    known = f"val/{results.measure.name}" in results.curves
+    return results.measure if known else MEASURES["loss"]
 
 
 def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataFrame:
