@@ -1,20 +1,21 @@
 """Measure how fast a language model trains and generates at one length, and its memory.
 
 Every measurement has a process of its own, because the peak memory of a process includes everything
-that it did before. See `minitx.study.measure.stopwatch`.
+that it did before. See `minitx.study.measure.stopwatch`. To import torch takes longer than many
+measurements. So these processes are forks of one that has imported it and done nothing else.
 """
 
-import json
-import re
+import multiprocessing
 import signal
-import subprocess
-import sys
 from typing import Any
 
-from minitx.config.compose import to_plain
 from minitx.config.schema import Config
 from minitx.errors import UserError
+from minitx.study.measure.stopwatch import answer
 from minitx.tasks.open import open_task
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([answer.__module__])
 
 SECONDS = 1.0  # a study measures every point in several processes
 
@@ -32,7 +33,7 @@ def measure_speed(config: Config, seconds: float = SECONDS) -> dict[str, float]:
     """Return the speed of the config's untrained model on the CPU, or on a GPU.
 
     Four fifths of the seconds go to training (or longer, for four steps), the rest to generation.
-    Its process needs a few more seconds to start.
+    The first call takes a few more seconds, to import torch.
 
     Each step reads `data.batch_size` windows of `model.context` random tokens from the task's
     vocabulary. No cost depends on the values of the tokens. The result has:
@@ -65,32 +66,29 @@ def measure_speed(config: Config, seconds: float = SECONDS) -> dict[str, float]:
                 f"{' and '.join(f'trainer.{name}={each}' for each in measured)} only"
             )
     vocabulary = open_task(config).vocabulary
-    job = {
-        "config": to_plain(config),
-        "vocab_size": vocabulary.tokenizer.vocab_size,
-        "seconds": seconds,
-    }
-    ended = subprocess.run(
-        [sys.executable, "-m", "minitx.study.measure.stopwatch"],
-        input=json.dumps(job),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",  # messages of libraries, which quote paths
-        check=False,
-    )
-    if ended.returncode:
+    found = _in_a_process(config, vocabulary.tokenizer.vocab_size, seconds)
+    if isinstance(found, str):
         raise UserError(
             f"cannot measure model={config.model.name} at model.context={config.model.context}: "
-            f"{_reason(ended)}"
+            f"{found}"
         )
-    found: dict[str, float] = json.loads(ended.stdout)
     return found
 
 
-def _reason(ended: subprocess.CompletedProcess[str]) -> str:
-    """Return in one line why the process failed."""
-    if ended.returncode < 0:
-        name = signal.Signals(-ended.returncode).name
+def _in_a_process(config: Config, vocab_size: int, seconds: float) -> dict[str, float] | str:
+    """Return what `measure` returns in a process of its own, or in one line why it failed."""
+    ours, its = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=answer, args=(its, config, vocab_size, seconds))
+    process.start()
+    its.close()  # else the end of the process would not end what it sends
+    try:
+        found: dict[str, float] | str = ours.recv()
+        return found
+    except EOFError:
+        process.join()
+        status = process.exitcode or 0
+        name = signal.Signals(-status).name if status < 0 else f"status {status}"
         return f"its process was ended by {name}, which happens if memory runs out"
-    lines = ended.stderr.strip().splitlines() or [f"status {ended.returncode}"]
-    return re.sub(r"^[\w.]+: ", "", lines[-1])  # the message of the exception without its name
+    finally:
+        process.kill()
+        process.join()

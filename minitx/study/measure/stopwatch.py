@@ -1,28 +1,27 @@
-"""The process that `minitx.study.measure.speed` starts for each measurement.
+"""What a process does that `minitx.study.measure.speed` starts for each measurement.
 
-It reads the arguments of `measure` from standard input and writes the result to standard output,
-both as JSON. It imports little, so that its own memory is small against that of training.
+The module imports little, so that the memory of such a process is small against that of training.
 """
 
-import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import torch
+import torch._dynamo  # as optimizers do, whose memory this is not
 import torch.nn.functional as F
 from filelock import FileLock
 from torch import Tensor
 
-from minitx.config.compose import from_plain
 from minitx.config.schema import Config
+from minitx.errors import short_reason
 from minitx.models.budget import fit_width
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel, count_parameters
@@ -33,6 +32,14 @@ from minitx.training.environment import peak_memory
 from minitx.training.kernels import computing
 
 LEAST_STEPS = 3  # whatever time they take
+
+
+def answer(to: Connection, config: Config, vocab_size: int, seconds: float) -> None:
+    """Send what `measure` returns or, if it fails, in one line why."""
+    try:
+        to.send(measure(config, vocab_size, seconds))
+    except Exception as error:
+        to.send(short_reason(error) or type(error).__name__)
 
 
 def measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float]:
@@ -121,8 +128,3 @@ def _alone_on(device: torch.device) -> AbstractContextManager[Any]:
 def _peak_memory(device: torch.device) -> int:
     """Return the peak of the memory in bytes: of the device, or of this process on a CPU."""
     return torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
-
-
-if __name__ == "__main__":
-    job = json.load(sys.stdin)
-    json.dump(measure(**job | {"config": from_plain(job["config"])}), sys.stdout)
