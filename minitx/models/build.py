@@ -107,7 +107,10 @@ def _refuse(config: ModelConfig, kind: str, needless: Collection[str]) -> None:
         value = getattr(config, field.name)
         # A key that is switched off, as it is by default, asks for nothing.
         if field.name in needless and value != field.default and (value or field.default):
-            raise ValueError(f"model.{field.name}={value}: {kind} does not use this key; remove it")
+            raise ValueError(
+                f"model.{field.name}={value}: {kind} does not use this key; "
+                f"set model.{field.name}={as_typed(field.default)}"
+            )
 
 
 def _backbone(

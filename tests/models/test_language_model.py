@@ -296,7 +296,10 @@ def test_what_no_language_model_has_is_refused(needless):
             {"mixer": "lstm", "scaled": False},
             "scaled=False: model.mixer=lstm does not use this key",
         ),
-        ({"mixer": "lstm", "window": 3}, "window=3: model.mixer=lstm does not use this key"),
+        (
+            {"mixer": "lstm", "window": 3},
+            "window=3: model.mixer=lstm does not use this key; set model.window=null",
+        ),
         (
             {"position": "learned", "rotary_base": 500.0},
             "rotary_base=500.0: model.position=learned does not use this key",
