@@ -199,7 +199,8 @@ def about(results: Results, comparisons: list[Comparison]) -> str:
         " A model is called better than another only if all rules of a fair comparison, except "
         "those about measured times, were kept and two tests at 5% show the difference: a paired "
         f"bootstrap over test items (seeds pooled; {resamples}) and a paired t "
-        f"test over the seeds that both have. p is the larger of the two p-values.{corrected} The "
+        f"test over the seeds that both have. p is the larger of the two p-values. That of the "
+        f"bootstrap can be no smaller than its number of resamples allows.{corrected} The "
         "intervals are those of single comparisons."
     )
 

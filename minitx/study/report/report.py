@@ -153,7 +153,7 @@ def _intervals(results: Results) -> str:
     words += f"none for fewer than {LEAST_SEEDS} seeds"
     if differences:
         words += (
-            f"; over test items: a paired percentile bootstrap with "
+            "; over test items: a paired bootstrap with expanded percentiles (Hesterberg 2015) and "
             f"{resamples_of(results.measure):,} resamples{resampled_clusters(results)}, from "
             f"{items} test items"
         )

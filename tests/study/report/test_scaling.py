@@ -107,6 +107,23 @@ def test_two_further_axes_give_rows_of_panels():
     assert "with 1 thread, 1 sequence, 128 tokens of context: 2.7" in section.sentences[0]
 
 
+def test_a_difference_that_is_the_optimizers_is_named():
+    """At 64 sequences of 512 tokens, both arms need as long without clipping and the optimizer."""
+    results = speeds(spread=1e-3)
+    runs = results.runs.copy()
+    runs["forward_backward_seconds"] = runs["step_seconds"]
+    place = (runs["data.batch_size"] == 1) & (runs["model.context"] == 128)
+    runs.loc[place, "forward_backward_seconds"] = 0.01
+    section = SECTIONS["scaling"](replace(results, runs=runs))
+    assert section.sentences[0].endswith(
+        "; without clipping and the optimizer also equal at (1 sequence, 128 tokens of context)."
+    )
+    ratios = section.more["ratios"].set_index(["data.batch_size", "model.context"])
+    assert ratios.loc[(1, 128), "forward and backward alone"] == pytest.approx(1)
+    other = ratios.loc[(1, 512)]
+    assert other["forward and backward alone"] == pytest.approx(other["ratio"], rel=1e-2)
+
+
 def test_a_point_that_failed_is_left_out_of_every_comparison():
     results = speeds()
     runs = results.runs.copy()
@@ -124,15 +141,15 @@ def test_generation_and_memory_are_compared_at_both_ends():
     section = SECTIONS["generation"](speeds())
     assert section.answers == 2
     assert section.sentences == [
-        "Generation, as a multiple of that of transformer: at 128 tokens, lstm 0.312; at 2,048 "
+        "Generation time, relative to that of transformer: at 128 tokens, lstm 0.312; at 2,048 "
         "tokens, lstm 0.0195.",
-        "Memory of training, as a multiple of that of transformer: at 128 tokens, no difference is "
+        "Memory of training, relative to that of transformer: at 128 tokens, no difference is "
         "shown for lstm; at 2,048 tokens, no difference is shown for lstm.",
     ]
     assert section.finding == "lstm generates faster than transformer at every length measured"
     assert "with batches of 64" in section.note
     assert len(section.table) == 2 * len(LENGTHS)
-    assert set(section.table["Generation, processes"]) == {8}  # those of both batches
+    assert set(section.table["Generation time, processes"]) == {8}  # those of both batches
     assert set(section.table["Memory of training, processes"]) == {4}
 
 
@@ -142,7 +159,7 @@ def test_noisy_generation_has_an_interval_and_shows_no_difference(spread, shown)
     noise = np.exp(np.random.default_rng(1).normal(0, spread, len(results.runs)))
     slower = np.where(results.runs["arm"] == "lstm", 2.0, 1.0)
     section = SECTIONS["generation"](speeds(latency_ms=slower * noise))
-    rows = section.more["ratios"].query("cost == 'Generation'")
+    rows = section.more["ratios"].query("cost == 'Generation time'")
     assert (rows["low"] < rows["ratio"]).all()
     assert (rows["ratio"] < rows["high"]).all()
     assert ("no difference is shown for lstm" in section.sentences[0]) is not shown

@@ -344,7 +344,7 @@ def test_heads_are_measured_by_their_number():
     assert list(section.table["mean entropy, nats"]) == pytest.approx([3, 1.5, 0.375])
     assert np.isnan(section.table["mean distance between heads"][0])
     # Each head costs 0.4%: two may go.
-    assert list(section.table["heads that can go for 1% of the loss"]) == [1, 1, 0.25]
+    assert list(section.table["heads that can be removed for a 1% higher loss"]) == [1, 1, 0.25]
     assert "mean distance between heads 0.50 (2 heads) to 0.50" in section.sentences[0]
     assert png(section.figure)
     assert one(made(ARMS), "heads") is None

@@ -173,3 +173,6 @@ def test_a_sweep_prefers_the_rate_that_reaches_the_goal_soonest():
     assert "(loss on val 0.050 nats/token; no value reached the goal)" in section.sentences[-1]
     assert "no value reached the goal" not in section.sentences[0]
     assert "steps to the goal" in section.table
+    [axes] = section.figure.axes  # shows the steps of those that reached it
+    assert axes.get_title(loc="left") == "steps to the goal"
+    assert list(axes.lines[0].get_ydata()) == [900, 700, 300]

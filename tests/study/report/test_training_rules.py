@@ -42,7 +42,8 @@ def test_the_steepest_curve_is_named_with_its_arm():
     results = improving(fair(), "lstm", "val/loss", [*FLAT, 1.98, 1.96, 1.94])
     assert rules(results)["trained to convergence"].words == (
         "Not trained to convergence. In the last quarter of training, the loss on val still "
-        "improved: lstm 3.0%. A curve counts as flat if it gains at most 1% of the loss."
+        "improved, in the mean over seeds: lstm by 3.0%. A curve counts as flat if it gains at "
+        "most 1% of the loss."
     )
     early = changed(results, "lstm", ended_by="goal")
     assert broken(early) == []
@@ -94,7 +95,12 @@ def test_a_curve_that_is_flat_at_chance_has_not_converged(detail, lstm, ended_by
         "points above the chance level."
     )
     assert words.startswith(not_learned) is not kept
-    assert "accuracy on val improved by 0.0% at most" in words  # of the Transformer
+    if ended_by != "goal":  # nor did a run of the sweep
+        chosen = rules(results)["the best value inside the sweep"]
+        assert chosen.kept is kept
+        assert chosen.words.startswith("No value of the sweep of lstm left the chance") is not kept
+    # Of the Transformer.
+    assert "accuracy on val improved by 0.0 percentage points at most" in words
 
 
 @pytest.mark.parametrize(("last", "kept"), [(0.709, True), (0.711, False), (0.6, True)])
@@ -106,8 +112,8 @@ def test_a_fraction_converges_by_points_and_not_by_its_loss(last, kept):
     results.curves["val/loss"] = results.curves["step"] / -1000 + 1
     assert ("trained to convergence" not in broken(results)) is kept
     words = rules(results)["trained to convergence"].words
-    assert "1% of all answers" in words
-    assert kept or "accuracy on val still improved: lstm 1.1%" in words
+    assert "gains at most 1 percentage point." in words
+    assert kept or "still improved, in the mean over seeds: lstm by 1.1 percentage points" in words
 
 
 def test_one_validation_shows_no_convergence():

@@ -45,6 +45,7 @@ def same_tokens(results: Results) -> Rule:
     early = known[reached_goal(known)]
     known = known.drop(early.index)
     stopped = f" {count(len(early), 'run')} stopped at the goal, after fewer." if len(early) else ""
+    which = "Runs that did not stop at the goal" if len(early) else "Runs"
     if known.empty:
         return Rule(name, True, "All runs stopped when they reached the goal.")
     for _, runs in by_data(results, known):
@@ -62,5 +63,7 @@ def same_tokens(results: Results) -> Rule:
     reach = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
     where = " at each point of the grid" if low < high and results.axes else ""
     return Rule(
-        name, True, f"Runs with the same seed have seen equal numbers{where}: {reach}.{stopped}"
+        name,
+        True,
+        f"{which} have seen equal numbers with the same seed{where}: {reach}.{stopped}",
     )

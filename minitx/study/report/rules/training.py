@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from minitx.drawing.formatting import count, listed, setting
 from minitx.study.report.rules.rule import Rule, reached_goal
-from minitx.study.results.chance import chance_level
+from minitx.study.results.chance import NEAR_CHANCE, at_chance
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.results.settings import differing_settings, recipe_choices
@@ -16,8 +17,6 @@ from minitx.study.results.settings import differing_settings, recipe_choices
 # gains more could change which model is better.
 MOST_GAIN = 0.01
 LAST_PART = 0.25  # of the training
-# Of all answers on val. The best of many validations is a little above chance by luck.
-NEAR_CHANCE = 0.02
 
 
 def same_training(results: Results) -> Rule:
@@ -79,7 +78,9 @@ def converged(results: Results) -> Rule:
     name = "trained to convergence"
     conditions = [each for each in conditions_of(results) if len(each.finished)]
     stopped = sum(int(reached_goal(each.finished).sum()) for each in conditions)
-    unlearned = {each.name: _at_chance(each, results) for each in conditions}
+    unlearned = {
+        each.name: at_chance(results, each, _full_length(each)["key"]) for each in conditions
+    }
     gains = {
         each.name: _gain(each, results, leaving_out=unlearned[each.name])
         for each in conditions
@@ -108,28 +109,28 @@ def _flat(gains: dict[str, float], results: Results) -> list[str]:
     """Describe the gains of the conditions whose curves were checked, and the limit."""
     if not gains:
         return []
-    limit = f"A curve counts as flat if it gains at most {MOST_GAIN:.0%}{_unit(results)}."
+    unit = " percentage point" if _is_fraction(results) else "% of the loss"
+    limit = f"A curve counts as flat if it gains at most {100 * MOST_GAIN:g}{unit}."
     if unknown := [arm for arm, gain in gains.items() if np.isnan(gain)]:
         return [
             f"Whether the curve of {listed(unknown)} is flat is not known, because it has too few "
             "validations."
         ]
-    steep = [f"{arm} {gain:.1%}" for arm, gain in gains.items() if gain > MOST_GAIN]
+    steep = [f"{arm} by {_spelt(gain, results)}" for arm, gain in gains.items() if gain > MOST_GAIN]
     what = results.measure.words if _is_fraction(results) else "the loss"
     last = f"In the last quarter of training, {what} on val"
     if steep:
-        return [f"Not trained to convergence. {last} still improved: {listed(steep)}. {limit}"]
-    return [f"{last} improved by {max(gains.values()):.1%} at most. {limit}"]
+        return [
+            f"Not trained to convergence. {last} still improved, in the mean over seeds: "
+            f"{listed(steep)}. {limit}"
+        ]
+    most = _spelt(max(gains.values()), results)
+    return [f"{last} improved by {most} at most, in the mean over seeds. {limit}"]
 
 
-def _at_chance(condition: Condition, results: Results) -> list[str]:
-    """Return the keys of the runs whose accuracy on val never left the chance level."""
-    chance, column = chance_level(results, condition), "val/accuracy"
-    if chance is None or column not in results.curves:
-        return []
-    best = results.curves.groupby("key")[column].max()
-    runs = condition.finished[~reached_goal(condition.finished)]
-    return [key for key in runs["key"] if key in best and best[key] <= chance + NEAR_CHANCE]
+def _full_length(condition: Condition) -> pd.DataFrame:
+    """Return the finished runs that did not stop at the goal."""
+    return condition.finished[~reached_goal(condition.finished)]
 
 
 def _is_fraction(results: Results) -> bool:
@@ -137,8 +138,9 @@ def _is_fraction(results: Results) -> bool:
     return results.measure.is_fraction and f"val/{results.measure.name}" in results.curves
 
 
-def _unit(results: Results) -> str:
-    return " of all answers" if _is_fraction(results) else " of the loss"
+def _spelt(gain: float, results: Results) -> str:
+    """Format a gain: "1.2 percentage points", "1.2%"."""
+    return f"{100 * gain:.1f} percentage points" if _is_fraction(results) else f"{gain:.1%}"
 
 
 def _gain(condition: Condition, results: Results, leaving_out: list[str]) -> float:
@@ -146,7 +148,7 @@ def _gain(condition: Condition, results: Results, leaving_out: list[str]) -> flo
 
     Runs that stopped at the goal, and those with the keys `leaving_out`, do not count.
     """
-    runs = condition.finished[~reached_goal(condition.finished)]
+    runs = _full_length(condition)
     gains = [_gain_of(key, results) for key in runs["key"] if key not in leaving_out]
     known = [gain for gain in gains if not np.isnan(gain)]
     return float(np.mean(known)) if known else np.nan

@@ -4,7 +4,8 @@ from minitx.drawing.formatting import listed, setting
 from minitx.study.plan.definition import Values, combinations
 from minitx.study.plan.widening import MOST_FURTHER
 from minitx.study.report.rules.rule import Rule
-from minitx.study.results.results import Results
+from minitx.study.results.chance import at_chance
+from minitx.study.results.results import FINISHED, Results
 from minitx.study.results.sweep import Sweep, sweeps_of
 
 
@@ -52,6 +53,13 @@ def inside(results: Results) -> Rule:
     sweeps = sweeps_of(results)
     if not _searched(sweeps):
         return Rule(name, False, "There was no sweep, so other values may be better.")
+    if unlearned := [each.condition.name for each in sweeps if _learned_nothing(results, each)]:
+        return Rule(
+            name,
+            False,
+            f"No value of the sweep of {listed(unlearned)} left the chance level, so which value "
+            "is best is not known.",
+        )
     edges = {sweep.condition.name: sweep for sweep in sweeps if sweep.at_edge}
     if not edges:
         return Rule(name, True, "No chosen value is at the edge of the sweep.")
@@ -89,6 +97,12 @@ def fresh_seeds(results: Results) -> Rule | None:
 
 def _searched(sweeps: list[Sweep]) -> bool:
     return any(len(sweep.tried) > 1 for sweep in sweeps)
+
+
+def _learned_nothing(results: Results, sweep: Sweep) -> bool:
+    runs = sweep.condition.runs
+    tried = runs.loc[runs["swept"] & (runs["status"] == FINISHED), "key"]
+    return len(tried) > 0 and len(at_chance(results, sweep.condition, tried)) == len(tried)
 
 
 def _covers(sweep: Sweep, asked: Values) -> bool:

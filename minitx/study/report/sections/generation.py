@@ -27,7 +27,7 @@ from minitx.study.results.results import Results
 from minitx.study.statistics.growth import ratio_interval
 
 LATENCY, MEMORY = "latency_ms", "peak_memory_mb"
-COSTS = {LATENCY: ("Generation", "ms/token"), MEMORY: ("Memory of training", "MB")}
+COSTS = {LATENCY: ("Generation time", "ms/token"), MEMORY: ("Memory of training", "MB")}
 ROOM = 2.5  # an axis spans at least this factor to both sides of its middle
 
 Costs = dict[str, dict[int, np.ndarray]]  # by arm and length, float64 (processes,)
@@ -154,7 +154,7 @@ def _comparison(column: str, ratios: pd.DataFrame) -> str:
         if alike:
             each.append(f"no difference is shown for {listed(alike)}")
         parts.append(f"at {number(length)} tokens, {', '.join(each)}")
-    return f"{name}, as a multiple of that of {found['of'].iloc[0]}: {'; '.join(parts)}."
+    return f"{name}, relative to that of {found['of'].iloc[0]}: {'; '.join(parts)}."
 
 
 def _figure(results: Results, costs: dict[str, Costs]) -> Figure:

@@ -26,7 +26,7 @@ from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import LEAST_SEEDS, mean_interval
 
 ENTROPY, DIVERSITY = "mean entropy, nats", "mean distance between heads"
-PRUNABLE = f"heads that can go for {TOLERATED:.0%} of the loss"
+PRUNABLE = f"heads that can be removed for a {TOLERATED:.0%} higher loss"
 MEASURES = {ENTROPY: (0, inf), DIVERSITY: (0, 1), PRUNABLE: (0, 1)}  # with their bounds
 
 Found = dict[str, dict[str, Interval]]  # the measures of heads, by the name of a condition
@@ -53,9 +53,9 @@ def section(results: Results) -> Section | None:
             "logit scale for the others). Entropy: of the weights of a query; 0 if it attends to "
             "one token only. Distance: the total variation between the weights of two heads of a "
             "layer; 0 for equal weights, 1 for heads that never attend to the same token. Heads "
-            "that can go: the least important heads, switched off one after the other until the "
-            f"loss on a part of val is more than {TOLERATED:.0%} worse (Michel et al. 2019, "
-            "section 4). A model with few heads can only lose large fractions of them."
+            "that can be removed: the least important heads, switched off one after the other "
+            f"until the loss on a part of val is more than {TOLERATED:.0%} worse (Michel et al. "
+            "2019, section 4). A model with few heads can only lose large fractions of them."
         ),
     )
 
@@ -93,13 +93,13 @@ def _measures(results: Results, condition: Condition) -> dict[str, Interval]:
 
 
 def _finding(conditions: list[Condition], found: Found) -> str:
-    """Name the fractions of heads that can go in the first and in the last model."""
+    """Name the fractions of heads that the first and the last model can lose."""
     known = [condition for condition in conditions if PRUNABLE in found[condition.name]]
     if not known:
         return ""
     ends = dict.fromkeys(condition.name for condition in (known[0], known[-1]))
-    parts = [f"{_spelt(PRUNABLE, found[name][PRUNABLE])} of those of {name}" for name in ends]
-    return f"{listed(parts)} can go for {TOLERATED:.0%} of the loss"
+    parts = [f"{_spelt(PRUNABLE, found[name][PRUNABLE])} of {name}" for name in ends]
+    return f"heads that can be removed for a {TOLERATED:.0%} higher loss: {listed(parts)}"
 
 
 def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from minitx.study.statistics.growth import MOST_OFF, Growth, linear_growth, rati
 
 LENGTH, BATCH = "model.context", "data.batch_size"
 COST = "training_us"  # microseconds per token
+PASSES = "forward and backward alone"
 MOST_NAMED = 3  # groups of arms in the heading
 
 # Further columns of the table.
@@ -74,8 +75,9 @@ def section(results: Results) -> Section | None:
             "Untrained models on random tokens, because no time depends on their values. Each "
             "point is measured in several processes. Lines: their medians. Bands: from the fastest "
             "to the slowest process. A step consists of forward, loss, backward, clipping and "
-            "optimizer. Ratios: of geometric means, with Welch's t interval on logarithms over "
-            "processes, if there are four or more; each interval is that of a single comparison. "
+            "optimizer, and is not compiled. Ratios: of geometric means, with Welch's t interval "
+            "on logarithms over processes, if there are four or more; each interval is that of a "
+            "single comparison. "
             f"Times within a factor of {EQUAL:g}, and those whose interval of the ratio includes "
             "1, count as equal. Growth: time per token = a + b times the length, fitted to "
             "relative errors, with t intervals. It is given only if the line is within "
@@ -105,11 +107,18 @@ def _ratios(conditions: list[Condition]) -> pd.DataFrame:
         [
             {"arm": each.arm, "of": first, **dict(zip(each.axes, each.point, strict=True))}
             | ratio_interval(each.values(COST), other.values(COST)).columns("ratio")
+            | _passes(each, other).columns(PASSES, f"{PASSES}: low", f"{PASSES}: high")
             | {"place": each.place}
             for each in conditions
             if each.arm != first and (other := reference.get(each.point)) is not None
         ]
     )
+
+
+def _passes(condition: Condition, other: Condition) -> Interval:
+    """Return the ratio of forward and backward passes alone, NaN if it is not known."""
+    known = [each.values("forward_backward_seconds") for each in (condition, other)]
+    return ratio_interval(*known) if all(map(len, known)) else Interval(np.nan)
 
 
 def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
@@ -132,6 +141,16 @@ def _comparisons(ratios: pd.DataFrame) -> Iterator[str]:
             )
         if equal := len(found) - len(slower) - len(faster):
             parts.append(f"equal at {equal}")
+        alone = [
+            row["place"]
+            for row in unequal.to_dict("records")
+            if is_equal(Interval(row[PASSES], row[f"{PASSES}: low"], row[f"{PASSES}: high"]))
+        ]
+        if alone:
+            parts.append(
+                "without clipping and the optimizer also equal at "
+                f"{listed(f'({place})' for place in alone)}"
+            )
         yield (
             f"Training time per token of {arm}, compared with {first} at "
             f"{count(len(found), 'point')} of the grid: {'; '.join(parts)}."

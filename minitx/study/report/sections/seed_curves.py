@@ -42,8 +42,8 @@ def section(results: Results) -> Section | None:
         table=table,
         figure=_figure(results, table, shown, metric),
         note=(
-            f"{measure.words.capitalize()} on val at each validation. Each line is a seed, and it "
-            f"ends when the seed stops.{left_out}"
+            f"{measure.words.capitalize()} on val at each validation. Each line is a seed, and its "
+            f"mark is where the seed stops.{left_out}"
         ),
     )
 
@@ -71,9 +71,8 @@ def _figure(results: Results, table: pd.DataFrame, points: list[str], metric: st
     for axes, point in zip(each, points, strict=True):
         for (arm, _), line in table[table["point"] == point].groupby(["arm", "seed"], sort=False):
             style = own[str(arm)]
-            axes.plot(
-                line["step"], line[metric], color=style.colour, linestyle=style.line, linewidth=1.2
-            )
+            look = style.drawing | {"linewidth": 1.2, "markersize": 5, "markevery": [-1]}
+            axes.plot(line["step"], line[metric], **look)
         axes.set_xlim(left=0)
         plain_numbers(axes.xaxis)
         scale_values(axes.yaxis, results.measure)

@@ -30,7 +30,8 @@ from minitx.study.statistics.multiple import LEVEL, holm
 
 LEARNED = 0.99  # accuracy on val
 METRIC = "val/accuracy"
-APART = 0.14  # of the arms at a rung of the figure, whose rungs are 1 apart
+# In the figure, whose rungs are 1 apart: the distance of arms, and the width of the seeds of one.
+APART, WIDE = 0.14, 0.08
 
 
 def section(results: Results) -> Section | None:
@@ -271,4 +272,5 @@ def _draw_seeds(
             {"marker": style.marker, "fillstyle": "none"} if learned else {"marker": "x"}
         )
         places = np.array([rungs.index(each) for each in found["rung"]]) + aside
+        places += WIDE * (found["seed"].rank(method="dense", pct=True).to_numpy() - 0.5)
         axes.plot(places, found["tokens"], color=style.colour, linestyle="", markersize=6, **look)

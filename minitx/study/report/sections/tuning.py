@@ -3,6 +3,7 @@
 from math import inf, nan
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -31,10 +32,11 @@ def section(results: Results) -> Section | None:
         title="What tuning found",
         finding=_finding(sweeps, goal=goal),
         table=pd.concat([_table(sweep, goal=goal) for sweep in sweeps], ignore_index=True),
-        figure=_figure(results, known, keys[0]) if drawn else None,
+        figure=_figure(results, known, keys[0], goal=goal) if drawn else None,
         sentences=[_sentence(sweep, results.study.sweep, goal=goal) for sweep in sweeps],
         note=(
-            f"Each arm gets the value {best} (ringed), without looking at test. The full preset "
+            f"Each arm gets the value {best} (ringed), without looking at test. "
+            f"{'Values that did not reach the goal are not drawn. ' * goal}The full preset "
             f"widens a sweep whose best value is at the edge, by up to {MOST_FURTHER} values on "
             "each side. If the best value is still at the edge, a value "
             "beyond it may be better."
@@ -100,19 +102,21 @@ def _sentence(sweep: Sweep, asked: dict[str, list[Any]], *, goal: bool) -> str:
     )
 
 
-def _figure(results: Results, sweeps: list[Sweep], key: str) -> Figure:
+def _figure(results: Results, sweeps: list[Sweep], key: str, *, goal: bool) -> Figure:
+    """Draw the loss of each value or, if there is a goal, the steps of those that reached it."""
     figure, [axes] = panels()
     own = styles_of([sweep.condition for sweep in sweeps])
+    column = "steps" if goal else "loss"
     for sweep in sweeps:
-        line = sweep.tried[sweep.known]
-        draw_line(axes, own[sweep.condition.name], line[key], line["loss"])
+        line = sweep.tried[sweep.known & np.isfinite(sweep.tried[column])]
+        draw_line(axes, own[sweep.condition.name], line[key], line[column])
         best = line[line["chosen"]]
         ring: dict[str, Any] = {
             "markerfacecolor": "none",
             "markeredgecolor": INK,
             "markeredgewidth": 1.1,
         }
-        axes.plot(best[key], best["loss"], "o", markersize=12, **ring)
+        axes.plot(best[key], best[column], "o", markersize=12, **ring)
     scale_steps(axes.xaxis, [value for sweep in sweeps for value in sweep.tried[key]])
-    name_axes(axes, key, "loss on val (nats/token)")
+    name_axes(axes, key, "steps to the goal" if goal else "loss on val (nats/token)")
     return finish(figure, f"{results.title}: the sweep", own)
