@@ -163,12 +163,16 @@ def serve(requests):
     return json.loads(message)
 
 
-def become(request):
-    """Make this process what it is when Python has started a script."""
-    # As for a process that a shell starts, however the tests were started.
+def handle_signals():
+    """Handle signals as a process does that a shell starts, however the tests were started."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def become(request):
+    """Make this process what it is when Python has started a script."""
+    handle_signals()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ |= request["env"]

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from forked import handle_signals
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
@@ -114,10 +116,7 @@ def _run(words, folder, said, moment):
     for descriptor, stream in ((1, "out"), (2, "err")):
         with said.with_suffix(said.suffix + f".{stream}").open("wb") as file:
             os.dup2(file.fileno(), descriptor)
-    # As for a process that a shell starts, however the tests were started.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    handle_signals()
     changes, began = _watch(str(folder), moment), time.monotonic()
     sys.argv[:] = words
     try:
