@@ -190,7 +190,8 @@ def _finding(table: pd.DataFrame) -> str:
     if last["place"].nunique() > 1:
         return ""
     parts = []
-    for sign, word in ((-1, "less"), (1, "more")):
+    fewer = "less" if last["cost"].iloc[0] == SECONDS else "fewer"
+    for sign, word in ((-1, fewer), (1, "more")):
         arms = [
             row["second"]
             for row in last.dropna(subset=["ratio"]).to_dict("records")
