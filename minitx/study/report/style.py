@@ -17,7 +17,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import (
+    EngFormatter,
+    LogLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 from minitx.drawing.figures import (
     INK,
@@ -232,6 +238,22 @@ def finish(figure: Figure, title: str, own: Mapping[str, Style] | None = None) -
             text.set(text=drawable(name), color=INK, parse_math=False)
         figure.set_figheight(height + ROW * -(-len(own) // columns))
     return figure
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Label the rows of a panel, which are at 0, 1, ... from the top."""
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    labels = list(map(drawable, names))
+    axes.set_yticks(range(len(names)), labels, size=TEXT_SIZE, **text_style())
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+
+
+def ticks_at_1_2_5(axis: Any) -> None:
+    """Put ticks of a logarithmic axis at 1, 2 and 5 times the powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    plain_numbers(axis)
 
 
 def percent_axis(axis: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from minitx.drawing.formatting import listed, number
 from minitx.metrics.bootstrap import Interval
@@ -19,9 +18,9 @@ from minitx.study.report.style import (
     finish,
     name_axes,
     panels,
-    plain_numbers,
     scale_steps,
     styles,
+    ticks_at_1_2_5,
 )
 from minitx.study.results.results import Results
 from minitx.study.statistics.growth import ratio_interval
@@ -170,8 +169,6 @@ def _figure(results: Results, costs: dict[str, Costs]) -> Figure:
         low, high = values.min(), values.max()
         middle = sqrt(low * high)  # small differences do not fill the axis
         axes.set_ylim(min(low / 1.2, middle / ROOM), max(high * 1.2, middle * ROOM))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        plain_numbers(axes.yaxis)
+        ticks_at_1_2_5(axes.yaxis)
         name_axes(axes, "tokens of context", ", ".join(COSTS[column]))
     return finish(figure, results.title, own)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minitx.drawing.figures import MUTED, PAPER, TEXT_SIZE, drawable, text_style
+from minitx.drawing.figures import MUTED, PAPER, TEXT_SIZE, text_style
 from minitx.drawing.formatting import count, settings
 from minitx.study.report import verdict
 from minitx.study.report.comparison import about, compare, pairs_of
@@ -16,6 +16,7 @@ from minitx.study.report.style import (
     draw_point,
     finish,
     name_axes,
+    name_rows,
     panels,
     scale_values,
     styles,
@@ -150,15 +151,13 @@ def _figure(results: Results, conditions: list[Condition]) -> Figure:
     own = styles(condition.arm for condition in conditions)
     for row, condition in enumerate(conditions):
         _draw_condition(axes, own[condition.arm], results, condition, row)
-    axes.set_ylim(len(conditions) - 0.4, -0.6)
-    labels = [
-        f"{condition.arm}, {condition.place}" if condition.axes else condition.arm
-        for condition in conditions
-    ]
-    names = list(map(drawable, labels))
-    axes.set_yticks(range(len(conditions)), names, size=TEXT_SIZE, **text_style())
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False, axis="y")
+    name_rows(
+        axes,
+        [
+            f"{condition.arm}, {condition.place}" if condition.axes else condition.arm
+            for condition in conditions
+        ],
+    )
     scale_values(axes.xaxis, results.measure)
     name_axes(axes, results.measure.on_test, "")
     return finish(figure, f"{results.title}: {results.measure.words}")

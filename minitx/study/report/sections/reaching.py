@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
-from minitx.drawing.figures import TEXT_SIZE, drawable, text_style
 from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import Measure
@@ -20,9 +18,10 @@ from minitx.study.report.style import (
     draw_point,
     finish,
     name_axes,
+    name_rows,
     panels,
-    plain_numbers,
     styles,
+    ticks_at_1_2_5,
 )
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
@@ -30,36 +29,32 @@ from minitx.study.statistics.growth import ratio_interval
 
 COLUMNS = {"tokens_seen": TOKENS, "operations": OPERATIONS, "train_seconds": SECONDS}
 IN_WORDS = {TOKENS: "tokens", OPERATIONS: "operations", SECONDS: "training time"}
+Curves = dict[str, list[pd.DataFrame]]  # of the seeds of each condition, by its name
+
 ROW, LEAST = 0.34, 1.2  # inches of the figure: for an arm, and for a panel
 
 
 def section(results: Results) -> Section | None:
     measure = measure_on_val(results)
+    sign = 1 if measure.lower_is_better else -1
+    curves = _curves(results, f"val/{measure.name}", sign)
+    costs = dict(COLUMNS)
+    if shared := is_shared(results):
+        del costs["train_seconds"]
     compared = [
-        (first, other, _target(results, measure, first, other))
-        for first, other in _pairs(results, f"val/{measure.name}")
+        list(_rows(first, other, curves, costs, f"{measure.words} on val", sign))
+        for first, other in _pairs(results, curves)
     ]
     if not compared:
         return None
-    hidden = {SECONDS} if is_shared(results) else set()
-    table = pd.DataFrame(
-        row
-        for first, other, target in compared
-        for row in _rows(results, measure, first, other, target)
-        if row["cost"] not in hidden
-    )
+    table = pd.DataFrame(row for rows in compared for row in rows)
     return Section(
         name="reaching",
         title=f"How soon they reach the same {measure.words}",
         finding=_finding(table),
         table=table,
         figure=_figure(results, table),
-        sentences=[
-            _sentence(measure, target, found)
-            for (_, _, target), (_, found) in zip(
-                compared, table.groupby(["second", "place"], sort=False), strict=True
-            )
-        ],
+        sentences=[_sentence(measure, rows) for rows in compared],
         answers=len(compared),
         note=(
             "The first arm is compared with each other one at the best "
@@ -69,45 +64,41 @@ def section(results: Results) -> Section | None:
             "passes. Ratios: of geometric means over seeds, with Welch's t interval on logarithms; "
             f"each interval is that of a single comparison. Costs within a factor of {EQUAL:g}, "
             "and those whose interval of the ratio includes 1, count as equal."
-            + (" Other work shared the machine, so times are not compared." if hidden else "")
+            + (" Other work shared the machine, so times are not compared." if shared else "")
         ),
     )
 
 
-def _pairs(results: Results, metric: str) -> Iterator[tuple[Condition, Condition]]:
+def _curves(results: Results, metric: str, sign: int) -> Curves:
+    """Return the curves of the conditions of which every seed has one.
+
+    Their column "value" is lower the better it is.
+    """
+    if metric not in results.curves:
+        return {}
+    known = results.curves.dropna(subset=[metric])
+    known = known.assign(value=sign * known[metric])
+    runs = {str(key): curve for key, curve in known.groupby("key")}
+    return {
+        condition.name: [
+            runs[run["key"]].assign(
+                operations=runs[run["key"]]["tokens_seen"] * run.get("operations_per_token", np.nan)
+            )
+            for run in condition.finished.to_dict("records")
+        ]
+        for condition in conditions_of(results)
+        if len(condition.finished) and set(condition.finished["key"]) <= set(runs)
+    }
+
+
+def _pairs(results: Results, curves: Curves) -> Iterator[tuple[Condition, Condition]]:
     """Yield the first arm with each other one, at each point of the grid."""
-    known = results.curves.dropna(subset=[metric])["key"] if metric in results.curves else ()
-    learned = [
-        each
-        for each in conditions_of(results)
-        if len(each.finished) and each.finished["key"].isin(known).all()
-    ]
     points: dict[str, list[Condition]] = {}
-    for condition in learned:
-        points.setdefault(condition.place, []).append(condition)
+    for condition in conditions_of(results):
+        if condition.name in curves:
+            points.setdefault(condition.place, []).append(condition)
     for first, *others in points.values():
         yield from ((first, other) for other in others)
-
-
-def _curves(results: Results, measure: Measure, condition: Condition) -> list[pd.DataFrame]:
-    """Return the curve of each seed, whose column "value" is lower the better it is."""
-    found = results.curves.dropna(subset=[f"val/{measure.name}"])
-    sign = 1 if measure.lower_is_better else -1
-    curves = []
-    for run in condition.finished.to_dict("records"):
-        curve = found[found["key"] == run["key"]]
-        operations = curve["tokens_seen"] * run.get("operations_per_token", np.nan)
-        curves.append(
-            curve.assign(operations=operations, value=sign * curve[f"val/{measure.name}"])
-        )
-    return curves
-
-
-def _target(results: Results, measure: Measure, *conditions: Condition) -> float:
-    """Return the best value that every run of the conditions reaches."""
-    curves = [each for condition in conditions for each in _curves(results, measure, condition)]
-    worst = max(curve["value"].min() for curve in curves)
-    return float(worst if measure.lower_is_better else -worst)
 
 
 def _costs(curve: pd.DataFrame, value: float) -> dict[str, float]:
@@ -121,23 +112,24 @@ def _costs(curve: pd.DataFrame, value: float) -> dict[str, float]:
 
 
 def _rows(
-    results: Results, measure: Measure, first: Condition, other: Condition, target: float
+    first: Condition,
+    other: Condition,
+    curves: Curves,
+    costs: dict[str, str],
+    measured: str,
+    sign: int,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each cost that is known."""
-    value = target if measure.lower_is_better else -target
-    needed = {
-        condition.arm: pd.DataFrame(
-            [_costs(curve, value) for curve in _curves(results, measure, condition)]
-        )
-        for condition in (first, other)
-    }
-    for column, name in COLUMNS.items():
-        one, two = (needed[each.arm][column].to_numpy(float) for each in (first, other))
+    """Yield a row for each of the costs, of the best value that every run of both reaches."""
+    both = curves[first.name], curves[other.name]
+    value = max(curve["value"].min() for each in both for curve in each)
+    needed = [pd.DataFrame([_costs(curve, value) for curve in each]) for each in both]
+    for column, name in costs.items():
+        one, two = (each[column].to_numpy(float) for each in needed)
         yield {
             "first": first.arm,
             "second": other.arm,
             "place": other.place,
-            f"{measure.words} on val": target,
+            measured: float(sign * value),
             "cost": name,
             "of the first": _mean(one),
             "of the second": _mean(two),
@@ -154,17 +146,18 @@ def _mean(costs: np.ndarray) -> float:
     return float(np.exp(np.log(costs).mean()))
 
 
-def _sentence(measure: Measure, target: float, rows: pd.DataFrame) -> str:
+def _sentence(measure: Measure, rows: list[dict[str, Any]]) -> str:
     """Compare what an arm needed with what the first one needed."""
-    first, second, place = rows[["first", "second", "place"]].iloc[0]
+    first, second, place = (rows[0][name] for name in ("first", "second", "place"))
+    target = rows[0][f"{measure.words} on val"]
     where = f" with {place}" if place else ""
     both = f"{first} and {second}{where} reached {measure.amount(target)} on val"
-    known = rows[rows["ratio"].notna()].to_dict("records")
+    known = [row for row in rows if not np.isnan(row["ratio"])]
     if not known:
         early = [
             arm
             for arm, of in ((first, "of the first"), (second, "of the second"))
-            if rows[of].isna().any()
+            if any(np.isnan(row[of]) for row in rows)
         ]
         return f"{both}, {listed(early)} before the first validation, so no ratio is known."
     equal = [IN_WORDS[row["cost"]] for row in known if is_equal(ratio_in(row))]
@@ -220,15 +213,8 @@ def _figure(results: Results, table: pd.DataFrame) -> Figure | None:
             ratio = ratio_in(found)
             draw_point(axes, own[found["second"]], ratio.value, row, xerr=ratio)
         axes.axvline(1, color=own[known["first"].iloc[0]].colour, linewidth=1.2)
-        axes.set_ylim(len(labels) - 0.4, -0.6)
-        axes.set_yticks(
-            range(len(labels)), list(map(drawable, labels)), size=TEXT_SIZE, **text_style()
-        )
-        axes.tick_params(axis="y", length=0)
-        axes.grid(False, axis="y")
+        name_rows(axes, labels)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        plain_numbers(axes.xaxis)
+        ticks_at_1_2_5(axes.xaxis)
         name_axes(axes, f"{cost}, as multiples of those of {known['first'].iloc[0]}", "")
     return finish(figure, f"{results.title}: what the same quality costs")

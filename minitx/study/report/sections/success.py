@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from minitx.drawing.formatting import count, listed, percent, whole_percent
 from minitx.study.report.rules import may_claim
@@ -18,8 +17,8 @@ from minitx.study.report.style import (
     name_axes,
     panels,
     percent_axis,
-    plain_numbers,
     styles,
+    ticks_at_1_2_5,
 )
 from minitx.study.results.chance import chance_level, pairs_of
 from minitx.study.results.conditions import Condition, conditions_of
@@ -255,9 +254,7 @@ def _figure(results: Results, table: pd.DataFrame, seeds: pd.DataFrame) -> Figur
     left.set_ylim(-0.04, 1.04)
     percent_axis(left.yaxis)
     right.set_yscale("log")
-    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    right.yaxis.set_minor_locator(NullLocator())
-    plain_numbers(right.yaxis)
+    ticks_at_1_2_5(right.yaxis)
     name_axes(left, "", "seeds that learn it")
     name_axes(right, "", "training tokens until a seed learns it")
     return finish(figure, f"{results.title}: seeds that learn it", own)
