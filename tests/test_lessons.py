@@ -5,6 +5,7 @@ the notebook, and on those of a new execution. Trained models end up differently
 processor, so facts about them leave room.
 """
 
+import html
 import re
 import runpy
 from pathlib import Path
@@ -92,8 +93,9 @@ def masks_and_positions(outputs):
     assert order == {"no positions": 0, "alibi": 0}
     assert outputs.row("def difference", "sinusoidal")[0] > 0.01
     assert outputs.row("def difference", "rotary")[0] > 0.01
-    near, same, far, other = re.findall(r"score (\S+)", outputs.of("def score"))
-    assert near == same == far != other
+    near, same, far, *others = re.findall(r"score (\S+)", outputs.of("def score"))
+    assert near == same == far
+    assert len({near, *others}) == 3  # another distance, and the other direction
     assert outputs.row("swapped = ", "layers=1:") == [0]
     assert outputs.row("swapped = ", "layers=2:")[0] > 0.01
 
@@ -149,6 +151,11 @@ def reading_heads(outputs):
     copying = [head for head, score in enumerate(second) if score > 0.15]
     assert len(copying) == 2
     assert min(second[head] for head in copying) > 2 * max(first)
+    # The page measures on a text of another length: a head near the threshold may have no name.
+    named = re.findall(r'"name":"([a-z ]+)","entropy"', html.unescape(page))[-4:]
+    induction = [head for head, name in enumerate(named) if name == "induction"]
+    assert induction
+    assert set(induction) <= set(copying)
     losses = [
         outputs.row("def loss", name)[0]
         for name in ("all heads", "without the copying", "without the other")
@@ -159,7 +166,7 @@ def reading_heads(outputs):
         outputs.row("previous token:", f"without head {head} of the first layer:")[0]
         for head in range(4)
     ]
-    (needed,) = [head for head, loss in enumerate(without) if loss > 3]
+    (needed,) = [head for head, loss in enumerate(without) if loss > 1]
     assert previous[needed] > max(previous) - 0.05
     assert sorted(without)[2] < 1
     assert "{'look': (1, 4, 5, 5)}" in outputs.of("class Tagger")

@@ -155,7 +155,10 @@ def test_a_weight_shows_the_products_behind_it(playground):
     line = " ".join(products.locator("tbody tr").last.inner_text().split())
     assert line == "q × k 1 1 0 4 6"
     assert "score = 6 / √4 = 3" in products.inner_text()
-    assert "of cat is 79% of sat" in card(opened, "4. Outputs").locator(".measured").inner_text()
+    assert (
+        "of cat is a mix of values: 79% of sat"
+        in card(opened, "4. Outputs").locator(".measured").inner_text()
+    )
     opened.keyboard.press("Tab")
     opened.locator("[data-name=w0] td[tabindex='0']").focus()
     opened.keyboard.press("ArrowUp")
@@ -186,6 +189,49 @@ def test_the_experiment_shows_why_scores_are_divided(playground):
     before = numbers(opened, "width")
     opened.get_by_role("button", name="Draw again").click()
     assert not torch.equal(numbers(opened, "width"), before)
+
+
+def test_every_step_says_why_it_is_there(playground):
+    opened = playground(TUTORIAL)
+    reasons = opened.locator(".card .why").all_inner_texts()
+    assert len(set(reasons)) == 5
+    assert all(each.startswith("Why ") for each in reasons)
+    assert "variances add up to d" in card(opened, "2. Scores").locator(".why").inner_text()
+
+
+def test_everything_is_reached_by_the_keyboard(playground):
+    opened = playground(TUTORIAL)
+    labels = """() => {
+      const at = document.activeElement;
+      return at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent ?? at.textContent;
+    }"""
+    outlined = """() => {
+      const at = document.activeElement;
+      const styles = [at, at.nextElementSibling].filter(Boolean).map(getComputedStyle);
+      return styles.some(({ outlineStyle }) => outlineStyle !== "none");
+    }"""
+    seen = []
+    while not seen or seen[-1] != "Draw again":
+        opened.keyboard.press("Tab")
+        seen.append(opened.evaluate(labels).strip())
+        assert len(seen) < 100
+        assert opened.evaluate(outlined), seen[-1]
+    switches = ["Sentence", "Divide scores by √d", "Causal mask", "Temperature"]
+    entries = [f"W{name}, row 1, column 1" for name in "qkv"]  # arrow keys reach the others
+    expected = [*switches, *entries, "Reset the matrices", "Width d", "Draw again"]
+    assert [name for name in seen if name in expected] == expected
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_page_fits_the_window(playground, width, scheme):
+    opened = playground(TUTORIAL, width=width, color_scheme=scheme)
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    ink, paper = (
+        opened.evaluate(f"getComputedStyle(document.body).{name}.match(/\\d+/g).map(Number)")
+        for name in ("color", "backgroundColor")
+    )
+    assert (sum(ink) < sum(paper)) == (scheme == "light")
 
 
 def test_the_page_fits_a_phone_and_moves_nothing_if_asked(playground):

@@ -46,7 +46,7 @@ class Example {
       element("div", { class: "tables" }, this.table.element,
         ...this.matrices.map((matrix) => matrix.element)),
       element("p", { class: "hint" }, "Drag an entry of a matrix to the right or to the left, or type. " +
-        "The up and down keys change an entry, left and right go to the next one."),
+        "The up and down keys change an entry, left and right move to the neighbouring entry."),
       reset);
   }
 

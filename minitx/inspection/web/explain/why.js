@@ -3,8 +3,10 @@
 const WHY = {
   projections: "Why three: what a token looks for (its query) may differ from what it offers (its " +
     "key) and from what it passes on (its value).",
-  scores: "Why divide by √d: a score is a sum of d products, so its variance grows with d, and large " +
-    "scores make softmax choose one token and ignore small changes, so that training stops.",
+  scores: "Why divide by √d: a score is a sum of d products of features. If each product has variance " +
+    "1 and they are independent, their variances add up to d. Large scores make softmax choose one " +
+    "token and ignore small changes, so that hardly any gradient reaches queries and keys. Dividing " +
+    "by √d divides the variance by d, so it is 1 again.",
   weights: "Why softmax: it turns any scores into positive weights that sum to one, keeps their " +
     "order, and changes smoothly, so that gradients can train it.",
   outputs: "Why a weighted mean: every token can contribute, and the output stays within the range " +
@@ -21,7 +23,7 @@ function measuredScores(results, allowed) {
   const before = measured(variance(products));
   const after = measured(variance(products.map((value) => value / Math.sqrt(d))));
   const root = brief(Math.sqrt(d));
-  const times = d === 1 ? "the same, because √1 = 1" : `${d} times less`;
+  const times = d === 1 ? "the same, because √1 = 1" : `${d} times smaller`;
   return `Measured on this page: the ${products.length.toLocaleString("en")} products q·k have ` +
     `variance ${before}. Divided by √${d} = ${root} they have variance ${after}, ${times}.`;
 }
@@ -42,7 +44,7 @@ function measuredOutput(query, keys, weights) {
     .sort((a, b) => weights[b] - weights[a]);
   const parts = order.slice(0, 3).map((key) => `${fixed(100 * weights[key], 0)}% of ${keys[key]}`);
   const rest = order.length > 3 ? ", and less of the others" : "";
-  return `On this page: the output of ${query} is ${parts.join(", ")}${rest}.`;
+  return `On this page: the output of ${query} is a mix of values: ${parts.join(", ")}${rest}.`;
 }
 
 function measuredHeads(results) {

@@ -13,7 +13,8 @@ class WidthExperiment {
     this.table = new NumberTable("width", { most: { tokens: 3 } });
     this.undivided = new Bars("softmax(q·k)");
     this.divided = new Bars("softmax(q·k / √d)");
-    this.conclusion = element("p", { class: "measured", role: "status" });
+    this.before = element("p", { class: "measured" });
+    this.after = element("p", { class: "measured" });
     const again = element("button", { type: "button", onclick: () => {
       this.seed++;
       this.draw();
@@ -31,7 +32,7 @@ class WidthExperiment {
       element("p", { class: "hint" }, "Bars: the weights of one query. Sensitivity: how much the " +
         "largest weight w changes if its score changes, w (1 − w), at most 0.25. The gradient that " +
         "trains the score has this factor."),
-      this.conclusion);
+      element("div", { role: "status" }, this.before, this.after));
     this.draw();
   }
 
@@ -56,11 +57,11 @@ class WidthExperiment {
     this.divided.show(softmax(divided[0]));
     const [[variance0, largest0, slope0], [variance1, largest1, slope1]] =
       numbers.map((row) => row.map(measured));
-    this.conclusion.textContent = `With d = ${d}, the products have variance ${variance0}, about d, ` +
-      `and the largest of ${KEYS} weights is ${largest0} on average, with sensitivity ${slope0}. ` +
-      `If numbers are divided by √d, their variance is divided by d: here √${d} = ` +
-      `${brief(Math.sqrt(d))}, the variance is ${variance1}, about 1, the largest weight ${largest1} ` +
-      `and the sensitivity ${slope1}, about the same for every large d.`;
+    this.before.textContent = `With d = ${d}, the products q·k have variance ${variance0}, about d. ` +
+      `The largest of ${KEYS} weights is ${largest0} on average, with sensitivity ${slope0}.`;
+    this.after.textContent = `Divided by √${d} = ${brief(Math.sqrt(d))}, they have variance ` +
+      `${variance1}, about 1. The largest weight is ${largest1}, with sensitivity ${slope1}. Both ` +
+      "change little with d if d is large.";
   }
 }
 
