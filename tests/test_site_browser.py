@@ -57,6 +57,7 @@ def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(
     reports = [path.parent.name for path in ROOT.glob("docs/studies/*/report.md")]
     pages = [
         *("index.html", "lessons/4_encoder_and_decoder.html", "reference/configuration.html"),
+        *("lessons/2_several_heads.zh-CN.html", "how-to/explain.html", "reference/api.html"),
         f"studies/{reports[0]}/report.html",
     ]
     with served(tmp_path) as site:

@@ -21,6 +21,7 @@ from minitx.interop.counterparts import COUNTERPARTS, find_counterpart
 SHAPE = ["model.dim=32", "model.layers=2", "trainer.max_steps=20", "trainer.val_every=10"]
 RUNS = {
     "GPT-2": ["experiment=plain", "model.bias=true"],
+    "GPT-2, no biases": ["experiment=plain"],
     "Llama": ["experiment=llama", "data.tokenizer=bpe", "data.vocab_size=270"],
     "Qwen3": ["experiment=llama", "model.qk_norm=true", "model.kv_heads=1", "data.tokenizer=byte"],
 }
@@ -43,7 +44,7 @@ def exported(train, tmp_path_factory):
 def test_transformers_loads_it_with_the_same_outputs(name, exported):
     run, out = exported[name]
     model = AutoModelForCausalLM.from_pretrained(out)
-    assert type(model).__name__ == ARCHITECTURES[name]
+    assert type(model).__name__ == ARCHITECTURES[name.partition(",")[0]]
     tokenizer = AutoTokenizer.from_pretrained(out)
     text = "ROMEO:\nthe king"
     inputs = tokenizer(text, return_tensors="pt")
@@ -56,6 +57,26 @@ def test_transformers_loads_it_with_the_same_outputs(name, exported):
     prompt = tokenizer("the", return_tensors="pt")
     greedy = model.generate(**prompt, max_new_tokens=10, do_sample=False)[0]
     assert tokenizer.decode(greedy) == run.generate("the", length=10, temperature=0)
+
+
+WITHOUT_MINITX = """
+import sys
+sys.modules["minitx"] = None  # importing it is an error from now on
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+tokens = AutoTokenizer.from_pretrained("out")("the king of men", return_tensors="pt").input_ids
+with torch.no_grad():
+    torch.save(AutoModelForCausalLM.from_pretrained("out")(tokens).logits, "logits.pt")
+"""
+
+
+def test_transformers_loads_it_where_minitx_is_not_installed(exported):
+    run, out = exported["Llama"]
+    subprocess.run([sys.executable, "-I", "-c", WITHOUT_MINITX], cwd=out.parent, check=True)
+    found = torch.load(out.parent / "logits.pt", weights_only=True)
+    with torch.no_grad():
+        expected, _ = run.model(torch.tensor([run.tokenizer.encode("the king of men")]))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -3,6 +3,7 @@
 import json
 import math
 import socket
+import sys
 from contextlib import suppress
 
 import pytest
@@ -92,6 +93,25 @@ def test_a_saved_run_opens_again_and_serves_the_commands(tmp_path, script, text_
     assert "task=text" not in card
     page = explain_head(again, TEXT, part=None, layer=1, head=2, truncate=False)
     assert page.sections[0].title == "decoder.layers.1.self, head 2"
+
+
+def test_the_heads_of_a_llama_are_measured_and_explained(text_file):
+    run = minitx.from_transformers(tiny.llama(len(BPE)), BPE, task="text", context=16)
+    task = open_corpus(run, DataLocation(path=str(text_file)), "val")
+    importance = head_importance(task, run.model, "val", "loss", 1, 1)
+    assert len(importance.without) == len(set(importance.without.values())) == 8
+    page = explain_head(run, TEXT, part=None, layer=1, head=2, truncate=False)
+    assert page.sections[0].title == "decoder.layers.1.self, head 2"
+
+
+def test_without_the_library_a_folder_is_an_error_in_one_line(tmp_path, monkeypatch):
+    tiny.llama(len(BPE)).save_pretrained(tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        UserError, match=r'out is a model of transformers: pip install "minitx'
+    ) as caught:
+        open_folder(tmp_path / "out")
+    assert "\n" not in str(caught.value)
 
 
 def test_evaluation_counts_the_bytes_of_the_text(text_file):
