@@ -47,8 +47,8 @@ def metric(value: float) -> str:
 
 
 def percent(fraction: float, digits: int = 3) -> str:
-    """Format a fraction as a percentage with `digits` significant digits."""
-    return f"{100 * fraction:.{digits}g}%"
+    """Format a fraction as a percentage with `digits` significant digits; only 1 becomes 100%."""
+    return ">99.9%" if 0.9995 <= fraction < 1 else f"{100 * fraction:.{digits}g}%"
 
 
 def whole_percent(fraction: float) -> str:

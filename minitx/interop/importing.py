@@ -49,7 +49,8 @@ def from_transformers(
     if kind not in READERS or not hasattr(model, "lm_head"):
         raise UserError(
             f"{type(model).__name__} cannot be read: minitx reads GPT2LMHeadModel and "
-            "LlamaForCausalLM; minitx.attention(model, text, tokenizer) shows the attention of any"
+            "LlamaForCausalLM; minitx.attention(model, text, tokenizer=tokenizer) shows the "
+            "attention of any model"
         )
     read, layout = READERS[kind]
     ours = read(model.config)
@@ -60,7 +61,9 @@ def from_transformers(
     known = numbers(size) if tokenizer is None else from_library(_backend(tokenizer), size)
     config = compose(f"task={task}")
     if config.task.objective != LANGUAGE_MODELING or config.task.spec.synthetic:
-        raise UserError(f"task={task}: a language model needs a task with text, as shakespeare")
+        raise UserError(
+            f"task={task}: a language model needs a task with text, such as shakespeare"
+        )
     if known.kind in TOKENIZERS:
         config.data.tokenizer = known.kind
     return Run(
@@ -140,7 +143,7 @@ def _llama(config: Any) -> TransformerConfig:
 
 
 def _require(values: Any, only: Mapping[str, Any]) -> None:
-    """Refuse another value of a key in the config than the only one that minitx has."""
+    """Raise UserError if a key in the config has a value that minitx does not support."""
     for name, wanted in only.items():
         found = values.get(name) if isinstance(values, Mapping) else getattr(values, name, wanted)
         if found not in (wanted, None):

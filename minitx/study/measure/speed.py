@@ -47,8 +47,8 @@ def measure_speed(config: Config, seconds: float = SECONDS) -> dict[str, float]:
     - `peak_memory_mb`: the peak of resident memory that training added, or of a GPU's memory;
       `imports_memory_mb`: the memory that Python and its libraries took before
     - `threads`: the number of threads of torch; `steps`: the number of timed steps
-    - `cpu_share`: the time that the processor worked for this process during training, as a share
-      of the time that passed, times the threads; far below 1 if other programs used the machine
+    - `cpu_share`: the CPU time of this process during the timed steps, divided by the product of
+      their time and the number of threads; far below 1 if other programs used the machine
     - `parameters`, `parameters_non_embedding`, `operations_per_token`
 
     Raises UserError for a task other than language modelling, for trainer settings that cannot be
@@ -63,7 +63,7 @@ def measure_speed(config: Config, seconds: float = SECONDS) -> dict[str, float]:
         if (value := getattr(config.trainer, name)) not in measured:
             raise UserError(
                 f"trainer.{name}={value}: speed is measured with "
-                f"{' and '.join(f'trainer.{name}={each}' for each in measured)} only"
+                f"{' or '.join(f'trainer.{name}={each}' for each in measured)} only"
             )
     vocabulary = open_task(config).vocabulary
     found = _in_a_process(config, vocabulary.tokenizer.vocab_size, seconds)

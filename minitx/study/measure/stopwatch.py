@@ -62,9 +62,7 @@ def _measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float
     assert batch_size is not None  # language modelling always has one
     draw = partial(torch.randint, vocab_size, (batch_size, length + 1), device=device)
     with _alone_on(device):
-        began, computed = time.perf_counter(), time.process_time()
-        steps, passes = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
-        computed, took = time.process_time() - computed, time.perf_counter() - began
+        steps, passes, computed = zip(*train(model, config, draw, 0.8 * seconds), strict=True)
         peak = _peak_memory(device)
         latency = latency_ms(model, length, 0.2 * seconds)
     low, middle, high = quantiles(steps, n=4, method="inclusive")
@@ -79,7 +77,7 @@ def _measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float
         "peak_memory_mb": (peak - imports) / 1e6,
         "imports_memory_mb": imports / 1e6,
         "threads": torch.get_num_threads(),
-        "cpu_share": computed / took / torch.get_num_threads(),
+        "cpu_share": sum(computed) / sum(steps) / torch.get_num_threads(),
         "steps": len(steps),
         "parameters": parameters,
         "parameters_non_embedding": non_embedding,
@@ -89,8 +87,8 @@ def _measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float
 
 def train(
     model: LanguageModel, config: Config, draw: Callable[[], Tensor], seconds: float
-) -> list[tuple[float, float]]:
-    """Return the seconds of each step, and of its forward and backward pass.
+) -> list[tuple[float, float, float]]:
+    """Return the seconds of each step, of its forward and backward pass, and of CPU time.
 
     `draw()` returns the windows of a step, int64 (B, T + 1), on the model's device.
     """
@@ -98,10 +96,10 @@ def train(
     smoothing = config.task.label_smoothing
     half = config.trainer.precision == "bf16-mixed"
 
-    def step() -> tuple[float, float]:
+    def step() -> tuple[float, float, float]:
         windows = draw()
         wait_for(windows.device)
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.process_time()
         with torch.autocast(windows.device.type, torch.bfloat16, enabled=half):
             logits, _ = model(windows[:, :-1])
             targets = windows[:, 1:].flatten()
@@ -113,7 +111,8 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
         wait_for(windows.device)
-        return time.perf_counter() - began, passed - began
+        ended, computed = time.perf_counter(), time.process_time() - computed
+        return ended - began, passed - began, computed
 
     return repeated(step, seconds, LEAST_STEPS)
 

@@ -41,7 +41,6 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
     have.
     """
     refuse_hidden(config, overrides)
-    config = without_arms(config, overrides)
     common = common_overrides(overrides)
     study = config.study
     preset: PresetConfig = getattr(study, config.preset)
@@ -51,6 +50,7 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
         grid = {TASK: tasks} | grid
     task, sweep = tasks[0], sweep_of(config)
     arms = getattr(study, TASKS[task].objective.arms) or study.arms
+    arms = without(arms, overrides)
     for name in preset.task_settings:
         if name not in TASKS:
             raise UserError(
@@ -83,7 +83,7 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
     if not preset.seeds:
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
-        raise UserError("study.sweep: a study of speed chooses nothing, so remove it")
+        raise UserError("study.sweep: a study of speed tunes nothing, so remove the sweep")
     _check_keys(merged)
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: list each seed once")
@@ -93,14 +93,14 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
 def _tasks(config: CompareConfig, listed: list[str], overrides: Sequence[str]) -> list[str]:
     """Return the tasks of the study: the one that the user chose, else those that its grid lists.
 
-    The default task of all commands is not a choice, unless the study suits it.
+    The default task of all commands is not a choice, but counts if the grid lists none.
     """
     for name in listed:
         if name not in TASKS:
             raise UserError(f"study.grid: there is no task {name}: {one_of(str(name), TASKS)}")
     study, task = config.study, config.task.name
     chosen = task != TaskConfig().name or TASK in map(key_of, overrides)
-    if listed and not chosen and task not in (*listed, *study.tasks):
+    if listed and not chosen:
         return listed
     if study.tasks and task not in study.tasks:
         raise UserError(
@@ -169,33 +169,30 @@ def refuse_hidden(config: CompareConfig, overrides: Sequence[str]) -> None:
         key, values = key_of(override), override.partition("=")[2]
         if sweep == "adamw_sweep" and re.match(rf"study\.({config.preset}\.)?sweep\b", key):
             raise UserError(
-                f"{override}: with optimizer=adamw the study has a sweep of its own, and that "
-                f"counts: ++study.{config.preset}.adamw_sweep={values}"
+                f"{override}: with optimizer=adamw the study uses its own sweep "
+                f"instead: ++study.{config.preset}.adamw_sweep={values}"
             )
         for name, own in (("grid", preset.grid), (sweep, getattr(preset, sweep))):
             if own and key.startswith(f"study.{name}"):
                 raise UserError(
-                    f"{override}: preset={config.preset} has a {name} of its own, which counts: "
+                    f"{override}: preset={config.preset} uses its own {name} instead: "
                     f"++study.{config.preset}.{name}={values}"
                 )
 
 
-def without_arms(config: CompareConfig, overrides: Sequence[str]) -> CompareConfig:
-    """Return the config without the arms that overrides such as `~study.arms.gru` leave out.
+def without(arms: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the arms without those that overrides such as `~study.arms.gru` leave out.
 
-    Raises UserError for an arm that the study does not have for this task.
+    Raises UserError for an arm that there is not.
     """
-    group = TASKS[config.task.name].objective.arms
-    group = group if getattr(config.study, group) else "arms"
-    arms = dict(getattr(config.study, group))
-    left_out = [override for override in overrides if override.startswith("~")]
-    for override in left_out:
-        name = key_of(override).rpartition(".")[2]
-        if name not in arms:
-            raise UserError(f"{override}: the study has no arm {name}: {one_of(name, arms)}")
-        del arms[name]
-    changed: dict[str, Any] = {group: arms}
-    return dataclasses.replace(config, study=dataclasses.replace(config.study, **changed))
+    left = dict(arms)
+    for override in overrides:
+        if override.startswith("~"):
+            name = key_of(override).rpartition(".")[2]
+            if name not in left:
+                raise UserError(f"{override}: the study has no arm {name}: {one_of(name, left)}")
+            del left[name]
+    return left
 
 
 def common_overrides(overrides: Sequence[str]) -> list[str]:
@@ -275,8 +272,8 @@ def _axes(name: str, axes: Values) -> Values:
         for value in values:
             if isinstance(value, dict | list):
                 raise UserError(
-                    f"study.{name}: {key} has the value {value}: use a number, a text, true, false "
-                    "or null"
+                    f"study.{name}: {key} has the value {value}: use a number, a string, true, "
+                    "false or null"
                 )
         if len(set(map(str, values))) < len(values):
             raise UserError(f"study.{name}: {key}={values}: list each value once")

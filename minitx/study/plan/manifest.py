@@ -121,7 +121,7 @@ def _planned(stored: dict[str, Any]) -> PlannedRun:
 
 
 def _check_version(path: Path, values: Any) -> None:
-    """Raises UserError if another version wrote study.json."""
+    """Raise UserError if another version wrote study.json."""
     found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:
         raise UserError(

@@ -63,7 +63,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Return whether a value is a number, of 64 bits if it is whole. True and False are none."""
+    """Return whether a value is a number that fits in 64 bits. Booleans are not numbers."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, float) or (whole and abs(value) < LARGEST_INT)
 

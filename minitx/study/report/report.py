@@ -12,6 +12,7 @@ from minitx.study.report.rules.machine import kernels
 from minitx.study.report.rules.rule import Rule
 from minitx.study.report.rules.size import operations
 from minitx.study.report.sections import Section, sections_of
+from minitx.study.results.conditions import conditions_of
 from minitx.study.results.models import describe_models, describe_training
 from minitx.study.results.results import FAILED, FINISHED, Results
 from minitx.study.results.settings import describe_settings
@@ -78,6 +79,7 @@ def compose(results: Results) -> Report:
     rules = check_rules(results)
     sections = sections_of(results)
     answer = [each for section in sections for each in section.sentences[: section.answers]]
+    answer = answer or [_unanswered(results)]
     if broken := [rule.name for rule in rules if not rule.kept]:
         names = "; ".join(broken)
         answer.append(f"Some rules of a fair comparison (see below) were not kept: {names}.")
@@ -94,6 +96,12 @@ def compose(results: Results) -> Report:
         runs=_runs(results),
         command=results.command,
     )
+
+
+def _unanswered(results: Results) -> str:
+    if len(conditions_of(results)) < 2:
+        return "One model was trained with one setting, so there is nothing to compare."
+    return "Too few runs have finished to answer the question."
 
 
 def _failures(runs: pd.DataFrame) -> str:
@@ -133,7 +141,7 @@ def _settings(results: Results) -> pd.DataFrame:
         "the study": " ".join(study.settings),
         **{f"runs {whose}": words for whose, words in describe_settings(results).items()},
     }
-    return pd.DataFrame({"of": list(found), "settings": list(found.values())})
+    return pd.DataFrame({"applies to": list(found), "settings": list(found.values())})
 
 
 def _seeds(runs: pd.DataFrame) -> str:

@@ -77,7 +77,7 @@ class Comparison:
         elif self.verdict is Verdict.NOT_SHOWN:
             claim = f"No difference is shown between {one} and {other}"
         else:
-            claim = f"{one} was {self.measure.direction} than {other} in these runs"
+            claim = f"{one} had a {self.measure.direction} mean than {other} in these runs"
             claim += "" if self.seeds.known else "; other seeds may differ"
         return f"{claim}: {self._effect(means)} ({self._evidence()}){self._left_out()}."
 
@@ -100,13 +100,13 @@ class Comparison:
         items, seeds = self.items, self.seeds
         if seeds.value < 0:
             items, seeds = -items, -seeds
-        over = f"over {count(len(self.shared), 'seed')} of both"
+        over = f"over {count(len(self.shared), 'shared seed')}"
         parts = [f"over test items {self._ends(items)}"] if items.known else []
         parts += [f"{over} {self._ends(seeds)}"] if seeds.known else []
         words = [f"95% interval {', '.join(parts)}"] if parts else []
         if not seeds.known:
             few = len(self.shared) < LEAST_SEEDS
-            words.append(f"{over}, {'too few' if few else 'too much alike'} for an interval")
+            words.append(f"{over}, {'too few' if few else 'too similar'} for an interval")
         if not np.isnan(self.p):
             name = "corrected p" if self.tests > 1 else "p"
             name += "" if seeds.known else " over test items"
@@ -177,7 +177,7 @@ def table(comparisons: list[Comparison]) -> pd.DataFrame:
                 "high over items": each.items.high,
                 "low over seeds": each.seeds.low,
                 "high over seeds": each.seeds.high,
-                "seeds of both": len(each.shared),
+                "shared seeds": len(each.shared),
                 "p over items": each.items.p,
                 "p over seeds": each.seeds.p,
                 "p, corrected": each.p,

@@ -12,7 +12,6 @@ NOUNS = {
     "model.context": ("token of context", "tokens of context"),
     "model.dim": ("feature", "features"),
     "task.pairs": ("pair", "pairs"),
-    "task.length": ("token", "tokens"),
     "data.batch_size": ("sequence", "sequences"),
     "trainer.threads": ("thread", "threads"),
 }

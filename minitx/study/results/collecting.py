@@ -2,8 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from os.path import normpath
 from pathlib import Path
@@ -21,7 +19,7 @@ from minitx.runs.paths import CONFIG, METRICS
 from minitx.study.measure.measuring import CLUSTERS, ITEMS
 from minitx.study.plan.manifest import Manifest, PlannedRun, read_manifest
 from minitx.study.plan.run_store import RunStore, detail_file
-from minitx.study.results.evidence import MOST_BYTES, own_store, unpacked
+from minitx.study.results.evidence import check_size, own_store, unpacked
 from minitx.study.results.results import FAILED, FINISHED, MISSING, Results
 from minitx.study.results.settings import Settings, settings_of
 
@@ -148,24 +146,18 @@ def _curve(key: str, folder: Path) -> pd.DataFrame:
         return pd.DataFrame({"key": []})
     kept = ("step", "tokens_seen", "train_seconds")
     names = [name for name in table if name in kept or name.startswith("val/")]
-    with _readable(path):
+    try:
         return table.loc[table["val/loss"].notna(), names].astype(float).assign(key=key)
+    except ValueError as error:
+        raise _damaged(path, error) from error
 
 
 def _table(path: Path, content: bytes) -> pd.DataFrame:
-    """Return a table of a .csv file. Raises UserError if the content is none."""
-    with _readable(path):
-        return pd.read_csv(io.BytesIO(content)) if content else pd.DataFrame()
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Raise UserError for a table with other text than its own."""
+    """Return a table of a .csv file. Raises UserError if the content cannot be parsed."""
     try:
-        yield
+        return pd.read_csv(io.BytesIO(content)) if content else pd.DataFrame()
     except (ValueError, pd.errors.ParserError) as error:
-        reason = short_reason(error)
-        raise UserError(f"{path} is damaged ({reason}): delete it, and measure it again") from error
+        raise _damaged(path, error) from error
 
 
 def _items(path: Path, content: bytes, name: str) -> dict[str, np.ndarray]:
@@ -175,10 +167,17 @@ def _items(path: Path, content: bytes, name: str) -> dict[str, np.ndarray]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
-                raise ValueError("it is larger than 1 GiB when it is unpacked")
+            check_size(archive)
         with np.load(io.BytesIO(content)) as arrays:
             return {name: arrays[name]} | {key: arrays[key] for key in arrays if key == CLUSTERS}
     except Exception as error:  # damaged bytes make numpy raise almost anything
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is damaged ({reason}): delete it, and measure it again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    """Return the error for a file of a run, or of its measurements, that cannot be read."""
+    again = "measured" if path.parent.name == ITEMS.parent.name else "trained"
+    return UserError(
+        f"{path} is damaged ({short_reason(error)}): delete {path.parent}, and the run will be "
+        f"{again} again"
+    )

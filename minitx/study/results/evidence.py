@@ -90,8 +90,7 @@ def unpacked(folder: Path) -> Iterator[Path]:
     with _temporary_folder(path) as place:
         try:
             with zipfile.ZipFile(path) as archive:
-                if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
-                    raise ValueError("it is larger than 1 GiB when it is unpacked")
+                check_size(archive)
                 archive.extractall(place)
         except Exception as error:  # damaged bytes make zipfile raise almost anything
             if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -104,6 +103,12 @@ def unpacked(folder: Path) -> Iterator[Path]:
             yield Path(place)
         except UserError as error:
             raise UserError(str(error).replace(place, str(path))) from error
+
+
+def check_size(archive: zipfile.ZipFile) -> None:
+    """Raise ValueError if the files of an archive are larger than `MOST_BYTES` in all."""
+    if sum(part.file_size for part in archive.infolist()) > MOST_BYTES:
+        raise ValueError("it is larger than 1 GiB when it is unpacked")
 
 
 def _temporary_folder(path: Path) -> "TemporaryDirectory[str]":

@@ -72,7 +72,7 @@ def _shape(found: dict[str, Any]) -> str:
 
 
 def _training(found: dict[str, Any]) -> str:
-    """Return "Muon, 32 sequences of 64 tokens a step, at most 3,000 steps, constant schedule"."""
+    """Return "Muon, 32 sequences of 64 tokens per step, at most 3,000 steps, constant schedule"."""
     optimizer = found.get("optimizer.name", "")
     rates = ["muon_lr", "lr"] if optimizer == "muon" else ["lr"]
     known = [found[f"optimizer.{name}"] for name in rates if f"optimizer.{name}" in found]
@@ -82,7 +82,7 @@ def _training(found: dict[str, Any]) -> str:
         parts.append(f"learning rate {listed([number(known[0]), *rest])}")
     if found.get("data.batch_size"):
         of = f" of {found['model.context']:,} tokens" if "model.context" in found else ""
-        parts.append(f"{count(found['data.batch_size'], 'sequence')}{of} a step")
+        parts.append(f"{count(found['data.batch_size'], 'sequence')}{of} per step")
     forms = {
         "data.batch_tokens": "{:,} tokens a step",
         "trainer.max_steps": "at most {:,} steps",

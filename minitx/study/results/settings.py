@@ -75,7 +75,9 @@ def describe_settings(results: Results) -> dict[str, str]:
         f"of {arm}{where}": {key: value for key, value in found.items() if key not in shared}
         for arm, found in arms.items()
     }
-    return {whose: _words(found) for whose, found in ({"of all": shared} | own).items() if found}
+    return {
+        whose: _words(found) for whose, found in ({"of all arms": shared} | own).items() if found
+    }
 
 
 def differing_settings(results: Results) -> dict[str, dict[str, Any]]:

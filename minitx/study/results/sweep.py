@@ -32,7 +32,7 @@ class Sweep:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The chosen value of each key; empty if no run has finished."""
+        """The chosen value of each key; empty if nothing has been chosen yet."""
         rows = self.tried[self.tried["chosen"] & self.known]
         return {key: plain(rows[key].iloc[0]) for key in self.keys} if len(rows) else {}
 

@@ -176,7 +176,7 @@ def best_of(runs: list[PlannedRun], store: RunStore) -> PlannedRun | None:
 
 
 def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> None:
-    """Launch the missing runs, and those that fail once more.
+    """Launch the missing runs, and retry once those that fail.
 
     Raises UserError if the launcher leaves runs that neither finished nor failed, because nothing
     is chosen without them.

@@ -62,8 +62,8 @@ def launch(keys: Sequence[str]) -> None:
     except Exception as error:  # of the launcher: a job's own exception is in its result
         reason = textwrap.shorten(str(error) or type(error).__name__, 240, placeholder=" ...")
         raise UserError(
-            f"hydra/launcher={here.runtime.choices['hydra/launcher']} did not end all of its jobs: "
-            f"{reason}; run this command again to finish the study"
+            f"hydra/launcher={here.runtime.choices['hydra/launcher']} did not finish all of its "
+            f"jobs: {reason}; run this command again to finish the study"
         ) from error
     for ended in results:
         if ended.status is JobStatus.FAILED:  # before the run began; later ones are in the store

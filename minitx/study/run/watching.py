@@ -86,7 +86,8 @@ def _status(
     failed = [run for run in undone if store.given_up(run.key)]
     open_ = [run for run in undone if run not in failed]
     running = [run for run in open_ if _written_since(store, run, began)]
-    left = total - len({run.key for run in [*finished, *failed, *running]})
+    # A run can be trained and fail its test, and two arms can have the same key.
+    left = total - len({id(run) for run in (*finished, *failed, *running)})
     parts = [f"{len(finished)} of {total} runs done"]
     if failed:
         parts.append(f"{len(failed)} failed")

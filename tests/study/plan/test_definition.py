@@ -24,7 +24,6 @@ from minitx.study.plan.definition import (
     seeds,
     sweep_seed,
     task_of,
-    without_arms,
 )
 from minitx.study.plan.manifest import read_manifest
 from minitx.study.plan.planner import Planner
@@ -195,7 +194,7 @@ def test_keys_that_the_study_sets_are_refused_for_its_runs(where, value, said):
 
 def test_what_the_preset_would_hide_is_refused():
     config = asked("study=distance", "task=recall")
-    with pytest.raises(UserError, match="preset=quick has a grid of its own") as refused:
+    with pytest.raises(UserError, match="preset=quick uses its own grid") as refused:
         refuse_hidden(config, ["++study.grid={model.context: [96]}"])
     advised = str(refused.value).rpartition(": ++")[2]
     again = asked("study=distance", "task=recall", f"++{advised}")
@@ -243,7 +242,7 @@ def test_a_sweep_that_adamw_would_hide_is_refused():
     words = ["++study.quick.sweep={optimizer.lr: [0.1]}"]
     refuse_hidden(asked("study=heads", *words), words)
     config = asked("study=heads", "optimizer=adamw", *words)
-    with pytest.raises(UserError, match="with optimizer=adamw the study has a sweep") as refused:
+    with pytest.raises(UserError, match="optimizer=adamw the study uses its own sweep") as refused:
         refuse_hidden(config, words)
     advised = str(refused.value).rpartition(": ++")[2]
     again = asked("study=heads", "optimizer=adamw", f"++{advised}")
@@ -266,10 +265,19 @@ def test_the_mixer_study_compares_every_mixer():
 )
 def test_arms_can_be_left_out(words, left):
     overrides = [*words, *(f"~study.arms.{arm}" for arm in left)]
-    arms = defined(without_arms(asked(*words), overrides)).arms
+    arms = defined(asked(*words), overrides).arms
     assert list(arms) == [arm for arm in defined(asked(*words)).arms if arm not in left]
     with pytest.raises(UserError, match=r"~study\.arms\.rnm: the study has no arm rnm: "):
-        without_arms(asked(*words), ["~study.arms.rnm"])
+        defined(asked(*words), [*words, "~study.arms.rnm"])
+
+
+def test_the_tasks_of_a_grid_count_unless_a_task_is_given():
+    words = ["study=anatomy", "preset=full", "++study.grid={task:[cmudict,multi30k]}"]
+    study = defined(asked(*words), [*words, "~study.arms.deep"])
+    assert study.grid["task"] == ["cmudict", "multi30k"]
+    assert "deep" not in study.arms
+    one = defined(asked(*words, "task=cmudict"), [*words, "task=cmudict"])
+    assert "task" not in one.grid
 
 
 def test_an_option_that_an_arm_cannot_have_is_refused():

@@ -39,7 +39,7 @@ def test_better_needs_both_intervals():
     assert clear.seeds.high < 0
     assert clear.sentence().startswith("transformer is better than lstm: ")
     assert "95% interval over test items" in clear.sentence()
-    assert "over 5 seeds of both" in clear.sentence()
+    assert "over 5 shared seeds" in clear.sentence()
     assert clear.p == max(clear.items.p, clear.seeds.p) < 0.05
 
 
@@ -78,13 +78,13 @@ def test_few_seeds_speak_of_these_runs_alone(seeds):
     few = compared(made({"transformer": 2.0, "lstm": 2.2}, seeds=seeds))
     assert few.verdict is Verdict.AHEAD
     assert few.sentence().startswith(
-        "transformer was lower than lstm in these runs; other seeds may differ: 2."
+        "transformer had a lower mean than lstm in these runs; other seeds may differ: 2."
     )
     assert "too few for an interval; p over test items below 0.001" in few.sentence()
     assert "better" not in few.sentence()
     turned = compared(made({"a": 0.7, "b": 0.8}, seeds=seeds, measure="accuracy"))
     assert turned.verdict is Verdict.BEHIND
-    assert turned.sentence().startswith("b was higher than a in these runs")
+    assert turned.sentence().startswith("b had a higher mean than a in these runs")
 
 
 def test_seeds_that_learn_or_do_not_give_no_verdict_over_seeds():
@@ -106,7 +106,7 @@ def test_a_study_that_broke_a_rule_speaks_of_its_runs_alone(monkeypatch):
     found = compared(made({"transformer": 2.0, "lstm": 2.2}))
     assert found.seeds.excludes_zero
     assert found.verdict is Verdict.AHEAD
-    assert found.sentence().startswith("transformer was lower than lstm in these runs: 2.")
+    assert found.sentence().startswith("transformer had a lower mean than lstm in these runs: 2.")
     assert "other seeds may differ" not in found.sentence()
 
 

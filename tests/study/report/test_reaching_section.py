@@ -62,7 +62,7 @@ def test_costs_are_interpolated_to_the_best_value_of_the_worst_run():
     one, two = section.sentences
     assert one == (
         "transformer and lstm reached 2.000 bits per byte on val: lstm needed 0.6 times the "
-        "tokens, 6 times the operations and 1.2 times the training time of transformer."
+        "tokens, 6 times the operations and 1.2 times the training time that transformer needed."
     )
     assert two.startswith("transformer and gru reached 4.500 bits per byte on val: gru needed 3.33")
     assert section.finding == "lstm and gru needed more training time than transformer"
@@ -118,6 +118,18 @@ def test_every_point_of_a_grid_is_compared_with_its_own_first_arm():
     assert len(section.sentences) == 2
     assert "transformer and lstm with 8 heads reached" in section.sentences[0]
     assert png(section.figure)
+
+
+def test_a_point_without_the_first_arm_is_not_compared():
+    grid = {"model.heads": [8, 2]}
+    lines = {"transformer": [4, 3, 2], "lstm": [4, 2, 1], "gru": [4, 3, 1]}
+    results = with_curves(lines, steps=(1, 2, 3), grid=grid)
+    runs = results.runs.copy()
+    lost = (runs["arm"] == "transformer") & (runs["model.heads"] == 2)
+    runs.loc[lost, "status"] = "failed"
+    section = reaching(replace(results, runs=runs))
+    assert set(section.table["first"]) == {"transformer"}
+    assert set(section.table["place"]) == {"8 heads"}
 
 
 def test_one_arm_has_nothing_to_compare():

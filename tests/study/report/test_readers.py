@@ -156,7 +156,7 @@ def test_what_the_study_varies_is_not_described_as_fixed():
 def test_training_is_described_in_words(results):
     same = replace(results, settings={"a": TRAINING, "b": TRAINING})
     words = (
-        "AdamW, learning rate 0.001, 32 sequences of 64 tokens a step, at most 3,000 steps, "
+        "AdamW, learning rate 0.001, 32 sequences of 64 tokens per step, at most 3,000 steps, "
         "constant schedule"
     )
     assert describe_training(same) == {"training": words}

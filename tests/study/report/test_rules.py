@@ -206,7 +206,7 @@ def test_recipes_that_differ_in_more_than_the_model_are_named():
         "transformer and null for lstm."
     )
     assert describe_settings(results) == {
-        "of all": "model.dropout=0.1",
+        "of all arms": "model.dropout=0.1",
         "of transformer": "optimizer.ema=0.99 model.heads=4",
         "of lstm": "model.layers=2",
     }

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fair_results import changed
 from made_results import failing, made
 
 from minitx.drawing import figures
@@ -96,6 +97,26 @@ def test_curves_rank_at_equal_tokens_operations_and_time():
     assert set(section.table["seeds"]) == {3}
 
 
+def test_a_mean_of_curves_ends_where_its_first_seed_ends():
+    results = made(ARMS)
+    key = results.runs.loc[results.runs["arm"] == "lstm", "key"].iloc[-1]
+    kept = (results.curves["key"] != key) | (results.curves["step"] <= 250)
+    table = one(replace(results, curves=results.curves[kept]), "curves").table
+    assert table.groupby("arm")["step"].max().to_dict() == {
+        "transformer": 500,
+        "lstm": 250,
+        "gru": 500,
+    }
+
+
+def test_curves_have_no_time_if_the_machine_was_shared():
+    section = one(changed(made(ARMS), "lstm", cpu_seconds=1.0), "curves")
+    assert not any("fastest" in sentence for sentence in section.sentences)
+    assert "Other work shared the machine, so times are not compared." in section.note
+    labels = [axes.get_xlabel() for axes in section.figure.axes]
+    assert "training seconds" not in labels
+
+
 @pytest.mark.parametrize("measure", ["bits_per_byte", "wer"])
 def test_curves_take_the_loss_if_val_lacks_the_metric(measure):
     results = made(ARMS, measure=measure)
@@ -166,7 +187,7 @@ def test_a_shared_machine_has_no_fastest_arm():
     assert times.startswith("Other work shared the machine")
     assert by_cpu == (
         "transformer was trained on 9,760 tokens per second of CPU time in these runs; lstm "
-        "19,500, 2 times (1.96 to 2.04) that; gru 9,760, no difference is shown."
+        "19,500, 2 times that (1.96 to 2.04); gru 9,760, no difference is shown."
     )
     assert [axes.get_xlabel() for axes in section.figure.axes] == ["CPU seconds of training"]
     alone = one(replace(results, runs=runs.assign(**busy | {"train_seconds": cpu})), "cost")
@@ -218,8 +239,21 @@ def test_nothing_is_chosen_before_a_run_has_finished():
     results = made(ARMS)
     runs = results.runs.assign(status="missing")
     section = one(replace(results, runs=runs), "tuning")
-    assert section.sentences[0].startswith("transformer: nothing was chosen")
+    assert section.sentences[0].endswith(
+        "nothing was chosen, because no run of its sweep finished."
+    )
     assert not any("nan" in sentence for sentence in section.sentences)
+
+
+def test_nothing_is_chosen_while_the_sweep_runs():
+    results = made(ARMS)
+    swept = results.runs[results.runs["swept"]]
+    runs = swept.assign(chosen=False, status=["missing", *["finished"] * (len(swept) - 1)])
+    section = one(replace(results, runs=runs), "tuning")
+    assert all(
+        sentence.endswith("nothing was chosen, because the sweep has not ended.")
+        for sentence in section.sentences
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SECTIONS))
@@ -253,6 +287,23 @@ def test_the_axis_names_the_best_and_compares_the_others_with_it(monkeypatch):
     [sentence] = one(results, "axis").sentences
     assert "higher in these runs with 1 and 2 heads; no difference is shown with" in sentence
     assert one(made(ARMS), "axis") is None
+
+
+def test_a_mean_of_more_seeds_may_be_best_and_behind_over_those_that_are_shared(monkeypatch):
+    monkeypatch.setattr(comparison, "may_claim", lambda results: False)
+    results = made(
+        {"transformer": lambda h: 2.2 if h == 1 else 2.3},
+        grid={"model.heads": [1, 2]},
+        seeds=range(1, 6),
+        spread=0.001,
+    )
+    runs = results.runs.copy()
+    two, last = runs["model.heads"] == 2, runs["seed"] == 5
+    runs.loc[two & last, results.metric] = 1.0
+    runs.loc[~two & last & runs["chosen"], "status"] = "failed"
+    [sentence] = one(replace(results, runs=runs), "axis").sentences
+    assert sentence.startswith("transformer has its lowest mean with 2 heads")
+    assert "lower in these runs with 1 head" in sentence
 
 
 def test_an_axis_of_words_is_none():

@@ -12,7 +12,7 @@ import pytest
 from browsers import needs_browser
 from made_results import failing, made
 
-from minitx.drawing.formatting import column, listed, number, seconds, settings
+from minitx.drawing.formatting import column, listed, number, percent, seconds, settings
 from minitx.errors import UserError
 from minitx.study.report.files import write_report
 from minitx.study.report.markdown import markdown, table
@@ -67,9 +67,9 @@ def test_both_forms_have_the_same_words_in_the_same_order():
     both = texts(made(ARMS, preset="quick"))
     words = (
         "architectures on shakespeare",
-        "not to be quoted",
+        "should not be quoted",
         "is attention better than recurrence?",
-        "lstm was lower than transformer in these runs",
+        "lstm had a lower mean than transformer in these runs",
         "How good they are",
         "How they learn",
         "What they cost",
@@ -89,7 +89,7 @@ def test_both_forms_have_the_same_words_in_the_same_order():
 
 
 def test_a_full_report_bears_no_mark():
-    assert "not to be quoted" not in "".join(texts(made(ARMS)))
+    assert "should not be quoted" not in "".join(texts(made(ARMS)))
 
 
 def test_runs_that_failed_are_in_the_report():
@@ -248,3 +248,10 @@ def test_figures_of_sections_that_are_there_no_more_are_not_left(tmp_path):
     assert (tmp_path / "figures/curves.png").exists()
     write_report(made({"a": 2.0, "b": 2.1}, sections=("quality",)), tmp_path)
     assert {path.stem.split("_")[0] for path in (tmp_path / "figures").iterdir()} == {"quality"}
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"), [(1, "100%"), (0.9996, ">99.9%"), (0.9994, "99.9%"), (0.0372, "3.72%")]
+)
+def test_only_all_is_one_hundred_percent(fraction, text):
+    assert percent(fraction) == text

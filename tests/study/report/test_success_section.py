@@ -116,8 +116,8 @@ def test_a_study_that_broke_a_rule_claims_less(monkeypatch):
     soon, one_rung, difference, *_ = SECTIONS["success"](results).sentences
     assert "gru not within 500 (0 of 5 seeds); lstm after 100 (100 to 100, 5 of 5 seeds)" in soon
     assert one_rung == (
-        "Only one rung was measured (2 pairs, 16 tokens of context): it does not answer how many "
-        "pairs a model remembers, or how far back."
+        "Only one point of the grid was measured (2 pairs, 16 tokens of context), which does not "
+        "show how many pairs a model remembers, or how far back."
     )
     assert difference == (
         "gru and lstm: lstm learned it more often in these runs than gru with 2 pairs, 16 tokens "
@@ -170,7 +170,7 @@ def test_a_sweep_prefers_the_rate_that_reaches_the_goal_soonest():
     section = SECTIONS["tuning"](replace(results, runs=runs))
     assert "the sweep chose muon_lr 0.02" in section.sentences[0]
     assert "(300 steps to the goal)" in section.sentences[0]
-    assert "(loss on val 0.050 nats/token; no value reached the goal)" in section.sentences[-1]
+    assert "(loss on val 0.050 nats; no value reached the goal)" in section.sentences[-1]
     assert "no value reached the goal" not in section.sentences[0]
     assert "steps to the goal" in section.table
     [axes] = section.figure.axes  # shows the steps of those that reached it

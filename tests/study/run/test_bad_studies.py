@@ -39,7 +39,7 @@ BAD = {
     "a grid that is hidden": (
         {"quick": {"seeds": [1], "grid": {"model.layers": [1]}}},
         ["++study.grid={model.layers:[2]}"],
-        ["preset=quick has a grid of its own", "++study.quick.grid="],
+        ["preset=quick uses its own grid", "++study.quick.grid="],
     ),
     "a tracker that is not there": ({}, ["logger.mode=online", "logger.name=wandb"], ["W&B key"]),
     "a folder for all": ({}, ["run.dir=x"], ["run.dir"]),

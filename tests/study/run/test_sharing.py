@@ -92,7 +92,7 @@ def test_a_launcher_that_loses_a_job_is_one_line(compare, monkeypatch, failure, 
     answer = compare()
     assert answer.status == 1
     (line,) = [line for line in answer.err.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: hydra/launcher=basic did not end all of its jobs: ")
+    assert line.startswith("error: hydra/launcher=basic did not finish all of its jobs: ")
     assert said in line
     assert line.endswith("; run this command again to finish the study")
 

@@ -7,8 +7,7 @@ from minitx.study.plan.run_store import PLACES
 from minitx.study.report.rules.rule import Rule
 from minitx.study.results.conditions import conditions_of
 from minitx.study.results.results import FINISHED, MISSING, Results
-
-LEAST_SEEDS = 4  # with fewer, an interval over seeds says next to nothing
+from minitx.study.statistics.intervals import LEAST_SEEDS
 
 # Keys that choose a study, of which each optimizer has its own sweep, and its files.
 CHOOSES = ("study", "task", "preset", "optimizer", "report_only", "study.dir", "study.runs")
@@ -55,7 +54,7 @@ def full_preset(results: Results) -> Rule:
         return Rule(
             name,
             False,
-            "This is the quick preset, which takes minutes: its figures are not to be quoted.",
+            "This is the quick preset, which takes minutes: its numbers should not be quoted.",
         )
     set_, left_out = changes_of(results.command)
     parts = [f"set {listed(set_)}"] if set_ else []

@@ -22,9 +22,10 @@ def same_sweep(results: Results) -> Rule:
     asked = results.study.sweep
     if lacking := [sweep.condition.name for sweep in sweeps if not _covers(sweep, asked)]:
         return Rule(name, False, f"The sweep of {listed(lacking)} lacks values of the study.")
-    blind = [sweep.condition.name for sweep in sweeps if not sweep.chosen]
-    if blind:
+    if blind := [sweep.condition.name for sweep in sweeps if not sweep.known.any()]:
         return Rule(name, False, f"No run of the sweep of {listed(blind)} finished.")
+    if open_ := [sweep.condition.name for sweep in sweeps if not sweep.chosen]:
+        return Rule(name, False, f"The sweep of {listed(open_)} has not ended.")
     unlike = [sweep.condition.name for sweep in sweeps if not sweep.best]
     if unlike:
         return Rule(name, False, f"The choice for {listed(unlike)} is not the best one on val.")

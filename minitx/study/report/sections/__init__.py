@@ -59,7 +59,7 @@ class Section:
             (f"figures/{self.name}_{name}.csv".replace("%", "").replace(" ", "_"), name, table)
             for name, table in self.more.items()
         ]
-        return [(f"figures/{self.name}.csv", "figures", self.table), *more]
+        return [(f"figures/{self.name}.csv", "values", self.table), *more]
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,11 @@ def section(results: Results) -> Section | None:
     if not lines:
         return None
     measure = results.measure
-    other_word = "higher" if measure.lower_is_better else "lower"
+    word, other_word = measure.direction, "higher" if measure.lower_is_better else "lower"
     forms = {
+        # The best mean is over all seeds, and a comparison over those that both have.
+        Verdict.BETTER: "better with {}",
+        Verdict.AHEAD: f"{word} in these runs with {{}}",
         Verdict.WORSE: "worse with {}",
         Verdict.BEHIND: f"{other_word} in these runs with {{}}",
         Verdict.NOT_SHOWN: "no difference is shown with {}",

@@ -20,7 +20,7 @@ def section(results: Results) -> Section | None:
         return None
     return Section(
         name="carried",
-        title="What a state carried over from the text before gains",
+        title="What carrying the state over from earlier text gains",
         finding=_finding(gains),
         table=pd.concat([_table(name, found) for name, found in gains.items()], ignore_index=True),
         figure=_figure(results, gains),
@@ -68,7 +68,7 @@ def _table(name: str, gains: pd.DataFrame) -> pd.DataFrame:
 def _finding(gains: dict[str, pd.DataFrame]) -> str:
     """Name the mean gains in the first octave, in which an empty state lacks most."""
     means = [f"{decimals(found.iloc[:, 0].mean(), 4)} of {name}" for name, found in gains.items()]
-    return f"{listed(means)}, in nats/token, at the first positions"
+    return f"{listed(means)}, in nats/token, at position 1"
 
 
 def _last(name: str, gains: pd.DataFrame) -> str:

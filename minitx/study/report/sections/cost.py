@@ -139,9 +139,9 @@ def _sentences(results: Results, conditions: list[Condition], shared: bool) -> l
 
 
 def _compared(first: Condition, other: Condition, column: str) -> str:
-    """Format a cost as a multiple of the first arm's: "lstm 76,000 (2.09 times that)"."""
+    """Return a cost and its ratio to the first arm's: "lstm 76,000, 2.09 times that"."""
     ratio = ratio_interval(other.values(column), first.values(column))
-    words = "no difference is shown" if is_equal(ratio) else f"{times(ratio)} that"
+    words = "no difference is shown" if is_equal(ratio) else times(ratio, " times that")
     return f"{other.name} {three_digits(other.median(column))}, {words}"
 
 

@@ -8,6 +8,7 @@ from minitx.drawing.formatting import listed, seconds, three_digits
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES, Measure
 from minitx.study.report.sections import Section
+from minitx.study.report.sections.cost import is_shared
 from minitx.study.report.style import (
     draw_line,
     finish,
@@ -37,6 +38,8 @@ def section(results: Results) -> Section | None:
     if not drawn:
         return None
     table = pd.concat(tables.values(), ignore_index=True)
+    shared = is_shared(results)
+    costs = [TOKENS, OPERATIONS, *([] if shared else [SECONDS])]
     left_out = (
         f" The figure shows the runs with {conditions[0].place}; runs.csv has the others."
         if len(conditions) < len(every)
@@ -47,14 +50,18 @@ def section(results: Results) -> Section | None:
         title="How they learn",
         finding=_finding(table, measure),
         table=table,
-        figure=_figure(results, drawn, table, measure),
-        sentences=_sentences(table, measure),
+        figure=_figure(results, drawn, table, measure, costs),
+        sentences=_sentences(table, measure, costs),
         note=(
-            "On val, at each validation. Lines: means over seeds; bands: 95% intervals "
-            f"({interval_words(measure.bounds)}) if there are {LEAST_SEEDS} seeds or more. "
-            "Operations are those of forward passes over sequences of full length. Seconds are "
-            "training time only, on the machine below, whatever else it did at the time."
-            f"{left_out}"
+            "On val, at each validation that all seeds of an arm reached. Lines: means over seeds; "
+            f"bands: 95% intervals ({interval_words(measure.bounds)}) if there are {LEAST_SEEDS} "
+            "seeds or more. Operations are those of forward passes over sequences of full length. "
+            + (
+                "Other work shared the machine, so times are not compared."
+                if shared
+                else "Seconds are training time only, on the machine below."
+            )
+            + left_out
         ),
     )
 
@@ -69,10 +76,14 @@ def measure_on_val(results: Results) -> Measure:
 
 
 def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataFrame:
-    """Return a row for each validation, over the seeds that reached it."""
+    """Return a row for each validation that all seeds reached.
+
+    Later ones would be means over other seeds: those that take longest, if a run stops early.
+    """
     metric = f"val/{measure.name}"
     curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
     operations = condition.mean("operations_per_token")
+    seeds = curves["key"].nunique()
     return pd.DataFrame(
         [
             {
@@ -85,6 +96,7 @@ def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataF
                 "seeds": len(at_step),
             }
             for step, at_step in curves.dropna(subset=[metric]).groupby("step")
+            if len(at_step) == seeds
         ]
     )
 
@@ -102,17 +114,19 @@ def _finding(table: pd.DataFrame, measure: Measure) -> str:
     return f"{best} has the {measure.best} mean after {shared:,.0f} tokens"
 
 
-def _sentences(table: pd.DataFrame, measure: Measure) -> list[str]:
+def _sentences(table: pd.DataFrame, measure: Measure, costs: list[str]) -> list[str]:
     """Rank all arms after the same tokens, after the same operations and after the same time."""
     lines = dict(iter(table.groupby("arm", sort=False)))
     if len(lines) < 2 or min(map(len, lines.values())) < LEAST_POINTS:
         return []
     sentences = []
-    for column, spell, reached in (
-        (TOKENS, lambda n: f"{n:,.0f} tokens", "which all arms have seen"),
-        (OPERATIONS, _in_words, "which all arms have done"),
-        (SECONDS, seconds, "which the fastest arm took"),
-    ):
+    in_words = {
+        TOKENS: (lambda n: f"{n:,.0f} tokens", "which all arms have seen"),
+        OPERATIONS: (_in_words, "which all arms have done"),
+        SECONDS: (seconds, "which the fastest arm took"),
+    }
+    for column in costs:
+        spell, reached = in_words[column]
         shared = min(line[column].max() for line in lines.values())
         first = max(line[column].min() for line in lines.values())
         if not shared >= first:  # unknown, or one arm ended before the first validation of another
@@ -135,12 +149,19 @@ def _in_words(operations: float) -> str:
 
 
 def _figure(
-    results: Results, conditions: list[Condition], table: pd.DataFrame, measure: Measure
+    results: Results,
+    conditions: list[Condition],
+    table: pd.DataFrame,
+    measure: Measure,
+    costs: list[str],
 ) -> Figure:
-    figure, both = panels(2)
+    """Draw the curves over tokens and over the last of the costs that is known."""
+    known = [column for column in costs if table[column].notna().any()]
+    columns = dict.fromkeys((TOKENS, known[-1]))
+    figure, each = panels(len(columns))
     own = styles_of(conditions)
     metric = f"val/{measure.name}"
-    for axes, column in zip(both, (TOKENS, SECONDS), strict=True):
+    for axes, column in zip(each, columns, strict=True):
         for name, line in table.groupby("arm", sort=False):
             values = map(Interval, line[metric], line["low"], line["high"])
             draw_line(axes, own[str(name)], line[column], values, markersize=4.5)

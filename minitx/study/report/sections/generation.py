@@ -38,7 +38,8 @@ def section(results: Results) -> Section | None:
         return None
     others = [axis for axis in results.axes if axis not in (LENGTH, BATCH)]
     if others:
-        runs = runs[(runs[others] == runs[others].iloc[0]).all(axis=1)]
+        first = runs[others].iloc[0]
+        runs = runs[((runs[others] == first) | (runs[others].isna() & first.isna())).all(axis=1)]
     # One text is generated, whatever the batch of training, so processes of all batches count.
     found = {LATENCY: _costs(runs, LATENCY), MEMORY: _costs(_largest_batch(runs), MEMORY)}
     costs = {column: each for column, each in found.items() if each}

@@ -61,7 +61,7 @@ def section(results: Results) -> Section | None:
 
 
 def prunable(pruning: pd.DataFrame) -> float:
-    """Return the fraction of heads that can be switched off before the loss is 1% worse.
+    """Return the fraction of heads that can be switched off before the loss is more than 1% worse.
 
     `pruning` has a row for every number of switched-off heads, with their `share` of all heads and
     the `cost`, the relative increase of the loss.
@@ -98,8 +98,8 @@ def _finding(conditions: list[Condition], found: Found) -> str:
     if not known:
         return ""
     ends = dict.fromkeys(condition.name for condition in (known[0], known[-1]))
-    parts = [f"{_spelt(PRUNABLE, found[name][PRUNABLE])} of {name}" for name in ends]
-    return f"heads that can be removed for a {TOLERATED:.0%} higher loss: {listed(parts)}"
+    parts = [f"{_spelt(PRUNABLE, found[name][PRUNABLE])} of the heads of {name}" for name in ends]
+    return f"{listed(parts)} can be removed for a {TOLERATED:.0%} higher loss"
 
 
 def _table(conditions: list[Condition], found: Found) -> pd.DataFrame:

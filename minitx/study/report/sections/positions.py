@@ -64,7 +64,7 @@ def _finding(measured: dict[str, pd.DataFrame]) -> str:
         f"{_nats(gains_of(losses)[losses.columns[-1]].mean())} of {name}"
         for name, losses in measured.items()
     ]
-    return f"{listed(gains)}, in nats/token, with the last doubling"
+    return f"with the last doubling, {listed(gains)} (nats/token)"
 
 
 def _last_gain(name: str, losses: pd.DataFrame) -> str:

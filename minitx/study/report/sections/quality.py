@@ -121,8 +121,8 @@ def _verdicts(results: Results, comparisons: list[Comparison]) -> tuple[list[str
             {
                 Verdict.BETTER: f"{first} is better with {{}}",
                 Verdict.WORSE: f"{second} is better with {{}}",
-                Verdict.AHEAD: f"{first} was {word} in these runs with {{}}",
-                Verdict.BEHIND: f"{second} was {word} in these runs with {{}}",
+                Verdict.AHEAD: f"{first} had the {word} mean in these runs with {{}}",
+                Verdict.BEHIND: f"{second} had the {word} mean in these runs with {{}}",
                 Verdict.NOT_SHOWN: "no difference is shown with {}",
                 Verdict.NOT_COMPARED: "they cannot be compared with {}",
             },

@@ -92,13 +92,15 @@ def _curves(results: Results, metric: str, sign: int) -> Curves:
 
 
 def _pairs(results: Results, curves: Curves) -> Iterator[tuple[Condition, Condition]]:
-    """Yield the first arm with each other one, at each point of the grid."""
+    """Yield the first arm with each other one, at each point of the grid that it has."""
     points: dict[str, list[Condition]] = {}
     for condition in conditions_of(results):
         if condition.name in curves:
             points.setdefault(condition.place, []).append(condition)
-    for first, *others in points.values():
-        yield from ((first, other) for other in others)
+    reference = next(iter(results.study.arms))
+    for found in points.values():
+        for first in (each for each in found if each.arm == reference):
+            yield from ((first, other) for other in found if other is not first)
 
 
 def _costs(curve: pd.DataFrame, value: float) -> dict[str, float]:
@@ -162,13 +164,13 @@ def _sentence(measure: Measure, rows: list[dict[str, Any]]) -> str:
         return f"{both}, {listed(early)} before the first validation, so no ratio is known."
     equal = [IN_WORDS[row["cost"]] for row in known if is_equal(ratio_in(row))]
     unequal = [
-        f"{times(ratio_in(row))} the {IN_WORDS[row['cost']]}"
+        times(ratio_in(row), f" times the {IN_WORDS[row['cost']]}")
         for row in known
         if not is_equal(ratio_in(row))
     ]
     parts = []
     if unequal:
-        parts.append(f"{second} needed {listed(unequal)} of {first}")
+        parts.append(f"{second} needed {listed(unequal)} that {first} needed")
     if equal:
         parts.append(f"no difference is shown in {listed(equal)}")
     return f"{both}: {'; '.join(parts)}."
@@ -201,17 +203,19 @@ def _figure(results: Results, table: pd.DataFrame) -> Figure | None:
     known = table.dropna(subset=["ratio"])
     if known.empty:
         return None
-    labels = [
+    names = [
         f"{second}, {place}" if place else str(second)
-        for second, place in dict.fromkeys(zip(known["second"], known["place"], strict=True))
+        for second, place in zip(known["second"], known["place"], strict=True)
     ]
+    labels = list(dict.fromkeys(names))
+    known = known.assign(row=[labels.index(name) for name in names])
     costs = list(dict.fromkeys(known["cost"]))
     figure, each = panels(len(costs), height=max(LEAST, ROW * len(labels)))
     own = styles([*known["first"], *known["second"]])
     for axes, cost in zip(each, costs, strict=True):
-        for row, found in enumerate(known[known["cost"] == cost].to_dict("records")):
+        for found in known[known["cost"] == cost].to_dict("records"):
             ratio = ratio_in(found)
-            draw_point(axes, own[found["second"]], ratio.value, row, xerr=ratio)
+            draw_point(axes, own[found["second"]], ratio.value, found["row"], xerr=ratio)
         axes.axvline(1, color=own[known["first"].iloc[0]].colour, linewidth=1.2)
         name_rows(axes, labels)
         axes.set_xscale("log")

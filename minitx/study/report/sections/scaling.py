@@ -56,6 +56,7 @@ def section(results: Results) -> Section | None:
     if not conditions:
         return None
     ratios = _ratios(conditions)
+    more = {"ratios": ratios, "growth": _growth(conditions)}
     sentences = [
         *_comparisons(ratios),
         *_batches(conditions),
@@ -70,7 +71,7 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, conditions),
         sentences=sentences,
         answers=len(sentences),
-        more={"ratios": ratios, "growth": _growth(conditions)} if len(ratios) else {},
+        more={name: table for name, table in more.items() if len(table)},
         note=(
             "Untrained models on random tokens, because no time depends on their values. Each "
             "point is measured in several processes. Lines: their medians. Bands: from the fastest "
@@ -82,8 +83,8 @@ def section(results: Results) -> Section | None:
             "1, count as equal. Growth: time per token = a + b times the length, fitted to "
             "relative errors, with t intervals. It is given only if the line is within "
             f"{percent(MOST_OFF)} of the geometric mean at every length, and if the interval of b "
-            "is not below 0. CPU share: the time that the processor worked for the process, as a "
-            "share of the time that passed times its threads."
+            "is not below 0. CPU share: the CPU time of the process, divided by the product of "
+            "the elapsed time and its threads."
         ),
     )
 

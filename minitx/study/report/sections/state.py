@@ -75,7 +75,7 @@ def _sentences(results: Results, table: pd.DataFrame, after: str) -> list[str]:
     elif len(front):
         sentences.append(
             f"In these runs, {front['arm'].iloc[0]} had both the smallest state and the "
-            f"{measure.direction[:-1]}st mean."
+            f"{measure.best} mean."
         )
     return sentences
 

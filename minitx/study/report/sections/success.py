@@ -20,6 +20,7 @@ from minitx.study.report.style import (
     styles,
     ticks_at_1_2_5,
 )
+from minitx.study.report.verdict import probability
 from minitx.study.results.chance import chance_level, pairs_of
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
@@ -45,6 +46,13 @@ def section(results: Results) -> Section | None:
     compared = _compared(table)
     soon = [_soon(str(name), found) for name, found in seeds.groupby("rung", sort=False)]
     few = [_one_rung(table["rung"].iloc[0])] if len(soon) == 1 else []
+    answers = [
+        *soon,
+        *few,
+        *_differences(compared, may_claim(results)),
+        *(_learners(arm, table[table["arm"] == arm]) for arm, _ in of_arms),
+    ]
+    failed = [_failed(arm, found) for arm, found in of_arms if not found["learned"].all()]
     return Section(
         name="success",
         title="How many seeds learn it, and how soon",
@@ -54,14 +62,8 @@ def section(results: Results) -> Section | None:
         ),
         table=table,
         figure=_figure(results, table, seeds),
-        sentences=[
-            *soon,
-            *few,
-            *_differences(compared, may_claim(results)),
-            *(_learners(arm, table[table["arm"] == arm]) for arm, _ in of_arms),
-            *(_failed(arm, found) for arm, found in of_arms if not found["learned"].all()),
-        ],
-        answers=len(soon) + len(few) + len(of_arms) + len(of_arms[1:]),
+        sentences=answers + failed,
+        answers=len(answers),
         more={"comparisons": compared, "seeds": seeds},
         note=(
             "A seed has learned it at the first validation at which at least "
@@ -70,8 +72,8 @@ def section(results: Results) -> Section | None:
             "Pearson 1934). Bottom: the training tokens that each seed saw until then; crosses: "
             "those that a seed saw without learning it. The chance level is the accuracy of "
             "guessing a value from the sequence: one divided by the number of pairs. The first arm "
-            "is compared with each other one on each rung by Boschloo's exact test, with Holm's "
-            "correction for all of these "
+            "is compared with each other one at each point of the grid by Boschloo's exact test, "
+            "with Holm's correction for all of these "
             f"{count(len(compared), 'comparison')}."
         ),
     )
@@ -181,7 +183,7 @@ def _difference(second: str, compared: pd.DataFrame, claim: bool) -> str:
         rows = compared[shown & (compared["more"] == sign)]
         if len(rows):
             with_p = [
-                f"{row['rung']} (corrected p {row['corrected p']:.3f})"
+                f"{row['rung']} (corrected p {probability(row['corrected p'])})"
                 for row in rows.to_dict("records")
             ]
             parts.append(f"{more} {learns} than {less} with {listed(with_p)}")
@@ -220,8 +222,8 @@ def _soon(rung: str, seeds: pd.DataFrame) -> str:
 
 def _one_rung(rung: str) -> str:
     return (
-        f"Only one rung was measured ({rung}): it does not answer how many pairs a model "
-        "remembers, or how far back."
+        f"Only one point of the grid was measured ({rung}), which does not show how many "
+        "pairs a model remembers, or how far back."
     )
 
 

@@ -46,7 +46,7 @@ def section(results: Results) -> Section | None:
 
 def _finding(sweeps: list[Sweep], *, goal: bool) -> str:
     edges = sum(bool(sweep.at_edge) for sweep in sweeps)
-    if max(len(sweep.tried) for sweep in sweeps) < 2 or not all(sweep.chosen for sweep in sweeps):
+    if not all(sweep.chosen for sweep in sweeps):
         return ""
     if edges:
         return f"{edges} of {count(len(sweeps), 'best value')} at the edge of the sweep"
@@ -63,7 +63,7 @@ def _reached(sweep: Sweep) -> bool:
 def _table(sweep: Sweep, *, goal: bool) -> pd.DataFrame:
     names = {
         "steps": "steps to the goal",
-        "loss": "loss on val (nats/token)",
+        "loss": "loss on val (nats)",
         "finished": "runs finished",
     }
     hidden = [] if goal else ["steps"]
@@ -80,11 +80,12 @@ def _sentence(sweep: Sweep, asked: dict[str, list[Any]], *, goal: bool) -> str:
     failed = int((sweep.tried["runs"] - sweep.tried["finished"]).sum())
     lost = f" {count(failed, 'run')} of its sweep did not finish." if failed else ""
     if not sweep.chosen:
-        return f"{name}: nothing was chosen, because no run of its sweep finished."
+        because = "the sweep has not ended" if sweep.known.any() else "no run of its sweep finished"
+        return f"{name}: nothing was chosen, because {because}."
     values = [f"{last_part(key)} {listed(map(setting, sweep.values(key)))}" for key in sweep.keys]
     chosen = sweep.tried[sweep.tried["chosen"]].iloc[0]
     short = "" if _reached(sweep) or not goal else "; no value reached the goal"
-    found = f"loss on val {chosen['loss']:.3f} nats/token{short}"
+    found = f"loss on val {chosen['loss']:.3f} nats{short}"
     if chosen["steps"] < inf:
         found = f"{chosen['steps']:,.0f} steps to the goal"
     added = {key: list(map(setting, sweep.added(key, asked[key]))) for key in sweep.keys}
@@ -118,5 +119,5 @@ def _figure(results: Results, sweeps: list[Sweep], key: str, *, goal: bool) -> F
         }
         axes.plot(best[key], best[column], "o", markersize=12, **ring)
     scale_steps(axes.xaxis, [value for sweep in sweeps for value in sweep.tried[key]])
-    name_axes(axes, key, "steps to the goal" if goal else "loss on val (nats/token)")
+    name_axes(axes, key, "steps to the goal" if goal else "loss on val (nats)")
     return finish(figure, f"{results.title}: the sweep", own)
