@@ -108,7 +108,7 @@ def training(device: torch.device, sizes: Sizes, peak: float | None) -> Iterator
                 "run": f"{way}: {failure}" if failure else way,
                 "sequences": speed.batch_size,
                 "length": config.model.context,
-                "ms a step": 1000 * speed.step_seconds,
+                "ms/step": 1000 * speed.step_seconds,
                 "optimizer, % of it": 100 * speed.optimizer_seconds / speed.step_seconds,
                 "tokens/s": speed.tokens_per_second,
                 "MFU, %": nan if peak is None else speed.operations_per_second / peak / 1e10,
@@ -131,7 +131,7 @@ def lengths(device: torch.device, sizes: Sizes) -> Iterator[dict[str, Any]]:
         lstm, transformer = (speed.tokens_per_second for speed in found.values())
         yield {
             "length": length,
-            "sequences": found["lstm"].batch_size,
+            "sequences": " and ".join(dict.fromkeys(f"{s.batch_size}" for s in found.values())),
             "LSTM, tokens/s": lstm,
             "Transformer, tokens/s": transformer,
             "LSTM / Transformer": lstm / transformer,

@@ -37,7 +37,7 @@ class StepTimes(Clock):
 def lightning_step(config: Config, steps: int) -> float:
     """Return the seconds per step through Lightning, after the first ten steps."""
     times = trained(config, steps)
-    return (times.ends[-1] - times.ends[10]) / (len(times.ends) - 11)
+    return (times.ends[-1] - times.ends[9]) / (len(times.ends) - 10)
 
 
 def trained(config: Config, steps: int) -> StepTimes:

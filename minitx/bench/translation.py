@@ -37,6 +37,4 @@ def translation(rounds: int, data_dir: str, run: str | None, steps: int = 60) ->
 def thousand_tokens(config: Config, steps: int) -> float:
     """Return the seconds per thousand tokens through Lightning, after the first ten steps."""
     times = trained(config, steps)
-    return (
-        1000 * (times.ends[-1] - times.ends[10]) / (times.tokens_then[-1] - times.tokens_then[10])
-    )
+    return 1000 * (times.ends[-1] - times.ends[9]) / (times.tokens_then[-1] - times.tokens_then[9])

@@ -178,13 +178,12 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
 def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:
     """Return the override that raises the limit that ended a run, so that it can continue."""
     limits = run.config.trainer
-    if summary.get("ended_by") == "goal":
-        return "trainer.goal=null"
-    if limits.max_steps is not None and summary["steps"] >= limits.max_steps:
-        return f"trainer.max_steps={2 * summary['steps']}"
-    if limits.max_minutes is not None:
-        return f"trainer.max_minutes={2 * limits.max_minutes:g}"
-    return f"trainer.patience={2 * (limits.patience or 1)}"
+    longer = {
+        "goal": "goal=null",
+        "max_minutes": f"max_minutes={2 * (limits.max_minutes or 1):g}",
+        "patience": f"patience={2 * (limits.patience or 1)}",
+    }
+    return "trainer." + longer.get(summary["ended_by"], f"max_steps={2 * summary['steps']}")
 
 
 def _title(summary: dict[str, Any]) -> str:

@@ -71,6 +71,11 @@ def check_translation(config: TranslateConfig) -> None:
             f"decoding.beam={config.decoding.beam} searches for outputs, and temperature="
             f"{config.temperature:g} samples them: leave one of them out"
         )
+    if config.temperature is not None and config.decoding.length_penalty is not None:
+        raise UserError(
+            f"decoding.length_penalty={config.decoding.length_penalty:g} is for searched outputs: "
+            f"leave out it or temperature={config.temperature:g}"
+        )
 
 
 COMMAND = Command(

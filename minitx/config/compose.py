@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from minitx.config.checksums import check_first_line
 from minitx.config.fields import as_typed
-from minitx.config.keys import CONF, describe, known_keys, one_of, unknown_key
+from minitx.config.keys import CONF, describe, known_keys, one_of, options, unknown_key
 from minitx.config.options import check_mixers
 from minitx.config.paths import full_paths
 from minitx.config.renames import key_of, renamed, renamed_overrides
@@ -219,14 +219,19 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
         if group == "resume":
             continue
         # A choice (logger=csv) changes the keys that its file sets.
-        for changed in [".".join(rest)] if rest else _keys_set_by(group, override):
-            setattr(getattr(saved, group), changed, _get(asked, f"{group}.{changed}"))
+        for key in [".".join(rest)] if rest else _keys_set_by(group, override):
+            setattr(getattr(saved, group), key, _get(asked, f"{group}.{key}"))
     saved.resume = asked.resume
     return saved
 
 
 def _keys_set_by(group: str, override: str) -> list[str]:
     option = override.split("=", 1)[1]
+    if option not in options(group):
+        raise UserError(
+            f"{override}: with resume=, {group} is one of {', '.join(options(group))}, or set "
+            f"single keys ({group}.KEY=VALUE)"
+        )
     values = yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8")) or {}
     return [name for name in values if name != "defaults"]
 

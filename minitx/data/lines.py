@@ -6,7 +6,7 @@ import json
 import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ _ESCAPED = {ord(character): json.dumps(character)[1:-1] for character in LINE_BR
 
 
 def open_stream(path: Path) -> int | None:
-    """Return the number of the open stream that a path names, as in /dev/stdin and /dev/fd/3.
+    """Return the file descriptor that a path names, as in /dev/stdin and /dev/fd/3.
 
     Return None for all other paths.
     """
@@ -76,17 +76,17 @@ def _open(path: Path) -> IO[bytes]:
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file or a stream as `decoded` does. Raises UserError as `opened`."""
     with opened(path) as file:
-        yield from decoded(iter(partial(file.readline, LONGEST_LINE), b""), str(path))
+        yield from decoded(file, str(path))
 
 
-def decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    """Yield lines of UTF-8 without their ends.
+def decoded(file: IO[bytes], name: str) -> Iterator[str]:
+    """Yield the lines of a file in UTF-8 without their ends.
 
     Only a line feed ends a line, as in other tools. A carriage return before it is dropped, and so
     is a byte order mark. Raises UserError with the line's number for a line that is not UTF-8.
     """
-    for number, line in enumerate(lines, 1):
-        if len(line) == LONGEST_LINE:
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             raise UserError(f"{name}, line {number}: it is longer than 100 MB")
         try:
             text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Protocol, TypeVar
 
 from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TimeRemainingColumn
@@ -12,6 +12,7 @@ from minitx.terminal.text import note
 
 QUIET_SECONDS = 2  # before progress is shown
 LINE_SECONDS = 10  # between lines of progress outside a terminal
+_SHOWN = Lock()  # two bars at once would draw over each other
 
 Item = TypeVar("Item")
 
@@ -26,7 +27,7 @@ class Watch(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Watch]:
-    """Give a function to pass items through. It draws a bar, or prints lines outside a terminal."""
+    """Yield a `Watch`, which draws a bar, or prints lines outside a terminal."""
     with _bars() as bars:
 
         def watch(
@@ -42,7 +43,7 @@ def progress() -> Iterator[Watch]:
 
 @contextmanager
 def announced(doing: str) -> Iterator[None]:
-    """Show what is done meanwhile, for work that cannot tell how far it is."""
+    """Show what the block does, for work whose progress is unknown."""
     with _bars() as bars:
         bars.add_task(doing, total=None)
         yield
@@ -50,7 +51,10 @@ def announced(doing: str) -> Iterator[None]:
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    """Give tasks that a thread shows. So even the first item is announced if it takes long."""
+    """Yield bars that a thread redraws, so that even a slow first item is announced."""
+    if not _SHOWN.acquire(blocking=False):  # this is a part of other work, which is shown
+        yield Progress(disable=True)
+        return
     console = Console(stderr=True)
     bars = Progress(
         text_column("{task.description}"),
@@ -80,6 +84,7 @@ def _bars() -> Iterator[Progress]:
         done.set()
         thread.join()
         bars.stop()
+        _SHOWN.release()
 
 
 def _line(task: Task) -> str:

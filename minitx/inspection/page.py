@@ -25,9 +25,9 @@ MOST_WEIGHTS = 24_000_000  # in one page, which then has 64 MB and opens within 
 def page(maps: AttentionWeights, *others: AttentionWeights) -> str:
     """Return a page, to be written as UTF-8: the maps of a run, or of some next to each other.
 
-    Weights are within 2e-5 of those of `maps`; zeros stay zeros. If there are more than
-    `MOST_WEIGHTS`, the page has the first maps and says which it leaves out. Raises ValueError if
-    labels do not fit weights.
+    Weights are within 2e-5 of those of `maps`, signed ones within 4e-5 of the largest; zeros stay
+    zeros. If there are more than `MOST_WEIGHTS`, the page has the first maps and says which it
+    leaves out. Raises ValueError if labels do not fit weights.
     """
     shown = [maps, *others]
     # One script, so that one hash allows it.

@@ -20,7 +20,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     Weight decay applies to matrices and tables, not to biases and norms.
     """
     matrices, tables, vectors = split_parameters(model)
-    if config.name == "muon":
+    if config.name == "muon" and matrices:
         muon = Muon(
             matrices,
             lr=config.muon_lr,
@@ -35,9 +35,9 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Return the trainable parameters as hidden matrices, lookup tables, and vectors.
 
-    The tables are embeddings, learned positions, the output layer and short convolutions. Each of
-    their rows belongs to a token, a position or a step, so their updates must not be orthogonalised
-    (Jordan et al. 2024, Muon).
+    The tables are embeddings, learned positions, the output layer over a vocabulary and short
+    convolutions. Each of their rows belongs to a token, a position or a step, so their updates must
+    not be orthogonalised (Jordan et al. 2024, Muon).
     """
     tables = {
         id(parameter)
@@ -124,7 +124,7 @@ class MuonWithAdamW(Optimizer):
 def learning_rate_factor(step: int, progress: float, config: OptimizerConfig) -> float:
     """Return the learning rate at a step, as a fraction of the peak.
 
-    Steps count from 0. `progress` is the completed fraction of the run, 0 to 1. It is given apart
+    Steps count from 0. `progress` is the completed fraction of the run, 0 to 1. It is separate
     from the step because a run may be limited by minutes instead of steps.
 
     The rate is a linear warm-up over `warmup_steps`, times the schedule: cosine (Loshchilov and

@@ -43,9 +43,12 @@ class Summary:
         clock: Clock,
         trainer: L.Trainer,
     ) -> None:
-        forget_peak()
         self.path = folder / SUMMARY
         self.clock, self.trainer = clock, trainer
+        self.device = trainer.strategy.root_device
+        forget_peak()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         parameters, non_embedding = count_parameters(model)
         packages = ("minitx", "torch", "lightning", "tokenizers")
         versions = {package: version(package) for package in packages}
@@ -95,7 +98,7 @@ class Summary:
             "cpu_seconds": self._cpu_seconds(),
             "threads": torch.get_num_threads(),
             "tokens_per_second": round(self.clock.tokens / seconds, 1) if seconds else None,
-            "peak_memory_mb": round(_peak_memory() / 1e6, 1),
+            "peak_memory_mb": round(self._peak_memory() / 1e6, 1),
             "metrics": metrics,
         }
         write_checked_json(self.path, self.facts | figures)
@@ -103,12 +106,10 @@ class Summary:
     def _cpu_seconds(self) -> float | None:
         """Return the time of all cores in training, or None if another device did the work."""
         cpu_seconds = self.clock.cpu_seconds
-        on_cpu = self.trainer.strategy.root_device.type == "cpu"
+        on_cpu = self.device.type == "cpu"
         return round(cpu_seconds, 3) if on_cpu and isfinite(cpu_seconds) else None
 
-
-def _peak_memory() -> int:
-    """Return bytes: of the device if there is one, else the process's largest resident size."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated()
-    return peak_memory()
+    def _peak_memory(self) -> int:
+        """Return bytes: those of a GPU, else the process's largest resident size."""
+        on_gpu = self.device.type == "cuda"
+        return torch.cuda.max_memory_allocated(self.device) if on_gpu else peak_memory()

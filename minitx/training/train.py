@@ -61,8 +61,7 @@ Built = TypeVar("Built")
 
 COPIES = 3  # of the weights: themselves, gradients, and one moment of the optimizer or more
 LESS_MEMORY = (
-    "make batches (data.batch_size or data.batch_tokens), model.context, or the sizes of the model "
-    "smaller"
+    "reduce the batch (data.batch_size or data.batch_tokens), model.context or the model's size"
 )
 
 
@@ -114,7 +113,8 @@ def prepare(config: Config, test: bool) -> Training:
     task = open_task(config)
     build, budget = task.vocabulary.build, config.budget.parameters
     if budget is not None:
-        config.model = _checked_build(lambda: fit_width(config.model, build, budget))
+        fitted = _checked_build(lambda: fit_width(config.model, build, budget))
+        config = dataclasses.replace(config, model=fitted)
     copies = COPIES if config.trainer.accelerator == "cpu" else 1
     check_batch(config, _checked_build(lambda: sketch(lambda: build(config.model), copies)))
     keep_freed_memory()
@@ -182,7 +182,7 @@ def finish(training: Training) -> None:
     if "val" in training.splits:
         summary.val = validate_whole(trainer, objective, data, folder / BEST)
     else:
-        summary.val = MetricsFile(folder).best("val/loss")
+        summary.val = summary.table.best("val/loss")
     summary.val |= average_kept(trainer, objective, data, folder, summary.val["val/loss"])
     summary.write("running")
     if "test" in training.splits:

@@ -252,6 +252,10 @@ REFUSED = {
         ["text=1", "temperature=1", "decoding.beam=3"],
         ["decoding.beam=3", "temperature=1"],
     ),
+    "to score and to draw": (
+        ["text=1", "temperature=1", "decoding.length_penalty=1"],
+        ["decoding.length_penalty=1", "temperature=1"],
+    ),
     "a temperature below 0": (["text=1", "temperature=-1"], ["temperature=-1", "at least 0"]),
     "a misspelt key": (["text=1", "n_bets=2"], ["n_bets", "did you mean n_best?"]),
     "a misspelt key of decoding": (["text=1", "decoding.baem=2"], ["did you mean decoding.beam?"]),

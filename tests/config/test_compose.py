@@ -230,6 +230,13 @@ def test_what_makes_it_another_run_may_not(folder, word, named):
     assert f"resume cannot change {named}" in str(caught.value)
 
 
+@pytest.mark.parametrize("word", ["trainer={max_steps: 400}", "logger=../../etc"])
+def test_a_choice_is_one_of_the_files_of_conf(folder, word):
+    with pytest.raises(UserError) as caught:
+        on_resume(folder, word)
+    assert "\n" not in str(caught.value)
+
+
 def test_no_config_without_a_model_is_complete():
     with pytest.raises(UserError):
         from_plain(to_plain(Config(model=ModelConfig())))

@@ -64,6 +64,18 @@ def test_short_work_shows_nothing(capsys, tmp_path):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_part_of_other_work_is_not_announced(wait_for, capsys):
+    with progress() as watch:
+        for _ in watch("answering", [1], 1, int):
+            with announced("translating"):
+                time.sleep(0.1)
+            wait_for("answering: 0%")
+    assert "translating" not in capsys.readouterr().err
+    with announced("reading"):
+        wait_for("reading ...")
+
+
 def test_an_error_ends_the_announcement():
     threads = threading.active_count()
 

@@ -6,14 +6,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minitx.data import lines
 from minitx.data.lines import (
     count_lines,
+    decoded,
     is_stream,
     json_line,
     on_one_line,
@@ -73,6 +76,15 @@ def test_a_pipe_has_the_lines_of_a_file(place: Path, case: str) -> None:
     with piped(data) as pipe:
         assert list(read_lines(pipe)) == lines
         assert list(read_lines(pipe)) == []  # it is still open, and empty
+
+
+def test_a_long_line_is_refused_before_all_of_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST_LINE", 10)
+    assert list(decoded(BytesIO(b"123456789\n123456789"), "x")) == ["123456789"] * 2
+    file = BytesIO(b"1\n" + b"2" * 1000)
+    with pytest.raises(UserError, match="x, line 2: it is longer than 100 MB"):
+        list(decoded(file, "x"))
+    assert file.tell() == 12
 
 
 def test_streams_are_told_from_files(place: Path) -> None:

@@ -276,3 +276,8 @@ def test_queries_and_keys_are_taken_apart_into_heads_and_a_gru_into_gates():
     gru, lstm = nn.GRU(3, 4, bidirectional=True), nn.LSTM(3, 4)
     assert stacked_parts(gru) == {m: (0, 3) for m in gru.parameters() if m.ndim == 2}
     assert stacked_parts(lstm) == {}
+
+
+def test_a_model_without_matrices_has_no_muon():
+    model = language_model(replace(CONFIGS["recipe"], mixer="none", feedforward=False), VOCAB)
+    assert type(make_optimizer(model, MUON)) is AdamW
