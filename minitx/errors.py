@@ -52,7 +52,7 @@ def enough_memory(advice: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
-        raise UserError(f"the memory does not suffice: {advice}") from error
+        raise UserError(f"not enough memory: {advice}") from error
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -12,9 +12,9 @@ def generate(config: GenerateConfig, overrides: list[str]) -> None:
     """Print what the model writes, piece by piece."""
     check_generation(config)
     with loading(f"torch and {config.run}"):
-        from minitx.decoding.generate import write
+        from minitx.decoding.generate import generate_samples
 
-    stream(write(config), samples=config.samples)
+    stream(generate_samples(config), samples=config.samples)
 
 
 def check_generation(config: GenerateConfig) -> None:

@@ -1,4 +1,4 @@
-"""The paths that users give, made complete before anything is checked or written.
+"""Paths that users give, made absolute before anything is checked or written.
 
 A key of the schema whose value is a path says so (`key(..., path=True)`). `full_paths` completes
 all of them, whether they come from the command line, a YAML file or Python. So a run can be found
@@ -44,7 +44,7 @@ def is_path(field: dataclasses.Field[Any]) -> bool:
 
 
 def full_path(path: str | os.PathLike[str], name: str) -> str:
-    """Return a path from the root: with the home folder for ~, and without links and "..".
+    """Return the absolute path, with ~ expanded, and links and ".." resolved.
 
     A link to a file keeps its own name if the file has another suffix, because the suffix says what
     is in it. So does a link that leads nowhere. A path under /dev or /proc stays as it is.
@@ -110,7 +110,7 @@ def _path_keys(config: Any, prefix: str = "") -> dict[str, tuple[Any, str]]:
 def _check_possible(path: str, name: str) -> None:
     try:
         os.lstat(path)
-    except ValueError:  # it has a zero, or half of a surrogate pair
+    except ValueError:  # it has a null byte, or half of a surrogate pair
         raise UserError(f"{name}={path!a}: no file can have this name") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:

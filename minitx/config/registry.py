@@ -1,4 +1,4 @@
-"""Things by name, of which no two may share one."""
+"""A table of named values, in which each name is registered once."""
 
 from typing import TypeVar
 

@@ -150,7 +150,7 @@ class TransformerConfig(
     )
     norm_order: str = key("pre", "norm before or after a sublayer", choices=("pre", "post"))
     residual: bool = key(True, "add the input of a sublayer to its output")
-    feedforward: bool = key(True, "a feed-forward in every block")
+    feedforward: bool = key(True, "a feed-forward network in every block")
     activation: str = key(
         "gelu",
         "activation of the feed-forward",
@@ -226,7 +226,7 @@ class TrainerConfig:
         minimum=1,
     )
     log_every: int = key(10, "steps between rows of metrics", minimum=1)
-    accumulate: int = key(1, "batches whose gradients are summed for one step", minimum=1)
+    accumulate: int = key(1, "batches whose gradients are averaged for one step", minimum=1)
     average: int | None = key(
         None, "checkpoints whose weights are averaged at the end if that is better", minimum=2
     )
@@ -249,7 +249,7 @@ class TrainerConfig:
     threads: int | None = key(
         None, "threads of torch on the CPU [its own choice]", minimum=1, maximum=1_000
     )
-    fused: bool = key(True, "use the kernels of oneDNN and cuDNN, which compute a recurrence whole")
+    fused: bool = key(True, "use oneDNN's and cuDNN's kernels, which run a recurrence in one call")
     watch_attention: bool = key(True, "draw attention maps of a text at every validation")
 
 
@@ -372,7 +372,7 @@ class GenerateConfig:
     samples: int = key(1, "texts to generate", minimum=1)
     temperature: float = key(0.8, "below 1 favours likely tokens; 0 is greedy", minimum=0)
     top_k: int | None = key(None, "sample from the k likeliest tokens only", minimum=1)
-    top_p: float | None = key(None, "sample from the likeliest that reach p", above=0, maximum=1)
+    top_p: float | None = key(None, "nucleus sampling with probability mass p", above=0, maximum=1)
     seed: int = key(1, "random seed of the samples", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
 
@@ -427,7 +427,7 @@ class TranslateConfig:
         None, "sample outputs instead of searching; below 1 favours likely tokens", minimum=0
     )
     top_k: int | None = key(None, "sample from the k likeliest tokens only", minimum=1)
-    top_p: float | None = key(None, "sample from the likeliest that reach p", above=0, maximum=1)
+    top_p: float | None = key(None, "nucleus sampling with probability mass p", above=0, maximum=1)
     seed: int = key(1, "random seed of the samples", minimum=0, below=2**32)
     device: str = key("cpu", "cpu, cuda, mps, ...")
     decoding: DecodingChange = key(DecodingChange, "search for outputs")

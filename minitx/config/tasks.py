@@ -54,6 +54,7 @@ class TaskSpec:
     own_keys   the config keys that only this task and others that name them use
     synthetic  whether its examples are generated instead of read
     corpora    the module of `minitx.data.corpora` with its corpus, if not the objective's
+    own_headline  the measure by which models are compared, if not the objective's
     """
 
     name: str

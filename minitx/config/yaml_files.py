@@ -14,11 +14,11 @@ from omegaconf import OmegaConf
 
 from minitx.config.keys import CONF
 from minitx.config.renames import renamed
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 
 MOST_VALUES = 10_000  # in a config; it has about a hundred
 
-# What a file may set of Hydra itself. The others choose code: callbacks, logging, search paths.
+# Hydra's own keys that a file may set. The others choose code: callbacks, logging, search paths.
 OF_HYDRA = ("launcher", "mode", "output_subdir", "run", "sweep", "sweeper")
 
 
@@ -86,7 +86,7 @@ def _check_yaml(file: Path) -> None:
     try:
         check_size(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = short_reason(error)
         if isinstance(error, UnicodeDecodeError):
             reason = "it is not UTF-8"
         raise UserError(f"{file} cannot be read: {reason}") from error

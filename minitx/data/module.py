@@ -25,7 +25,7 @@ def evaluation_batch(context: int) -> int:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Ignore Ctrl-C in a worker. The main process receives it too and ends its workers."""
+    """Ignore SIGINT and SIGTERM in a worker. The main process handles them and ends its workers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -237,7 +237,7 @@ class ExampleData(StepDataModule):
 
 
 def require_context(split: PairSplit | LabelSplit, context: int) -> None:
-    """Raises UserError if an example is longer than `context`. Evaluation drops none."""
+    """Raise UserError if an example is longer than `context`. Evaluation drops none."""
     if (longest := int(split.lengths.max())) > context:
         raise UserError(
             f"model.context={context} is too short for the {split.name} split, whose longest "

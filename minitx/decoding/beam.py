@@ -69,7 +69,7 @@ def search_beam(
     n_best: int,
     length_penalty: float,
 ) -> list[list[Hypothesis]]:
-    """Return the best outputs for each source, int64 (S, T); see `search.beam_search`."""
+    """Return the best outputs of each row of source, int64 (S, N); see `search.beam_search`."""
     best: list[list[Hypothesis]] = [[] for _ in source]
     sentence = torch.arange(len(source), device=source.device)  # (S,)
     tokens = source.new_full((len(source), 1, 1), bos)  # (S, W, T)

@@ -13,7 +13,7 @@ from minitx.runs.run import StoredRun, load_for
 from minitx.runs.vocabulary import TextVocabulary
 
 
-def write(config: GenerateConfig) -> Iterator[Iterator[str]]:
+def generate_samples(config: GenerateConfig) -> Iterator[Iterator[str]]:
     """Yield a stream of text for each sample of the run that `config` names.
 
     Raises UserError without a run, and as `stream_samples`.

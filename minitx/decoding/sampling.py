@@ -21,7 +21,7 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
         kth = logits.topk(min(top_k, logits.size(-1)), dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < kth, -torch.inf)
     if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p={top_p}: a probability above 0, at most 1")
+        raise ValueError(f"top_p={top_p}: it must be above 0 and at most 1")
     if top_p is not None and top_p < 1:  # 1 keeps all tokens, whatever the rounding
         ordered, order = logits.sort(dim=-1, descending=True, stable=True)
         probabilities = ordered.softmax(dim=-1)
@@ -31,7 +31,7 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
     return logits
 
 
-def pick(
+def sample_token(
     logits: Tensor,
     generator: torch.Generator,
     temperature: float = 1.0,
@@ -75,7 +75,7 @@ def generate(
     seen = list(fresh.unbind(dim=1))  # (B,) each
     for _ in range(length):
         logits, state = model(fresh, state=state)
-        token = pick(logits[:, -1], generator, temperature, top_k, top_p)
+        token = sample_token(logits[:, -1], generator, temperature, top_k, top_p)
         yield token
         seen.append(token)
         if len(seen) > model.context:

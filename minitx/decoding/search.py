@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from minitx.decoding.beam import Hypothesis, Limits, search_beam
-from minitx.decoding.sampling import pick
+from minitx.decoding.sampling import sample_token
 from minitx.models.seq2seq import Seq2Seq
 from minitx.nn.tree import reorder
 
@@ -48,10 +48,10 @@ def beam_search(
 
     There are fewer than `n_best` only if no more outputs of these lengths exist.
 
-    Raises ValueError for numbers out of range, an empty source, or one beyond the context.
+    Raises ValueError for numbers out of range, and for an empty source.
     """
     if not 1 <= n_best <= beam:
-        raise ValueError(f"n_best={n_best} of beam={beam}: both at least 1, n_best at most beam")
+        raise ValueError(f"n_best={n_best}, beam={beam}: need 1 <= n_best <= beam")
     if length_penalty < 0:
         raise ValueError(f"length_penalty={length_penalty}: it may not be negative")
     found: dict[int, list[Hypothesis]] = {}
@@ -77,7 +77,7 @@ def sample(
     max_length: int | None = None,
     excluded: tuple[int, ...] = (),
 ) -> list[Hypothesis]:
-    """Sample an output for each source, token by token (see `pick`). Temperature 0 is greedy.
+    """Sample an output for each source by `sample_token`. Temperature 0 is greedy.
 
     Its score is log p(output) at any temperature. `excluded`, lengths and errors are as in
     `beam_search`.
@@ -93,7 +93,7 @@ def sample(
             logits, state = model.decode(tokens[:, -1:], memory, state)
             log_probs = logits[:, -1].float().log_softmax(dim=-1)  # (R, V)
             log_probs = limits.apply(log_probs, tokens.size(1) - 1, eos)
-            token = pick(log_probs, generator, temperature, top_k, top_p)
+            token = sample_token(log_probs, generator, temperature, top_k, top_p)
             log_p = log_p + log_probs.gather(1, token[:, None])[:, 0]
             for row in (token == eos).nonzero()[:, 0].tolist():
                 drawn[int(number[row])] = Hypothesis(tokens[row, 1:].tolist(), log_p[row].item())

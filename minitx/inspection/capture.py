@@ -125,7 +125,7 @@ def shared_by(attention: Attention) -> int:
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of a map by its name: "encoder", "decoder", "cross" or "implicit decoder".
+    """Return the kind of a map by its name: "encoder", "decoder", "cross" or "implicit ...".
 
     >>> kind_of("encoder.layers.0.implicit")
     'implicit encoder'

@@ -161,7 +161,7 @@ def _with_target(
     """Return the inputs together with those of the decoder, which reads its output at once."""
     if "decoder_input_ids" in inputs.tensors:
         ids = inputs.tensors["decoder_input_ids"][0].tolist()
-        predicted = (*spell(tokenizer, ids[1:]), "…")  # of the last token, nobody said which
+        predicted = (*spell(tokenizer, ids[1:]), "…")  # what follows the last token is unknown
         return _decoding(inputs, ids, predicted, tokenizer, device, output or "")
     start = model.config.decoder_start_token_id
     if output is not None:
@@ -177,7 +177,7 @@ def _with_target(
         start, *written = found
         output = tokenizer.decode(written, skip_special_tokens=True) if tokenizer else ""
     else:
-        raise UserError(f"{type(model).__name__} generates nothing by itself: give output=")
+        raise UserError(f"{type(model).__name__} cannot generate text: give output=")
     read = [start, *written[:-1]]
     return _decoding(inputs, read, spell(tokenizer, written), tokenizer, device, output)
 

@@ -33,7 +33,7 @@ from minitx.inspection.weights import (
     words_for,
 )
 
-# Lengths are in dots, sizes of type in points.
+# Lengths are in dots, font sizes in points.
 PLEASANT, LONGEST = 1600, 3400  # sides of all maps together
 WIDEST_CELL = 48
 GAP, BLOCK_GAP, LABEL_GAP = 12, 56, 6  # between maps, between blocks, next to labels

@@ -29,7 +29,7 @@ from minitx.drawing.figures import (
     wrapped,
 )
 
-# Lengths are in dots, sizes of type in points.
+# Lengths are in dots, font sizes in points.
 POINT = DPI / 72
 SIDE = 100  # of the sheet until it is cut; drawings may lie outside of it
 MARGIN = 16

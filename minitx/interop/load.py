@@ -95,7 +95,10 @@ def outputs(model: nn.Module, inputs: list[Tensor]) -> Tensor:
 
 
 def main() -> None:
-    """Print how far the logits are from those at the export. Exits with an error if it is far."""
+    """Print how far the logits are from those at the export.
+
+    Exits with an error if they differ too much.
+    """
     check = read_safetensors(Path("check.safetensors"))
     logits = check.pop("logits")
     inputs = [check[name] for name in sorted(check)]

@@ -18,14 +18,14 @@ def check_push(name: str) -> None:
     if not NAME.fullmatch(name):
         raise UserError(f"push={name}: name the model as user/name, with letters, digits, - _ .")
     if not get_token():
-        raise UserError("push= needs an account of the hub: set HF_TOKEN, or run hf auth login")
+        raise UserError("push= needs a Hugging Face account: set HF_TOKEN, or run hf auth login")
 
 
 def upload(folder: Path, name: str) -> str:
-    """Create the model `name` ("user/model") if it is missing, upload the folder, and return its
-    address.
+    """Upload a folder as the model `name` ("user/model"), and return its address.
 
-    A new model is private. Raises UserError if the hub refuses, or cannot be reached.
+    A missing model is created, as a private one. Raises UserError if the hub refuses, or cannot be
+    reached.
     """
     from huggingface_hub import HfApi
 

@@ -97,12 +97,12 @@ def resampled_scores(items: np.ndarray, score: Score, resamples: int) -> np.ndar
 
 
 def percentile_interval(value: float, resampled: np.ndarray, size: float = inf) -> Interval:
-    """Return the percentile interval of the finite ones among resamples (n,), and its p-value.
+    """Return the percentile interval of the finite resamples (n,), and its p-value.
 
     `size` is the number of items or clusters that were resampled. If they are few, resamples vary
-    too little, and the percentiles of a normal distribution are too near. Therefore the percentiles
-    are those of the t interval of a mean of `size` values ("expanded"). The interval is unknown if
-    there are fewer than `LEAST_UNITS`.
+    too little, and the percentiles of a normal distribution give too narrow an interval. Therefore
+    the percentiles are those of the t interval of a mean of `size` values ("expanded"). The
+    interval is unknown if there are fewer than `LEAST_UNITS`.
 
     Source: Hesterberg 2015, "What teachers should know about the bootstrap".
     """

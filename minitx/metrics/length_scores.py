@@ -11,7 +11,7 @@ EXACT_AT, ACCURACY_AT, CHANCE_AT = "exact_match_at_{}", "accuracy_at_{}", "chanc
 
 
 class LengthScores(Metric):
-    """The fraction of sequences whose answers are all right, and of right answers by length.
+    """The fraction of sequences without a wrong answer, and the accuracy at each length.
 
     Sequences without a target do not count. All counts are integers, so that the metrics depend
     neither on the batch size nor on the number of devices.
@@ -44,7 +44,7 @@ class LengthScores(Metric):
             self.counts[1 + self.lengths.index(length)] += row
 
     def compute(self) -> dict[str, float]:
-        """Return exact_match (0 to 1), and at each length that was met also accuracy and chance."""
+        """Return exact_match (0 to 1), and accuracy and chance at each length that occurred."""
         whole, *rows = self.counts.tolist()
         metrics = {"exact_match": whole[1] / whole[0]}
         for length, (sequences, exact, answers, right) in zip(self.lengths, rows, strict=True):

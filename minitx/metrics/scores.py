@@ -71,7 +71,7 @@ def phoneme_error_rate(
 ) -> Score:
     """Return the number of phonemes to change per phoneme of the nearest reference.
 
-    Both numbers are summed over the whole split. Texts are phonemes separated by blanks. The
+    Both numbers are summed over the whole split. Texts are phonemes separated by spaces. The
     distance is Levenshtein's.
     """
     edits, lengths = [], []

@@ -43,7 +43,7 @@ def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig
     if abs(found - parameters) > TOLERANCE * parameters:
         raise ValueError(
             f"budget.parameters={parameters:,}: no width comes within {TOLERANCE:.0%}; the "
-            f"nearest is {found:,} at model.dim={fitted.dim}, whose steps are {step}"
+            f"nearest is {found:,} at model.dim={fitted.dim}, a multiple of {step}"
         )
     return fitted
 

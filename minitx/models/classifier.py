@@ -19,7 +19,7 @@ def mean(x: Tensor, padding: Tensor | None) -> Tensor:
 
 
 def first(x: Tensor, padding: Tensor | None) -> Tensor:
-    """Return the first position, as in BERT (Devlin et al. 2019): x (B, T, C) -> (B, C)."""
+    """Return the first output, as in BERT (Devlin et al. 2019): x (B, T, C) -> (B, C)."""
     return x[:, 0]
 
 

@@ -8,7 +8,7 @@ Both have one interface:
 `encoded` (B, S, C) and `final` are the outputs of the encoder and its last state. The memory
 belongs to a source and never changes. The state belongs to the target so far. Both are trees of
 tensors, batch first (see `minitx.nn.tree`). With a state, x may have several consecutive rows for
-each source. These outputs of one source share its memory.
+each source. The rows of one source share its memory.
 """
 
 from typing import Any, NamedTuple
@@ -61,7 +61,7 @@ class TransformerDecoder(nn.Module):
 
 
 class RecurrentState(NamedTuple):
-    """The hidden state of each layer, and with input feeding the last output (B, 1, C)."""
+    """The `Hidden` (B, 1, C) of each layer, and with input feeding the last output (B, 1, C)."""
 
     hidden: tuple[Hidden, ...]
     fed: Tensor | None

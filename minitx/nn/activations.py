@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 
 def relu2(x: Tensor) -> Tensor:
-    """Squared ReLU, max(x, 0)^2 (So et al. 2021, Primer, section 4)."""
+    """Return max(x, 0)^2, elementwise: squared ReLU (So et al. 2021, Primer, section 4)."""
     return _SquaredReLU.apply(x) if torch.is_grad_enabled() else F.relu(x).square_()
 
 

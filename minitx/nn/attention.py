@@ -1,4 +1,4 @@
-"""Attention: every position looks at the other positions and takes a weighted mean of them.
+"""Attention: every position takes a weighted mean of the values of all positions.
 
     queries, keys, values    q = x Wq, k = x Wk, v = x Wv
     scaled scores            s = q k^T / sqrt(D)
@@ -32,7 +32,7 @@ class AttentionRecord(NamedTuple):
     """Every step of one call of attention.
 
     q (B, H, Q, D); k, v (B, H, K, D); scores before the mask and weights before dropout
-    (B, H, Q, K); outputs (B, H, Q, D). `allowed` is the mask, or None if nothing is hidden.
+    (B, H, Q, K); outputs (B, H, Q, D). `allowed`, the mask, broadcasts to the scores, or is None.
     """
 
     q: Tensor
@@ -81,7 +81,7 @@ def attend_fused(
     scaled: bool = True,
     causal: bool = False,
 ) -> Tensor:
-    """Return the outputs of `attend` from torch's fused kernel, which never stores the weights.
+    """Return the outputs (B, H, Q, D) of `attend` from torch's fused kernel, without the weights.
 
     `causal=True` replaces a causal mask if there are as many queries as keys. The kernel then skips
     the half above the diagonal. It cannot be combined with `allowed` or `bias`.
@@ -178,7 +178,7 @@ class MultiHeadAttention(nn.Module):
         return length
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the keys and values of `length` positions are."""
+        """Return the number of elements in the keys and values of `length` positions."""
         return 2 * self.kv_heads * self.head_dim * length
 
     def initialise(self, residual_std: float | None) -> None:

@@ -50,7 +50,7 @@ class Average(Mixer):
         return self.output(total / count.clamp(min=1)), new_state
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the sum and the count are, whatever the length."""
+        """Return the number of elements in the sum and the count, whatever the length."""
         return self.value.out_features + 1
 
 

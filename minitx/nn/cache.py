@@ -22,7 +22,7 @@ class _Tensors(NamedTuple):
 
 
 @dataclass(slots=True)
-class Room:
+class Buffer:
     """Memory for the keys and values of P positions (B, G, P, D), of which `used` are written."""
 
     keys: Tensor
@@ -33,11 +33,11 @@ class Room:
 class KeyValues(_Tensors):
     """The state of attention: keys and values so far (B, G, K, D), and their padding (B, K).
 
-    Without padding, all keys are real. `room` is the memory that they are the beginning of. It is
-    no part of the tuple, so that a state made of other tensors has no room.
+    Without padding, all keys are real. `buffer` is the buffer that they are the start of. It is
+    not part of the tuple, so that a state made of other tensors has no buffer.
     """
 
-    room: Room | None = None
+    buffer: Buffer | None = None
 
     def extended(self, keys: Tensor, values: Tensor, padding: Tensor | None = None) -> "KeyValues":
         """Return the state with T more positions: keys, values (B, G, T, D), padding (B, T)."""
@@ -46,26 +46,26 @@ class KeyValues(_Tensors):
             joined = torch.cat([self.keys, keys], dim=-2), torch.cat([self.values, values], dim=-2)
             return KeyValues(*joined, padding)
         past, length = self.keys.size(-2), self.keys.size(-2) + keys.size(-2)
-        room = self.room
-        if room is None or not _writable(room, past, length):
+        buffer = self.buffer
+        if buffer is None or not _writable(buffer, past, length):
             # Twice the length, so that each position is copied once on average. The first time it
             # is exact, because beam search makes new tensors after each step and would waste it.
-            positions = length if room is None else 2 * length
-            room = Room(_longer(self.keys, positions), _longer(self.values, positions), past)
-        room.keys.narrow(-2, past, length - past).copy_(keys)
-        room.values.narrow(-2, past, length - past).copy_(values)
-        room.used = length
-        filled = room.keys.narrow(-2, 0, length), room.values.narrow(-2, 0, length)
+            positions = length if buffer is None else 2 * length
+            buffer = Buffer(_longer(self.keys, positions), _longer(self.values, positions), past)
+        buffer.keys.narrow(-2, past, length - past).copy_(keys)
+        buffer.values.narrow(-2, past, length - past).copy_(values)
+        buffer.used = length
+        filled = buffer.keys.narrow(-2, 0, length), buffer.values.narrow(-2, 0, length)
         extended = KeyValues(*filled, padding)
-        extended.room = room
+        extended.buffer = buffer
         return extended
 
 
-def _writable(room: Room, past: int, length: int) -> bool:
+def _writable(buffer: Buffer, past: int, length: int) -> bool:
     """Return whether positions `past` to `length` exist, are free, and may be written to."""
-    if room.keys.is_inference() and not torch.is_inference_mode_enabled():
+    if buffer.keys.is_inference() and not torch.is_inference_mode_enabled():
         return False
-    return room.used == past and length <= room.keys.size(-2)
+    return buffer.used == past and length <= buffer.keys.size(-2)
 
 
 def _longer(tensor: Tensor, length: int) -> Tensor:

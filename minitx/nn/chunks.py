@@ -36,7 +36,7 @@ def at_least_single(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def start_steps(log_rate: Tensor, step_bias: Tensor, rates: tuple[float, float]) -> None:
+def init_time_steps(log_rate: Tensor, step_bias: Tensor, rates: tuple[float, float]) -> None:
     """Set the decays exp(-exp(log_rate) * softplus(step_bias)) as Dao and Gu 2024 do.
 
     The rates are uniform, and the time steps log-uniform between 0.001 and 0.1.
@@ -55,10 +55,10 @@ def half_backwards(x: Tensor, features: int = -1, times: Sequence[int] = (1,)) -
     return torch.cat([forwards, backwards.flip(*times)], dim=features)
 
 
-def as_read(parts: Iterable[Tensor], padding: Tensor | None, causal: bool) -> list[Tensor]:
+def in_reading_order(parts: Iterable[Tensor], padding: Tensor | None, causal: bool) -> list[Tensor]:
     """Return inputs (B, T, C) that are zero at padding, in the order in which heads read them.
 
-    A step of zeros leaves a state as it is. If it is not causal, half of the heads read backwards.
+    A step of zeros leaves a state as it is. With `causal=False`, half of the heads read backwards.
     """
     if padding is not None:
         parts = [part.where(padding[..., None], 0.0) for part in parts]
@@ -66,5 +66,5 @@ def as_read(parts: Iterable[Tensor], padding: Tensor | None, causal: bool) -> li
 
 
 def half_backwards_map(weights: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Reverse the second half of the heads of an implicit map in time, and of its values."""
+    """Reverse the second half of the heads in time: weights (B, H, T, T), values (B, H, T, D)."""
     return half_backwards(weights, 1, (2, 3)), half_backwards(values, 1, (2,))

@@ -1,8 +1,8 @@
 """Gated DeltaNet: a memory of values under keys, which fades, and which corrects what it holds.
 
     queries, keys, values   q = f(x Wq), k = f(x Wk), v = f(x Wv)    f = SiLU of a short convolution
-                            q and k of every head are divided by their length
-    decay, strength         a = exp(-A softplus(x Wa + b))           A > 0 and b, a number per head
+                            q and k of every head are divided by their norm
+    decay, strength         a = exp(-A softplus(x Wa + b))           A > 0, b: one number per head
                             beta = sigmoid(x Wb)
     correction              u_t = beta_t (v_t - a_t S_{t-1}^T k_t)   S^T k is the value under k
     memory                  S_t = a_t S_{t-1} + k_t u_t^T
@@ -25,13 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitx.nn.chunks import (
-    as_read,
     at_least_single,
     decays,
     half_backwards,
     half_backwards_map,
     in_chunks,
-    start_steps,
+    in_reading_order,
+    init_time_steps,
 )
 from minitx.nn.mixers import (
     Mixer,
@@ -57,7 +57,7 @@ class Steps(NamedTuple):
     beta: Tensor
 
 
-class Memory(NamedTuple):
+class DeltaNetState(NamedTuple):
     """The state: S of every head (B, H, K, V), and the inputs that the convolution still reads."""
 
     values: Tensor
@@ -117,7 +117,7 @@ def _solve(k: Tensor, decay: Tensor, beta: Tensor, right: Tensor) -> Tensor:
 class GatedDeltaNet(Mixer):
     """A mixer of `heads` memories.
 
-    A key has dim / heads features, and a value `expansion` times as many. If it is not causal, half
+    A key has dim / heads features, and a value `expansion` times as many. With `causal=False`, half
     of the heads read backwards. Raises ValueError if heads do not fit.
     """
 
@@ -134,7 +134,7 @@ class GatedDeltaNet(Mixer):
         super().__init__()
         check_heads(heads, dim, causal)
         self.heads, self.causal, inner = heads, causal, expansion * dim
-        self.most_beta = 2.0 if negative_eigenvalues else 1.0
+        self.max_beta = 2.0 if negative_eigenvalues else 1.0
         self.widths = dim // heads, dim // heads, inner // heads  # of q, k and v of a head
         self.to_qkv = nn.Linear(dim, 2 * dim + inner, bias=False)
         self.convolution = ShortConvolution(2 * dim + inner, convolution, bias=False)
@@ -145,8 +145,8 @@ class GatedDeltaNet(Mixer):
         self.output = nn.Linear(inner, dim, bias=False)
 
     def forward(
-        self, x: Tensor, padding: Tensor | None = None, state: Memory | None = None
-    ) -> tuple[Tensor, Memory]:
+        self, x: Tensor, padding: Tensor | None = None, state: DeltaNetState | None = None
+    ) -> tuple[Tensor, DeltaNetState]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
         The state is that at the last real token. Raises ValueError as `check_state`.
@@ -161,7 +161,7 @@ class GatedDeltaNet(Mixer):
         o = self.norm(o.to(x.dtype)).transpose(1, 2).flatten(2)  # (B, T, H * V)
         if padding is not None:
             o = o.where(padding[..., None], 0.0)
-        return self.output(o * F.silu(self.gate(x))), Memory(values, inputs)
+        return self.output(o * F.silu(self.gate(x))), DeltaNetState(values, inputs)
 
     def _steps(
         self, x: Tensor, padding: Tensor | None, past: Tensor | None
@@ -169,8 +169,8 @@ class GatedDeltaNet(Mixer):
         """Return the steps of each head, in the order in which it reads, and the inputs to keep."""
         qkv, (wa, wb) = self.to_qkv(x), self.to_steps(x).chunk(2, dim=-1)  # (B, T, H)
         log_a = -self.log_rate.exp() * F.softplus(wa + self.step_bias)
-        beta = self.most_beta * wb.sigmoid()
-        qkv, log_a, beta = as_read((qkv, log_a, beta), padding, self.causal)
+        beta = self.max_beta * wb.sigmoid()
+        qkv, log_a, beta = in_reading_order((qkv, log_a, beta), padding, self.causal)
         qkv, inputs = self.convolution(qkv, padding if self.causal else None, past)
         heads = F.silu(qkv).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, k, v = heads.split(self.widths, dim=-1)  # (B, H, T, K), and (B, H, T, V)
@@ -185,20 +185,20 @@ class GatedDeltaNet(Mixer):
         return found if self.causal else half_backwards_map(*found)
 
     def flops_per_token(self, length: int) -> float:
-        """Return the operations: matrices, k k^T, the solution, (q k^T) U, and with the memory."""
+        """Return the operations per token: matrices, chunk products and triangular solves."""
         key, _, value = self.widths
         before = (min(length, CHUNK) - 1) / 2
         in_chunk = 2 * before * (2 * key + value) + 2 * (before + 1) * (key + value)
         return matrix_flops(self) + self.heads * (in_chunk + 6 * key * value)
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the memories and the inputs to keep are, whatever the length."""
+        """Return the number of elements in S and the kept inputs, whatever the length."""
         key, _, value = self.widths
         return self.heads * (key * value + (self.convolution.size - 1) * sum(self.widths))
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the decays as Mamba2 does (Dao and Gu 2024), and the output matrix."""
-        start_steps(self.log_rate, self.step_bias, rates=(1e-4, 16.0))
+        init_time_steps(self.log_rate, self.step_bias, rates=(1e-4, 16.0))
         super().initialise(residual_std)
 
 

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import as_read, half_backwards, half_backwards_map
+from minitx.nn.chunks import half_backwards, half_backwards_map, in_reading_order
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import (
     Mixer,
@@ -55,7 +55,7 @@ class GatedLinearAttention(Mixer):
 
     `decay` is "gated" if each feature of a key has a decay that depends on the token, and "fixed"
     if each head has the same decay for all. Gated decays start near 0.5^(1/16) = 0.96, because
-    biases start at zero. A `convolution` of 1 is left out. If it is not causal, half of the heads
+    biases start at zero. A `convolution` of 1 is left out. With `causal=False`, half of the heads
     read backwards. Raises ValueError if heads do not fit.
     """
 
@@ -132,7 +132,7 @@ class GatedLinearAttention(Mixer):
             g = self._fixed(x).expand(*x.shape[:2], -1)
         else:
             g = F.logsigmoid(self.decay(x)) / ROOT  # (B, T, H * K)
-        qkv, g = as_read((qkv, g), padding, self.causal)
+        qkv, g = in_reading_order((qkv, g), padding, self.causal)
         if self.convolution is not None:
             qkv, inputs = self.convolution(qkv, padding if self.causal else None, inputs)
             qkv = F.silu(qkv)
@@ -155,7 +155,7 @@ class GatedLinearAttention(Mixer):
         return matrix_flops(self) + products_per_token(length, keys, values, rates)
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers S and the inputs to keep are, whatever the length."""
+        """Return the number of elements in S and the kept inputs, whatever the length."""
         kept = 0 if self.convolution is None else self.convolution.size - 1
         return self.heads * (self.key_dim * self.value_dim + kept * sum(self.widths))
 

@@ -1,4 +1,4 @@
-"""How weights start.
+"""Weight initialisation.
 
 Language models: every matrix is normal with standard deviation 0.02. The two matrices of a block
 that write into the residual stream have 0.02 / sqrt(2 * layers), so that the variance of the stream

@@ -1,7 +1,7 @@
 """Mamba2: a state space model whose step, input and output depend on the token.
 
     inputs      x = f(u Wx), B = f(u Wb), C = f(u Wc)      f = SiLU of a short convolution
-    time step   d = softplus(u Wd + b)                     a number per head, as A < 0 and D
+    time step   d = softplus(u Wd + b)                     one number per head, like A < 0 and D
     state       h_t = exp(A d_t) h_{t-1} + d_t B_t^T x_t
     output      y_t = C_t h_t + D x_t
     result      norm(y * silu(u Wz)) Wo, the heads concatenated
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitx.nn.chunks import as_read, half_backwards, half_backwards_map, start_steps
+from minitx.nn.chunks import half_backwards, half_backwards_map, in_reading_order, init_time_steps
 from minitx.nn.linear_attention import decayed_products, linear_attention, products_per_token
 from minitx.nn.mixers import (
     Mixer,
@@ -57,7 +57,7 @@ class SSMState(NamedTuple):
 class Mamba2(Mixer):
     """A mixer of `heads` heads, whose keys have `state_dim` features, by default 64.
 
-    The heads of x together have `expansion` * dim features. If it is not causal, half of the heads
+    The heads of x together have `expansion` * dim features. With `causal=False`, half of the heads
     read backwards, with keys and queries of their own. Raises ValueError if heads do not fit.
     """
 
@@ -128,7 +128,7 @@ class Mamba2(Mixer):
         """Return the terms of each head, in the order in which it reads, and the inputs to keep."""
         step = F.softplus(self.to_step(u) + self.step_bias)  # (B, T, H)
         read = self.to_inputs(u)
-        read, step = as_read((read, step), padding, self.causal)
+        read, step = in_reading_order((read, step), padding, self.causal)
         read, inputs = self.convolution(read, padding if self.causal else None, inputs)
         read = F.silu(read).unflatten(-1, (self.directions, -1)).transpose(1, 2)  # (B, G, T, ...)
         x, keys, queries = read.split(self.widths, dim=-1)
@@ -146,13 +146,13 @@ class Mamba2(Mixer):
         return matrix_flops(self) + products_per_token(length, keys, values, rates=1)
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers h and the inputs to keep are, whatever the length."""
+        """Return the number of elements in h and the kept inputs, whatever the length."""
         inputs = (self.convolution.size - 1) * self.to_inputs.out_features
         return self.heads * self.key_dim * self.value_dim + inputs
 
     def initialise(self, residual_std: float | None) -> None:
         """Set the rates and time steps as in the paper, and the output matrix."""
-        start_steps(self.log_rate, self.step_bias, rates=(1.0, 16.0))
+        init_time_steps(self.log_rate, self.step_bias, rates=(1.0, 16.0))
         super().initialise(residual_std)
 
 

@@ -53,10 +53,10 @@ def linear_recurrence(log_a: Tensor, log_b: Tensor) -> Tensor:
 class MinimalRecurrence(Mixer):
     """A mixer that is a minGRU or a minLSTM, with a state of `expansion` * dim numbers.
 
-    If it is not causal, half of the state runs forwards and half of it backwards.
+    With `causal=False`, half of the state runs forwards and half of it backwards.
     """
 
-    gates: int  # maps of the input, with the candidate
+    gates: int  # linear maps of the input, the candidate included
     per_channel = True
 
     def __init__(self, dim: int, expansion: int = 1, *, causal: bool = True) -> None:
@@ -117,7 +117,7 @@ class MinimalRecurrence(Mixer):
         return self.width
 
     def initialise(self, residual_std: float | None) -> None:
-        """Set the gates as torch sets a linear map, and the output matrix."""
+        """Initialise the gates as `nn.Linear` does, and the output matrix."""
         self.to_gates.reset_parameters()
         super().initialise(residual_std)
 

@@ -2,7 +2,7 @@
 
 A new mixer is a subclass of `Mixer` in a module of its own, which registers it under its name:
 
-    register_class("mingru", MinGRU)  # MinGRU(dim, *, causal, expansion)
+    register_class("mingru", MinGRU)  # MinGRU(dim, expansion=1, *, causal=True)
 
 If a mixer needs more of the `Shape` that all mixers of a stack share, or if its layers share
 tables, register a builder. It gets the shape, and the mixer's own options by keyword, and returns a
@@ -29,7 +29,7 @@ class Mixer(nn.Module):
     """The interface of a mixer.
 
     The state is a tree of tensors, batch first (see `minitx.nn.tree`): the keys and values of
-    attention, the hidden state of a recurrence. Outputs do not depend on padding.
+    attention, the hidden state of a recurrence. Outputs of real tokens ignore padding.
 
     `output` is the linear map that writes into the residual stream, if the mixer has one.
     `per_channel` says that an implicit map has channels in the place of heads.
@@ -67,11 +67,11 @@ class Mixer(nn.Module):
         return matrix_flops(self)
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the state of one sequence holds after `length` tokens."""
+        """Return the number of elements in the state of one sequence after `length` tokens."""
         raise NotImplementedError
 
     def initialise(self, residual_std: float | None) -> None:
-        """Set the weights that do not start by the rule of their layer (see `minitx.nn.init`).
+        """Initialise the weights that do not follow their layer's rule (see `minitx.nn.init`).
 
         By default, this is the matrix of `output`. `residual_std` is its standard deviation, or
         None if matrices start by Glorot's rule.

@@ -66,7 +66,8 @@ class Recurrence(Mixer):
     ) -> tuple[Tensor, Hidden]:
         """x (B, T, C), padding bool (B, T), True = a real token -> (B, T, C), and the state.
 
-        Padding must follow the real tokens, and its outputs are zero. The state returned is that at
+        The state is (B, directions, width), or the pair (hidden, cell) of an LSTM. Padding must
+        follow the real tokens, and its outputs are zero. The state returned is that at
         the last real token of each sequence, or the given state if there is no real token. Raises
         ValueError if a bidirectional layer is given a state.
         """
@@ -110,7 +111,7 @@ class Recurrence(Mixer):
         return y[:, None], map_tensors(lambda part: part[None], after)
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the hidden state is, whatever the length."""
+        """Return the number of elements in the hidden state, whatever the length."""
         directions = 2 if self.cell.bidirectional else 1
         parts = 2 if isinstance(self.cell, nn.LSTM) else 1
         return parts * directions * self.cell.hidden_size

@@ -39,7 +39,7 @@ class RecurrentAttention(nn.Module):
         self.on_attention: Callable[[AttentionRecord], None] | None = None
 
     def reset_parameters(self) -> None:
-        """Start every weight as torch starts the weights of a linear map."""
+        """Initialise every weight as `nn.Linear` does."""
         self.key.reset_parameters()
         self.combine.reset_parameters()
 
@@ -81,11 +81,11 @@ class RecurrentAttention(nn.Module):
         return matrix_flops(self) + 4 * self.key.out_features * length
 
     def state_size(self, length: int) -> int:
-        """Return how many numbers the keys and values of `length` source tokens are."""
+        """Return the number of elements in the keys and values of `length` source tokens."""
         return 2 * self.key.out_features * length
 
     def initialise(self, residual_std: float | None) -> None:
-        """Start every weight as torch does (see `minitx.nn.init`)."""
+        """Initialise every weight as torch does (see `minitx.nn.init`)."""
         self.reset_parameters()
 
 
@@ -99,7 +99,7 @@ class AdditiveAttention(RecurrentAttention):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start every weight as torch starts the weights of a linear map."""
+        """Initialise every weight as `nn.Linear` does."""
         super().reset_parameters()
         self.query.reset_parameters()
         bound = 1 / math.sqrt(len(self.energy))

@@ -21,7 +21,7 @@ class Answering(LanguageModeling):
         self.answers = answers
 
     def loss(self, batch: Any) -> Tensor:
-        """Return the sum over the targets of an `AnswerBatch` by their mean number, in nats.
+        """Return the summed loss of an `AnswerBatch` divided by `answers` per sequence, in nats.
 
         One device or batch may have more targets than another. All of them have the same weight,
         because the sum is divided by the mean number.

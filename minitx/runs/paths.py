@@ -146,7 +146,7 @@ def make_folder(folder: Path, name: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{name} cannot be made: {error.strerror}") from error
+        raise UserError(f"{name} cannot be created: {error.strerror}") from error
 
 
 def check_writable(folder: Path, name: str) -> None:
@@ -212,7 +212,7 @@ def _first_free(parent: Path, name: str) -> Path:
             attempt += 1
         except OSError as error:
             raise UserError(
-                f"the run's folder {folder} cannot be made ({error.strerror}): choose another "
+                f"the run's folder {folder} cannot be created ({error.strerror}): choose another "
                 "with run.dir="
             ) from error
         else:

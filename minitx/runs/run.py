@@ -234,6 +234,6 @@ def _device(device: str | torch.device) -> torch.device:
             there.append(str(torch.accelerator.current_accelerator()))
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"device={device} is not available here, {' and '.join(there)} is: {reason}"
+            f"device={device} is not available here (use {' or '.join(there)}): {reason}"
         ) from error
     return where

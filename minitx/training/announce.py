@@ -16,7 +16,7 @@ def announce(facts: dict[str, Any], notes: tuple[str, ...] = ()) -> None:
     part = facts["validation_fraction"]
     if part < 1:
         note(
-            f"validations read {part:.1%} of val, always the same part; the final figures are of "
+            f"validations read {part:.1%} of val, always the same part; the final metrics cover "
             "all of it (trainer.val_tokens)"
         )
 
@@ -33,5 +33,5 @@ def _to_train_on(facts: dict[str, Any]) -> str:
         f"{facts['train_examples'] - left_out:,} examples to train on, "
         f"{', '.join(which) or 'all there are'}; "
         f"{facts['batches_an_epoch']:,} batches an epoch, "
-        f"{facts['padding_share']:.1%} of them padding"
+        f"{facts['padding_share']:.1%} of their tokens padding"
     )

@@ -50,7 +50,10 @@ class MovingAverage(L.Callback):
     """
 
     def __init__(self, decay: float) -> None:
-        """decay: the fraction of the average that a step keeps, in [0, 1), or raises ValueError."""
+        """decay: the fraction of the average that a step keeps.
+
+        Raises ValueError outside [0, 1).
+        """
         if not 0 <= decay < 1:
             raise ValueError(f"decay={decay} is not in [0, 1)")
         self.decay = decay

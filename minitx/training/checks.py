@@ -1,4 +1,4 @@
-"""Refuse a training that cannot work, before torch is imported."""
+"""Refuse a run that cannot work, before torch is imported."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from minitx.config.home import replace_home
 from minitx.config.schema import Config, LoggerConfig, TaskConfig
 from minitx.data.corpora.packages import is_installed
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 from minitx.runs.paths import (
     check_creatable,
     check_run_folder,
@@ -21,7 +21,7 @@ PLAIN_NAME = re.compile(r"[\w-]{1,128}")
 
 
 def check_training(config: Config) -> None:
-    """Refuse a training without an end, a corpus, a tracker or a folder. Raises UserError."""
+    """Refuse a run without an end, a corpus, a tracker or a folder. Raises UserError."""
     check_limits(config)
     if config.resume is not None:
         last_checkpoint(config.resume)
@@ -44,7 +44,7 @@ def check_new_run(folder: str | None) -> None:
 
 
 def check_limits(config: Config) -> None:
-    """Refuse a training without an end, or with a goal that no run can reach. Raises UserError."""
+    """Refuse a run without an end, or with a goal that no run can reach. Raises UserError."""
     if config.trainer.max_steps is None and config.trainer.max_minutes is None:
         raise UserError("the run has no limit: set trainer.max_steps or trainer.max_minutes")
     if config.trainer.goal is not None:
@@ -88,7 +88,7 @@ def _check_project(project: str) -> None:
     try:
         wandb.Settings(project=project)
     except (wandb.errors.Error, ValueError) as error:
-        raise UserError(f"logger.project={project}: {' '.join(str(error).split())}") from error
+        raise UserError(f"logger.project={project}: {short_reason(error)}") from error
 
 
 def _check_login() -> None:
@@ -100,7 +100,7 @@ def _check_login() -> None:
         has_key = wandb.login(prompt=False)
     except Exception as error:
         raise UserError(
-            f"logger.mode=online: W&B refused the login ({' '.join(str(error).split())}); keep "
+            f"logger.mode=online: W&B refused the login ({short_reason(error)}); keep "
             "logger.mode=offline to train without it, and upload later with `wandb sync`"
         ) from error
     if not has_key:

@@ -1,4 +1,4 @@
-"""The environment of a training: the commit of the code, memory, and noisy libraries."""
+"""The environment of a training run: the commit of the code, memory, and noisy libraries."""
 
 import ctypes
 import logging

@@ -13,7 +13,7 @@ from torch import nn
 
 from minitx.config.schema import Config, TrainerConfig
 from minitx.data.module import StepDataModule
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 from minitx.models.budget import machine_memory
 
 # Precisions that Lightning would replace with another, or that fail when the model is moved.
@@ -34,7 +34,7 @@ def check_shares(data: StepDataModule, devices: int) -> None:
 
 
 def check_batch(config: Config, model: nn.Module) -> None:
-    """Refuse windows of which a batch cannot fit into the memory of this machine. Raises UserError.
+    """Refuse a batch of windows that cannot fit into this machine's memory. Raises UserError.
 
     A batch needs more than what is counted here: its ids, an output of each layer, and those of the
     linear maps in half precision.
@@ -77,7 +77,7 @@ def check_hardware(settings: TrainerConfig) -> None:
         MisconfigurationException,
     ) as error:
         asked = ", ".join(f"trainer.{name}={value}" for name, value in hardware(settings).items())
-        raise UserError(f"{asked}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{asked}: {short_reason(error)}") from error
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         raise UserError(
             f"trainer.strategy={settings.strategy} trains in copies of this process, which cannot "

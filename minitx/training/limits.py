@@ -1,4 +1,4 @@
-"""The limits of a training, and which of them ended it."""
+"""The limits of a run, and which of them ended it."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def reached(value: float | None, config: Config) -> bool:
 
 
 def ended_by(step: int, states: dict[str, Any], config: Config) -> str | None:
-    """Return the key of `trainer` that ends a training at this step, or None if none does.
+    """Return the key of `trainer` that ends a run at this step, or None if none does.
 
     `states` are those of the callbacks, as a checkpoint has them. If several keys end it, the goal
     comes first.

@@ -21,13 +21,13 @@ TABLE = 100  # samples in the table of W&B, which is written at each validation:
 
 
 class Output(L.Callback):
-    """Writes files without which a run is complete: a failure is reported, and training goes on."""
+    """Write files that a run can do without: a failure is reported, and training goes on."""
 
     reported = False
 
     @contextmanager
     def writing_output(self) -> Iterator[None]:
-        """Report the first WriteError of such blocks, and suppress all."""
+        """Suppress every WriteError of such blocks, and report the first."""
         try:
             yield
         except WriteError as error:

@@ -111,7 +111,7 @@ class TrainingProgress(ProgressBar):
     def _begin(self, trainer: L.Trainer, doing: str, batches: Sequence[int | float]) -> None:
         self.evaluating, self.batch, self.of_batches = doing, 0, int(sum(batches))
         self.batch_began = time.monotonic()
-        self._open()  # if there is no bar of a training
+        self._open()  # if there is no training bar
         self._show(trainer, force=self.bar is not None)
 
     def _count(self, trainer: L.Trainer) -> None:
@@ -176,7 +176,7 @@ class TrainingProgress(ProgressBar):
         return facts
 
     def _left(self, trainer: L.Trainer) -> list[str]:
-        """Return the time left, in words; that of the steps as long as no validation is known."""
+        """Return the time left, in words; that of the steps until a validation has been timed."""
         steps, rest = 0.0, self.pace.of_batches(self._batches_to_come(trainer))
         if trainer.state.fn == TrainerFn.FITTING:
             fit = self._steps_and_validations(trainer)
@@ -220,7 +220,7 @@ def whole_batches(trainer: L.Trainer, split: str) -> int:
 
 
 def fraction_done(trainer: L.Trainer, clock: Clock) -> float:
-    """Return the fraction of a training that is done, by steps or minutes, whichever is larger."""
+    """Return the fraction of a run that is done, by steps or minutes, whichever is larger."""
     by_steps = trainer.global_step / trainer.max_steps if trainer.max_steps > 0 else 0.0
     by_time = clock.spent / clock.limit if clock.limit is not None else 0.0
     return min(1.0, max(by_steps, by_time))

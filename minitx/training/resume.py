@@ -37,7 +37,7 @@ def resumption(config: Config, fingerprint: str) -> Resumption:
         read_checked(metrics)
     if checkpoint["hyper_parameters"]["data_fingerprint"] != fingerprint:
         raise UserError(f"resume={config.resume}: the corpus is no longer the one it trained on")
-    # Keys that are younger than the checkpoint have their defaults.
+    # Keys added since the checkpoint was written have their defaults.
     trained = from_plain(checkpoint["hyper_parameters"]["config"])
     if to_plain(trained.model) != to_plain(config.model):
         raise UserError(

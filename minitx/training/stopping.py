@@ -52,7 +52,7 @@ class StopOnRequest(L.Callback):
         if threading.current_thread() is not threading.main_thread():
             return  # signals can only be set there
         # Lightning's own handler synchronises all processes at once. Processes that are about to
-        # synchronise elsewhere would wait for ever. Lightning calls the handler that it finds next.
+        # synchronise elsewhere would wait forever. Lightning calls the handler that it finds next.
         trainer._signal_connector._sigterm_notifier_fn = lambda *signal: None  # type: ignore
         self.launcher = trainer.strategy.launcher
         for number in self.SIGNALS:
@@ -115,7 +115,7 @@ class StopOnRequest(L.Callback):
 
 @contextmanager
 def stoppable(trainer: L.Trainer) -> Iterator[None]:
-    """Let signals stop a run, as its StopOnRequest says. Raises StoppedByUser if they did."""
+    """Let signals stop a run, as its `StopOnRequest` describes. Raises StoppedByUser then."""
     (stop,) = (each for each in trainer.callbacks if isinstance(each, StopOnRequest))  # type: ignore
     stop.handle_signals(trainer)
     try:

@@ -1,4 +1,4 @@
-"""W&B and TensorBoard: what they cannot do is reported once, and never stops a run."""
+"""W&B and TensorBoard: a failure of either is reported once, and never stops a run."""
 
 import atexit
 import logging
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 class Tracker(Logger):
     """The tracker that the config names in addition to metrics.csv, made when it is first used.
 
-    Every call is made in a thread, and is left behind if it takes longer than PATIENCE. The first
+    Every call is made in a thread, and is abandoned if it takes longer than PATIENCE. The first
     one that fails is reported in one line, and no other follows. An online run that cannot be
     started is tracked offline.
     """
@@ -60,7 +60,7 @@ class Tracker(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
-        """W&B gets the config when it is started."""
+        """Do nothing: W&B gets the config when it is started."""
 
     def log_text(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         """Log a table of text, if the tracker has tables."""
@@ -190,7 +190,7 @@ def disconnect_wandb() -> None:
 
 
 def within(seconds: float, action: Callable[[], Result]) -> Result:
-    """Return what an action returns. It is left behind after `seconds`: raises TimeoutError."""
+    """Return what an action returns. Raises TimeoutError after `seconds`, and abandons it."""
     outcome: Future[Result] = Future()
 
     def run() -> None:

@@ -28,7 +28,7 @@ SAMPLES = 4  # texts of random tokens to measure induction on
 class WatchAttention(Output):
     """Draw the attention maps of a fixed text: to attention/step_<step>.png, and to W&B.
 
-    attention/history.json keeps the maps of all these steps in small, for the slider of the page.
+    attention/history.json keeps small copies of all these maps, for the slider of the page.
     `text()` returns the text; `config` and `vocabulary` belong to the run. Nothing is drawn for a
     model without attention, or for a text that the model cannot read. No random number is drawn,
     so the training does not change.
@@ -44,7 +44,7 @@ class WatchAttention(Output):
             return
         if not find_attention(pl_module.model):
             return
-        # Importing matplotlib takes a while, and other trainings do not need it.
+        # Importing matplotlib takes a while, and other runs do not need it.
         from minitx.drawing.figures import png
         from minitx.inspection.grid import attention_grid
 
@@ -63,7 +63,7 @@ class WatchAttention(Output):
                 maps = maps_alone(run, self.text())
             except UserError:
                 # A text of the corpus may be blank or longer than the context. A missing picture
-                # is no reason to end a training.
+                # is no reason to end the run.
                 return
             induction = model_induction(run, SAMPLES)
         with self.writing_output():

@@ -331,9 +331,9 @@ def test_a_beam_wider_than_a_batch_takes_a_sentence_at_a_time():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"beam": 0}, "n_best=1 of beam=0"),
-        ({"n_best": 0}, "n_best=0 of beam=5"),
-        ({"n_best": 6}, "n_best=6 of beam=5"),
+        ({"beam": 0}, "n_best=1, beam=0"),
+        ({"n_best": 0}, "n_best=0, beam=5"),
+        ({"n_best": 6}, "n_best=6, beam=5"),
         ({"length_penalty": -0.5}, "length_penalty=-0.5"),
         ({"min_length": -1}, "min_length=-1"),
         ({"min_length": 3, "max_length": 2}, "min_length=3: .* at most 2"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from model_kinds import CONFIGS, CONTEXT, VOCAB, make_model
 from torch import nn
 
-from minitx.decoding.sampling import filter_logits, generate, pick
+from minitx.decoding.sampling import filter_logits, generate, sample_token
 from minitx.models.language_model import LanguageModelState
 
 every_model = pytest.mark.parametrize("name", CONFIGS)
@@ -80,26 +80,26 @@ def test_rows_are_filtered_each_on_its_own():
     ("settings", "message"),
     [
         ({"top_k": 0}, "top_k=0: keep at least 1"),
-        ({"top_p": 0.0}, "top_p=0.0: a probability above 0"),
-        ({"top_p": 1.5}, "top_p=1.5: a probability above 0, at most 1"),
+        ({"top_p": 0.0}, "top_p=0.0: it must be above 0"),
+        ({"top_p": 1.5}, "top_p=1.5: it must be above 0 and at most 1"),
         ({"temperature": -0.1}, "temperature=-0.1: it may not be negative"),
     ],
 )
 def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        pick(torch.zeros(1, 3), torch.Generator(), **settings)
+        sample_token(torch.zeros(1, 3), torch.Generator(), **settings)
 
 
 def test_temperature_zero_takes_the_best():
     logits = torch.randn(20, VOCAB)
-    assert torch.equal(pick(logits, torch.Generator(), 0), logits.argmax(dim=-1))
+    assert torch.equal(sample_token(logits, torch.Generator(), 0), logits.argmax(dim=-1))
 
 
 @given(logits=LOGITS, seed=st.integers(0, 2**32))
 def test_the_draw_is_that_of_multinomial(logits, seed):
     probabilities = torch.tensor([logits]).softmax(dim=-1)
     expected = torch.multinomial(probabilities, 1, generator=torch.Generator().manual_seed(seed))
-    drawn = pick(torch.tensor([logits]), torch.Generator().manual_seed(seed))
+    drawn = sample_token(torch.tensor([logits]), torch.Generator().manual_seed(seed))
     assert torch.equal(drawn, expected[:, 0])
 
 
@@ -110,7 +110,7 @@ def test_the_draw_is_that_of_multinomial(logits, seed):
 def test_draws_come_as_often_as_they_are_likely(settings, allowed):
     draws, logits = 20_000, torch.tensor([2.0, 1.5, 1.0, 0.5, 0.0, -0.5])
     generator = torch.Generator().manual_seed(0)
-    tokens = pick(logits.expand(draws, -1), generator, **settings)
+    tokens = sample_token(logits.expand(draws, -1), generator, **settings)
     found = tokens.bincount(minlength=6).tolist()
     odds = [math.exp(x / settings.get("temperature", 1)) for x in logits.tolist()[:allowed]]
     expected = [draws * x / sum(odds) for x in odds]

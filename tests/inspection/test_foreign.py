@@ -302,7 +302,7 @@ BAD = {
         lambda: bart(transformers.BartModel),
         BPE,
         {},
-        "BartModel generates nothing by itself: give output=",
+        "BartModel cannot generate text: give output=",
     ),
     "a list": (bert, WORDS, {"text": ["to", "be"]}, "text is a list: give a string, or inputs"),
     "ids that are too long": (

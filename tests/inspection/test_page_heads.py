@@ -215,7 +215,7 @@ def test_lines_are_filtered_by_direction(show):
         shown = opened.locator(".tokens.key .value").all_inner_texts()
         assert [i for i, value in enumerate(shown) if value] == values
         opened.locator("h1").hover()
-    assert opened.locator(".lines .note").inner_text() == "The filters leave no line."
+    assert opened.locator(".lines .note").inner_text() == "No line passes the filters."
 
 
 def test_lines_are_filtered_by_segment(show):
@@ -311,7 +311,7 @@ def test_a_slider_shows_heads_forming(show, tmp_path, width):
     opened.get_by_role("button", name="layer 1, head 2").click()
     slider = opened.get_by_role("slider")
     assert not slider.is_visible()
-    opened.get_by_role("radio", name="Steps of the training").check(force=True)
+    opened.get_by_role("radio", name="Training steps").check(force=True)
     assert opened.locator(".step").inner_text() == "step 40"
     assert opened.locator(".does strong").inner_text() == "previous token"
     assert opened.locator(".row-labels bdi").first.inner_text() == "word0"
@@ -340,7 +340,7 @@ def test_a_slider_shows_heads_forming(show, tmp_path, width):
 
 def test_the_steps_are_played(show, tmp_path):
     opened = show(page(formed(tmp_path / "history.json")))
-    opened.get_by_role("radio", name="Steps of the training").check(force=True)
+    opened.get_by_role("radio", name="Training steps").check(force=True)
     opened.get_by_role("button", name="Play").click()
     assert opened.locator(".step").inner_text() == "step 10"
     opened.get_by_role("button", name="Play").wait_for()  # no longer "Pause"
@@ -350,7 +350,7 @@ def test_the_steps_are_played(show, tmp_path):
 def test_the_sliders_of_linked_runs_move_together(show, tmp_path):
     one = formed(tmp_path / "history.json")
     opened = show(page(one, one), 1400, 900)
-    opened.get_by_role("radio", name="Steps of the training").first.check(force=True)
+    opened.get_by_role("radio", name="Training steps").first.check(force=True)
     opened.get_by_role("slider").first.focus()
     press(opened, "ArrowLeft")
     assert opened.locator(".step").all_inner_texts() == ["step 20", "step 20"]

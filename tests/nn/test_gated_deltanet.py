@@ -11,8 +11,8 @@ from references import randomise, real_tokens
 from minitx.nn.gated_deltanet import (
     CHUNK,
     NORM_EPS,
+    DeltaNetState,
     GatedDeltaNet,
-    Memory,
     Steps,
     delta_rule_weights,
     gated_delta_rule,
@@ -47,14 +47,14 @@ def by_loop(mixer, x, state=None):
     q, k = (part / part.norm(dim=-1, keepdim=True) for part in (q, k))
     wa, wb = (x @ part.T for part in mixer.to_steps.weight.chunk(2))
     log_decay = -mixer.log_rate.exp() * (1 + (wa + mixer.step_bias).exp()).log()
-    beta = mixer.most_beta / (1 + (-wb).exp())
+    beta = mixer.max_beta / (1 + (-wb).exp())
     size = len(x), mixer.heads, k.size(-1), v.size(-1)
     memory = x.new_zeros(size) if state is None else state.values
     o, memory = delta_rule_by_loop(Steps(q, k, v, log_decay.mT, beta.mT), memory)
     o = o / (o.square().mean(dim=-1, keepdim=True) + NORM_EPS).sqrt() * mixer.norm.weight
     gate = x @ mixer.gate.weight.T
     y = (o.transpose(1, 2).flatten(2) * gate * gate.sigmoid()) @ mixer.output.weight.T
-    return y, Memory(memory, inputs[:, x.size(1) :])
+    return y, DeltaNetState(memory, inputs[:, x.size(1) :])
 
 
 def assert_equal_with_gradients(found, expected, inputs):
@@ -120,7 +120,7 @@ def test_the_mixer_is_the_loop(heads, expansion, convolution, time, negative, co
     state = None
     if continued:
         state = mixer(torch.randn(2, 5, 6, dtype=torch.float64))[1]
-        state = Memory(*(part.detach() for part in state))
+        state = DeltaNetState(*(part.detach() for part in state))
     (y, state_after), (expected, expected_state) = mixer(x, state=state), by_loop(mixer, x, state)
     inputs = [x, *mixer.parameters()]
     assert_equal_with_gradients([y, *state_after], [expected, *expected_state], inputs)

@@ -104,7 +104,7 @@ def test_existing_files_are_never_overwritten(tmp_path, name):
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"run.dir=file/run cannot be made: Not a directory"):
+    with pytest.raises(UserError, match=r"run.dir=file/run cannot be created: Not a directory"):
         create_run_folder(make_config("file/run"))
     (tmp_path / "runs").write_text("")
     with pytest.raises(UserError, match=r"run.dir="):

@@ -237,7 +237,7 @@ def test_memory_that_does_not_suffice_before_training_leaves_nothing(
         raise failure
 
     monkeypatch.setattr(TextVocabulary, "build", build)
-    with pytest.raises(UserError, match=r"^the memory does not suffice: make batches"):
+    with pytest.raises(UserError, match=r"^not enough memory: reduce the batch"):
         train(f"run.dir={tmp_path / 'run'}")
     assert not (tmp_path / "run").exists()
 
@@ -249,7 +249,7 @@ def test_memory_that_does_not_suffice_for_a_command_is_one_line(failure, script,
 
     monkeypatch.setattr(TextVocabulary, "build", build)
     answer = script("generate", f"run={OLD / 'language_modeling'}")
-    error = "error: the memory does not suffice: ask for less at once"
+    error = "error: not enough memory: ask for less at once"
     assert (answer.status, answer.err.splitlines()[-1]) == (1, error)
 
 
@@ -259,7 +259,7 @@ def test_a_run_that_needs_too_much_memory_ends_in_one_line(failure, train, tmp_p
         raise failure
 
     monkeypatch.setattr(LanguageModeling, "training_step", step)
-    with pytest.raises(UserError, match=r"^the memory does not suffice: "):
+    with pytest.raises(UserError, match=r"^not enough memory: "):
         train(f"run.dir={tmp_path / 'run'}")
     assert summary(tmp_path / "run")["status"] == "failed"
 

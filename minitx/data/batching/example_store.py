@@ -23,7 +23,7 @@ from minitx.data.progress import announced, progress
 from minitx.data.tokenizers.sequence import SequenceTokenizer, train_sequence_tokenizer
 from minitx.errors import UserError
 
-FORMAT = 1  # raise it when other ids would be written for the same corpus
+FORMAT = 1  # increment when the same corpus would get other ids
 BLOCK = 4096  # examples to tokenise at a time
 
 

@@ -15,7 +15,7 @@ from minitx.data.corpora.text import Corpus
 from minitx.data.progress import progress
 from minitx.data.tokenizers.text import Tokenizer, train_tokenizer
 
-FORMAT = 1  # raise it when other ids would be written for the same corpus
+FORMAT = 1  # increment when the same corpus would get other ids
 
 
 @dataclass(frozen=True)

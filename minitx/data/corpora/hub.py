@@ -66,7 +66,7 @@ class PublishedSet:
         return paths
 
     def check(self, data_dir: Path | None) -> None:
-        """Raises UserError as `paths` does, and if the files and `datasets` are both missing."""
+        """Raise UserError as `paths` does, and if the files and `datasets` are both missing."""
         if not self.paths(data_dir) and not is_installed("datasets"):
             raise self._needs(data_dir, self.files, THE_OTHER_WAY)
 

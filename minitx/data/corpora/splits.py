@@ -52,6 +52,6 @@ def held_out_split(
 
 
 def check_val_fraction(fraction: float) -> None:
-    """Raises ValueError unless 0 < fraction < 0.5."""
+    """Raise ValueError unless 0 < fraction < 0.5."""
     if not 0 < fraction < 0.5:
         raise ValueError(f"val_fraction={fraction} must lie between 0 and 0.5")

@@ -129,7 +129,7 @@ def word_lookup(vocab: Mapping[str, int], unknown: str) -> tokenizers.Tokenizer:
     """Return a tokenizer with one token for each word, as separated by white space."""
     inner = tokenizers.Tokenizer(models.WordLevel(dict(vocab), unk_token=unknown))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return inner  # without a decoder, the library joins words with a blank
+    return inner  # without a decoder, the library joins words with a space
 
 
 def looks_up(inner: tokenizers.Tokenizer) -> str | None:

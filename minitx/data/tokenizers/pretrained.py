@@ -16,7 +16,7 @@ from minitx.data.tokenizers.text import Tokenizer, byte_level, word_tokenizer
 from minitx.errors import UserError
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how byte fallback writes a byte
-BLANK = "\u2581"  # SentencePiece's blank
+BLANK = "\u2581"  # SentencePiece's space
 
 
 class PretrainedTokenizer(Tokenizer):
@@ -56,7 +56,7 @@ class PretrainedTokenizer(Tokenizer):
 def token_bytes(inner: tokenizers.Tokenizer, vocab_size: int) -> list[bytes]:
     """Return the bytes that each id stands for; ids without a token are empty.
 
-    Byte-level tokenizers write bytes as characters, SentencePiece writes blanks as U+2581 and rare
+    Byte-level tokenizers write bytes as characters, SentencePiece writes spaces as U+2581 and rare
     bytes as <0x0A>. Other pieces, and special tokens, stand for their own text.
     """
     found, read = [b""] * vocab_size, token_reader(inner)

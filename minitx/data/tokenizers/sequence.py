@@ -32,7 +32,7 @@ class SequenceTokenizer(SavedTokenizer):
     `kind` is one of
 
     - "char": one token for each character;
-    - "word": one token for each word or phoneme. White space is restored as one blank;
+    - "word": one token for each word or phoneme. White space is restored as one space;
     - "bpe": byte pairs within words (Sennrich et al. 2016);
     - "unigram": pieces of words by a unigram model (Kudo 2018).
 
@@ -173,8 +173,8 @@ def _settled(scores: dict[str, float]) -> dict[str, float]:
 def _byte_level(model: models.Model) -> tokenizers.Tokenizer:
     """Return a tokenizer that works on the bytes of each word.
 
-    A word includes the blank before it. The first word gets a blank too, so that it has the same
-    tokens there as elsewhere. Decoding removes that blank. No piece contains both letters and
+    A word includes the space before it. The first word gets a space too, so that it has the same
+    tokens there as elsewhere. Decoding removes that space. No piece contains both letters and
     other characters, so no piece is spelt like a special token.
     """
     inner = tokenizers.Tokenizer(model)

@@ -39,7 +39,7 @@ class Tokenizer(SavedTokenizer):
     - "char": one token for each character, in the order of code points;
     - "byte": one token for each byte, whose id is the byte's value;
     - "bpe": byte-level byte pairs (Sennrich et al. 2016, Radford et al. 2019);
-    - "word": one token for each word. White space is restored as one blank.
+    - "word": one token for each word. White space is restored as one space.
 
     numpy encodes characters and bytes, which is a hundred times faster than the library.
     """
@@ -64,7 +64,7 @@ class Tokenizer(SavedTokenizer):
 
     def _bytes_of(self, token: str) -> bytes:
         if self.kind == "word":
-            return f" {token}".encode()  # the blank that separates it from the word before
+            return f" {token}".encode()  # the space that separates it from the word before
         return token.encode() if self.kind == "char" else bytes_of(token)
 
     def encode(self, text: str) -> list[int]:
@@ -103,7 +103,7 @@ class Tokenizer(SavedTokenizer):
     def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
         """Yield the text of ids as they arrive. A character is complete with its last byte.
 
-        Each word has a blank before it, because it continues a text.
+        Each word has a space before it, because it continues a text.
         """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for token in ids:

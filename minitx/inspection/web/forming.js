@@ -13,7 +13,7 @@ class Forming {
     this.drawing.addEventListener("click", (event) => onChoose(this.nearest(event)));
     this.ends = element("div", { class: "chart-ends" });
     this.element = element("div", { class: "forming" },
-      element("label", { class: "sort" }, "Over the steps, for every head: ", this.select),
+      element("label", { class: "sort" }, "For every head, over the training steps: ", this.select),
       element("div", { class: "chart" }, this.most, this.drawing, this.ends));
   }
 

@@ -209,12 +209,12 @@ class Lines {
     const opacity = "The opacity of a line is its " +
       (scale ? "absolute weight, as a fraction of the largest; negative ones are dashed" : "weight");
     if (active) return `${opacity}.`;
-    if (this.filters.active && !this.found) return "The filters leave no line.";
+    if (this.filters.active && !this.found) return "No line passes the filters.";
     if (this.found > MOST_LINES) {
       const counts = [MOST_LINES, this.found].map((count) => count.toLocaleString("en"));
       return `The ${counts[0]} strongest of ${counts[1]} lines. Point at a token to see all of its lines.`;
     }
-    return `${opacity}${scale ? ";" : ","} from ${FAINTEST} on. Point at a token to see values.`;
+    return `${opacity}; lines below ${FAINTEST} are not drawn. Point at a token to see values.`;
   }
 
   drawSoon() {

@@ -102,6 +102,6 @@ class Predictions {
     const prediction = this.predictions[place];
     if (!prediction) return null;
     const [label, probability] = prediction.candidates[0];
-    return { label, probability, follows: this.tokens[place + 1], actual: prediction.actual };
+    return { label, probability };
   }
 }

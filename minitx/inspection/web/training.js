@@ -8,7 +8,7 @@ class Training {
   constructor(frames, own, place, onShow) {
     Object.assign(this, { frames, own, onShow });
     this.slider = element("input", { type: "range", min: 0, max: Math.max(frames.length - 1, 0),
-                                     value: frames.length - 1, "aria-label": "Step of the training",
+                                     value: frames.length - 1, "aria-label": "Training step",
                                      oninput: () => { this.stop(); this.show(); } });
     this.step = element("output", { class: "step" });
     this.text = element("p", { class: "axes" });
@@ -20,7 +20,7 @@ class Training {
         element("div", { class: "slider" }, this.playButton, this.slider, this.step), this.text),
       this.forming.element);
     const options = [{ value: "text", label: "The text above" },
-                     { value: "training", label: "Steps of the training" }];
+                     { value: "training", label: "Training steps" }];
     this.element = element("div", { class: "training", hidden: !frames.length || !own.length },
       choice("Maps of", `maps-${place}`, options, "text", (value) => this.choose(value)),
       this.controls);
@@ -52,7 +52,7 @@ class Training {
     const shown = Math.max(...this.kinds.flatMap(({ layers }) =>
       layers.flatMap(({ rows, columns }) => [rows, columns])));
     const part = shown < tokens ? ` The first ${shown} of ${tokens} tokens.` : "";
-    this.text.replaceChildren("While it trained, the model read: ", element("bdi", {}, text), part);
+    this.text.replaceChildren("During training, the model read: ", element("bdi", {}, text), part);
     this.onShow(this.kinds, true);
   }
 
