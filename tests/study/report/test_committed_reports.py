@@ -49,7 +49,7 @@ def test_the_claims_quote_the_committed_tables():
     assert (
         f"The median is {median['transformer']} million training tokens for the Transformer, which "
         f"has ALiBi positions, and {median['lstm']} million for the LSTM. No seed of a GRU with "
-        f"two layers learns it within {median['gru']} million."
+        f"two layers learns it within {median['gru']} million,"
     ) in readme
     heads = pd.read_csv(ROOT / "heads_shakespeare_full/figures/axis.csv")
     *means, last = (f"{mean:.3f}" for mean in heads["bits per byte, mean"])
