@@ -199,6 +199,19 @@ def test_every_step_says_why_it_is_there(playground):
     assert "variances add up to d" in card(opened, "2. Scores").locator(".why").inner_text()
 
 
+@pytest.mark.parametrize("heads", [2, 4])
+def test_heads_agree_if_a_token_is_largest_in_all_of_them(playground, heads):
+    opened = playground(TUTORIAL)
+    opened.locator(f"[name=heads][value='{heads}']").check(force=True)
+    _, weights = assert_is_attention(opened, heads)
+    largest = weights > weights.amax(-1, keepdim=True) - 1e-6  # (H, T, T)
+    apart = int((~largest.all(dim=0).any(dim=-1)).sum())
+    said = card(opened, "5. Several heads").locator(".measured").inner_text()
+    assert f"in {apart} of 3 rows" in said
+    said = card(opened, "4. Outputs").locator(".measured").inner_text()
+    assert said.startswith("On this page: in head 0, the output of sat is")
+
+
 def test_everything_is_reached_by_the_keyboard(playground):
     opened = playground(TUTORIAL)
     labels = """() => {

@@ -41,8 +41,8 @@ class Example {
     } }, "Reset the matrices");
     return element("section", { class: "card" },
       element("h2", {}, "What is given"),
-      element("p", {}, "A row of features x for each word, and three matrices. A model learns all of " +
-        "them. Here a new word gets small numbers made of its letters."),
+      element("p", {}, "A row of features x for each word (here a token), and three matrices. A model " +
+        "learns all of them. Here a new word gets small numbers made of its letters."),
       element("div", { class: "tables" }, this.table.element,
         ...this.matrices.map((matrix) => matrix.element)),
       element("p", { class: "hint" }, "Drag an entry of a matrix to the right or to the left, or type. " +

@@ -24,3 +24,9 @@ function meanSlope(weights) {
 function placeOfLargest(row) {
   return row.indexOf(Math.max(...row));
 }
+
+// All places whose value is the largest up to rounding.
+function placesOfLargest(row) {
+  const least = Math.max(...row) - 1e-9;
+  return row.map((_, place) => place).filter((place) => row[place] >= least);
+}

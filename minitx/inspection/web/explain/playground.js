@@ -133,7 +133,8 @@ class Playground {
     const { first } = this.given.heads[head];
     this.products.show({ head: result, first, settings: this.settings, i, j, query, key });
     this.cards.outputs.measured.textContent =
-      measuredOutput(query, keys.map((_, place) => uniqueLabel(keys, place)), result.weights[i]);
+      measuredOutput(query, keys.map((_, place) => uniqueLabel(keys, place)), result.weights[i],
+                     this.results.length > 1 ? head : null);
     this.tables.q.mark(i);
     this.tables.k.mark(j);
     this.tables.v.mark(j);

@@ -29,9 +29,9 @@ class WidthExperiment {
         again),
       element("div", { class: "tables" }, this.table.element, this.undivided.element,
         this.divided.element),
-      element("p", { class: "hint" }, "Bars: the weights of one query. Sensitivity: how much the " +
-        "largest weight w changes if its score changes, w (1 − w), at most 0.25. The gradient that " +
-        "trains the score has this factor."),
+      element("p", { class: "hint" }, "Bars: the weights of one query. Sensitivity: the change of " +
+        "the largest weight w for a small change of its score, w (1 − w), at most 0.25. The gradient " +
+        "that trains the score has this factor."),
       element("div", { role: "status" }, this.before, this.after));
     this.draw();
   }
@@ -57,11 +57,11 @@ class WidthExperiment {
     this.divided.show(softmax(divided[0]));
     const [[variance0, largest0, slope0], [variance1, largest1, slope1]] =
       numbers.map((row) => row.map(measured));
-    this.before.textContent = `With d = ${d}, the products q·k have variance ${variance0}, about d. ` +
-      `The largest of ${KEYS} weights is ${largest0} on average, with sensitivity ${slope0}.`;
+    this.before.textContent = `With d = ${d}, the products q·k have variance ${variance0}; ${d} is ` +
+      `expected. On average, the largest of ${KEYS} weights is ${largest0} and the sensitivity ${slope0}.`;
     this.after.textContent = `Divided by √${d} = ${brief(Math.sqrt(d))}, they have variance ` +
-      `${variance1}, about 1. The largest weight is ${largest1}, with sensitivity ${slope1}. Both ` +
-      "change little with d if d is large.";
+      `${variance1}; 1 is expected. The largest weight is ${largest1} and the sensitivity ${slope1}. ` +
+      "From a width of about 16 on, both hardly depend on d.";
   }
 }
 
