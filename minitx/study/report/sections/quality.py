@@ -148,7 +148,8 @@ def _range(results: Results, known: list[Condition]) -> str:
 
 def _figure(results: Results, conditions: list[Condition]) -> Figure:
     figure, [axes] = panels(height=max(LEAST, ROW * len(conditions)))
-    own = styles(condition.arm for condition in conditions)
+    shown = {condition.arm for condition in conditions}
+    own = styles(arm for arm in results.study.arms if arm in shown)  # as in the other figures
     for row, condition in enumerate(conditions):
         _draw_condition(axes, own[condition.arm], results, condition, row)
     name_rows(
