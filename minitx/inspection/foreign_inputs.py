@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from minitx.data.tokenizers.base import label_of
 from minitx.data.tokenizers.pretrained import BLANK, token_reader
-from minitx.errors import UserError
+from minitx.errors import UserError, short_reason
 
 # Models whose positions begin after the number of the padding token.
 POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "roberta-prelayernorm")
@@ -68,10 +68,7 @@ def read_inputs(
         tensors, notes = _encoded(model, text, tokenizer, truncate)
         shown = text
     elif isinstance(text, Mapping):
-        tensors, shown = {name: torch.as_tensor(value) for name, value in text.items()}, ""
-        for name, tensor in tensors.items():
-            if tensor.ndim and tensor.size(0) != 1:
-                raise UserError(f"{name} has {tensor.size(0)} inputs: give one at a time")
+        tensors, shown = {name: _tensor(name, value) for name, value in text.items()}, ""
     else:
         raise UserError(
             f"text is a {type(text).__name__}: give a string, or inputs of the model as a dict"
@@ -87,6 +84,19 @@ def read_inputs(
             raise UserError(f"{type(model).__name__} has no decoder: leave output= out")
         return inputs
     return _with_target(model, inputs, tokenizer, output, device)
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    """Return an input of a model. Raises UserError if it is no tensor, or one of several texts."""
+    try:
+        tensor = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{name} is a {type(value).__name__}, not a tensor") from error
+    if name.endswith("input_ids") and tensor.ndim != 2:
+        raise UserError(f"{name} has the shape {tuple(tensor.shape)}: give it as (1, tokens)")
+    if tensor.ndim and tensor.size(0) != 1:
+        raise UserError(f"{name} has {tensor.size(0)} inputs: give one at a time")
+    return tensor
 
 
 def spell(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
@@ -111,7 +121,10 @@ def _check_ids(model: Any, tokenizer: Any, what: str, ids: Sequence[int]) -> Non
         raise UserError(
             f"the {what} has {len(ids)} tokens, and the model reads {limit}: shorten it"
         )
-    embeddings = getattr(model, "get_input_embeddings", lambda: None)()
+    try:
+        embeddings = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):  # a model of several parts, such as CLIP
+        embeddings = None
     known = getattr(embeddings, "num_embeddings", None)
     if known is not None and max(ids, default=0) >= known:
         raise UserError(
@@ -151,7 +164,7 @@ def token_limit(model: Any, tokenizer: Any) -> int | None:
     if positions and config.model_type in POSITIONS_AFTER_PADDING:
         positions -= (config.pad_token_id or 0) + 1
     limits = [positions, getattr(tokenizer, "model_max_length", None)]
-    known = [int(limit) for limit in limits if limit and limit < NO_LIMIT]
+    known = [int(limit) for limit in limits if limit and 0 < limit < NO_LIMIT]  # XLNet has -1
     return min(known, default=None)
 
 
@@ -163,18 +176,17 @@ def _with_target(
         ids = inputs.tensors["decoder_input_ids"][0].tolist()
         predicted = (*spell(tokenizer, ids[1:]), "…")  # what follows the last token is unknown
         return _decoding(inputs, ids, predicted, tokenizer, device, output or "")
-    start = model.config.decoder_start_token_id
     if output is not None:
         if tokenizer is None:
             raise UserError(f"{type(model).__name__} needs tokenizer= to read an output")
         written = tokenizer(text_target=output)["input_ids"]
+        if not written:
+            raise UserError("the output is empty")
         _check_ids(model, tokenizer, "output", written)
+        start = _start(model)
     elif _generates(model):
         room = min(2 * len(inputs.source or ()) + 10, token_limit(model, tokenizer) or NO_LIMIT) - 1
-        found = model.generate(**inputs.tensors, do_sample=False, num_beams=1, max_new_tokens=room)[
-            0
-        ].tolist()
-        start, *written = found
+        start, *written = _generated(model, inputs.tensors, room)
         output = tokenizer.decode(written, skip_special_tokens=True) if tokenizer else ""
     else:
         raise UserError(f"{type(model).__name__} cannot generate text: give output=")
@@ -200,6 +212,30 @@ def _decoding(
         output=output,
         notes=inputs.notes,
     )
+
+
+def _start(model: Any) -> int:
+    """Return the token that a decoder reads first. Raises UserError if the model names none."""
+    configs = (model.config, getattr(model, "generation_config", None))
+    found = [getattr(config, "decoder_start_token_id", None) for config in configs]
+    known = [start for start in found if start is not None]
+    if not known:
+        raise UserError(
+            f"{type(model).__name__} names no token that its decoder reads first: set "
+            "model.config.decoder_start_token_id"
+        )
+    return int(known[0])
+
+
+def _generated(model: Any, tensors: Mapping[str, Tensor], most: int) -> list[int]:
+    """Return the start and at most `most` tokens that follow it. Raises UserError if it fails."""
+    try:
+        found = model.generate(**tensors, do_sample=False, num_beams=1, max_new_tokens=most)
+    except Exception as error:  # a model raises almost anything for what it cannot do
+        raise UserError(
+            f"{type(model).__name__} cannot generate text ({short_reason(error)}): give output="
+        ) from error
+    return [int(token) for token in found[0]]
 
 
 def _generates(model: nn.Module) -> bool:

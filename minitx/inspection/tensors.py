@@ -43,7 +43,10 @@ def single(weights: Tensor, name: str) -> Tensor:
     if found.ndim == 4 and found.size(0) == 1:
         found = found[0]
     if found.ndim == 4:
-        raise UserError(f"{name} has the weights of {found.size(0)} texts: give those of one")
+        raise UserError(
+            f"{name} has the weights of {found.size(0)} texts, or of so many windows of one input: "
+            "give those of one text, over all of it"
+        )
     if found.ndim != 3 or not found.numel():
         raise UserError(f"{name} has the shape {tuple(found.shape)}, not (heads, queries, keys)")
     implicit = kind_of(name).startswith("implicit")

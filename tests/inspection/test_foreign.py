@@ -40,7 +40,7 @@ def roberta():
     return tiny.randomise(transformers.RobertaForMaskedLM(config))
 
 
-def t5():
+def t5(**changes):
     config = transformers.T5Config(
         vocab_size=len(BPE),
         d_model=16,
@@ -48,10 +48,33 @@ def t5():
         d_ff=24,
         num_layers=2,
         num_heads=4,
-        decoder_start_token_id=0,
-        eos_token_id=1,
+        **{"decoder_start_token_id": 0, "eos_token_id": 1} | changes,
     )
     return tiny.randomise(transformers.T5ForConditionalGeneration(config))
+
+
+def clip():
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    sizes["num_attention_heads"] = 4
+    config = transformers.CLIPConfig(
+        text_config=sizes | {"vocab_size": len(BPE), "max_position_embeddings": 16},
+        vision_config=sizes | {"image_size": 12, "patch_size": 4},
+    )
+    return transformers.CLIPModel(config)
+
+
+def swin():
+    config = transformers.SwinConfig(
+        image_size=16, patch_size=4, embed_dim=8, depths=[2], num_heads=[2], window_size=2
+    )
+    return transformers.SwinModel(config)
+
+
+def xlnet():
+    config = transformers.XLNetConfig(
+        vocab_size=len(BPE), d_model=16, n_layer=2, n_head=4, d_inner=24
+    )
+    return tiny.randomise(transformers.XLNetModel(config))
 
 
 def bart(kind=transformers.BartForConditionalGeneration):
@@ -286,6 +309,11 @@ def test_attention_that_is_not_available_is_named():
     assert silent.config._attn_implementation == "flash_attention_2"
 
 
+def test_a_model_whose_positions_have_no_end_reads_any_length():
+    maps = minitx.attention(xlnet(), {"input_ids": torch.ones(1, 40, dtype=torch.long)})
+    assert maps["encoder.layers.0.self"].shape == (4, 40, 40)
+
+
 BAD = {
     "too long": (
         bert,
@@ -329,6 +357,44 @@ BAD = {
         None,
         {"text": {"pixels": torch.ones(1, 3, 12, 12)}},
         "ViTModel cannot read pixels: ",
+    ),
+    "no first token": (
+        lambda: t5(decoder_start_token_id=None),
+        BPE,
+        {"output": "be"},
+        "T5ForConditionalGeneration names no token that its decoder reads first: set model.config",
+    ),
+    "nothing to begin with": (
+        lambda: t5(decoder_start_token_id=None),
+        BPE,
+        {},
+        r"T5ForConditionalGeneration cannot generate text \(.*\): give output=",
+    ),
+    "an empty output": (t5, BPE, {"output": ""}, "the output is empty"),
+    "one id": (
+        bert,
+        None,
+        {"text": {"input_ids": torch.tensor(3)}},
+        r"input_ids has the shape \(\): give it as \(1, tokens\)",
+    ),
+    "ids as text": (bert, None, {"text": {"input_ids": "abc"}}, "input_ids is a str, not a tensor"),
+    "two texts": (
+        bert,
+        None,
+        {"text": {"input_ids": torch.ones(2, 3, dtype=torch.long)}},
+        "input_ids has 2 inputs: give one at a time",
+    ),
+    "a model of two parts": (
+        clip,
+        None,
+        {"text": {"input_ids": torch.ones(1, 3, dtype=torch.long)}},
+        "CLIPModel cannot read input_ids: ",
+    ),
+    "windows": (
+        swin,
+        None,
+        {"text": {"pixel_values": torch.zeros(1, 3, 16, 16)}},
+        "has the weights of 4 texts, or of so many windows of one input",
     ),
     "no model": (lambda: "nowhere", None, {}, "nowhere does not exist"),
     "another object": (dict, None, {}, "dict is neither a run of minitx nor a model"),
