@@ -75,6 +75,20 @@ def explain_head(
     return Page(run.title, [Section(f"{name}, head {head}", notes[head], tables)], scene)
 
 
+def explained(
+    run: StoredRun,
+    text: str,
+    *,
+    part: str | None = None,
+    layer: int = 0,
+    head: int = 0,
+    truncate: bool = False,
+) -> str:
+    """Return the page of `minitx explain format=html` on a head, as HTML: see `explain_head`."""
+    page = explain_head(run, text, part=part, layer=layer, head=head, truncate=truncate)
+    return to_html(page)
+
+
 def _notes(passage: Passage, name: str, attention: Attention, steps: Steps, head: int) -> list[str]:
     """Return notes on what a head reads and computes, and on what the tables leave out."""
     notes = [*passage.notes, f"The text is {_quoted(passage.text)}."]

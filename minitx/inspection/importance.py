@@ -15,7 +15,8 @@ from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader
 
-from minitx.config.schema import ImportanceConfig
+from minitx.config.paths import full_paths
+from minitx.config.schema import DataLocation, ImportanceConfig
 from minitx.data.progress import announced, progress
 from minitx.drawing.figures import png
 from minitx.errors import UserError
@@ -112,6 +113,24 @@ def head_importance(
         more = watch("pruning", range(1, prune + 1), prune, lambda k: 1)
         pruned = [measured(least[:k]) for k in more]
     return Importance(metric, whole, without, pruned)
+
+
+def run_importance(
+    run: StoredRun,
+    split: str = "val",
+    *,
+    metric: str = "loss",
+    prune: int = 0,
+    batches: int | None = None,
+    **corpus: str | None,
+) -> Importance:
+    """Measure a run on a split without each of its heads, and write nothing.
+
+    `corpus` may say where the corpus is now: dir, path, target_path or cache_dir. Raises UserError
+    as `head_importance` and `open_corpus`.
+    """
+    task = open_corpus(run, full_paths(DataLocation(**corpus), "data."), split)
+    return head_importance(task, run.model, split, metric, prune, batches)
 
 
 def importance_of_run(config: ImportanceConfig) -> tuple[Importance, list[Path]]:
