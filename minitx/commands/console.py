@@ -69,7 +69,7 @@ def show_run(run: "StoredRun") -> None:
     commands = [
         _use(run, summary["task"]),
         command_line("evaluate", f"run={folder}", "split=val"),
-        command_line("train", f"resume={folder}", _longer(run, summary)),
+        command_line("train", f"resume={folder}", longer(run, summary)),
     ]
     say(f"The run is in {folder}. Next:")
     for command in commands:
@@ -175,7 +175,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
         say(f"  {folder}")
 
 
-def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:
+def longer(run: "StoredRun", summary: dict[str, Any]) -> str:
     """Return the override that raises the limit that ended a run, so that it can continue."""
     limits = run.config.trainer
     longer = {
@@ -183,7 +183,7 @@ def _longer(run: "StoredRun", summary: dict[str, Any]) -> str:
         "max_minutes": f"max_minutes={2 * (limits.max_minutes or 1):g}",
         "patience": f"patience={2 * (limits.patience or 1)}",
     }
-    return "trainer." + longer.get(summary["ended_by"], f"max_steps={2 * summary['steps']}")
+    return "trainer." + longer.get(summary.get("ended_by"), f"max_steps={2 * summary['steps']}")
 
 
 def _title(summary: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def test_a_table_of_each_kind_is_printed(monkeypatch, capsys):
     ]
     *measured, failed = training
     assert "Invalid backend" in failed["run"]
-    figures = ("ms a step", "optimizer, % of it", "tokens/s", "MFU, %")
+    figures = ("ms/step", "optimizer, % of it", "tokens/s", "MFU, %")
     assert {failed[name] for name in figures} == {"–"}
     for row in measured:
         assert all(float(row[name].replace(",", "")) > 0 for name in figures)

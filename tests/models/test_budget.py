@@ -98,7 +98,7 @@ def test_without_a_feed_forward_the_width_alone_is_solved():
 
 def test_steps_too_coarse_are_explained():
     config = TransformerConfig(layers=1, heads=64, ff_dim=8)
-    with pytest.raises(ValueError, match=r"budget.parameters=50,000: .* steps are 64"):
+    with pytest.raises(ValueError, match=r"budget.parameters=50,000: .* a multiple of 64"):
         fit_width(config, build, 50_000)
 
 

@@ -21,7 +21,7 @@ def test_the_summary_is_of_all_of_val(train, tmp_path, capsys):
     run = train(PART, f"run.dir={tmp_path / 'run'}")
     said = capsys.readouterr().err
     assert "validations read" in said
-    assert "final figures are of all of it" in said
+    assert "final metrics cover all of it" in said
     reported = summary(run.folder)
     assert reported["metrics"]["val/loss"] == pytest.approx(whole(run), rel=1e-6)
     of_the_part = series(run.folder, "val/loss")

@@ -150,7 +150,7 @@ def test_studies(attack, tally, guard, tmp_path, monkeypatch):
         "no array": b"x",
         "many zeros": None,
     }.items():
-        monkeypatch.setattr("minitx.study.results.collecting.MOST_BYTES", 10**7)
+        monkeypatch.setattr("minitx.study.results.evidence.MOST_BYTES", 10**7)
         items.write_bytes(_npz(name, array or bytes(2 * 10**7)))
         attack(row, f"items.npz, {what}", read)
     items.write_bytes(content)
