@@ -177,13 +177,14 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
 
 def longer(run: "StoredRun", summary: dict[str, Any]) -> str:
     """Return the override that raises the limit that ended a run, so that it can continue."""
-    limits = run.config.trainer
-    longer = {
-        "goal": "goal=null",
-        "max_minutes": f"max_minutes={2 * (limits.max_minutes or 1):g}",
-        "patience": f"patience={2 * (limits.patience or 1)}",
-    }
-    return "trainer." + longer.get(summary.get("ended_by"), f"max_steps={2 * summary['steps']}")
+    limits, ended_by = run.config.trainer, summary.get("ended_by")
+    if ended_by == "goal":
+        return "trainer.goal=null"
+    if ended_by == "max_minutes":
+        return f"trainer.max_minutes={2 * (limits.max_minutes or 1):g}"
+    if ended_by == "patience":
+        return f"trainer.patience={2 * (limits.patience or 1)}"
+    return f"trainer.max_steps={2 * summary['steps']}"
 
 
 def _title(summary: dict[str, Any]) -> str:
