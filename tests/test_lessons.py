@@ -160,7 +160,7 @@ def reading_heads(outputs):
         outputs.row("def loss", name)[0]
         for name in ("all heads", "without the copying", "without the other")
     ]
-    assert losses[0] < losses[2] < 3.26 < losses[1]
+    assert max(losses[0], losses[2]) < 1 < 3.26 < losses[1]
     previous = outputs.row("previous token:", "previous token:")
     without = [
         outputs.row("previous token:", f"without head {head} of the first layer:")[0]
