@@ -57,7 +57,9 @@ def loading(what: str) -> Iterator[None]:
 
 def show_run(run: "StoredRun") -> None:
     """Print a finished run: its metrics, a sample, its folder, and the commands to type next."""
-    folder = run.folder
+    from minitx.training.limits import longer  # imports Lightning
+
+    folder, limits = run.folder, run.config.trainer
     summary = read_summary(folder)
     console = Console()
     say(_title(summary))
@@ -66,10 +68,12 @@ def show_run(run: "StoredRun") -> None:
     sample = _last_sample(folder)
     if sample:
         console.print_between_rules(sample, "what it writes now")
+    ended_by, idle = summary.get("ended_by"), limits.patience or 0
+    more = longer(limits, ended_by, summary["steps"], idle)
     commands = [
         _use(run, summary["task"]),
         command_line("evaluate", f"run={folder}", "split=val"),
-        command_line("train", f"resume={folder}", longer(run, summary)),
+        command_line("train", f"resume={folder}", more),
     ]
     say(f"The run is in {folder}. Next:")
     for command in commands:
@@ -173,18 +177,6 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     Console().print_table(table)
     for folder, _ in runs:
         say(f"  {folder}")
-
-
-def longer(run: "StoredRun", summary: dict[str, Any]) -> str:
-    """Return the override that raises the limit that ended a run, so that it can continue."""
-    limits, ended_by = run.config.trainer, summary.get("ended_by")
-    if ended_by == "goal":
-        return "trainer.goal=null"
-    if ended_by == "max_minutes":
-        return f"trainer.max_minutes={2 * (limits.max_minutes or 1):g}"
-    if ended_by == "patience":
-        return f"trainer.patience={2 * (limits.patience or 1)}"
-    return f"trainer.max_steps={2 * summary['steps']}"
 
 
 def _title(summary: dict[str, Any]) -> str:

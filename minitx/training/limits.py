@@ -5,7 +5,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn
 
-from minitx.config.schema import Config
+from minitx.config.schema import Config, TrainerConfig
 from minitx.metrics.decomposable import MEASURES
 from minitx.training.callbacks import measured
 
@@ -57,6 +57,20 @@ def ended_by(step: int, states: dict[str, Any], config: Config) -> str | None:
     if limits.patience is not None and waited(states) >= limits.patience:
         return "patience"
     return None
+
+
+def longer(limits: TrainerConfig, ended_by: str | None, steps: int, idle: int) -> str:
+    """Return the override with which a run continues that one of its limits has ended.
+
+    The run has done `steps` steps, and its last `idle` validations improved nothing.
+    """
+    if ended_by == "goal":
+        return "trainer.goal=null"
+    if ended_by == "max_minutes" and limits.max_minutes is not None:
+        return f"trainer.max_minutes={2 * limits.max_minutes:g}"
+    if ended_by == "patience":
+        return f"trainer.patience={2 * idle}"
+    return f"trainer.max_steps={2 * steps}"
 
 
 def waited(states: dict[str, Any]) -> int:

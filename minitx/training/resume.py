@@ -9,7 +9,7 @@ from minitx.errors import UserError
 from minitx.runs.growing_file import read_checked
 from minitx.runs.paths import LAST, METRICS, finished, last_checkpoint
 from minitx.runs.run import read_checkpoint
-from minitx.training.limits import ended_by, waited
+from minitx.training.limits import ended_by, longer, waited
 
 
 class Resumption(NamedTuple):
@@ -58,16 +58,13 @@ def _end(checkpoint: dict[str, Any], config: Config, file: Path) -> str | None:
         ended, idle = ended_by(steps, states, config), waited(states)
     except (LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is not of a run that can be resumed") from error
-    limits, longer = config.trainer, "; to train it longer, add trainer."
-    if ended == "goal":
-        return f"has reached its goal of {limits.goal:g}{longer}goal=null"
-    if ended == "max_steps":
-        return f"has finished its {steps:,} steps{longer}max_steps={2 * steps}"
-    if ended == "max_minutes" and limits.max_minutes is not None:
-        return (
-            f"has finished its {limits.max_minutes:g} minutes"
-            f"{longer}max_minutes={2 * limits.max_minutes:g}"
-        )
-    if ended == "patience":
-        return f"had {idle} validations without improvement{longer}patience={2 * idle}"
-    return None
+    if ended is None:
+        return None
+    limits = config.trainer
+    words = {
+        "goal": f"has reached its goal of {limits.goal or 0:g}",
+        "max_steps": f"has finished its {steps:,} steps",
+        "max_minutes": f"has finished its {limits.max_minutes or 0:g} minutes",
+        "patience": f"had {idle} validations without improvement",
+    }
+    return f"{words[ended]}; to train it longer, add {longer(limits, ended, steps, idle)}"

@@ -5,7 +5,6 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +12,9 @@ import minitx
 from minitx.commands.cli import main
 from minitx.commands.command import Command
 from minitx.commands.completion import complete_line
-from minitx.commands.console import longer
 from minitx.commands.table import COMMANDS
 from minitx.config.command_line import command_line
-from minitx.config.schema import TrainerConfig, key
+from minitx.config.schema import key
 from minitx.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -194,19 +192,3 @@ def test_a_new_command_needs_only_its_entry(console, monkeypatch):
     assert "the word to shout: hey, ho\n" in page
     assert complete_line("minitx shout loud=", None) == ["loud=true", "loud=false"]
     assert complete_line("minitx sh", None) == ["shout"]
-
-
-@pytest.mark.parametrize(
-    ("ended_by", "word"),
-    [
-        ("max_steps", "trainer.max_steps=200"),
-        ("max_minutes", "trainer.max_minutes=120"),
-        ("patience", "trainer.patience=6"),
-        ("goal", "trainer.goal=null"),
-        (None, "trainer.max_steps=200"),
-    ],
-)
-def test_a_run_is_trained_longer_by_raising_the_limit_that_ended_it(ended_by, word):
-    limits = TrainerConfig(max_steps=100, max_minutes=60, patience=3)
-    run = SimpleNamespace(config=SimpleNamespace(trainer=limits))
-    assert longer(run, {"ended_by": ended_by, "steps": 100}) == word

@@ -11,7 +11,7 @@ from minitx.errors import UserError
 from minitx.objectives.base import Objective
 from minitx.study.plan.run_store import run_key
 from minitx.training.checks import check_limits
-from minitx.training.limits import ended_by
+from minitx.training.limits import ended_by, longer
 
 RECALL = [
     *["task=recall", "data.path=null", "task.pairs=1", "data.batch_size=32", "model.dim=32"],
@@ -162,3 +162,18 @@ def test_a_run_without_a_goal_keeps_its_key_in_the_run_store():
     key = run_key(config, "corpus", "training")
     config.trainer.goal = 0.99
     assert run_key(config, "corpus", "training") != key
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "word"),
+    [
+        ("max_steps", "trainer.max_steps=200"),
+        ("max_minutes", "trainer.max_minutes=120"),
+        ("patience", "trainer.patience=6"),
+        ("goal", "trainer.goal=null"),
+        (None, "trainer.max_steps=200"),
+    ],
+)
+def test_a_run_is_trained_longer_by_raising_the_limit_that_ended_it(ended_by, word):
+    limits = TrainerConfig(max_steps=100, max_minutes=60, patience=3)
+    assert longer(limits, ended_by, steps=100, idle=3) == word
