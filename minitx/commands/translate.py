@@ -66,16 +66,13 @@ def check_translation(config: TranslateConfig) -> None:
     check_texts(config.text, config.input, config.output)
     if config.temperature is None and (config.top_k or config.top_p) is not None:
         raise UserError("top_k and top_p are for sampled outputs: set temperature=1 as well")
-    if config.temperature is not None and config.decoding.beam is not None:
-        raise UserError(
-            f"decoding.beam={config.decoding.beam} searches for outputs, and temperature="
-            f"{config.temperature:g} samples them: leave one of them out"
-        )
-    if config.temperature is not None and config.decoding.length_penalty is not None:
-        raise UserError(
-            f"decoding.length_penalty={config.decoding.length_penalty:g} is for searched outputs: "
-            f"leave out it or temperature={config.temperature:g}"
-        )
+    for name in ("beam", "length_penalty"):
+        value = getattr(config.decoding, name)
+        if config.temperature is not None and value is not None:
+            raise UserError(
+                f"decoding.{name}={value:g} is for a search for outputs, and temperature="
+                f"{config.temperature:g} samples them: leave one of them out"
+            )
 
 
 COMMAND = Command(

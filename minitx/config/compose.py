@@ -227,10 +227,10 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
 
 def _keys_set_by(group: str, override: str) -> list[str]:
     option = override.split("=", 1)[1]
-    if option not in options(group):
+    if option not in (offered := options(group)):
         raise UserError(
-            f"{override}: with resume=, {group} is one of {', '.join(options(group))}, or set "
-            f"single keys ({group}.KEY=VALUE)"
+            f"{override}: with resume=, {group} is one of {', '.join(offered)}, or set single keys "
+            f"({group}.KEY=VALUE)"
         )
     values = yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8")) or {}
     return [name for name in values if name != "defaults"]

@@ -55,6 +55,15 @@ def _bars() -> Iterator[Progress]:
     if not _SHOWN.acquire(blocking=False):  # this is a part of other work, which is shown
         yield Progress(disable=True)
         return
+    try:
+        with _redrawn() as bars:
+            yield bars
+    finally:
+        _SHOWN.release()
+
+
+@contextmanager
+def _redrawn() -> Iterator[Progress]:
     console = Console(stderr=True)
     bars = Progress(
         text_column("{task.description}"),
@@ -84,7 +93,6 @@ def _bars() -> Iterator[Progress]:
         done.set()
         thread.join()
         bars.stop()
-        _SHOWN.release()
 
 
 def _line(task: Task) -> str:

@@ -44,8 +44,8 @@ def single(weights: Tensor, name: str) -> Tensor:
         found = found[0]
     if found.ndim == 4:
         raise UserError(
-            f"{name} has the weights of {found.size(0)} texts, or of so many windows of one input: "
-            "give those of one text, over all of it"
+            f"{name} has the weights of {found.size(0)} texts or windows: give those of one text, "
+            "not divided into windows"
         )
     if found.ndim != 3 or not found.numel():
         raise UserError(f"{name} has the shape {tuple(found.shape)}, not (heads, queries, keys)")

@@ -394,7 +394,7 @@ BAD = {
         swin,
         None,
         {"text": {"pixel_values": torch.zeros(1, 3, 16, 16)}},
-        "has the weights of 4 texts, or of so many windows of one input",
+        "has the weights of 4 texts or windows: give those of one text, not divided",
     ),
     "no model": (lambda: "nowhere", None, {}, "nowhere does not exist"),
     "another object": (dict, None, {}, "dict is neither a run of minitx nor a model"),

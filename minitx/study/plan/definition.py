@@ -49,8 +49,7 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
     if len(tasks) > 1:
         grid = {TASK: tasks} | grid
     task, sweep = tasks[0], sweep_of(config)
-    arms = getattr(study, TASKS[task].objective.arms) or study.arms
-    arms = without(arms, overrides)
+    arms = without(getattr(study, TASKS[task].objective.arms) or study.arms, overrides)
     for name in preset.task_settings:
         if name not in TASKS:
             raise UserError(

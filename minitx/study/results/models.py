@@ -84,7 +84,7 @@ def _training(found: dict[str, Any]) -> str:
         of = f" of {found['model.context']:,} tokens" if "model.context" in found else ""
         parts.append(f"{count(found['data.batch_size'], 'sequence')}{of} per step")
     forms = {
-        "data.batch_tokens": "{:,} tokens a step",
+        "data.batch_tokens": "{:,} tokens per step",
         "trainer.max_steps": "at most {:,} steps",
         "trainer.max_minutes": "at most {:g} minutes",
         "optimizer.schedule": "{} schedule",

@@ -39,11 +39,14 @@ def test_every_table_is_computed_again(name, tmp_path, briefly):
     assert not [path for path in MACHINE_PATHS if path in texts[1]]
 
 
+def claims():
+    """Return the text of README.md and of docs/results.md, without line breaks."""
+    files = (ROOT.parents[1] / name for name in ("README.md", "docs/results.md"))
+    return [" ".join(file.read_text(encoding="utf-8").split()) for file in files]
+
+
 def test_the_claims_quote_the_committed_tables():
-    readme, results = (
-        " ".join((ROOT.parents[1] / name).read_text(encoding="utf-8").split())
-        for name in ("README.md", "docs/results.md")
-    )
+    readme, results = claims()
     seeds = pd.read_csv(ROOT / "distance_recall_full/figures/success_seeds.csv")
     median = (seeds.groupby("arm")["tokens"].median() / 1e6).round(1)
     assert (
@@ -87,10 +90,7 @@ def test_the_claims_quote_the_committed_tables():
 
 
 def test_the_claims_about_a_cpu_quote_the_committed_tables():
-    readme, results = (
-        " ".join((ROOT.parents[1] / name).read_text(encoding="utf-8").split())
-        for name in ("README.md", "docs/results.md")
-    )
+    readme, results = claims()
     ratios = pd.read_csv(ROOT / "speed_shakespeare_full/figures/scaling_ratios.csv")
     axes = ["trainer.threads", "data.batch_size", "model.context"]
     fused, loop = (ratios[ratios["arm"] == arm] for arm in ("lstm", "lstm_unfused"))

@@ -23,6 +23,7 @@ from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.growth import ratio_interval
 
+NO_TIMES = "Other work shared the machine, so times are not compared."
 SPEED, BY_CPU, LATENCY = "tokens_per_second", "tokens_per_cpu_second", "latency_ms"
 
 # Columns of the runs, and their names in the table.

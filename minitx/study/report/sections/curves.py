@@ -8,7 +8,7 @@ from minitx.drawing.formatting import listed, seconds, three_digits
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES, Measure
 from minitx.study.report.sections import Section
-from minitx.study.report.sections.cost import is_shared
+from minitx.study.report.sections.cost import NO_TIMES, is_shared
 from minitx.study.report.style import (
     draw_line,
     finish,
@@ -56,11 +56,7 @@ def section(results: Results) -> Section | None:
             "On val, at each validation that all seeds of an arm reached. Lines: means over seeds; "
             f"bands: 95% intervals ({interval_words(measure.bounds)}) if there are {LEAST_SEEDS} "
             "seeds or more. Operations are those of forward passes over sequences of full length. "
-            + (
-                "Other work shared the machine, so times are not compared."
-                if shared
-                else "Seconds are training time only, on the machine below."
-            )
+            + (NO_TIMES if shared else "Seconds are training time only, on the machine below.")
             + left_out
         ),
     )

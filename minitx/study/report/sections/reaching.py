@@ -12,7 +12,7 @@ from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import Measure
 from minitx.study.report.ratios import EQUAL, is_equal, ratio_in, times
 from minitx.study.report.sections import Section
-from minitx.study.report.sections.cost import is_shared
+from minitx.study.report.sections.cost import NO_TIMES, is_shared
 from minitx.study.report.sections.curves import OPERATIONS, SECONDS, TOKENS, measure_on_val
 from minitx.study.report.style import (
     draw_point,
@@ -64,7 +64,7 @@ def section(results: Results) -> Section | None:
             "passes. Ratios: of geometric means over seeds, with Welch's t interval on logarithms; "
             f"each interval is that of a single comparison. Costs within a factor of {EQUAL:g}, "
             "and those whose interval of the ratio includes 1, count as equal."
-            + (" Other work shared the machine, so times are not compared." if shared else "")
+            + (f" {NO_TIMES}" if shared else "")
         ),
     )
 
