@@ -277,6 +277,12 @@ class BudgetConfig:
         minimum=1,
         maximum=1_000_000_000_000,
     )
+    non_embedding: int | None = key(
+        None,
+        "of these, how many outside embeddings and logits, as nearly as widths allow",
+        minimum=1,
+        maximum=1_000_000_000_000,
+    )
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import nn
@@ -16,50 +17,77 @@ WIDEST_STEP = 512
 Build = Callable[[ModelConfig], nn.Module]  # from minitx.models.build, for one vocabulary
 
 
-def fit_width(config: ModelConfig, build: Build, parameters: int) -> ModelConfig:
+def fit_width(
+    config: ModelConfig, build: Build, parameters: int, non_embedding: int | None = None
+) -> ModelConfig:
     """Return the config with the `dim` at which the model has `parameters` trainable parameters.
 
     The result is within 2% of `parameters`. The dim of a Transformer is a multiple of its heads. If
     these steps are too coarse, the width of the feed-forward is adjusted too, unless `ff_dim` is
-    given. Raises ValueError if no width fits, or if no model can be built.
+    given. With `non_embedding`, the number of parameters outside embeddings and logits is as close
+    to it as the widths allow. Raises ValueError if no width fits, or if no model can be built.
     """
     step = _smallest_width(config, build)
 
-    def at(multiple: int) -> int:
-        return size_of(dataclasses.replace(config, dim=multiple * step), build)
+    def at(multiple: int) -> ModelConfig:
+        return dataclasses.replace(config, dim=multiple * step)
 
-    high = 1
-    while at(high) < parameters:
-        high *= 2
-    low = max(1, high // 2)
-    while high - low > 1:  # at(low) < parameters <= at(high), except for the smallest width
-        middle = (low + high) // 2
-        low, high = (middle, high) if at(middle) < parameters else (low, middle)
-    closest = min(low, high, key=lambda multiple: abs(at(multiple) - parameters))
-    fitted = dataclasses.replace(config, dim=closest * step)
-    if isinstance(fitted, TransformerConfig) and fitted.feedforward and fitted.ff_dim is None:
-        fitted = _adjust_feed_forward(fitted, build, parameters)
-    found = size_of(fitted, build)
-    if abs(found - parameters) > TOLERANCE * parameters:
+    @cache
+    def sizes(multiple: int) -> tuple[int, int]:
+        return sizes_of(at(multiple), build)
+
+    def distance(fitted: ModelConfig) -> tuple[float, float]:
+        """All totals within the tolerance are equally good."""
+        total, outside = sizes_of(fitted, build)
+        apart = max(abs(total / parameters - 1), TOLERANCE)
+        return apart, abs(outside / non_embedding - 1) if non_embedding else 0.0
+
+    nearest = _closest(lambda multiple: sizes(multiple)[0], parameters)
+    candidates = [at(nearest)]
+    if isinstance(config, TransformerConfig) and config.feedforward and config.ff_dim is None:
+        widths = [nearest]
+        if non_embedding is not None:
+            # At this width the embeddings have their share, and the feed-forward takes up the rest.
+            embedding = parameters - non_embedding
+            widths.append(_closest(lambda each: sizes(each)[0] - sizes(each)[1], embedding))
+        candidates += [
+            _with_feed_forward(dataclasses.replace(config, dim=each * step), build, parameters)
+            for each in widths
+        ]
+    elif non_embedding is not None:
+        other = _closest(lambda multiple: sizes(multiple)[1], non_embedding)
+        candidates += map(at, range(min(nearest, other), max(nearest, other) + 1))
+    fitted = min(candidates, key=distance)
+    if distance(fitted)[0] > TOLERANCE:
         raise ValueError(
             f"budget.parameters={parameters:,}: no width comes within {TOLERANCE:.0%}; the "
-            f"nearest is {found:,} at model.dim={fitted.dim}, a multiple of {step}"
+            f"nearest is {sizes_of(fitted, build)[0]:,} at model.dim={fitted.dim}, a multiple of "
+            f"{step}"
         )
     return fitted
 
 
-def _adjust_feed_forward(
-    config: TransformerConfig, build: Build, parameters: int
-) -> TransformerConfig:
-    found = size_of(config, build)
-    if abs(found - parameters) <= TOLERANCE * parameters:
-        return config
-    ff_dim = 4 * config.dim
-    wider = dataclasses.replace(config, ff_dim=ff_dim + 1)
-    per_unit = size_of(wider, build) - found
-    return dataclasses.replace(
-        config, ff_dim=max(1, ff_dim + round((parameters - found) / per_unit))
+def _closest(size: Callable[[int], int], wanted: int) -> int:
+    """Return the number from 1 on at which `size`, which grows with it, is closest to `wanted`."""
+    high = 1
+    while size(high) < wanted:
+        high *= 2
+    low = max(1, high // 2)
+    while high - low > 1:  # size(low) < wanted <= size(high), except for the smallest number
+        middle = (low + high) // 2
+        low, high = (middle, high) if size(middle) < wanted else (low, middle)
+    return min(low, high, key=lambda number: abs(size(number) - wanted))
+
+
+def _with_feed_forward(config: TransformerConfig, build: Build, parameters: int) -> ModelConfig:
+    """Return the config with the width of the feed-forward that comes closest to `parameters`."""
+    units = 4 * config.dim
+    found, wider = (
+        sizes_of(dataclasses.replace(config, ff_dim=width), build)[0]
+        for width in (units, units + 1)
     )
+    ff_dim = max(1, units + round((parameters - found) / (wider - found)))
+    return dataclasses.replace(config, ff_dim=ff_dim)
 
 
 def _smallest_width(config: ModelConfig, build: Build) -> int:
@@ -71,7 +99,7 @@ def _smallest_width(config: ModelConfig, build: Build) -> int:
     refusal = ValueError("no width was tried")
     for dim in range(1, WIDEST_STEP + 1):
         try:
-            size_of(dataclasses.replace(config, dim=dim, layers=len(config.pattern)), build)
+            sizes_of(dataclasses.replace(config, dim=dim, layers=len(config.pattern)), build)
         except ValueError as error:
             refusal = error
         else:
@@ -79,10 +107,13 @@ def _smallest_width(config: ModelConfig, build: Build) -> int:
     raise refusal
 
 
-def size_of(config: ModelConfig, build: Build) -> int:
-    """Return the number of trainable parameters. Raises ValueError if no model can be built."""
+def sizes_of(config: ModelConfig, build: Build) -> tuple[int, int]:
+    """Return the number of trainable parameters, and of those outside embeddings and logits.
+
+    Raises ValueError if no model can be built.
+    """
     with torch.device("meta"):  # shapes without numbers: nothing is allocated
-        return count_parameters(build(config))[0]
+        return count_parameters(build(config))
 
 
 def sketch(build: Callable[[], nn.Module], copies: int = 1) -> nn.Module:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from minitx.config.home import replace_home
-from minitx.config.schema import Config, LoggerConfig, TaskConfig
+from minitx.config.schema import BudgetConfig, Config, LoggerConfig, TaskConfig
 from minitx.data.corpora.packages import is_installed
 from minitx.errors import UserError, short_reason
 from minitx.runs.paths import (
@@ -29,6 +29,7 @@ def check_training(config: Config) -> None:
     elif not launched_by_lightning():
         check_new_run(config.run.dir)
     check_keys(config)
+    _check_budget(config.budget)
     check_corpus(config)
     check_tracker(config.logger)
 
@@ -62,6 +63,16 @@ def _check_goal(task: TaskConfig, goal: float) -> None:
         )
     if measure.is_fraction and goal > 1:
         raise UserError(f"trainer.goal={goal:g}: {measure.words} is at most 1")
+
+
+def _check_budget(budget: BudgetConfig) -> None:
+    """Refuse a part of the parameters without a larger whole. Raises UserError."""
+    if budget.non_embedding is not None and budget.non_embedding >= (budget.parameters or 0):
+        raise UserError(
+            f"budget.non_embedding={budget.non_embedding:,} is a part of budget.parameters: "
+            "set that to a larger number, such as "
+            f"budget.parameters={budget.non_embedding + budget.non_embedding // 4 + 1}"
+        )
 
 
 def check_tracker(config: LoggerConfig) -> None:

@@ -111,9 +111,10 @@ def prepare(config: Config, test: bool) -> Training:
     check_training(full_paths(config))
     check_hardware(config.trainer)
     task = open_task(config)
-    build, budget = task.vocabulary.build, config.budget.parameters
-    if budget is not None:
-        fitted = _checked_build(lambda: fit_width(config.model, build, budget))
+    build, parameters = task.vocabulary.build, config.budget.parameters
+    if parameters is not None:
+        outside = config.budget.non_embedding
+        fitted = _checked_build(lambda: fit_width(config.model, build, parameters, outside))
         config = dataclasses.replace(config, model=fitted)
     copies = COPIES if config.trainer.accelerator == "cpu" else 1
     check_batch(config, _checked_build(lambda: sketch(lambda: build(config.model), copies)))

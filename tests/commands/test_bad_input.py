@@ -161,6 +161,7 @@ TRAINING = {
         ["val split makes 1 windows", "trainer.devices=2"],
     ),
     "budget too small": (["budget.parameters=10"], ["budget.parameters=10", "model.dim"]),
+    "a part of no budget": (["budget.non_embedding=8"], ["budget.non_embedding=8", "=11"]),
     "nothing to resume": (["resume=nowhere"], ["nowhere", "not a run's folder"]),
     "resume from no run": (["resume=taken"], ["taken", "not a run's folder"]),
 }

@@ -96,6 +96,40 @@ def test_without_a_feed_forward_the_width_alone_is_solved():
     assert fitted.ff_dim is None
 
 
+@few_examples
+@given(
+    reference=st.builds(TransformerConfig, layers=st.integers(1, 2), dim=st.integers(3, 12)),
+    mixer=st.sampled_from(["attention", *MIXERS]),
+)
+def test_a_free_feed_forward_matches_the_size_without_embeddings_too(reference, mixer):
+    reference.dim *= 8  # four heads of an even width
+    sizes = count_parameters(build(reference))
+    other = replace(reference, mixer=mixer, dim=64)
+    fitted = fit_width(other, build, *sizes)
+    # A feed-forward as narrow as one unit leaves an error of half a unit of each layer.
+    unit = 2 * fitted.dim * fitted.layers
+    assert count_parameters(build(fitted)) == pytest.approx(sizes, rel=0.02, abs=unit)
+
+
+@few_examples
+@given(config=RECURRENT, dim=st.integers(5, 15))
+def test_without_a_feed_forward_the_size_without_embeddings_is_as_close_as_widths_allow(
+    config, dim
+):
+    total, outside = count_parameters(build(TransformerConfig(layers=2, dim=4 * dim)))
+    fitted = fit_width(config, build, total, outside)
+
+    def apart(width):
+        found = count_parameters(build(replace(config, dim=width)))
+        return abs(found[0] / total - 1), abs(found[1] / outside - 1)
+
+    widths = range(max(1, fitted.dim - 20), fitted.dim + 20)  # beyond, no total is within 2%
+    within = {
+        width: outside for width in widths for total, outside in [apart(width)] if total <= 0.02
+    }
+    assert within[fitted.dim] == min(within.values())
+
+
 def test_steps_too_coarse_are_explained():
     config = TransformerConfig(layers=1, heads=64, ff_dim=8)
     with pytest.raises(ValueError, match=r"budget.parameters=50,000: .* a multiple of 64"):

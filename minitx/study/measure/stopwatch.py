@@ -55,8 +55,9 @@ def _measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float
     device = torch.device("cpu" if config.trainer.accelerator == "cpu" else "cuda")
     imports = _peak_memory(device)
     torch.manual_seed(config.seed)
-    build, budget = partial(language_model, vocab_size=vocab_size), config.budget.parameters
-    model = build(config.model if budget is None else fit_width(config.model, build, budget))
+    build = partial(language_model, vocab_size=vocab_size)
+    size, outside = config.budget.parameters, config.budget.non_embedding
+    model = build(config.model if size is None else fit_width(config.model, build, size, outside))
     model.to(device)
     length, batch_size = config.model.context, config.data.batch_size
     assert batch_size is not None  # language modelling always has one

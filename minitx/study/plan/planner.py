@@ -9,7 +9,7 @@ from minitx.config.paths import paths_of
 from minitx.config.renames import key_of
 from minitx.config.schema import Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
-from minitx.models.budget import fit_width, size_of
+from minitx.models.budget import TOLERANCE, fit_width, sizes_of
 from minitx.study.plan.definition import TASK, Point, Values, combinations, points
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import run_key
@@ -27,9 +27,9 @@ class Planner:
         self.points = points(study)
         self.choices = combinations(study.sweep)  # one empty combination without a sweep
         self._tasks: dict[str, Task] = {}
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._configs: dict[str, Config] = {}  # by overrides; composing takes tenths of a second
-        self._fitting: set[str] = set()
+        self._fitted: dict[str, tuple[int, int]] = {}
 
     def check(self) -> None:
         """Raise UserError if a model cannot be built, or if no width gives it the right size."""
@@ -54,8 +54,8 @@ class Planner:
                     f"task={config.task.name} has no test split, and val is used to choose the "
                     "values of the sweep: compare models on another task"
                 )
+            self._fit(point, config)
             try:
-                self._fit(config)
                 if tested:
                     check_limits(config)
                     self._opened(config).data()
@@ -66,9 +66,9 @@ class Planner:
         """Return whether a model with these values can be built, at the right size, and trained."""
         try:
             config = self._composed(self._overrides(point, choice))
-            self._fit(config)
+            self._fit(point, config)
             check_limits(config)
-        except (ValueError, UserError):
+        except UserError:
             return False
         return True
 
@@ -90,8 +90,14 @@ class Planner:
 
     def _overrides(self, point: Point, choice: Values) -> list[str]:
         overrides = self._own_overrides(point, choice)
+        if self.study.parameters is not None:
+            return [*overrides, f"budget.parameters={self.study.parameters}"]
         if self.study.match:
-            overrides.append(f"budget.parameters={self._size(point)}")
+            total, outside = self._first_sizes(point)
+            overrides.append(f"budget.parameters={total}")
+            found = self._fit(point, self._composed(overrides))[1]
+            if abs(found - outside) > TOLERANCE * outside:
+                overrides.append(f"budget.non_embedding={outside}")
         return overrides
 
     def _own_overrides(self, point: Point, choice: Values) -> list[str]:
@@ -104,30 +110,31 @@ class Planner:
             *(f"{name}={_quoted(value)}" for name, value in values.items()),
         ]
 
-    def _size(self, point: Point) -> int:
-        """Return the number of parameters of all arms at this point of the grid."""
-        if self.study.parameters is not None:
-            return self.study.parameters
+    def _first_sizes(self, point: Point) -> tuple[int, int]:
+        """Return the sizes of the first arm, with and without embeddings; the others match it."""
         at = json.dumps(point.at)
         if at not in self._sizes:
             first = Point(next(iter(self.study.arms)), point.at)
             config = self._composed(self._own_overrides(first, self.choices[0]))
-            try:
-                self._sizes[at] = size_of(config.model, self._opened(config).vocabulary.build)
-            except ValueError as error:
-                raise UserError(f"{first.label}: {error}") from error
+            self._sizes[at] = self._fit(first, config)
         return self._sizes[at]
 
-    def _fit(self, config: Config) -> None:
-        build, size = self._opened(config).vocabulary.build, config.budget.parameters
-        name = json.dumps([to_plain(config.model), to_plain(config.task), size])
-        if name in self._fitting:  # points of the grid may differ in other keys only
-            return
-        if size is None:
-            size_of(config.model, build)
-        else:
-            fit_width(config.model, build, size)
-        self._fitting.add(name)
+    def _fit(self, point: Point, config: Config) -> tuple[int, int]:
+        """Return the sizes of the model, with and without embeddings, at the width of its budget.
+
+        Raises UserError if no model can be built, or if no width fits.
+        """
+        name = json.dumps([to_plain(each) for each in (config.model, config.task, config.budget)])
+        if name not in self._fitted:  # points of the grid may differ in other keys only
+            model, build = config.model, self._opened(config).vocabulary.build
+            total, outside = config.budget.parameters, config.budget.non_embedding
+            try:
+                if total is not None:
+                    model = fit_width(model, build, total, outside)
+                self._fitted[name] = sizes_of(model, build)
+            except ValueError as error:
+                raise UserError(f"{point.label}: {error}") from error
+        return self._fitted[name]
 
     def _opened(self, config: Config) -> Task:
         """Return the task, opened once for all runs with the same corpus."""

@@ -44,6 +44,7 @@ PLACES = {
 # Keys of later versions, with the values that they had before they were keys.
 LATER: dict[str, dict[str, Any]] = {
     "task": {"train_length": 40, "test_lengths": None, "depth": 5},
+    "budget": {"non_embedding": None},
     "trainer": {"val_tokens": None, "goal": None, "threads": None, "fused": True},
     "model": {
         "norm_eps": None,

@@ -14,6 +14,7 @@ from minitx.config.keys import CONF, options
 from minitx.config.schema import MIXERS, CompareConfig
 from minitx.config.tasks import SEQUENCE_TO_SEQUENCE, TASKS
 from minitx.errors import UserError
+from minitx.models.budget import fit_width, sizes_of
 from minitx.study.measure.measuring import DETAILS
 from minitx.study.plan.definition import (
     combinations,
@@ -30,6 +31,7 @@ from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import run_key
 from minitx.study.report.sections import SECTIONS, details_of
 from minitx.study.run.checks import check_comparison
+from minitx.tasks.open import open_task
 
 
 def asked(*words):
@@ -294,6 +296,24 @@ def test_a_value_that_no_model_can_have_is_not_tried():
     for impossible in ({"model.dropout": 1.6}, {"model.heads": 7}):
         for _ in range(2):
             assert not planner.can_train(point, impossible)
+
+
+def test_arms_have_the_same_size_with_and_without_embeddings():
+    words = ["model.dim=56", "model.layers=2", "trainer.accelerator=cpu"]
+    config = asked("study=mixer", *words)
+    planner = Planner(config.task, defined(config, words))
+    build = open_task(config).vocabulary.build
+    sizes, asked_for = {}, set()
+    for point in planner.points:
+        run = compose(*planner.run(point, planner.choices[0], 1).words)
+        budget = run.budget
+        fitted = fit_width(run.model, build, budget.parameters, budget.non_embedding)
+        sizes[point.arm] = sizes_of(fitted, build)
+        asked_for |= {point.arm} if budget.non_embedding is not None else set()
+    for found in sizes.values():
+        assert found == pytest.approx(sizes["attention"], rel=0.02)
+    # With equal totals alone, an LSTM has too few embeddings. The keys of other runs do not change.
+    assert asked_for == {"lstm"}
 
 
 def test_points_with_too_many_tokens_in_a_step_are_left_out():

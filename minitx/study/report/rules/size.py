@@ -28,7 +28,7 @@ def same_size(results: Results) -> Rule:
 def same_size_without_embeddings(results: Results) -> Rule | None:
     """Return the rule about all parameters but those of embeddings, which a wide model has more of.
 
-    Studies choose the width by the number of all parameters.
+    Studies choose widths that come as close to it as the number of all parameters allows.
     """
     conditions = _known(results, WITHOUT)
     if not conditions:
