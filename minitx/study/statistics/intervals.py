@@ -53,10 +53,13 @@ def difference_interval(first: Values, second: Values, bounds: Bounds = UNBOUNDE
     Both are (n,), within `bounds`, and have the same seeds in the same order. The same seed gives
     the same batches, so that part of what differs between seeds cancels. The difference of two
     values within (low, high) is within (low - high, high - low), and so is its interval. It is
-    unknown as that of `mean_interval`.
+    unknown as that of `mean_interval`. Values that differ by rounding count as equal.
     """
+    one, other = np.asarray(first, float), np.asarray(second, float)
+    rounding = EQUAL * np.maximum(abs(one), abs(other))
+    differences = np.where(abs(one - other) <= rounding, 0, one - other)
     reach = bounds[1] - bounds[0]
-    return mean_interval(np.subtract(first, second), (-reach, reach))
+    return mean_interval(differences, (-reach, reach))
 
 
 def drawn_differences(

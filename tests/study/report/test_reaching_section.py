@@ -76,18 +76,34 @@ def test_of_an_accuracy_the_highest_value_that_all_reach_counts():
     assert "reached accuracy 50.0% on val" in section.sentences[0]
 
 
-def test_intervals_are_those_of_the_logarithms_over_seeds():
+def test_intervals_are_those_of_the_logarithms_of_paired_seeds():
     results = with_curves({"transformer": [4, 3, 2], "lstm": [4, 3, 2]}, steps=(1, 2, 3))
-    seeds = results.runs.set_index("key")["seed"]
+    runs = results.runs.set_index("key")
+    slower = runs["seed"] / 10 * (runs["arm"] == "lstm")  # by 10% for seed 1, 20% for seed 2, ...
     curves = results.curves.assign(
-        train_seconds=lambda rows: rows["train_seconds"] * (1 + seeds[rows["key"]].to_numpy() / 10)
+        train_seconds=lambda rows: rows["train_seconds"] * (1 + slower[rows["key"]].to_numpy())
     )
     section = reaching(replace(results, curves=curves))
     row = section.table.set_index("cost").loc["training seconds"]
-    assert row["ratio"] == pytest.approx(2)
-    deviation = np.log([1.1, 1.2, 1.3, 1.4]).std(ddof=1)  # of both arms, which gives 6 degrees
-    half = 2.4469118487916806 * deviation * np.sqrt(2 / len(SEEDS))
-    assert np.log([row["low"], row["high"]]) == pytest.approx([np.log(2) - half, np.log(2) + half])
+    logs = np.log([2.2, 2.4, 2.6, 2.8])
+    half = 3.182446305284264 * logs.std(ddof=1) / 2  # Student's t with 3 degrees of freedom
+    assert np.log(row["ratio"]) == pytest.approx(logs.mean())
+    assert np.log([row["low"], row["high"]]) == pytest.approx(
+        [logs.mean() - half, logs.mean() + half]
+    )
+
+
+def test_only_seeds_that_both_have_are_compared():
+    results = with_curves({"transformer": [4, 3, 2], "lstm": [4, 3, 1]}, steps=(1, 2, 3))
+    bad = results.runs.query("arm == 'lstm' and seed == 4")["key"].item()
+    worse = results.curves["key"] == bad
+    curves = results.curves.assign(
+        **{"val/bits_per_byte": results.curves["val/bits_per_byte"].where(~worse, 9.0)}
+    )
+    lost = (results.runs["arm"] == "transformer") & (results.runs["seed"] == 4)
+    runs = results.runs.assign(status=results.runs["status"].mask(lost, "failed"))
+    section = reaching(replace(results, runs=runs, curves=curves))
+    assert "reached 2.000 bits per byte on val" in section.sentences[0]
 
 
 def test_a_value_reached_before_the_first_validation_has_no_ratio():

@@ -103,7 +103,7 @@ def test_headings_state_the_finding(results):
     assert compose(results).headings[:4] == [
         "How good they are: lstm has the lowest mean",
         "How they learn: lstm has the lowest mean after 384,000 tokens",
-        "What they cost: gru trains fastest here",
+        "What they cost: gru trained fastest in these runs",
         "What tuning found: every best value is inside the sweep",
     ]
     two = made({"transformer": 2.19, "lstm": 2.13}, seeds=SEEDS)

@@ -11,7 +11,7 @@ from scipy import stats
 from minitx.metrics import bootstrap
 from minitx.metrics.bootstrap import cluster_sums, percentile_interval, resampled_scores
 from minitx.metrics.decomposable import MEASURES
-from minitx.study.report.comparison import RESAMPLES
+from minitx.study.report.differences import RESAMPLES
 from minitx.study.statistics.intervals import (
     difference_interval,
     fraction_interval,

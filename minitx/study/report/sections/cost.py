@@ -21,7 +21,7 @@ from minitx.study.report.style import (
 )
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import ratio_interval
+from minitx.study.statistics.ratios import ratio_interval
 
 NO_TIMES = "Other work shared the machine, so times are not compared."
 SPEED, BY_CPU, LATENCY = "tokens_per_second", "tokens_per_cpu_second", "latency_ms"
@@ -82,7 +82,7 @@ def is_shared(results: Results) -> bool:
 
 
 def _finding(conditions: list[Condition]) -> str:
-    """Name the arms that train fastest; those that count as equal share the place."""
+    """Name the arms that trained fastest; those that count as equal share the place."""
     known = [each for each in conditions if len(each.values(SPEED))]
     if len(known) < max(2, len(conditions)):
         return ""
@@ -94,7 +94,7 @@ def _finding(conditions: list[Condition]) -> str:
     ]
     if len(names) == len(known):
         return "no difference in speed is shown"
-    return f"{listed(names)} {'trains' if len(names) == 1 else 'train'} fastest here"
+    return f"{listed(names)} trained fastest in these runs"
 
 
 def _table(results: Results, conditions: list[Condition], costs: dict[str, str]) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def _table(results: Results, conditions: list[Condition], costs: dict[str, str])
 
 
 def _sentences(results: Results, conditions: list[Condition], shared: bool) -> list[str]:
-    """Describe each arm's speed and its ratio to that of the first arm."""
+    """Describe the speed of each condition and its ratio to that of the first one."""
     objective = TASKS[results.task].objective
     sentences = []
     if shared:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from minitx.drawing.formatting import listed, number
 from minitx.metrics.bootstrap import Interval
 from minitx.study.report.ratios import EQUAL, is_equal, ratio_in, times
-from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.sections.scaling import BATCH, LENGTH
 from minitx.study.report.style import (
@@ -23,7 +22,7 @@ from minitx.study.report.style import (
     ticks_at_1_2_5,
 )
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import ratio_interval
+from minitx.study.statistics.ratios import ratio_interval
 
 LATENCY, MEMORY = "latency_ms", "peak_memory_mb"
 COSTS = {LATENCY: ("Generation time", "ms/token"), MEMORY: ("Memory of training", "MB")}
@@ -52,7 +51,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="generation",
         title="How fast they generate, and the memory that training takes",
-        finding=_finding(ratios, may_claim(results)),
+        finding=_finding(ratios),
         table=_table(costs),
         figure=_figure(results, costs),
         sentences=[_comparison(column, ratios) for column in costs] if len(ratios) else [],
@@ -116,11 +115,8 @@ def _ratios(column: str, costs: Costs) -> list[dict[str, Any]]:
     ]
 
 
-def _finding(ratios: pd.DataFrame, claim: bool) -> str:
-    """Name the arms that generate faster than the first one at every length, or slower.
-
-    `claim` is whether more may be said than what happened in these runs.
-    """
+def _finding(ratios: pd.DataFrame) -> str:
+    """Name the arms that generated faster than the first one at every length, or slower."""
     if ratios.empty:
         return ""
     found = ratios[ratios["cost"] == COSTS[LATENCY][0]]
@@ -131,10 +127,8 @@ def _finding(ratios: pd.DataFrame, claim: bool) -> str:
     parts = []
     for sign, word in ((-1, "faster"), (1, "slower")):
         if arms := [arm for arm, each in signs.items() if each == {sign}]:
-            verb = ("generates" if len(arms) == 1 else "generate") if claim else "generated"
-            parts.append(f"{listed(arms)} {verb} {word} than {found['of'].iloc[0]}")
-    where = "" if claim else " in these runs"
-    return f"{'; '.join(parts)}{where} at every length measured" if parts else ""
+            parts.append(f"{listed(arms)} generated {word} than {found['of'].iloc[0]}")
+    return f"{'; '.join(parts)} in these runs at every length measured" if parts else ""
 
 
 def _comparison(column: str, ratios: pd.DataFrame) -> str:

@@ -25,11 +25,11 @@ from minitx.study.report.style import (
 )
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import ratio_interval
+from minitx.study.statistics.ratios import geometric_mean, paired_ratio_interval
 
 COLUMNS = {"tokens_seen": TOKENS, "operations": OPERATIONS, "train_seconds": SECONDS}
 IN_WORDS = {TOKENS: "tokens", OPERATIONS: "operations", SECONDS: "training time"}
-Curves = dict[str, list[pd.DataFrame]]  # of the seeds of each condition, by its name
+Curves = dict[str, dict[int, pd.DataFrame]]  # of each seed, by the name of its condition
 
 ROW, LEAST = 0.34, 1.2  # inches of the figure: for an arm, and for a panel
 
@@ -42,8 +42,9 @@ def section(results: Results) -> Section | None:
     if shared := is_shared(results):
         del costs["train_seconds"]
     compared = [
-        list(_rows(first, other, curves, costs, f"{measure.words} on val", sign))
+        rows
         for first, other in _pairs(results, curves)
+        if (rows := list(_rows(first, other, curves, costs, f"{measure.words} on val", sign)))
     ]
     if not compared:
         return None
@@ -61,10 +62,10 @@ def section(results: Results) -> Section | None:
             f"{measure.words} on val that every run of both reached. This is the best of the worst "
             "run, so it is near the end of that run, and early in the runs of a much better arm. "
             "Costs are interpolated linearly between validations. Operations are those of forward "
-            "passes. Ratios: of geometric means over seeds, with Welch's t interval on logarithms; "
-            f"each interval is that of a single comparison. Costs within a factor of {EQUAL:g}, "
-            "and those whose interval of the ratio includes 1, count as equal."
-            + (f" {NO_TIMES}" if shared else "")
+            "passes. Ratios: of geometric means over the seeds that both have, with the paired t "
+            "interval of their logarithms; each interval is that of a single comparison. Costs "
+            f"within a factor of {EQUAL:g}, and those whose interval of the ratio includes 1, "
+            "count as equal." + (f" {NO_TIMES}" if shared else "")
         ),
     )
 
@@ -80,12 +81,12 @@ def _curves(results: Results, metric: str, sign: int) -> Curves:
     known = known.assign(value=sign * known[metric])
     runs = {str(key): curve for key, curve in known.groupby("key")}
     return {
-        condition.name: [
-            runs[run["key"]].assign(
+        condition.name: {
+            run["seed"]: runs[run["key"]].assign(
                 operations=runs[run["key"]]["tokens_seen"] * run.get("operations_per_token", np.nan)
             )
             for run in condition.finished.to_dict("records")
-        ]
+        }
         for condition in conditions_of(results)
         if len(condition.finished) and set(condition.finished["key"]) <= set(runs)
     }
@@ -121,8 +122,11 @@ def _rows(
     measured: str,
     sign: int,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each of the costs, of the best value that every run of both reaches."""
-    both = curves[first.name], curves[other.name]
+    """Yield a row for each cost, of the best value that both reach with all shared seeds."""
+    seeds = [seed for seed in curves[first.name] if seed in curves[other.name]]
+    if not seeds:
+        return
+    both = [[curves[each.name][seed] for seed in seeds] for each in (first, other)]
     value = max(curve["value"].min() for each in both for curve in each)
     needed = [pd.DataFrame([_costs(curve, value) for curve in each]) for each in both]
     for column, name in costs.items():
@@ -133,19 +137,15 @@ def _rows(
             "place": other.place,
             measured: float(sign * value),
             "cost": name,
-            "of the first": _mean(one),
-            "of the second": _mean(two),
+            "of the first": geometric_mean(one),
+            "of the second": geometric_mean(two),
             **_ratio(two, one).columns("ratio"),
         }
 
 
 def _ratio(costs: np.ndarray, reference: np.ndarray) -> Interval:
     unknown = np.isnan([*costs, *reference]).any()
-    return Interval(np.nan) if unknown else ratio_interval(costs, reference)
-
-
-def _mean(costs: np.ndarray) -> float:
-    return float(np.exp(np.log(costs).mean()))
+    return Interval(np.nan) if unknown else paired_ratio_interval(costs, reference)
 
 
 def _sentence(measure: Measure, rows: list[dict[str, Any]]) -> str:

@@ -12,7 +12,6 @@ from matplotlib.ticker import LogLocator, NullLocator
 from minitx.drawing.formatting import count, listed, number, percent
 from minitx.metrics.bootstrap import Interval
 from minitx.study.report.ratios import EQUAL, is_equal, ratio_in, times
-from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
@@ -26,11 +25,13 @@ from minitx.study.report.style import (
 from minitx.study.results.axes import at
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import MOST_OFF, Growth, linear_growth, ratio_interval
+from minitx.study.statistics.growth import MOST_OFF, Growth, linear_growth
+from minitx.study.statistics.ratios import ratio_interval
 
 LENGTH, BATCH = "model.context", "data.batch_size"
 COST = "training_us"  # microseconds per token
 PASSES = "forward and backward alone"
+LEAST_LENGTHS = 3  # of a line; any two are on one
 MOST_NAMED = 3  # groups of arms in the heading
 
 # Further columns of the table.
@@ -66,7 +67,7 @@ def section(results: Results) -> Section | None:
     return Section(
         name="scaling",
         title="How fast they train",
-        finding=_finding(conditions, may_claim(results)),
+        finding=_finding(conditions),
         table=_table(conditions),
         figure=_figure(results, conditions),
         sentences=sentences,
@@ -80,11 +81,11 @@ def section(results: Results) -> Section | None:
             "on logarithms over processes, if there are four or more; each interval is that of a "
             "single comparison. "
             f"Times within a factor of {EQUAL:g}, and those whose interval of the ratio includes "
-            "1, count as equal. Growth: time per token = a + b times the length, fitted to "
-            "relative errors, with t intervals. It is given only if the line is within "
-            f"{percent(MOST_OFF)} of the geometric mean at every length, and if the interval of b "
-            "is not below 0. CPU share: the CPU time of the process, divided by the product of "
-            "the elapsed time and its threads."
+            "1, count as equal. Growth: time per token = a + b times the length, fitted to the "
+            "geometric means at three lengths or more by relative errors, with t intervals. It is "
+            f"given only if the line is within {percent(MOST_OFF)} of every mean, and if the "
+            "interval of b is not below 0. CPU share: the CPU time of the process, divided by the "
+            "product of the elapsed time and its threads."
         ),
     )
 
@@ -206,7 +207,7 @@ def _growth(conditions: list[Condition]) -> pd.DataFrame:
     for found in _by_place(conditions, without=LENGTH).values():
         for arm, line in _lines(found).items():
             pairs = [(each.on(LENGTH), cost) for each in line for cost in each.values(COST)]
-            if len(line) > 1:
+            if len(line) >= LEAST_LENGTHS:
                 fit = linear_growth(*zip(*pairs, strict=True))
                 a, b = (fit.a, fit.b) if fit.fits else (Interval(np.nan), Interval(np.nan))
                 b = Interval(*(1000 * end for end in (b.value, b.low, b.high)))
@@ -255,10 +256,11 @@ def _conditions(results: Results) -> str:
     return f"Measured on {where}, with models of {size} parameters."
 
 
-def _finding(conditions: list[Condition], claim: bool) -> str:
-    """Say at how many points of the grid which arms are fastest, those that count as equal too.
+def _finding(conditions: list[Condition]) -> str:
+    """Say at how many points of the grid which arms were fastest, those that count as equal too.
 
-    `claim` is whether more may be said than what happened in these runs.
+    The fastest of all arms at all points is a choice that no test corrects, so this is about these
+    runs only.
     """
     points: dict[tuple[Any, ...], list[Condition]] = {}
     for each in conditions:
@@ -273,10 +275,9 @@ def _finding(conditions: list[Condition], claim: bool) -> str:
     if not places:
         return ""
     most, *others = sorted(places, key=lambda arms: -places[arms])[:MOST_NAMED]
-    verb = ("is" if len(most) == 1 else "are") if claim else ("was" if len(most) == 1 else "were")
-    where = "" if claim else " in these runs"
+    verb = "was" if len(most) == 1 else "were"
     share = f"{places[most]} of {count(len(shared), 'point')}"
-    parts = [f"{listed(most)} {verb} fastest{where} at {share}"]
+    parts = [f"{listed(most)} {verb} fastest in these runs at {share}"]
     return "; ".join(parts + [f"{listed(arms)} at {places[arms]}" for arms in others])
 
 
