@@ -10,15 +10,22 @@ import torch
 def machine(accelerator: str = "cpu") -> dict[str, str]:
     """Return the processor, the cores of this process, and torch's threads and version.
 
-    Unless the accelerator is "cpu", the GPU is there as well.
+    If the accelerator is not "cpu" and a GPU is there, it is named as well.
     """
-    gpu = {} if accelerator == "cpu" else {"GPU": torch.cuda.get_device_name()}
-    return gpu | {
+    return _gpu(accelerator) | {
         "processor": _processor(),
         "cores": str(_cores()),
         "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
     }
+
+
+def _gpu(accelerator: str) -> dict[str, str]:
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return {"GPU": torch.cuda.get_device_name()}
+    if accelerator != "cpu" and torch.backends.mps.is_available():
+        return {"GPU": "that of the processor, by Metal"}
+    return {}
 
 
 def _cores() -> int | None:

@@ -66,7 +66,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
         "operations_per_token": operations_per_token(run.model, run.config.model.context),
         "state_size": state_size(run.model, run.config.model.context),
         "latency_ms": latency_ms(run.model, run.config.model.context),
-        "machine": machine(),
+        "machine": machine(run.config.trainer.accelerator),
         "files": {file.name: file_checksum(file) for file in files},
     }
     write_checked_json(folder / MEASURED, figures)

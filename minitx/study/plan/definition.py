@@ -83,6 +83,11 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
         raise UserError("study.sweep: a study of speed tunes nothing, so remove the sweep")
+    if not points(merged):
+        raise UserError(
+            f"study.most_tokens={merged.most_tokens}: a step has more tokens at every point of the "
+            "grid, so nothing is left"
+        )
     _check_keys(merged)
     if len(set(preset.seeds)) < len(preset.seeds):
         raise UserError(f"study.{config.preset}.seeds={preset.seeds}: list each seed once")
@@ -99,13 +104,16 @@ def _tasks(config: CompareConfig, listed: list[str], overrides: Sequence[str]) -
             raise UserError(f"study.grid: there is no task {name}: {one_of(str(name), TASKS)}")
     study, task = config.study, config.task.name
     chosen = task != TaskConfig().name or TASK in map(key_of, overrides)
-    if listed and not chosen:
-        return listed
-    if study.tasks and task not in study.tasks:
-        raise UserError(
-            f"study={study.name} does not suit task={task}; it suits {', '.join(study.tasks)}"
-        )
-    return [task]
+    tasks = listed if listed and not chosen else [task]
+    for name in tasks:
+        if study.tasks and name not in study.tasks:
+            raise UserError(
+                f"study={study.name} does not suit task={name}; it suits {', '.join(study.tasks)}"
+            )
+    if len({TASKS[name].headline for name in tasks}) > 1:
+        measured = ", ".join(f"{name} by {TASKS[name].headline}" for name in tasks)
+        raise UserError(f"study.grid: these tasks have several headline measures: {measured}")
+    return tasks
 
 
 def task_of(config: CompareConfig, definition: StudyConfig) -> TaskConfig:
@@ -240,7 +248,7 @@ def points(study: StudyConfig) -> list[Point]:
         Point(arm, at)
         for arm in study.arms
         for at in combinations(study.grid)
-        if at.get("data.batch_size", 1) * at.get("model.context", 1) <= most
+        if (at.get("data.batch_size") or 1) * at.get("model.context", 1) <= most
     ]
 
 

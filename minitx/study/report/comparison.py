@@ -11,65 +11,97 @@ had the lower (or the higher) score in these runs.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from minitx.drawing.formatting import listed
-from minitx.metrics.bootstrap import Interval, cluster_sums, percentile_interval, resampled_scores
-from minitx.metrics.decomposable import Measure
+from minitx.study.report.differences import differences_of, resampled_clusters, resamples_of
 from minitx.study.report.rules import may_claim
 from minitx.study.report.verdict import Comparison
 from minitx.study.results.axes import numeric_axis
 from minitx.study.results.conditions import (
     Condition,
+    Pair,
     conditions_of,
     lines_along,
     scored_conditions,
 )
+from minitx.study.results.learning import learning_of, successes_compared
 from minitx.study.results.octaves import last_gain_differences, measured_octaves
 from minitx.study.results.results import Results
-from minitx.study.statistics.intervals import difference_interval
 from minitx.study.statistics.multiple import holm
 
 MOST_ARMS = 5  # of which all pairs are compared
-RESAMPLES, FEW_RESAMPLES = 10_000, 1_000
-
-Pair = tuple[Condition, Condition]
 
 
-def resamples_of(measure: Measure) -> int:
-    """Return the number of resamples. BLEU gets fewer, because it is computed row by row."""
-    return FEW_RESAMPLES if measure.name == "bleu" else RESAMPLES
+@dataclass(frozen=True)
+class _Family:
+    """All tests that the sections of a report make, with p-values that are corrected together.
+
+    `scores` are comparisons by the headline measure. `gains` has the p-values of
+    `last_gain_differences`, and `successes` is the table of `successes_compared`. `tests` is the
+    number of p-values that are known.
+    """
+
+    scores: dict[frozenset[str], Comparison]
+    gains: dict[str, float]
+    successes: pd.DataFrame
+    tests: int
+
+
+@lru_cache(maxsize=1)  # several sections of a report ask, and the bootstrap takes a while
+def _family_of(results: Results) -> _Family:
+    sections = results.study.sections
+    pairs = {_key(pair): pair for pair in _pairs_of_report(results)}
+    scores = differences_of(results, list(pairs.values()))
+    gains = {}
+    if "positions" in sections:
+        gains = last_gain_differences(measured_octaves(results))
+    successes = pd.DataFrame({"p": []})
+    if "success" in sections:
+        successes = successes_compared(learning_of(results)[1])
+    made = [[each.p for each in scores], [each.p for each in gains.values()]]
+    known = [*made, [] if successes.empty else list(successes["p"])]
+    corrected = holm([p for each in known for p in each])
+    of_scores, of_gains, of_successes = np.split(corrected, np.cumsum([*map(len, known)])[:-1])
+    tests = int(np.isfinite(corrected).sum())
+    return _Family(
+        {
+            key: replace(each, p=float(p), tests=tests)
+            for key, each, p in zip(pairs, scores, of_scores, strict=True)
+        },
+        dict(zip(gains, map(float, of_gains), strict=True)),
+        successes.assign(**{"corrected p": of_successes}),
+        tests,
+    )
 
 
 def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:
-    """Compare each pair by the headline measure.
+    """Compare each pair by the headline measure, with p-values that are corrected.
 
-    The p-values are corrected for these pairs and for all others that the report compares.
+    The pairs are among those that the sections of the report compare.
     """
-    pairs = list(pairs)
-    family = {_key(pair): pair for pair in [*_pairs_of_report(results), *pairs]}
-    found = _uncorrected(results, list(family.values()))
-    gains: dict[str, Interval] = {}
-    if "positions" in results.study.sections:
-        gains = last_gain_differences(measured_octaves(results))
-    corrected = holm([*(each.p for each in found), *(each.p for each in gains.values())])
-    tests, claim = int(np.isfinite(corrected).sum()), may_claim(results)
-    made = {
-        key: replace(each, p=float(p), tests=tests, claim=claim)
-        for key, each, p in zip(family, found, corrected[: len(found)], strict=True)
-    }
-    return [made[_key(pair)] for pair in pairs]
+    scores, claim = _family_of(results).scores, may_claim(results)
+    found = [(pair[0].name, scores[_key(pair)]) for pair in pairs]
+    turned = (each if each.first.name == first else each.turned() for first, each in found)
+    return [replace(each, claim=claim) for each in turned]
 
 
-def corrected_gains(results: Results, gains: dict[str, Interval]) -> tuple[np.ndarray, int]:
-    """Return the corrected p-values of `last_gain_differences`, and the number of all tests."""
-    pairs = {_key(pair): pair for pair in _pairs_of_report(results)}
-    headline = _uncorrected(results, list(pairs.values()))
-    corrected = holm([*(each.p for each in gains.values()), *(each.p for each in headline)])
-    return corrected[: len(gains)], int(np.isfinite(corrected).sum())
+def corrected_gains(results: Results) -> dict[str, float]:
+    """Return the corrected p-values of `last_gain_differences`."""
+    return _family_of(results).gains
+
+
+def compared_successes(results: Results) -> pd.DataFrame:
+    """Return the table of `successes_compared` with a column "corrected p"."""
+    return _family_of(results).successes
+
+
+def number_of_tests(results: Results) -> int:
+    """Return for how many tests the p-values of the report are corrected."""
+    return _family_of(results).tests
 
 
 def _key(pair: Pair) -> frozenset[str]:
@@ -90,84 +122,6 @@ def _pairs_of_report(results: Results) -> list[Pair]:
         for line in lines_along(axis, scored_conditions(results)).values():
             pairs += combinations(line, 2)
     return pairs
-
-
-def _uncorrected(results: Results, pairs: list[Pair]) -> list[Comparison]:
-    """Compare each pair, with p-values that are not corrected."""
-    both = [_shared(results, *pair) for pair in pairs]
-    found = []
-    for (one, other), items in zip(both, _over_items(results, both), strict=True):
-        shared = list(one.scores.index.intersection(other.scores.index))
-        means = one.mean, other.mean
-        seeds = Interval(means[0] - means[1])
-        if shared:
-            seeds = difference_interval(one.scores, other.scores, results.measure.bounds)
-        # Without a test over seeds, the one over items is about these runs.
-        p = items.p if np.isnan(seeds.p) else float(np.maximum(items.p, seeds.p))
-        pair = one.condition, other.condition
-        found.append(Comparison(*pair, results.measure, shared, means, items, seeds, p))
-    return found
-
-
-@dataclass(frozen=True)
-class _Side:
-    """A condition, with the scores by seed that are compared."""
-
-    condition: Condition
-    scores: pd.Series
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        return self.condition.name, *self.scores.index
-
-    @property
-    def mean(self) -> float:
-        return float(self.scores.mean()) if len(self.scores) else np.nan
-
-
-def _shared(results: Results, first: Condition, second: Condition) -> tuple[_Side, _Side]:
-    """Return both with the seeds that they share or, if there are none, with all of their own."""
-    one, other = (condition.by_seed(results.metric) for condition in (first, second))
-    shared = one.index.intersection(other.index)
-    if len(shared):
-        one, other = one[shared], other[shared]
-    return _Side(first, one), _Side(second, other)
-
-
-def _over_items(results: Results, pairs: list[tuple[_Side, _Side]]) -> list[Interval]:
-    """Return the difference of the pooled scores for each pair, NaN if its test items differ.
-
-    All models on a test set are scored on the same resamples. Conditions have the same test set if
-    they have the same corpus and the same number of items.
-    """
-    measure = results.measure
-    sides = {side.key: side for pair in pairs for side in pair}
-    pooled = {
-        key: items.sum(axis=0)
-        for key, side in sides.items()
-        if (items := side.condition.items(results, side.scores.index)) is not None
-    }
-    tests = {key: (items.shape, sides[key].condition.corpus) for key, items in pooled.items()}
-    resampled: dict[tuple[object, ...], np.ndarray] = {}
-    sizes = {}
-    for test in set(tests.values()):
-        keys = [key for key in pooled if tests[key] == test]
-        stack = np.stack([pooled[key] for key in keys])
-        known = (sides[key].condition.clusters(results) for key in keys)
-        clusters = next((each for each in known if each is not None), None)
-        stack = stack if clusters is None else cluster_sums(stack, clusters)
-        scores = resampled_scores(stack, measure.score, resamples_of(measure))
-        resampled |= dict(zip(keys, scores, strict=True))
-        for key in keys:
-            sizes[key] = stack.shape[1]
-
-    def difference(one: tuple[object, ...], other: tuple[object, ...]) -> Interval:
-        if one not in pooled or other not in pooled or tests[one] != tests[other]:
-            return Interval(np.nan)
-        value = measure.of(pooled[one]) - measure.of(pooled[other])
-        return percentile_interval(value, resampled[one] - resampled[other], sizes[one])
-
-    return [difference(one.key, other.key) for one, other in pairs]
 
 
 def pairs_of(conditions: list[Condition]) -> list[Pair]:
@@ -203,11 +157,3 @@ def about(results: Results, comparisons: list[Comparison]) -> str:
         f"bootstrap can be no smaller than its number of resamples allows.{corrected} The "
         "intervals are those of single comparisons."
     )
-
-
-def resampled_clusters(results: Results) -> str:
-    """Return what the resamples consist of: " of 31 clusters of items"."""
-    sizes = sorted({len(np.unique(each)) for each in results.clusters.values()})
-    if not sizes:
-        return " of single items, which are assumed to be independent"
-    return f" of {listed(f'{size:,}' for size in sizes)} clusters of items"

@@ -6,7 +6,7 @@ import pandas as pd
 
 from minitx.drawing.formatting import count, listed, seconds, setting, settings
 from minitx.errors import UserError
-from minitx.study.report.comparison import resampled_clusters, resamples_of
+from minitx.study.report.differences import resampled_clusters, resamples_of
 from minitx.study.report.rules import check_rules
 from minitx.study.report.rules.machine import kernels
 from minitx.study.report.rules.rule import Rule
@@ -101,7 +101,9 @@ def compose(results: Results) -> Report:
 def _unanswered(results: Results) -> str:
     if len(conditions_of(results)) < 2:
         return "One model was trained with one setting, so there is nothing to compare."
-    return "Too few runs have finished to answer the question."
+    if len(results.finished) < len(results.chosen):
+        return "Too few runs have finished to answer the question."
+    return "No section of this report answers the question."
 
 
 def _failures(runs: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """What a report says about two models: a verdict, with its figures in a sentence and a table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -60,6 +60,17 @@ class Comparison:
             return Verdict.BETTER if self._first_leads else Verdict.WORSE
         return Verdict.AHEAD if self._first_leads else Verdict.BEHIND
 
+    def turned(self) -> "Comparison":
+        """Return the same with the conditions in the other order."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            means=self.means[::-1],
+            items=-self.items,
+            seeds=-self.seeds,
+        )
+
     @property
     def _first_leads(self) -> bool:
         return (self.seeds.value < 0) == self.measure.lower_is_better
@@ -89,7 +100,8 @@ class Comparison:
         if not size:
             return f"{figures}, exactly equal"
         # A ratio of accuracies says little that the accuracies do not.
-        relative = other and self.measure.name != "accuracy"
+        right = self.measure.is_fraction and not self.measure.lower_is_better
+        relative = other and not right
         ratio = f" or {size / abs(other):.1%}" if relative else ""
         unit = " percentage points" if self.measure.is_fraction else ""
         direction = "lower" if one < other else "higher"

@@ -20,7 +20,7 @@ from minitx.study.measure.measuring import CLUSTERS, ITEMS
 from minitx.study.plan.manifest import Manifest, PlannedRun, read_manifest
 from minitx.study.plan.run_store import RunStore, detail_file
 from minitx.study.results.evidence import check_size, own_store, unpacked
-from minitx.study.results.results import FAILED, FINISHED, MISSING, Results
+from minitx.study.results.results import FAILED, FINISHED, MISSING, SEVERAL, Results
 from minitx.study.results.settings import Settings, settings_of
 
 SUMMARISED = (
@@ -102,7 +102,7 @@ def _facts(manifest: Manifest, store: RunStore, runs: pd.DataFrame) -> dict[str,
     if "git_commit" in runs:
         commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
         found["commit"] = [_commit(c) if isinstance(c, str) else "unknown" for c in commits]
-    return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if values}
+    return {name: SEVERAL.join(dict.fromkeys(values)) for name, values in found.items() if values}
 
 
 def _commit(known: str) -> str:

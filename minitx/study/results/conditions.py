@@ -13,6 +13,7 @@ from minitx.study.results.axes import at
 from minitx.study.results.results import FINISHED, Results
 from minitx.study.statistics.intervals import mean_interval
 
+Pair = tuple["Condition", "Condition"]
 Lines = dict[str, list["Condition"]]  # conditions along an axis, by what they have in common
 
 

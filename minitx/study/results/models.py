@@ -42,7 +42,7 @@ def _model(found: dict[str, Any]) -> str:
     mixers = [mixers] if isinstance(mixers, str) else list(mixers)
     if recurrent:
         kind = MIXERS.get(found["model.cell"], found["model.cell"])
-    elif mixers == ["attention"]:
+    elif set(mixers) == {"attention"}:
         kind = "Transformer"
     else:
         kind = f"Transformer with {listed([MIXERS.get(each, each) for each in mixers])}"

@@ -12,9 +12,12 @@ from minitx.study.statistics.intervals import difference_interval
 
 
 def measured_octaves(results: Results) -> dict[str, pd.DataFrame]:
-    """Return, for each condition that was measured, a row for each seed and a column per octave."""
+    """Return a row for each seed and a column per octave, for each condition that was measured.
+
+    A context of one token has no doubling, and is left out.
+    """
     found = {each.name: _of_seeds(results, each) for each in conditions_of(results)}
-    return {name: losses for name, losses in found.items() if len(losses)}
+    return {name: losses for name, losses in found.items() if len(losses.columns) > 1}
 
 
 def _of_seeds(results: Results, condition: Condition) -> pd.DataFrame:

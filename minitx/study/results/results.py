@@ -10,6 +10,7 @@ from minitx.config.schema import StudyConfig
 from minitx.metrics.decomposable import Measure
 
 FINISHED, FAILED, MISSING = "finished", "failed", "missing"
+SEVERAL = "; "  # between the values of a fact in which runs differ
 
 
 @dataclass(frozen=True, eq=False)  # tables have no hash; this has that of its identity

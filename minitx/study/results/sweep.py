@@ -43,9 +43,10 @@ class Sweep:
 
     @property
     def best(self) -> bool:
-        """Whether the chosen combination is the first by `rank`."""
+        """Whether no other combination is before the chosen one by `rank`."""
         ranks = self.tried.loc[self.known, ["steps", "loss", "chosen"]].itertuples(index=False)
-        return bool(self.chosen) and bool(min(ranks, key=lambda rank: rank[:2]).chosen)
+        tried = [(rank[:2], rank.chosen) for rank in ranks]
+        return bool(self.chosen) and (min(tried)[0], True) in tried
 
     @property
     def combinations(self) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from minitx.config.compose import compose
 from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.runs.paths import check_creatable
-from minitx.study.plan.definition import defined, study_folder, task_of
+from minitx.study.plan.definition import TASK, defined, study_folder, task_of
 from minitx.study.plan.manifest import EVIDENCE, MANIFEST, read_manifest
 from minitx.study.report.sections import check_sections
 from minitx.tasks.requirements import check_corpus, check_keys
@@ -28,7 +28,8 @@ def check_comparison(asked: CompareConfig, overrides: list[str]) -> StudyConfig:
     for name, place in {"dir": folder, "runs": Path(definition.runs)}.items():
         check_creatable(place, f"study.{name}={place}")
     task = task_of(asked, definition).name
-    check_sections(definition.sections, task)
+    for name in definition.grid.get(TASK, [task]):
+        check_sections(definition.sections, name)
     if (folder / MANIFEST).exists():
         read_manifest(folder)
     check_tracker(asked.logger)

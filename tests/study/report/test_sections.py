@@ -14,7 +14,7 @@ from minitx.drawing.figures import png
 from minitx.errors import UserError
 from minitx.metrics.decomposable import MEASURES
 from minitx.study.report import comparison
-from minitx.study.report.sections import SECTIONS, positions, sections_of
+from minitx.study.report.sections import SECTIONS, sections_of
 from minitx.study.report.sections.crossover import _Pair, last_crossing
 from minitx.study.report.sections.heads import prunable
 from minitx.study.results.octaves import octaves
@@ -191,14 +191,14 @@ def test_a_shared_machine_has_no_fastest_arm():
     )
     assert [axes.get_xlabel() for axes in section.figure.axes] == ["CPU seconds of training"]
     alone = one(replace(results, runs=runs.assign(**busy | {"train_seconds": cpu})), "cost")
-    assert alone.finding == "gru trains fastest here"
+    assert alone.finding == "gru trained fastest in these runs"
 
 
 def test_equal_speeds_share_the_first_place():
     results = made(ARMS, seeds=(1, 2, 3, 4))
     speeds = results.runs["arm"].map({"transformer": 1050.0, "lstm": 1000.0, "gru": 500.0})
     fast = replace(results, runs=results.runs.assign(tokens_per_second=speeds))
-    assert one(fast, "cost").finding == "transformer and lstm train fastest here"
+    assert one(fast, "cost").finding == "transformer and lstm trained fastest in these runs"
     same = replace(results, runs=results.runs.assign(tokens_per_second=1000.0))
     assert one(same, "cost").finding == "no difference in speed is shown"
 
@@ -280,7 +280,7 @@ def test_tuning_is_nothing_without_a_sweep():
 def test_the_axis_names_the_best_and_compares_the_others_with_it(monkeypatch):
     monkeypatch.setattr(comparison, "may_claim", lambda results: True)
     heads = {"transformer": lambda h: 2.2 if h < 4 else 2.1}
-    results = made(heads, grid={"model.heads": [1, 2, 4, 8]}, seeds=range(1, 6))
+    results = made(heads, grid={"model.heads": [1, 2, 4, 8]}, seeds=range(1, 6), sections=("axis",))
     [sentence] = one(results, "axis").sentences
     assert "worse with 1 and 2 heads; no difference is shown with 4 heads" in sentence
     monkeypatch.setattr(comparison, "may_claim", lambda results: False)
@@ -296,6 +296,7 @@ def test_a_mean_of_more_seeds_may_be_best_and_behind_over_those_that_are_shared(
         grid={"model.heads": [1, 2]},
         seeds=range(1, 6),
         spread=0.001,
+        sections=("axis",),
     )
     runs = results.runs.copy()
     two, last = runs["model.heads"] == 2, runs["seed"] == 5
@@ -423,17 +424,17 @@ def positions_of(arm, point, seed):
     return {"positions": pd.DataFrame({"position": place, "nats": nats, "count": 100})}
 
 
-def test_positions_name_the_gain_of_the_last_doubling(monkeypatch):
-    monkeypatch.setattr(positions, "may_claim", lambda results: True)
+def test_positions_name_the_gain_of_the_last_doubling():
     levels, four = {"transformer": 2.2, "lstm": 2.1}, (1, 2, 3, 4)
-    section = one(made(levels, seeds=four, details=positions_of), "positions")
+    how = {"details": positions_of, "sections": ("positions",)}
+    section = one(made(levels, seeds=four, **how), "positions")
     attention, recurrence, difference = section.sentences
     assert "transformer gains 0.2025 nats/token (positions 33 to 64 against 17 to 32" in attention
     assert "lstm gains 0.1003" in recurrence
     assert difference.startswith(
-        "That gain is larger for transformer than for lstm: it differs by 0.1022"
+        "That gain was larger for transformer than for lstm in these runs: it differs by 0.1022"
     )
-    single = one(made(levels, seeds=(1,), details=positions_of), "positions")
+    single = one(made(levels, seeds=(1,), **how), "positions")
     assert "1 seed, too few for an interval" in single.sentences[0]
     assert len(single.sentences) == 2
     assert png(section.figure)

@@ -36,6 +36,7 @@ def results_of(learns, **changes):
         seeds=(1, 2, 3, 4, 5),
         measure="accuracy",
         details=answers,
+        sections=("success",),
         **changes,
     )
     runs = results.runs.set_index("key")

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from minitx.drawing.formatting import count, listed
 from minitx.study.report.rules.rule import Rule
-from minitx.study.results.results import Results
+from minitx.study.results.results import SEVERAL, Results
 
 CODE = ("commit", "torch")  # the other facts are about the machine
 ATTENTION = {"attention": "scaled_dot_product_attention"}
@@ -49,9 +50,11 @@ def same_machine(results: Results) -> Rule | None:
 def _several(results: Results, about: Callable[[str], bool]) -> str:
     """Return the facts of a kind in which the runs differ."""
     several = [
-        f"{name} {words}" for name, words in results.facts.items() if ", " in words and about(name)
+        f"{name} ({words})"
+        for name, words in results.facts.items()
+        if SEVERAL in words and about(name)
     ]
-    return f"The runs differ in: {'; '.join(several)}." if several else ""
+    return f"The runs differ in: {listed(several)}." if several else ""
 
 
 def alone(results: Results) -> Rule | None:
@@ -123,8 +126,11 @@ def kernels(results: Results) -> str:
 
 def _defined(words: list[str]) -> dict[str, Any]:
     """Return what overrides say about the kernels. A study of speed keeps no settings of runs."""
-    found = dict(word.split("=", 1) for word in words if "=" in word)
+    found = {
+        key.lstrip("+"): yaml.safe_load(value)
+        for key, _, value in (word.partition("=") for word in words)
+    }
     model = found.get("model", "transformer")
     mixer = {"model.mixer": found.get("model.mixer", "attention")}
-    mixers = mixer if model == "transformer" else {"model.cell": model}
-    return mixers | {"trainer.fused": found.get("trainer.fused") != "false"}
+    mixers = mixer if model == "transformer" else {"model.cell": found.get("model.cell", model)}
+    return mixers | {"trainer.fused": found.get("trainer.fused", True)}

@@ -156,11 +156,11 @@ def _gain(condition: Condition, results: Results, leaving_out: list[str]) -> flo
 
 def _gain_of(key: str, results: Results) -> float:
     """Return by how much the best value of a run's curve improves in the last quarter, or NaN."""
-    if "key" not in results.curves:
-        return np.nan
-    curve = results.curves[results.curves["key"] == key]
     fraction = _is_fraction(results)
     column = f"val/{results.measure.name}" if fraction else "val/loss"
+    if column not in results.curves:
+        return np.nan
+    curve = results.curves[results.curves["key"] == key]
     sign = -1 if fraction and not results.measure.lower_is_better else 1
     curve = curve.dropna(subset=[column])
     before = curve["step"] <= (1 - LAST_PART) * curve["step"].max()

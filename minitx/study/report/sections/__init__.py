@@ -119,8 +119,8 @@ def check_sections(names: Sequence[str], task: str | None = None) -> None:
 
 
 def details_of(names: Sequence[str]) -> list[str]:
-    """Return the details that the sections need."""
-    return [detail for name in names for detail in SECTIONS[name].details]
+    """Return the details that the sections need, each once."""
+    return list(dict.fromkeys(detail for name in names for detail in SECTIONS[name].details))
 
 
 def sections_of(results: Results) -> list[Section]:

@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
-from minitx.drawing.formatting import count, decimals, listed
+from minitx.drawing.formatting import listed
+from minitx.study.report.gains import nats, over_seeds
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.conditions import Condition, conditions_of
@@ -15,7 +16,7 @@ from minitx.study.statistics.intervals import mean_interval
 
 def section(results: Results) -> Section | None:
     gains = {condition.name: _gains(results, condition) for condition in conditions_of(results)}
-    gains = {name: found for name, found in gains.items() if len(found)}
+    gains = {name: found for name, found in gains.items() if len(found.columns) > 1}
     if not gains:
         return None
     return Section(
@@ -67,7 +68,7 @@ def _table(name: str, gains: pd.DataFrame) -> pd.DataFrame:
 
 def _finding(gains: dict[str, pd.DataFrame]) -> str:
     """Name the mean gains in the first octave, in which an empty state lacks most."""
-    means = [f"{decimals(found.iloc[:, 0].mean(), 4)} of {name}" for name, found in gains.items()]
+    means = [f"{nats(found.iloc[:, 0].mean())} of {name}" for name, found in gains.items()]
     return f"{listed(means)}, in nats/token, at position 1"
 
 
@@ -75,16 +76,12 @@ def _last(name: str, gains: pd.DataFrame) -> str:
     """Describe the gain in the last octave, which has had the whole context to fill its state."""
     before, end = gains.columns[-2:]
     gain = mean_interval(gains[end].to_numpy())
-    seeds = count(len(gains), "seed")
-    claim = (
+    verb = "lowers" if gain.value >= 0 else "raises"
+    return (
         f"At positions {before + 1:,} to {end:,}, a state carried over from before the window "
-        f"lowers the loss of {name} by {decimals(gain.value, 4)} nats/token"
+        f"{verb} the loss of {name} by {nats(abs(gain.value))} nats/token "
+        f"({over_seeds(gain, len(gains))})."
     )
-    if not gain.known:
-        return f"{claim} ({seeds}, too few for an interval)."
-    unsure = "" if gain.excludes_zero else ", so no gain is shown"
-    ends = f"{decimals(gain.low, 4)} to {decimals(gain.high, 4)}"
-    return f"{claim} (95% interval over {seeds} {ends}{unsure})."
 
 
 def _figure(results: Results, gains: dict[str, pd.DataFrame]) -> Figure:

@@ -141,8 +141,9 @@ class _Pair:
         if self.times > 1:
             where += f", the last of {self.times} crossings"
         if not self.crossing.known:
-            seeds = count(self.seeds, "seed")
-            return f"By the means, {where}. {seeds} at a point are too few for an interval."
+            verb = "is" if self.seeds == 1 else "are"
+            seeds = f"{count(self.seeds, 'seed')} at a point {verb} too few for an interval"
+            return f"By the means, {where}. {seeds}."
         low, high = map(_percent, (self.crossing.low, self.crossing.high))
         return (
             f"By the means, {where} (95% interval over {count(self.seeds, 'seed')} {low} to "

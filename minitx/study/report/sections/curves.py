@@ -77,6 +77,8 @@ def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataF
     Later ones would be means over other seeds: those that take longest, if a run stops early.
     """
     metric = f"val/{measure.name}"
+    if metric not in results.curves:  # no run has validated
+        return pd.DataFrame()
     curves = results.curves[results.curves["key"].isin(condition.finished["key"])]
     operations = condition.mean("operations_per_token")
     seeds = curves["key"].nunique()
@@ -98,10 +100,13 @@ def _curve(results: Results, condition: Condition, measure: Measure) -> pd.DataF
 
 
 def _finding(table: pd.DataFrame, measure: Measure) -> str:
-    """Say which arm is ahead at the last number of tokens that all of them have seen."""
+    """Say which arm is ahead at the last number of tokens at which all of them have a curve."""
     if table["arm"].nunique() < 2:
         return ""
-    shared = table.groupby("arm")[TOKENS].max().min()
+    seen = table.groupby("arm")[TOKENS]
+    shared = seen.max().min()
+    if shared < seen.min().max():  # one arm ended before the first validation of another
+        return ""
     at = {
         arm: np.interp(shared, line[TOKENS], line[f"val/{measure.name}"])
         for arm, line in table.groupby("arm", sort=False)

@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
-from minitx.drawing.formatting import count, decimals, listed
+from minitx.drawing.formatting import count, listed
 from minitx.metrics.decomposable import MEASURES
-from minitx.study.report.comparison import corrected_gains
-from minitx.study.report.rules import may_claim
+from minitx.study.report.comparison import corrected_gains, number_of_tests
+from minitx.study.report.gains import nats, over_seeds
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.report.verdict import probability
@@ -61,7 +61,7 @@ def _table(name: str, losses: pd.DataFrame) -> pd.DataFrame:
 def _finding(measured: dict[str, pd.DataFrame]) -> str:
     """Name the mean gains of the last doubling."""
     gains = [
-        f"{_nats(gains_of(losses)[losses.columns[-1]].mean())} of {name}"
+        f"{nats(gains_of(losses)[losses.columns[-1]].mean())} of {name}"
         for name, losses in measured.items()
     ]
     return f"with the last doubling, {listed(gains)} (nats/token)"
@@ -70,42 +70,33 @@ def _finding(measured: dict[str, pd.DataFrame]) -> str:
 def _last_gain(name: str, losses: pd.DataFrame) -> str:
     before, after = losses.columns[-2:]
     gain = mean_interval(gains_of(losses)[after])
-    seeds = count(len(losses), "seed")
-    claim = (
-        f"With the last doubling of the context, {name} gains {_nats(gain.value)} nats/token "
-        f"(positions {before + 1} to {after} against {before // 2 + 1} to {before}; "
+    verb = "gains" if gain.value >= 0 else "loses"
+    return (
+        f"With the last doubling of the context, {name} {verb} {nats(abs(gain.value))} nats/token "
+        f"(positions {before + 1:,} to {after:,} against {before // 2 + 1:,} to {before:,}; "
+        f"{over_seeds(gain, len(losses))})."
     )
-    if not gain.known:
-        return f"{claim}{seeds}, too few for an interval)."
-    unsure = "" if gain.excludes_zero else ", so no gain is shown"
-    return f"{claim}95% interval over {seeds} {_nats(gain.low)} to {_nats(gain.high)}{unsure})."
 
 
 def _differences(results: Results, measured: dict[str, pd.DataFrame]) -> list[str]:
     """Compare the last gain of the first arm with that of each other arm with the same context."""
-    found = last_gain_differences(measured)
-    corrected, tests = corrected_gains(results, found)
+    corrected, tests = corrected_gains(results), number_of_tests(results)
     first, sentences = next(iter(measured)), []
-    for (name, difference), p in zip(found.items(), corrected, strict=True):
+    for name, difference in last_gain_differences(measured).items():
+        p = corrected[name]
         more, less = first, name
         if difference.value <= 0:
             difference, more, less = -difference, name, first
         if p > LEVEL:
             verdict = f"No difference in that gain is shown between {more} and {less}"
-        elif may_claim(results):
-            verdict = f"That gain is larger for {more} than for {less}"
-        else:
+        else:  # on these test items: losses by position are not kept for each of them
             verdict = f"That gain was larger for {more} than for {less} in these runs"
         sentences.append(
-            f"{verdict}: it differs by {_nats(difference.value)} nats/token (95% interval over "
-            f"seeds, paired t, {_nats(difference.low)} to {_nats(difference.high)}; p "
+            f"{verdict}: it differs by {nats(difference.value)} nats/token (95% interval over "
+            f"seeds, paired t, {nats(difference.low)} to {nats(difference.high)}; p "
             f"{probability(p)}, corrected for {count(tests, 'comparison')})."
         )
     return sentences
-
-
-def _nats(value: float) -> str:
-    return decimals(value, 4)
 
 
 def _figure(results: Results, measured: dict[str, pd.DataFrame]) -> Figure:

@@ -186,6 +186,8 @@ def _by_distance(answers: pd.DataFrame) -> list[dict[str, float]]:
 
 def _binned(answers: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the queries in each bin of distances."""
+    if answers["distance"].nunique() == 1:
+        return [answers]
     bins = pd.qcut(answers["distance"], BINS, duplicates="drop")
     return [queries for _, queries in answers.groupby(bins, observed=True)]
 

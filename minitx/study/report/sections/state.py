@@ -69,8 +69,8 @@ def _sentences(results: Results, table: pd.DataFrame, after: str) -> list[str]:
             for _, row in front.iterrows()
         ]
         sentences.append(
-            f"In these runs, each of {listed(found)} had a {measure.direction} mean than every arm "
-            "with a state of its size or a smaller one."
+            f"In these runs, for each of {listed(found)}, no arm with a state of its size or a "
+            f"smaller one had a {measure.direction} mean."
         )
     elif len(front):
         sentences.append(
@@ -81,11 +81,16 @@ def _sentences(results: Results, table: pd.DataFrame, after: str) -> list[str]:
 
 
 def _front(table: pd.DataFrame, measure: Measure, quality: str) -> pd.DataFrame:
-    """Return the arms that no other arm matches in quality with a state of at most their size."""
+    """Return the arms that no other one surpasses in size or quality and equals in the other."""
+    sizes = table[STATE]
     badness = table[quality] if measure.lower_is_better else -table[quality]
     kept = [
-        not ((table[STATE] <= row[STATE]) & (badness <= badness[i]) & (table.index != i)).any()
-        for i, row in table.iterrows()
+        not (
+            (sizes <= sizes[i])
+            & (badness <= badness[i])
+            & ((sizes < sizes[i]) | (badness < badness[i]))
+        ).any()
+        for i in table.index
     ]
     return table[kept]
 

@@ -1,4 +1,4 @@
-"""Show how many seeds learn recall, and how soon: a seed learns it suddenly or not at all."""
+"""Show how many seeds learn recall, and how soon."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from minitx.drawing.formatting import count, listed, percent, whole_percent
+from minitx.study.report.comparison import compared_successes, number_of_tests
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
@@ -21,29 +22,21 @@ from minitx.study.report.style import (
     ticks_at_1_2_5,
 )
 from minitx.study.report.verdict import probability
-from minitx.study.results.chance import chance_level, pairs_of
-from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.results.learning import LEARNED, learning_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.counts import more_often
 from minitx.study.statistics.intervals import fraction_interval
-from minitx.study.statistics.multiple import LEVEL, holm
+from minitx.study.statistics.multiple import LEVEL
 
-LEARNED = 0.99  # accuracy on val
-METRIC = "val/accuracy"
 # In the figure, whose rungs are 1 apart: the distance of arms, and the width of the seeds of one.
 APART, WIDE = 0.14, 0.08
 
 
 def section(results: Results) -> Section | None:
-    if METRIC not in results.curves:
+    seeds, table = learning_of(results)
+    if seeds.empty:
         return None
-    conditions = [each for each in conditions_of(results) if len(each.details(results, "recall"))]
-    seeds = pd.DataFrame(row for each in conditions for row in _seeds(results, each))
-    if not len(seeds):
-        return None
-    of_arms = [(str(arm), found) for arm, found in seeds.groupby("arm", sort=False)]
-    table = pd.DataFrame(row for arm, found in of_arms for row in _rungs(arm, found))
-    compared = _compared(table)
+    of_arms = [(str(arm), rows) for arm, rows in seeds.groupby("arm", sort=False)]
+    compared = compared_successes(results)
     soon = [_soon(str(name), found) for name, found in seeds.groupby("rung", sort=False)]
     few = [_one_rung(table["rung"].iloc[0])] if len(soon) == 1 else []
     answers = [
@@ -71,95 +64,20 @@ def section(results: Results) -> Section | None:
             "fraction of seeds that have learned it, with its exact 95% interval (Clopper and "
             "Pearson 1934). Bottom: the training tokens that each seed saw until then; crosses: "
             "those that a seed saw without learning it. The chance level is the accuracy of "
-            "guessing a value from the sequence: one divided by the number of pairs. The first arm "
-            "is compared with each other one at each point of the grid by Boschloo's exact test, "
-            "with Holm's correction for all of these "
-            f"{count(len(compared), 'comparison')}."
+            "guessing a value from the sequence: one divided by the number of pairs."
+            + _tests(results, compared)
         ),
     )
 
 
-def rung(results: Results, condition: Condition) -> str:
-    """Return a point of the grid in words, with its pairs: "2 pairs, 16 tokens of context"."""
-    if "task.pairs" in condition.axes:
-        return condition.place
-    pairs = pairs_of(results, condition)
-    return ", ".join(filter(None, [count(pairs, "pair") if pairs else "", condition.place]))
-
-
-def _seeds(results: Results, condition: Condition) -> list[dict[str, Any]]:
-    """Return a row for each seed: whether it learned, and what it saw until then or in total."""
-    rows = []
-    for run in condition.finished.to_dict("records"):
-        curve = results.curves[results.curves["key"] == run["key"]].dropna(subset=[METRIC])
-        if not len(curve):
-            continue
-        reached = curve[curve[METRIC] >= LEARNED]
-        until = reached.iloc[0] if len(reached) else curve.iloc[-1]
-        rows.append(
-            {
-                "arm": condition.arm,
-                "rung": rung(results, condition),
-                "chance level": chance_level(results, condition),
-                "seed": run["seed"],
-                "learned": bool(len(reached)),
-                "steps": int(until["step"]),
-                "tokens": int(until["tokens_seen"]),
-                "best accuracy on val": curve[METRIC].max(),
-                "accuracy on test": run[results.metric],
-            }
-        )
-    return rows
-
-
-def _rungs(arm: str, seeds: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a row for each rung of an arm."""
-    rows = []
-    for name, found in seeds.groupby("rung", sort=False):
-        learned = found[found["learned"]]
-        rows.append(
-            {
-                "arm": arm,
-                "rung": name,
-                "seeds": len(found),
-                "learned": len(learned),
-                **fraction_interval(len(learned), len(found)).columns("fraction that learned"),
-                "median steps until then": learned["steps"].median(),
-                "median tokens until then": learned["tokens"].median(),
-                "lowest accuracy on test of these": learned["accuracy on test"].min(),
-                "chance level": found["chance level"].iloc[0],
-            }
-        )
-    return rows
-
-
-def _compared(table: pd.DataFrame) -> pd.DataFrame:
-    """Compare the seeds of the first arm with those of each other arm, on each rung of both."""
-    first, *others = (found for _, found in table.groupby("arm", sort=False))
-    rows = []
-    for one, other in (pair for each in others for pair in _shared(first, each)):
-        hits, tries = ((one[name], other[name]) for name in ("learned", "seeds"))
-        rows.append(
-            {
-                "first": one["arm"],
-                "second": other["arm"],
-                "rung": one["rung"],
-                "first's seeds that learn it": f"{hits[0]} of {tries[0]}",
-                "second's seeds that learn it": f"{hits[1]} of {tries[1]}",
-                "more": int(np.sign(hits[0] / tries[0] - hits[1] / tries[1])),
-                "p": more_often(hits, tries),
-            }
-        )
-    found = pd.DataFrame(rows)
-    return found.assign(**{"corrected p": holm(found["p"])}) if rows else found
-
-
-def _shared(
-    first: pd.DataFrame, other: pd.DataFrame
-) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
-    """Return the rows of both arms for each rung that both have."""
-    rows = {row["rung"]: row for row in other.to_dict("records")}
-    return [(row, rows[row["rung"]]) for row in first.to_dict("records") if row["rung"] in rows]
+def _tests(results: Results, compared: pd.DataFrame) -> str:
+    if compared.empty:
+        return ""
+    return (
+        " The first arm is compared with each other one at each point of the grid by Boschloo's "
+        "exact test. p is corrected for "
+        f"{count(number_of_tests(results), 'comparison')} in this report (Holm)."
+    )
 
 
 def _differences(compared: pd.DataFrame, claim: bool) -> list[str]:
