@@ -1,6 +1,7 @@
 """Test the definition of a study: presets, points, overrides, every file of conf/study."""
 
 import json
+import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -329,6 +330,17 @@ def test_points_with_too_many_tokens_in_a_step_are_left_out():
     }
 
 
+def test_a_grid_without_a_point_that_is_small_enough_is_refused():
+    with pytest.raises(UserError, match=r"study\.most_tokens=2: a step has more tokens at every"):
+        defined(asked("study=speed", "++study.most_tokens=2"))
+
+
+def test_a_step_of_unknown_size_is_kept():
+    grid = "++study.quick.grid={data.batch_size: [null, 8]}"
+    study = defined(asked("study=heads", grid, "++study.most_tokens=4"), [grid])
+    assert {point.at["data.batch_size"] for point in points(study)} == {None}
+
+
 class TestSeveralTasks:
     """A study with tasks in its grid does all of them, or the one that was asked for."""
 
@@ -379,10 +391,24 @@ class TestSeveralTasks:
             with pytest.raises(UserError, match="does not suit task=shakespeare; it suits parity"):
                 function(config, words)
 
+    @pytest.mark.parametrize(
+        ("study", "tasks", "expected"),
+        [
+            ("heads", "[recall, shakespeare]", "study=heads does not suit task=recall"),
+            ("heads", "[genre, shakespeare]", "headline measures: genre by accuracy, shakespeare"),
+            ("distance", "[recall, genre]", "success does not suit task=genre"),
+        ],
+    )
+    def test_every_task_of_a_grid_is_checked(self, study, tasks, expected):
+        words = [f"++study.quick.grid={{task: {tasks}}}"]
+        words += ["study.tasks=[]"] if study == "distance" else []
+        with pytest.raises(UserError, match=re.escape(expected)):
+            check_comparison(asked(f"study={study}", *words), words)
+
     def test_the_default_task_counts_if_it_was_asked_for(self):
-        words = ["++study.quick.grid={task: [recall, text]}", "study.tasks=[]"]
+        words = ["++study.quick.grid={task: [genre, trec]}", "study.tasks=[]"]
         config = asked("study=heads", *words)
-        assert defined(config, words).grid == {"task": ["recall", "text"]}
+        assert defined(config, words).grid == {"task": ["genre", "trec"]}
         study = defined(asked("study=heads", *words, "task=shakespeare"), ["task=shakespeare"])
         assert study.grid == {}
         assert study.dir == str(Path.cwd() / "studies/heads_shakespeare_quick")

@@ -38,9 +38,30 @@ def test_the_gain_is_that_of_the_same_windows():
     assert png(section.figure)
 
 
-def test_few_seeds_have_no_interval():
-    results = made({"lstm": 2.1}, seeds=(1, 2), details=carried_of)
-    assert "(2 seeds, too few for an interval)" in SECTIONS["carried"](results).sentences[0]
+def test_few_or_equal_seeds_have_no_interval():
+    few = made({"lstm": 2.1}, seeds=(1, 2), details=carried_of)
+    assert "(2 seeds, too few for an interval)" in SECTIONS["carried"](few).sentences[0]
+    equal = made({"lstm": 2.1}, seeds=(1, 2, 3, 4), details=lambda *of: carried_of("lstm", (), 1))
+    assert "(4 seeds, too similar for an interval)" in SECTIONS["carried"](equal).sentences[0]
+
+
+def test_a_state_may_do_harm():
+    def harmful(arm, point, seed):
+        place = np.arange(1, 65)
+        carried = 2 + 0.01 + 0.001 * seed
+        return {"carried": pd.DataFrame({"position": place, "nats": 2.0, "nats carried": carried})}
+
+    results = made({"lstm": 2.1}, seeds=(1, 2, 3, 4), details=harmful)
+    (sentence,) = SECTIONS["carried"](results).sentences
+    assert "raises the loss of lstm by 0.0125 nats/token (95% interval over 4 seeds" in sentence
+
+
+@pytest.mark.parametrize("name", ["carried", "positions"])
+def test_a_context_of_one_token_has_no_doubling(name):
+    def one_token(arm, point, seed):
+        return {name: pd.DataFrame({"position": [1], "nats": 2.0, "nats carried": 1, "count": 9})}
+
+    assert SECTIONS[name](made({"lstm": 2.1}, details=one_token)) is None
 
 
 def test_models_without_a_recurrent_state_are_left_out():

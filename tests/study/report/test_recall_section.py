@@ -118,3 +118,15 @@ def test_recall_names_lines_that_differ_in_more_than_the_arm():
     rows = section.table[section.table["pairs"] == 16].groupby("arm")["queries"].sum()
     assert list(rows) == [3 * 80 * 20] * 2
     assert png(section.figure)
+
+
+def test_one_pair_has_one_distance():
+    def one_pair(arm, point, seed):
+        return {"recall": pd.DataFrame({"pairs": 1, "distance": [2, 2], "right": [1, 0]})}
+
+    results = made(
+        {"transformer": 1.0}, grid={"model.context": [3]}, measure="accuracy", details=one_pair
+    )
+    section = SECTIONS["recall"](results)
+    assert list(section.table["distance from"]) == [2]
+    assert section.sentences[-1].endswith("50% (50% to 50%) at 2 to 2 tokens.")

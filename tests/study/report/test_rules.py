@@ -10,6 +10,7 @@ from made_results import failing
 from minitx.errors import UserError
 from minitx.study.report.report import compose
 from minitx.study.report.rules import check_rules, may_claim
+from minitx.study.report.rules.machine import kernels
 from minitx.study.results.settings import describe_settings
 
 
@@ -180,6 +181,23 @@ def test_operations_and_kernels_are_facts():
     assert "; lstm: nn.LSTM, a loop over time" in compose(results).how["kernels"]
     assert how["seeds"] == "1, 2, 3 and 4"
     assert how["seed of the sweep"] == "0"
+
+
+def test_a_finished_study_without_an_answer_says_so():
+    finished = fair(ARMS, sections=("curves", "cost"))
+    assert compose(finished).answer[0] == "No section of this report answers the question."
+    lacking = failing(fair(ARMS, sections=("curves",)), "lstm", [1, 2, 3, 4])
+    assert compose(lacking).answer[0] == "Too few runs have finished to answer the question."
+
+
+def test_a_study_of_speed_names_the_kernels_of_its_arms():
+    results = fair({"slow": 2.0, "hybrid": 2.1})
+    results.study.arms["slow"] = ["model=lstm", "trainer.fused=False"]
+    results.study.arms["hybrid"] = ["model=transformer", "model.mixer=[attention,lstm]"]
+    assert kernels(replace(results, settings={})) == (
+        "slow: nn.LSTM, a loop over time; hybrid: scaled_dot_product_attention; hybrid: nn.LSTM, "
+        "fused on a CPU (by oneDNN) and on a GPU"
+    )
 
 
 def test_seeds_failures_and_the_quick_preset_are_reported():

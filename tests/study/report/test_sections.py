@@ -168,6 +168,15 @@ def test_one_arm_may_have_the_smallest_state_and_the_best_mean(with_states):
     assert sentence == "In these runs, lstm had both the smallest state and the lowest mean."
 
 
+def test_equal_arms_are_both_named_before_a_larger_one(with_states):
+    equal = {"transformer": (2048, 3.0), "lstm": (128, 2.0), "gru": (128, 2.0)}
+    runs = with_states.runs
+    for arm, (size, level) in equal.items():
+        runs.loc[runs["arm"] == arm, ["state_size", with_states.metric]] = size, level
+    _, sentence = one(with_states, "state").sentences
+    assert "for each of lstm (0.512 kB, 2.000) and gru (0.512 kB, 2.000), no arm" in sentence
+
+
 def test_states_of_one_size_are_not_compared(with_states):
     with_states.runs["state_size"] = 128
     assert one(with_states, "state") is None

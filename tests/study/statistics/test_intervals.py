@@ -132,6 +132,10 @@ def test_equal_seeds_have_no_interval():
     assert not found.known
     drift = np.array([0.1, 0.2, 0.3, 0.7])
     assert not difference_interval(drift + 0.1, drift).known  # equal but for rounding
+    # Nor are differences of one or two units in the last place an effect.
+    found = difference_interval([1 + 2e-16, 1 + 4e-16, 1 + 2e-16, 1 + 2e-16], [1.0] * 4)
+    assert found.value == 0
+    assert not found.known
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
