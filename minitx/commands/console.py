@@ -152,8 +152,10 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
 
     A run is its folder and its overrides.
     """
-    common = set.intersection(*(set(words) for _, words in runs))
-    table = Table(title=f"{len(runs)} runs", title_justify="left")
+    shared = set.intersection(*(set(words) for _, words in runs))
+    common = shared if len(runs) > 1 else set()  # the others of several may have failed
+    title = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    table = Table(title=title, title_justify="left")
     table.add_column("run")
     summaries = [read_summary(folder) for folder, _ in runs]
     compared = dict.fromkeys(

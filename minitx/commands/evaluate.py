@@ -3,7 +3,7 @@
 from minitx.commands.command import Command
 from minitx.commands.console import loading, show_evaluation
 from minitx.config.compose import changed
-from minitx.config.schema import DataLocation, EvaluateConfig, ImportanceConfig
+from minitx.config.schema import EvaluateConfig, ImportanceConfig
 from minitx.runs.checks import check_run, config_of
 from minitx.tasks.requirements import check_corpus
 from minitx.training.environment import quiet_libraries
@@ -26,15 +26,11 @@ def check_evaluation(config: EvaluateConfig | ImportanceConfig) -> None:
     """Raise UserError if the run or its corpus is missing."""
     check_run(config.run)
     assert config.run is not None
-    _check_corpus_of(config.run, config.data)
-
-
-def _check_corpus_of(path: str, where: DataLocation) -> None:
-    """Raise UserError if the corpus that the run's folder names is missing."""
-    config = config_of(path)
-    if config is not None:
-        config.data = changed(config.data, where)
-        check_corpus(config)
+    stored = config_of(config.run)
+    if stored is None:
+        return
+    stored.data = changed(stored.data, config.data)
+    check_corpus(stored)
 
 
 COMMAND = Command(

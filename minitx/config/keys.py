@@ -24,6 +24,12 @@ CONF = next(each for each in (PACKAGE / "conf", PACKAGE.parent / "conf") if each
 
 # Names from other libraries, for the suggestion of the nearest key.
 SYNONYMS = {
+    "block_size": "model.context",
+    "n_layer": "model.layers",
+    "n_head": "model.heads",
+    "n_embd": "model.dim",
+    "max_iters": "trainer.max_steps",
+    "device": "trainer.accelerator",
     "epochs": "trainer.max_steps",
     "max_epochs": "trainer.max_steps",
     "learning_rate": "optimizer.lr",

@@ -91,8 +91,21 @@ def decoded(file: IO[bytes], name: str) -> Iterator[str]:
         try:
             text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
         except UnicodeDecodeError:
-            raise UserError(f"{name} is not UTF-8 (line {number}): save it as UTF-8") from None
+            raise UserError(f"{name} is not UTF-8 (line {number}): {remedy(line)}") from None
         yield text.removesuffix("\n").rstrip("\r")
+
+
+# The first bytes of compressed files that are not unpacked, or have the wrong name.
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
+
+
+def remedy(start: bytes) -> str:
+    """Return what to do about a file that is not UTF-8 and begins with these bytes."""
+    for first, kind in PACKED.items():
+        if start.startswith(first):
+            named = ", or name it *.gz" if kind == "gzip" else ""
+            return f"it is packed by {kind}, so unpack it{named}"
+    return "save it as UTF-8"
 
 
 def count_lines(path: Path) -> int:

@@ -31,6 +31,9 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
     return logits
 
 
+COLDEST = 1e-30
+
+
 def sample_token(
     logits: Tensor,
     generator: torch.Generator,
@@ -40,11 +43,13 @@ def sample_token(
 ) -> Tensor:
     """Sample a token from each row: logits (B, vocab) -> int64 (B,). Temperature 0: the best one.
 
+    So does one below 1e-30, by which no logit can be divided in float32.
+
     Raises ValueError for a negative temperature.
     """
     if temperature < 0:
         raise ValueError(f"temperature={temperature}: it may not be negative")
-    if temperature == 0:
+    if temperature < COLDEST:
         return logits.argmax(dim=-1)
     probabilities = filter_logits(logits.float() / temperature, top_k, top_p).softmax(dim=-1)
     # As torch.multinomial draws, without its checks: the first of events with these rates.

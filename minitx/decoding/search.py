@@ -1,8 +1,8 @@
 """From sources to outputs, over any `Seq2Seq`: greedy search, sampling, and beam search.
 
 All three take sources of any length in any order, group those of similar length, and return
-outputs in the order of the sources. The outputs of a source depend neither on the other sources in
-its batch nor on padding.
+outputs in the order of the sources. The outputs of a source do not depend on padding and, unless
+they are sampled, not on the other sources.
 
 Output lengths count the tokens between the beginning and the end symbol. Every output is complete:
 at its maximal length only the end symbol is allowed.

@@ -105,8 +105,9 @@ def _chosen(run: StoredRun, part: str | None, layer: int, head: int) -> tuple[st
     found = find_attention(run.model)
     if not found:
         raise UserError(
-            f"{run.path} has no attention to explain (it is a {run.config.model.name}): choose a "
-            "run with model.mixer=attention, or a run of pairs with model.attention=additive or dot"
+            f"{run.path} has no attention to explain (its model is {run.config.model.name}): "
+            "choose a run with model.mixer=attention, or a run of pairs with "
+            "model.attention=additive or dot"
         )
     parts: dict[str, list[str]] = {}
     for name in found:

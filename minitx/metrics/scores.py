@@ -13,6 +13,7 @@ import numpy as np
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torchmetrics.functional.text import edit_distance
 
 from minitx.metrics.bootstrap import cluster_sums, percentile_interval, resampled_scores
@@ -51,6 +52,12 @@ def bleu(
     return _sacrebleu(BLEU(lowercase=lowercase), outputs, references, clusters)
 
 
+def has_four_grams(references: References) -> bool:
+    """Return whether any reference has four words for BLEU, which multiplies precisions up to 4."""
+    tokenize = Tokenizer13a()
+    return any(len(tokenize(each).split()) >= 4 for allowed in references for each in allowed)
+
+
 def chrf(outputs: Outputs, references: References, clusters: Clusters = None) -> Score:
     """Return the character n-gram F-score (Popovic 2015), 0 to 100, by sacrebleu."""
     score = _sacrebleu(CHRF(), outputs, references, clusters)
@@ -60,9 +67,13 @@ def chrf(outputs: Outputs, references: References, clusters: Clusters = None) ->
 def word_error_rate(outputs: Outputs, references: References, clusters: Clusters = None) -> Score:
     """Return the fraction of outputs that equal none of their references, 0 to 1.
 
-    In grapheme-to-phoneme conversion an output is one word, hence the name.
+    In grapheme-to-phoneme conversion an output is one word, hence the name. Only the parts between
+    white space count, as in `phoneme_error_rate`.
     """
-    wrong = [output not in allowed for output, allowed in zip(outputs, references, strict=True)]
+    wrong = [
+        output.split() not in [each.split() for each in allowed]
+        for output, allowed in zip(outputs, references, strict=True)
+    ]
     return ratio(np.array(wrong, float), np.ones(len(wrong)), clusters)
 
 

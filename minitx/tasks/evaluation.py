@@ -6,7 +6,9 @@ import numpy as np
 
 from minitx.config.compose import changed, to_plain
 from minitx.config.schema import DataConfig, DataLocation, DecodingChange, EvaluateConfig
+from minitx.config.tasks import SEQUENCE_TO_SEQUENCE
 from minitx.data.lines import json_line
+from minitx.data.progress import announced
 from minitx.errors import UserError
 from minitx.metrics.scores import RESAMPLES
 from minitx.runs.atomic_write import write_atomically, write_bytes_atomically, write_json
@@ -32,8 +34,15 @@ def evaluate_run(
 ) -> Evaluation:
     """Measure a run's model on a split of its corpus, which is at `where` now.
 
-    `decoding` replaces some of the run's own settings. Raises UserError as `open_corpus`.
+    `decoding` replaces some of the run's own settings. Raises UserError as `open_corpus`, and for a
+    task whose evaluation does not decode.
     """
+    spec = run.config.task.spec
+    if decoding != DecodingChange() and spec.objective is not SEQUENCE_TO_SEQUENCE:
+        raise UserError(
+            f"decoding.*: {run.path} was trained on task={spec.name}, whose evaluation searches "
+            "for no outputs: leave these keys out"
+        )
     task = open_corpus(run, where, split)
     run.config.decoding = changed(run.config.decoding, decoding)
     return task.evaluate(run.model, split, run.config.decoding)
@@ -94,6 +103,7 @@ def write_evaluation(run: StoredRun, split: str, evaluation: Evaluation) -> list
 
         files.append(CONFUSION.format(split=split))
         title = f"{run.config.task.name}, {split}"
-        picture = draw_confusion(evaluation.confusion, run.vocabulary.labels, title)
+        with announced("drawing the confusion matrix"):
+            picture = draw_confusion(evaluation.confusion, run.vocabulary.labels, title)
         write_bytes_atomically(run.folder / files[-1], picture)
     return files

@@ -14,13 +14,21 @@ from minitx.data.progress import announced
 from minitx.decoding.search import most_tokens
 from minitx.decoding.translation import search, with_end_symbol
 from minitx.errors import UserError
-from minitx.metrics.scores import Score, bleu, chrf, phoneme_error_rate, word_error_rate
+from minitx.metrics.scores import (
+    Score,
+    bleu,
+    chrf,
+    has_four_grams,
+    phoneme_error_rate,
+    word_error_rate,
+)
 from minitx.models.seq2seq import Seq2Seq
 from minitx.objectives.sequence_to_sequence import SequenceToSequence
 from minitx.runs.vocabulary import PairVocabulary
 from minitx.tasks.base import Evaluation, Task
 from minitx.tasks.clusters import clusters_of
 from minitx.tasks.requirements import batch_tokens
+from minitx.terminal.text import note
 
 SAMPLES = 8  # pairs of val whose outputs are shown during training
 
@@ -114,6 +122,11 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         clusters = clusters_of(list(map(self.corpus.family, examples.pairs)))
         with announced(f"scoring {split}"):
             scores = self._scores(outputs, references, clusters)
+        if "bleu" in scores and not has_four_grams(references):
+            note(
+                "no reference has four words, so BLEU is 0 for any outputs: use chrF, or train "
+                "with task.measure=wer"
+            )
         return Evaluation.of_scores(
             scores,
             clusters,

@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
+from minitx.data.progress import announced
 from minitx.errors import WriteError
 from minitx.runs.atomic_write import append_whole, write_atomically, write_bytes_atomically
 from minitx.runs.paths import CONFUSION, SAMPLES
@@ -118,7 +119,8 @@ class DrawConfusion(Output):
             return
         from minitx.drawing.figures import draw_confusion  # importing matplotlib takes a while
 
-        picture = draw_confusion(pl_module.confusion.cpu().numpy(), self.labels, "test")
+        with announced("drawing the confusion matrix"):
+            picture = draw_confusion(pl_module.confusion.cpu().numpy(), self.labels, "test")
         path = self.folder / CONFUSION.format(split="test")
         with self.writing_output():
             write_bytes_atomically(path, picture)

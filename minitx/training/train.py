@@ -268,6 +268,7 @@ def _silence_advice() -> None:
     """Ignore Lightning's warnings about what is intended or already done."""
     for advice in (
         "does not have many workers",
+        "This DataLoader will create",  # more than there are cores
         "exists and is not empty",
         "LeafSpec",
         "sync_dist",

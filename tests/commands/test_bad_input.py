@@ -203,6 +203,7 @@ EVALUATING = {
     "unknown split": (["run=good.ckpt", "split=valid"], ["split=valid", "did you mean val?"]),
     "other corpus": (["run=good.ckpt", "data.path=kings.txt"], ["not the one", "trained on"]),
     "corpus gone": (["run=good.ckpt", "data.path=no.txt"], ["no.txt"]),
+    "nothing to search for": (["run=good.ckpt", "decoding.beam=3"], ["decoding.*", "no outputs"]),
 }
 
 

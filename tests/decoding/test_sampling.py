@@ -90,9 +90,11 @@ def test_invalid_settings_are_refused(settings, message):
         sample_token(torch.zeros(1, 3), torch.Generator(), **settings)
 
 
-def test_temperature_zero_takes_the_best():
-    logits = torch.randn(20, VOCAB)
-    assert torch.equal(sample_token(logits, torch.Generator(), 0), logits.argmax(dim=-1))
+@pytest.mark.parametrize("temperature", [0, 1e-39, 1e-320, 1e-31, 1e-29])
+def test_temperature_zero_takes_the_best_and_so_does_almost_zero(temperature):
+    logits = 100 * torch.randn(20, VOCAB)
+    drawn = sample_token(logits, torch.Generator(), temperature)
+    assert torch.equal(drawn, logits.argmax(dim=-1))
 
 
 @given(logits=LOGITS, seed=st.integers(0, 2**32))

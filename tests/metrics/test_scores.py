@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitx.metrics.scores import bleu, chrf, phoneme_error_rate, word_error_rate
+from minitx.metrics.scores import (
+    bleu,
+    chrf,
+    has_four_grams,
+    phoneme_error_rate,
+    word_error_rate,
+)
 
 OUTPUTS = ["The cat sat on the mat .", "A dog runs .", "two men are talking outside"]
 REFERENCES = ["The cat sat on a mat .", "The dog is running .", "Two men talk outside ."]
@@ -47,6 +53,21 @@ def test_scores_are_those_of_sacrebleus_command(score, arguments, tmp_path):
     )
     result = score(OUTPUTS, [[reference] for reference in REFERENCES])
     assert result.value == pytest.approx(json.loads(answer.stdout)["score"], abs=1e-5)
+
+
+def test_white_space_makes_no_output_wrong():
+    assert word_error_rate(["A B"], [("A  B",)]).value == 0
+    assert phoneme_error_rate(["A B"], [("A  B",)]).value == 0
+    assert word_error_rate(["AB"], [("A B",)]).value == 1
+
+
+@pytest.mark.parametrize(
+    ("references", "enough"), [([("a b c",), ("d",)], False), ([("a b c .",), ("d",)], True)]
+)
+def test_bleu_is_zero_without_four_words(references, enough):
+    assert has_four_grams(references) is enough
+    best = bleu([first for (first,) in references], references)
+    assert (best.value > 0) is enough
 
 
 @settings(deadline=None, max_examples=25)

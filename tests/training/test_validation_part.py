@@ -49,6 +49,14 @@ def test_a_resumed_run_reads_the_same_part(train, tmp_path):
     assert json.loads((twice.folder / "summary.json").read_text())["steps"] == 10
 
 
+def test_a_resumed_run_cannot_read_another_part(train, script, tmp_path):
+    run = train(PART, "trainer.max_steps=5", f"run.dir={tmp_path / 'run'}")
+    answer = script("train", f"resume={run.folder}", "trainer.val_tokens=null")
+    assert answer.status == 1
+    assert "resume cannot change trainer.val_tokens" in answer.err
+    train(f"resume={run.folder}", PART, "trainer.max_steps=10")  # the same is no change
+
+
 def test_the_better_of_average_and_best_is_found_on_all_of_val(train, tmp_path):
     run = train(PART, "trainer.average=2", f"run.dir={tmp_path / 'run'}")
     assert summary(run.folder)["metrics"]["val/loss"] == pytest.approx(whole(run), rel=1e-6)

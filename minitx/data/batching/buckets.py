@@ -100,7 +100,7 @@ def padding_fraction(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> floa
 
 
 def _by_side(lengths: np.ndarray) -> np.ndarray:
-    return lengths.reshape(len(lengths), -1)
+    return lengths[:, None] if lengths.ndim == 1 else lengths
 
 
 def _fitting(lengths: np.ndarray, context: int | None) -> np.ndarray:

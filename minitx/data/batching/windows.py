@@ -96,7 +96,8 @@ def _require_window(tokens: np.ndarray, context: int) -> None:
     if len(tokens) <= context:
         raise UserError(
             f"a split of {len(tokens)} tokens is too short for model.context={context}, which "
-            f"needs {context + 1}: choose a shorter context or give more text"
+            f"needs {context + 1}: choose a shorter context or give more text; data.val_fraction "
+            "says how much of your own text is val"
         )
 
 

@@ -175,7 +175,12 @@ def _check_own_pairs(config: Config) -> None:
         RecordFile(path, ("source", "target"))
     else:
         for side in (path, check_file("data.target_path", config.data.target_path)):
-            next(read_lines(side), None)
+            first = next(read_lines(side), "")
+            if side.suffix.casefold() == ".tsv" and "\t" in first:
+                raise UserError(
+                    f"{side} has pairs, with a tab between source and target: leave out "
+                    "data.target_path, or give two files of plain lines"
+                )
 
 
 SOURCES.register("pairs", Source(_own_pairs, _check_own_pairs))

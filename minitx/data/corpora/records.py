@@ -109,10 +109,18 @@ class RecordFile:
         except (ValueError, LookupError, TypeError, RecursionError):
             texts = [None]
         if not all(type(text) in (str, int) for text in texts):
-            found = ", ".join(map(json.dumps, record)) if type(record) is dict else ""
-            but = f": its fields are {shorten(found, 100)}" if found else ""
-            raise ValueError(f"not of the form {self._shape('.jsonl')}{but}")
+            raise ValueError(f"not of the form {self._shape('.jsonl')}{self._but(record)}")
         return [str(text) for text in texts]
+
+    def _but(self, record: object) -> str:
+        """Return what is wrong with a line of JSON, or "" if it is no object with fields."""
+        if type(record) is not dict or not record:
+            return ""
+        if not set(self.fields) <= set(record):
+            return f": its fields are {shorten(', '.join(map(json.dumps, record)), 100)}"
+        wrong = next(name for name in self.fields if type(record[name]) not in (str, int))
+        value = shorten(json.dumps(record[wrong]), 60)
+        return f': "{wrong}" is {value}, which is neither text nor a whole number'
 
 
 class ParallelFiles:

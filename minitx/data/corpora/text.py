@@ -15,7 +15,7 @@ from minitx.config.schema import Config
 from minitx.data.corpora.plays import plain_text, play_files
 from minitx.data.corpora.sources import SOURCES, Source, corpora_folder, own_file
 from minitx.data.corpora.splits import check_val_fraction, scan
-from minitx.data.lines import opened
+from minitx.data.lines import opened, remedy
 from minitx.data.progress import announced
 from minitx.errors import UserError
 
@@ -163,9 +163,9 @@ def _read(path: Path, start: int = 0, stop: int = sys.maxsize) -> Iterator[str]:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             offset = file.tell() - len(error.object) + error.start
-            raise UserError(
-                f"{path} is not UTF-8 (at byte {offset}): save it again as UTF-8"
-            ) from None
+            file.seek(0)
+            what = remedy(file.read(8))
+            raise UserError(f"{path} is not UTF-8 (at byte {offset}): {what}") from None
 
 
 def _plays(files: Iterable[Path]) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Test the reading of files of pairs and labels."""
 
 import gzip
+import lzma
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,22 @@ def test_a_bad_object_is_named(place: Path, line: str) -> None:
     path = write(place / "bad.jsonl", '{"label": "x", "text": "y"}\n' + line + "\n")
     with pytest.raises(UserError, match=r'bad\.jsonl, line 2: not of the form \{"label": "\.\.\."'):
         list(RecordFile(path, LABEL))
+
+
+@pytest.mark.parametrize("value", ["true", "0.5", "null", '["pos"]'])
+def test_a_value_of_another_type_is_named(place: Path, value: str) -> None:
+    path = write(place / "bad.jsonl", f'{{"text": "a", "label": {value}}}\n')
+    said = re.escape(f'"label" is {value}, which is neither text nor a whole number')
+    with pytest.raises(UserError, match=said):
+        list(RecordFile(path, LABEL))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_file_that_is_packed_in_another_way_is_named(place: Path, pack) -> None:
+    path = place / "packed.tsv"
+    path.write_bytes(pack(b"a\tb\n" * 100))
+    with pytest.raises(UserError, match=r"packed\.tsv is not UTF-8 .*it is packed by (gzip|xz)"):
+        list(RecordFile(path, PAIR))
 
 
 def test_half_a_character_is_an_error(place: Path) -> None:
