@@ -34,6 +34,8 @@ def initialise(
     With `glorot`, matrices start by Glorot's rule. Otherwise they start by GPT-2's rule, and only
     that one depends on `layers`. A part with a method `initialise` then sets its own weights.
     """
+    if next(module.parameters()).is_meta:  # there are no numbers, and torch takes long to set none
+        return
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.xavier_uniform_(part.weight) if glorot else part.weight.normal_(std=STD)
