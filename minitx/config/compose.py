@@ -21,7 +21,15 @@ from minitx.config.keys import CONF, describe, known_keys, one_of, options, unkn
 from minitx.config.options import check_mixers
 from minitx.config.paths import full_paths
 from minitx.config.renames import key_of, renamed, renamed_overrides
-from minitx.config.schema import MIXERS, MODELS, CompareConfig, Config, RecurrentConfig, StudyConfig
+from minitx.config.schema import (
+    MIXERS,
+    MODELS,
+    CompareConfig,
+    Config,
+    ModelConfig,
+    RecurrentConfig,
+    StudyConfig,
+)
 from minitx.config.yaml_files import check_size, rename_in_files
 from minitx.errors import UserError
 
@@ -144,13 +152,22 @@ def from_plain(values: Any) -> Config:
         model = MODELS[values["model"]["name"]]
         if not isinstance(values["model"].get("mixer", ""), str | list):
             raise TypeError("model.mixer is neither a name nor a list of names")
-        structured = OmegaConf.structured(Config(model=model()))
-        merged = OmegaConf.merge(structured, literals(renamed(values)))
+        merged = OmegaConf.merge(_defaults(model), literals(renamed(values)))
     except (*UNREADABLE, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"not a config of a minitx run ({reason})") from error
     assert isinstance(merged, DictConfig)
     return _checked(merged, Config)
+
+
+def _defaults(model: type[ModelConfig]) -> DictConfig:
+    """Return the defaults of a run with such a model. To read their types takes a while."""
+    if model not in _DEFAULTS:
+        _DEFAULTS[model] = OmegaConf.structured(Config(model=model()))
+    return _DEFAULTS[model]
+
+
+_DEFAULTS: dict[type[ModelConfig], DictConfig] = {}
 
 
 def literal(text: str) -> str:
