@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from hydra._internal.core_plugins import file_config_source
+from hydra._internal.core_plugins import file_config_source, structured_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
@@ -58,13 +58,25 @@ class FileConfigSource(file_config_source.FileConfigSource):
         return result
 
 
+class StructuredConfigSource(structured_config_source.StructuredConfigSource):
+    """Hydra's reader of schemas, which is not copied.
+
+    Hydra copies its readers before it composes a config, and with this one all schemas. It copies
+    each schema again when it reads it.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
 _SHIPPED: dict[tuple[Path, int], ConfigResult] = {}  # conf/, by file and time of its change
 
 
 def rename_in_files() -> None:
     """Make Hydra read every YAML file through this `FileConfigSource`."""
-    Plugins.instance()  # registers Hydra's own reader, which is replaced here
-    SourcesRegistry.instance().types["file"] = FileConfigSource
+    Plugins.instance()  # registers Hydra's own readers, which are replaced here
+    readers = SourcesRegistry.instance().types
+    readers["file"], readers["structured"] = FileConfigSource, StructuredConfigSource
 
 
 def check_size(values: Any) -> None:
