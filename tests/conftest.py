@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from composing import compose_once
 from tiny_runs import TINY, compose
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; tiny models want no more
@@ -52,6 +53,14 @@ def _alone(tmp_path_factory):
     os.chdir(before[0])
     os.environ.clear()
     os.environ |= before[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _composed_once():
+    """Most of a tiny run would be Hydra's work on the same files."""
+    with pytest.MonkeyPatch.context() as patch:
+        compose_once(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)
