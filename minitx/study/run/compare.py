@@ -23,6 +23,7 @@ from minitx.study.results.evidence import write_evidence
 from minitx.study.results.results import Results
 from minitx.study.results.sweep import rank
 from minitx.study.run.watching import watching
+from minitx.terminal.text import note
 
 Launch = Callable[[Sequence[str]], None]  # performs the runs with these keys
 
@@ -134,6 +135,11 @@ def _run_and_report(
 
     if asked.report_only:
         results = open_study(folder, definition.runs)
+        if definition.sections != results.study.sections:
+            note(
+                "the report has the sections that the study was done with: "
+                f"{', '.join(results.study.sections)}; for others run it without report_only=true"
+            )
     else:
         results = run_study(asked, definition, command, counted)
     from minitx.study.report.files import write_report  # imports matplotlib, which is slow

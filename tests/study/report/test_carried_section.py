@@ -56,6 +56,23 @@ def test_a_state_may_do_harm():
     assert "raises the loss of lstm by 0.0125 nats/token (95% interval over 4 seeds" in sentence
 
 
+def test_a_state_may_be_forgotten_within_the_window():
+    def forgotten(arm, point, seed):
+        place = np.arange(1, 65)
+        gain = np.where(place <= 8, (1 + 0.01 * seed) / place, 0.0001 * (-1) ** seed)
+        return {"carried": pd.DataFrame({"position": place, "nats": 2, "nats carried": 2 - gain})}
+
+    results = made({"lstm": 2.1}, seeds=(1, 2, 3, 4), details=forgotten)
+    (sentence,) = SECTIONS["carried"](results).sentences
+    last = 1.025 * (1 / np.arange(5, 9)).mean()
+    assert sentence.startswith(
+        "Up to position 8, a state carried over from before the window lowers the loss of lstm, by "
+        f"1.0250 nats/token at position 1. At positions 5 to 8, it lowers the loss of lstm by "
+        f"{last:.4f} nats/token (95% interval over 4 seeds "
+    )
+    assert sentence.endswith(". At positions 9 to 16, no effect is shown.")
+
+
 @pytest.mark.parametrize("name", ["carried", "positions"])
 def test_a_context_of_one_token_has_no_doubling(name):
     def one_token(arm, point, seed):

@@ -143,7 +143,8 @@ def test_the_gain_of_a_context_is_a_claim_of_the_report_too():
     results = made({"a": 2.0, "b": 2.2}, sections=sections, details=details_of_positions)
     gain = positions.section(results).sentences[-1]
     assert gain.startswith(
-        "That gain was larger for a than for b in these runs: it differs by 0.1030 nats/token"
+        "The gain of that doubling was larger for a than for b in these runs: it differs by 0.1030 "
+        "nats/token"
     )
     assert gain.endswith("corrected for 2 comparisons).")
     assert compared(results).tests == 2

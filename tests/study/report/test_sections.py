@@ -438,10 +438,14 @@ def test_positions_name_the_gain_of_the_last_doubling():
     how = {"details": positions_of, "sections": ("positions",)}
     section = one(made(levels, seeds=four, **how), "positions")
     attention, recurrence, difference = section.sentences
-    assert "transformer gains 0.2025 nats/token (positions 33 to 64 against 17 to 32" in attention
-    assert "lstm gains 0.1003" in recurrence
+    assert attention.startswith(
+        "From positions 17 to 32 to positions 33 to 64, the loss of transformer falls by 0.2025 "
+        "nats/token (95% interval over 4 seeds"
+    )
+    assert "lstm falls by 0.1003" in recurrence
     assert difference.startswith(
-        "That gain was larger for transformer than for lstm in these runs: it differs by 0.1022"
+        "The gain of that doubling was larger for transformer than for lstm in these runs: it "
+        "differs by 0.1022"
     )
     single = one(made(levels, seeds=(1,), **how), "positions")
     assert "1 seed, too few for an interval" in single.sentences[0]

@@ -1,5 +1,7 @@
 """Show what a recurrence gains if its state is carried over from the text before a window."""
 
+from itertools import takewhile
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -25,7 +27,7 @@ def section(results: Results) -> Section | None:
         finding=_finding(gains),
         table=pd.concat([_table(name, found) for name, found in gains.items()], ignore_index=True),
         figure=_figure(results, gains),
-        sentences=[_last(name, found) for name, found in gains.items()],
+        sentences=[_effect(name, found) for name, found in gains.items()],
         note=(
             "On test, in nats/token: by how much the loss is lower if a window does not begin with "
             "an empty state but with the state after the window before it. Both losses are of the "
@@ -72,16 +74,35 @@ def _finding(gains: dict[str, pd.DataFrame]) -> str:
     return f"{listed(means)}, in nats/token, at position 1"
 
 
-def _last(name: str, gains: pd.DataFrame) -> str:
-    """Describe the gain in the last octave, which has had the whole context to fill its state."""
-    before, end = gains.columns[-2:]
-    gain = mean_interval(gains[end].to_numpy())
-    verb = "lowers" if gain.value >= 0 else "raises"
+def _effect(name: str, gains: pd.DataFrame) -> str:
+    """Describe up to which octave the state from before the window lowers the loss."""
+    found = {end: mean_interval(gains[end].to_numpy()) for end in gains.columns}
+    lower = list(takewhile(lambda end: found[end].low > 0, found))
+    what = "a state carried over from before the window"
+    if not lower or len(lower) == len(found):
+        return f"At {_positions(gains, -1)}, {what} {_size(name, gains, -1)}."
+    last = len(lower) - 1
+    first = f", by {nats(found[1].value)} nats/token at position 1" if last else ""
     return (
-        f"At positions {before + 1:,} to {end:,}, a state carried over from before the window "
-        f"{verb} the loss of {name} by {nats(abs(gain.value))} nats/token "
-        f"({over_seeds(gain, len(gains))})."
+        f"Up to position {lower[-1]:,}, {what} lowers the loss of {name}{first}. At "
+        f"{_positions(gains, last)}, it {_size(name, gains, last)}. At "
+        f"{_positions(gains, last + 1)}, no effect is shown."
     )
+
+
+def _positions(gains: pd.DataFrame, octave: int) -> str:
+    ends = [0, *gains.columns]
+    end = gains.columns[octave]
+    start = ends[ends.index(end) - 1] + 1
+    return f"position {end:,}" if start == end else f"positions {start:,} to {end:,}"
+
+
+def _size(name: str, gains: pd.DataFrame, octave: int) -> str:
+    """Return by how much the state changes the loss in an octave, with its interval."""
+    gain = mean_interval(gains.iloc[:, octave].to_numpy())
+    verb = "lowers" if gain.value >= 0 else "raises"
+    size = f"{nats(abs(gain.value))} nats/token ({over_seeds(gain, len(gains))})"
+    return f"{verb} the loss of {name} by {size}"
 
 
 def _figure(results: Results, gains: dict[str, pd.DataFrame]) -> Figure:

@@ -1,4 +1,4 @@
-"""Measure what a longer context gains: the loss at each position, and the gain of each doubling."""
+"""Show the loss along the context, and what each doubling of the position gains."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def section(results: Results) -> Section | None:
     sentences = [_last_gain(name, losses) for name, losses in measured.items()]
     return Section(
         name="positions",
-        title="What a longer context gains",
+        title="The loss along the context",
         finding=_finding(measured),
         table=pd.concat([_table(name, each) for name, each in measured.items()], ignore_index=True),
         figure=_figure(results, measured),
@@ -35,7 +35,10 @@ def section(results: Results) -> Section | None:
         note=(
             "On test, in nats/token. Top: the mean loss at the positions between two doublings of "
             "the context; at position n the next token is predicted from n tokens. Bottom: the "
-            "decrease from one doubling to the next. Bands: 95% intervals over seeds (t)."
+            "gain of each doubling, which is the decrease from the one before it. Tokens at other "
+            "positions are other tokens, and some are easier than others, so a gain is not due to "
+            "the context alone. All models predict the same tokens, so their gains can be "
+            "compared. Bands: 95% intervals over seeds (t)."
         ),
     )
 
@@ -59,22 +62,23 @@ def _table(name: str, losses: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding(measured: dict[str, pd.DataFrame]) -> str:
-    """Name the mean gains of the last doubling."""
-    gains = [
-        f"{nats(gains_of(losses)[losses.columns[-1]].mean())} of {name}"
-        for name, losses in measured.items()
-    ]
-    return f"with the last doubling, {listed(gains)} (nats/token)"
+    """Describe the mean change of the last doubling."""
+    parts = []
+    for name, losses in measured.items():
+        gain = gains_of(losses)[losses.columns[-1]].mean()
+        verb = "falls" if gain >= 0 else "rises"
+        parts.append(f"that of {name} {verb} by {nats(abs(gain))}")
+    return f"with the last doubling, {listed(parts)} nats/token"
 
 
 def _last_gain(name: str, losses: pd.DataFrame) -> str:
     before, after = losses.columns[-2:]
     gain = mean_interval(gains_of(losses)[after])
-    verb = "gains" if gain.value >= 0 else "loses"
+    verb = "falls" if gain.value >= 0 else "rises"
     return (
-        f"With the last doubling of the context, {name} {verb} {nats(abs(gain.value))} nats/token "
-        f"(positions {before + 1:,} to {after:,} against {before // 2 + 1:,} to {before:,}; "
-        f"{over_seeds(gain, len(losses))})."
+        f"From positions {before // 2 + 1:,} to {before:,} to positions {before + 1:,} to "
+        f"{after:,}, the loss of {name} {verb} by {nats(abs(gain.value))} nats/token "
+        f"({over_seeds(gain, len(losses))})."
     )
 
 
@@ -88,9 +92,11 @@ def _differences(results: Results, measured: dict[str, pd.DataFrame]) -> list[st
         if difference.value <= 0:
             difference, more, less = -difference, name, first
         if p > LEVEL:
-            verdict = f"No difference in that gain is shown between {more} and {less}"
+            verdict = f"No difference in that doubling's gain is shown between {more} and {less}"
         else:  # on these test items: losses by position are not kept for each of them
-            verdict = f"That gain was larger for {more} than for {less} in these runs"
+            verdict = (
+                f"The gain of that doubling was larger for {more} than for {less} in these runs"
+            )
         sentences.append(
             f"{verdict}: it differs by {nats(difference.value)} nats/token (95% interval over "
             f"seeds, paired t, {nats(difference.low)} to {nats(difference.high)}; p "
@@ -113,4 +119,4 @@ def _figure(results: Results, measured: dict[str, pd.DataFrame]) -> Figure:
     scale_steps(right.xaxis, ends[1:])
     name_axes(left, "position, tokens of context", "loss on test, nats/token")
     name_axes(right, "context doubled to, tokens", "gain of the doubling, nats/token")
-    return finish(figure, f"{results.title}: what a longer context gains", own)
+    return finish(figure, f"{results.title}: the loss along the context", own)
