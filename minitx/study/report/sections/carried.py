@@ -28,6 +28,7 @@ def section(results: Results) -> Section | None:
         table=pd.concat([_table(name, found) for name, found in gains.items()], ignore_index=True),
         figure=_figure(results, gains),
         sentences=[_effect(name, found) for name, found in gains.items()],
+        answers=len(gains),
         note=(
             "On test, in nats/token: by how much the loss is lower if a window does not begin with "
             "an empty state but with the state after the window before it. Both losses are of the "

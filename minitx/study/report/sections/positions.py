@@ -24,13 +24,14 @@ def section(results: Results) -> Section | None:
     if not measured:
         return None
     sentences = [_last_gain(name, losses) for name, losses in measured.items()]
+    sentences += _differences(results, measured)
     return Section(
         name="positions",
         title="The loss along the context",
         finding=_finding(measured),
         table=pd.concat([_table(name, each) for name, each in measured.items()], ignore_index=True),
         figure=_figure(results, measured),
-        sentences=[*sentences, *_differences(results, measured)],
+        sentences=sentences,
         answers=len(sentences),
         note=(
             "On test, in nats/token. Top: the mean loss at the positions between two doublings of "
