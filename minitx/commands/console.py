@@ -152,8 +152,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
 
     A run is its folder and its overrides.
     """
-    shared = set.intersection(*(set(words) for _, words in runs))
-    common = shared if len(runs) > 1 else set()  # the others of several may have failed
+    common = set.intersection(*(set(words) for _, words in runs))
     title = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     table = Table(title=title, title_justify="left")
     table.add_column("run")

@@ -39,7 +39,7 @@ def fit_width(
     def distance(fitted: ModelConfig) -> tuple[float, float]:
         """All totals within the tolerance are equally good."""
         total, outside = sizes_of(fitted, build)
-        apart = max(abs(total / parameters - 1), TOLERANCE)
+        apart = max(abs(total - parameters) / parameters, TOLERANCE)
         return apart, abs(outside / non_embedding - 1) if non_embedding else 0.0
 
     nearest = _closest(lambda multiple: sizes(multiple)[0], parameters)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from minitx.drawing.formatting import count, listed
 from minitx.study.report.rules.rule import Rule
@@ -126,11 +125,8 @@ def kernels(results: Results) -> str:
 
 def _defined(words: list[str]) -> dict[str, Any]:
     """Return what overrides say about the kernels. A study of speed keeps no settings of runs."""
-    found = {
-        key.lstrip("+"): yaml.safe_load(value)
-        for key, _, value in (word.partition("=") for word in words)
-    }
+    found = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
     model = found.get("model", "transformer")
-    mixer = {"model.mixer": found.get("model.mixer", "attention")}
+    mixer = {"model.mixer": found.get("model.mixer", "attention").strip("[]").split(",")}
     mixers = mixer if model == "transformer" else {"model.cell": found.get("model.cell", model)}
-    return mixers | {"trainer.fused": found.get("trainer.fused", True)}
+    return mixers | {"trainer.fused": found.get("trainer.fused", "true").casefold() != "false"}

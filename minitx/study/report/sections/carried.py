@@ -71,8 +71,8 @@ def _table(name: str, gains: pd.DataFrame) -> pd.DataFrame:
 
 def _finding(gains: dict[str, pd.DataFrame]) -> str:
     """Name the mean gains in the first octave, in which an empty state lacks most."""
-    means = [f"{nats(found.iloc[:, 0].mean())} of {name}" for name, found in gains.items()]
-    return f"{listed(means)}, in nats/token, at position 1"
+    means = [f"{nats(found.iloc[:, 0].mean())} for {name}" for name, found in gains.items()]
+    return f"{listed(means)} at position 1 (nats/token)"
 
 
 def _effect(name: str, gains: pd.DataFrame) -> str:

@@ -68,8 +68,8 @@ def _finding(measured: dict[str, pd.DataFrame]) -> str:
     for name, losses in measured.items():
         gain = gains_of(losses)[losses.columns[-1]].mean()
         verb = "falls" if gain >= 0 else "rises"
-        parts.append(f"that of {name} {verb} by {nats(abs(gain))}")
-    return f"with the last doubling, {listed(parts)} nats/token"
+        parts.append(f"{name}'s {verb} by {nats(abs(gain))}")
+    return f"{listed(parts)} nats/token at the last doubling of the position"
 
 
 def _last_gain(name: str, losses: pd.DataFrame) -> str:
