@@ -56,16 +56,18 @@ def _family_of(results: Results) -> _Family:
     sections = results.study.sections
     pairs = {_key(pair): pair for pair in _pairs_of_report(results)}
     scores = differences_of(results, list(pairs.values()))
-    gains = {}
+    gains, successes = {}, pd.DataFrame()
     if "positions" in sections:
         gains = last_gain_differences(measured_octaves(results))
-    successes = pd.DataFrame({"p": []})
     if "success" in sections:
         successes = successes_compared(learning_of(results)[1])
-    made = [[each.p for each in scores], [each.p for each in gains.values()]]
-    known = [*made, [] if successes.empty else list(successes["p"])]
-    corrected = holm([p for each in known for p in each])
-    of_scores, of_gains, of_successes = np.split(corrected, np.cumsum([*map(len, known)])[:-1])
+    kinds = [
+        [each.p for each in scores],
+        [each.p for each in gains.values()],
+        list(successes.get("p", [])),
+    ]
+    corrected = holm([p for kind in kinds for p in kind])
+    of_scores, of_gains, of_successes = np.split(corrected, np.cumsum([*map(len, kinds)])[:-1])
     tests = int(np.isfinite(corrected).sum())
     return _Family(
         {
