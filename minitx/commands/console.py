@@ -10,7 +10,7 @@ from rich.table import Table
 
 from minitx.config.command_line import command_line
 from minitx.config.tasks import TASKS
-from minitx.drawing.formatting import metric
+from minitx.drawing.formatting import count, metric
 from minitx.runs.paths import SAMPLES, launched_by_lightning, read_summary
 from minitx.terminal.console import Console
 from minitx.terminal.streams import Data
@@ -153,8 +153,7 @@ def show_runs(runs: list[tuple[Path, list[str]]]) -> None:
     A run is its folder and its overrides.
     """
     common = set.intersection(*(set(words) for _, words in runs))
-    title = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=count(len(runs), "run"), title_justify="left")
     table.add_column("run")
     summaries = [read_summary(folder) for folder, _ in runs]
     compared = dict.fromkeys(

@@ -237,14 +237,13 @@ def resumed(asked: Config, overrides: list[str]) -> Config:
             continue
         # A choice (logger=csv) changes the keys that its file sets.
         for key in [".".join(rest)] if rest else _keys_set_by(group, override):
-            if f"{group}.{key}" == "trainer.val_tokens" and saved.trainer.val_tokens != _get(
-                asked, "trainer.val_tokens"
-            ):
+            new = _get(asked, f"{group}.{key}")
+            if f"{group}.{key}" == "trainer.val_tokens" and saved.trainer.val_tokens != new:
                 raise UserError(
                     "resume cannot change trainer.val_tokens: losses on different parts of val "
                     "would be compared; leave it out, or start a new run"
                 )
-            setattr(getattr(saved, group), key, _get(asked, f"{group}.{key}"))
+            setattr(getattr(saved, group), key, new)
     saved.resume = asked.resume
     return saved
 

@@ -8,13 +8,23 @@ from functools import cache
 import torch
 from torch import nn
 
-from minitx.config.schema import ModelConfig, TransformerConfig
+from minitx.config.schema import BudgetConfig, ModelConfig, TransformerConfig
 from minitx.models.language_model import count_parameters
 
 TOLERANCE = 0.02
 WIDEST_STEP = 512
 
 Build = Callable[[ModelConfig], nn.Module]  # from minitx.models.build, for one vocabulary
+
+
+def within_budget(config: ModelConfig, budget: BudgetConfig, build: Build) -> ModelConfig:
+    """Return the config at the width that its budget asks for, or as it is without a budget.
+
+    Raises ValueError as `fit_width`.
+    """
+    if budget.parameters is None:
+        return config
+    return fit_width(config, build, budget.parameters, budget.non_embedding)
 
 
 def fit_width(

@@ -19,7 +19,7 @@ from minitx.config.paths import full_paths
 from minitx.config.schema import Config
 from minitx.data.module import StepDataModule
 from minitx.errors import UserError, WriteError, enough_memory
-from minitx.models.budget import fit_width, sketch
+from minitx.models.budget import sketch, within_budget
 from minitx.objectives.base import Objective
 from minitx.runs.atomic_write import remove_temporary_files, write_yaml
 from minitx.runs.paths import AVERAGED, BEST, CONFIG, LAST, create_run_folder, find_checkpoint
@@ -111,11 +111,9 @@ def prepare(config: Config, test: bool) -> Training:
     check_training(full_paths(config))
     check_hardware(config.trainer)
     task = open_task(config)
-    build, parameters = task.vocabulary.build, config.budget.parameters
-    if parameters is not None:
-        outside = config.budget.non_embedding
-        fitted = _checked_build(lambda: fit_width(config.model, build, parameters, outside))
-        config = dataclasses.replace(config, model=fitted)
+    build = task.vocabulary.build
+    fitted = _checked_build(lambda: within_budget(config.model, config.budget, build))
+    config = dataclasses.replace(config, model=fitted)
     copies = COPIES if config.trainer.accelerator == "cpu" else 1
     check_batch(config, _checked_build(lambda: sketch(lambda: build(config.model), copies)))
     keep_freed_memory()

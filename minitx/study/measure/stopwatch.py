@@ -22,7 +22,7 @@ from torch import Tensor
 
 from minitx.config.schema import Config
 from minitx.errors import short_reason
-from minitx.models.budget import fit_width
+from minitx.models.budget import within_budget
 from minitx.models.build import language_model
 from minitx.models.language_model import LanguageModel, count_parameters
 from minitx.objectives.optim import clip_gradients, make_optimizer
@@ -56,9 +56,7 @@ def _measure(config: Config, vocab_size: int, seconds: float) -> dict[str, float
     imports = _peak_memory(device)
     torch.manual_seed(config.seed)
     build = partial(language_model, vocab_size=vocab_size)
-    size, outside = config.budget.parameters, config.budget.non_embedding
-    model = build(config.model if size is None else fit_width(config.model, build, size, outside))
-    model.to(device)
+    model = build(within_budget(config.model, config.budget, build)).to(device)
     length, batch_size = config.model.context, config.data.batch_size
     assert batch_size is not None  # language modelling always has one
     draw = partial(torch.randint, vocab_size, (batch_size, length + 1), device=device)

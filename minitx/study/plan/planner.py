@@ -9,7 +9,7 @@ from minitx.config.paths import paths_of
 from minitx.config.renames import key_of
 from minitx.config.schema import Config, StudyConfig, TaskConfig
 from minitx.errors import UserError
-from minitx.models.budget import TOLERANCE, fit_width, sizes_of
+from minitx.models.budget import TOLERANCE, sizes_of, within_budget
 from minitx.study.plan.definition import TASK, Point, Values, combinations, points
 from minitx.study.plan.manifest import PlannedRun
 from minitx.study.plan.run_store import run_key
@@ -27,7 +27,6 @@ class Planner:
         self.points = points(study)
         self.choices = combinations(study.sweep)  # one empty combination without a sweep
         self._tasks: dict[str, Task] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}
         self._configs: dict[str, Config] = {}  # by overrides; composing takes tenths of a second
         self._fitted: dict[str, tuple[int, int]] = {}
 
@@ -112,12 +111,8 @@ class Planner:
 
     def _first_sizes(self, point: Point) -> tuple[int, int]:
         """Return the sizes of the first arm, with and without embeddings; the others match it."""
-        at = json.dumps(point.at)
-        if at not in self._sizes:
-            first = Point(next(iter(self.study.arms)), point.at)
-            config = self._composed(self._own_overrides(first, self.choices[0]))
-            self._sizes[at] = self._fit(first, config)
-        return self._sizes[at]
+        first = Point(next(iter(self.study.arms)), point.at)
+        return self._fit(first, self._composed(self._own_overrides(first, self.choices[0])))
 
     def _fit(self, point: Point, config: Config) -> tuple[int, int]:
         """Return the sizes of the model, with and without embeddings, at the width of its budget.
@@ -126,11 +121,9 @@ class Planner:
         """
         name = json.dumps([to_plain(each) for each in (config.model, config.task, config.budget)])
         if name not in self._fitted:  # points of the grid may differ in other keys only
-            model, build = config.model, self._opened(config).vocabulary.build
-            total, outside = config.budget.parameters, config.budget.non_embedding
+            build = self._opened(config).vocabulary.build
             try:
-                if total is not None:
-                    model = fit_width(model, build, total, outside)
+                model = within_budget(config.model, config.budget, build)
                 self._fitted[name] = sizes_of(model, build)
             except ValueError as error:
                 raise UserError(f"{point.label}: {error}") from error

@@ -2,7 +2,7 @@
 
 from minitx.drawing.formatting import count, decimals
 from minitx.metrics.bootstrap import Interval
-from minitx.study.statistics.intervals import LEAST_SEEDS
+from minitx.study.report.verdict import no_interval
 
 
 def over_seeds(gain: Interval, seeds: int) -> str:
@@ -11,8 +11,7 @@ def over_seeds(gain: Interval, seeds: int) -> str:
     The interval is that of the absolute value that the sentence states before it.
     """
     if not gain.known:
-        few = "few" if seeds < LEAST_SEEDS else "similar"
-        return f"{count(seeds, 'seed')}, too {few} for an interval"
+        return f"{count(seeds, 'seed')}, {no_interval(seeds)}"
     size = gain if gain.value >= 0 else -gain
     unsure = "" if gain.excludes_zero else ", so no effect is shown"
     return f"95% interval over {count(seeds, 'seed')} {nats(size.low)} to {nats(size.high)}{unsure}"

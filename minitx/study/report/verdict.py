@@ -117,8 +117,7 @@ class Comparison:
         parts += [f"{over} {self._ends(seeds)}"] if seeds.known else []
         words = [f"95% interval {', '.join(parts)}"] if parts else []
         if not seeds.known:
-            few = len(self.shared) < LEAST_SEEDS
-            words.append(f"{over}, {'too few' if few else 'too similar'} for an interval")
+            words.append(f"{over}, {no_interval(len(self.shared))}")
         if not np.isnan(self.p):
             name = "corrected p" if self.tests > 1 else "p"
             name += "" if seeds.known else " over test items"
@@ -155,6 +154,11 @@ class Comparison:
             else "their corpora or test items differ"
         )
         return f"{names[0]} and {names[1]} cannot be compared: {reason}."
+
+
+def no_interval(seeds: int) -> str:
+    """Return why this number of seeds gives no interval."""
+    return f"too {'few' if seeds < LEAST_SEEDS else 'similar'} for an interval"
 
 
 def probability(p: float) -> str:

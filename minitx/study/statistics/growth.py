@@ -9,6 +9,7 @@ from scipy import stats
 from minitx.metrics.bootstrap import LEVEL, Interval
 from minitx.study.statistics.ratios import geometric_mean
 
+LEAST_LENGTHS = 3  # of a line; any two are on one
 MOST_OFF = 0.2  # of a cost; a line that misses one by more does not describe how costs grow
 
 
@@ -46,7 +47,7 @@ def linear_growth(lengths: Sequence[float], costs: Sequence[float]) -> Growth:
     """
     different = np.unique(lengths)
     freedom = len(different) - 2
-    if freedom < 1:
+    if len(different) < LEAST_LENGTHS:
         raise ValueError(f"a line needs three lengths, and there are {len(different)}")
     at = [np.asarray(lengths) == each for each in different]
     means = np.array([geometric_mean(np.asarray(costs, float)[each]) for each in at])

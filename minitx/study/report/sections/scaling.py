@@ -25,13 +25,12 @@ from minitx.study.report.style import (
 from minitx.study.results.axes import at
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
-from minitx.study.statistics.growth import MOST_OFF, Growth, linear_growth
+from minitx.study.statistics.growth import LEAST_LENGTHS, MOST_OFF, Growth, linear_growth
 from minitx.study.statistics.ratios import ratio_interval
 
 LENGTH, BATCH = "model.context", "data.batch_size"
 COST = "training_us"  # microseconds per token
 PASSES = "forward and backward alone"
-LEAST_LENGTHS = 3  # of a line; any two are on one
 MOST_NAMED = 3  # groups of arms in the heading
 
 # Further columns of the table.
