@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import json
+import os
 import re
 import stat
 import zlib
@@ -91,6 +92,8 @@ def decoded(file: IO[bytes], name: str) -> Iterator[str]:
         try:
             text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
         except UnicodeDecodeError:
+            if isinstance(file, gzip.GzipFile):
+                file.seek(0, os.SEEK_END)  # raises an error if the file is damaged, which is why
             raise UserError(f"{name} is not UTF-8 (line {number}): {remedy(line)}") from None
         yield text.removesuffix("\n").rstrip("\r")
 
