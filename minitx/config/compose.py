@@ -49,7 +49,7 @@ Schema = TypeVar("Schema")
 def register_schemas() -> None:
     """Give Hydra the types of all keys. The YAML files name these schemas in their defaults."""
     rename_in_files()
-    OmegaConf.register_new_resolver("mixer_arms", _mixer_arms, replace=True)
+    _store_mixer_arms()
     store_schema("train_schema", Config)
     store_schema("compare_schema", CompareConfig)
     store_schema("study_schema", StudyConfig, "study")
@@ -67,9 +67,10 @@ def store_schema(name: str, schema: type, group: str | None = None) -> None:
         store.store(name=name, node=schema, group=group)
 
 
-def _mixer_arms() -> dict[str, list[str]]:
-    """Return an arm of a study for each mixer: conf/study/*.yaml has them by ${mixer_arms:}."""
-    return {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
+def _store_mixer_arms() -> None:
+    """Give Hydra a study's arms with one for each mixer, for the defaults of conf/study/*.yaml."""
+    arms = {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
+    ConfigStore.instance().store(name="mixer_arms", node={"arms": arms}, group="study")
 
 
 def compose(*overrides: str) -> Config:

@@ -140,10 +140,10 @@ def describe(
         group, _, option = error.missing_cfg_file.rpartition("/")
         return f"{group}={option}: {one_of(option, options(group, *folders))}"
     if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read {error.override!r}: write key=value, and put a value with spaces or "
-            "commas in two pairs of quotes, as in 'key=\"a, b\"'"
-        )
+        advice = "put a value with spaces or commas in two pairs of quotes, as in 'key=\"a, b\"'"
+        if re.search(r"=[\[{].*=", error.override):  # a list of overrides, as an arm of a study is
+            advice = 'put each override of a list in quotes too, as in \'key=["a=1","b=2"]\''
+        return f"cannot read {error.override!r}: write key=value, and {advice}"
     cause = error.__cause__
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException):
         return _describe_value(cause, str(error), schema, overrides)

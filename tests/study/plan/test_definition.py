@@ -257,6 +257,13 @@ def test_the_mixer_study_compares_every_mixer():
     assert arms == {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
 
 
+def test_arms_of_the_mixer_study_can_be_changed_and_added():
+    words = ['study.arms.lstm=["model=lstm"]', '+study.arms.block=["model=gru"]']
+    arms = defined(asked("study=mixer", *words)).arms
+    assert arms["lstm"] == ["model=lstm"]
+    assert list(arms) == [*MIXERS, "block"]
+
+
 @pytest.mark.parametrize(
     ("words", "left"),
     [
