@@ -51,7 +51,7 @@ def console(monkeypatch, capsys, tmp_path):
         (["train", "task=1.5"], "task=1.5: leave it out, or choose one; task may be one of "),
         (["train", "=1"], "=1: write key=value"),
         (["train", "model.heads=[1"], "in two pairs of quotes, as in 'key=\"a, b\"'"),
-        (["compare", "study.arms.lstm=[a=1]"], "in quotes too, as in 'key=[\"a=1\",\"b=2\"]'"),
+        (["compare", "study.arms.lstm=[a=1]"], 'in quotes too, as in \'key=["a=1","b=2"]\''),
         (["train", "--epochs", "3"], "did you mean trainer.max_steps=...?"),
         (["train", "--epochs=3"], "did you mean trainer.max_steps=...?"),
         (["train", "epochs=3"], "did you mean trainer.max_steps?"),

@@ -27,6 +27,7 @@ from minitx.runs.atomic_write import (
 from minitx.runs.run import StoredRun
 from minitx.study.measure.carried import by_position
 from minitx.study.measure.costs import latency_ms, operations_per_token, state_size
+from minitx.study.measure.doublings import by_context
 from minitx.study.measure.machine import machine
 from minitx.study.plan.run_store import MEASURED, detail_file
 from minitx.tasks.base import Evaluation, Task
@@ -153,6 +154,13 @@ def carried_rows(run: StoredRun, task: LanguageModelingTask, evaluation: Evaluat
     ]
 
 
+def doubling_rows(run: StoredRun, task: LanguageModelingTask, evaluation: Evaluation) -> Rows:
+    """Return the nats of the same tokens of test, predicted from 1, 2, 4, ... tokens."""
+    assert evaluation.clusters is not None
+    tokens = task.store.split("test")
+    return by_context(run.model, tokens, run.config.model.context, evaluation.clusters)
+
+
 def recall_rows(run: StoredRun, task: RecallTask, evaluation: Evaluation) -> Rows:
     """Return the distance to the key of each query of test, and whether the answer was right."""
     return [
@@ -182,6 +190,7 @@ DETAILS: dict[str, Callable[[StoredRun, Any, Evaluation], Rows]] = {
     "heads": head_rows,
     "pruning": pruning_rows,
     "positions": position_rows,
+    "doublings": doubling_rows,
     "carried": carried_rows,
     "recall": recall_rows,
     "lengths": length_rows,

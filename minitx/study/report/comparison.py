@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from minitx.study.report.differences import differences_of, resampled_clusters, resamples_of
+from minitx.study.report.gains import GainDifference, gain_differences
 from minitx.study.report.rules import may_claim
 from minitx.study.report.verdict import Comparison
 from minitx.study.results.axes import numeric_axis
@@ -28,8 +29,8 @@ from minitx.study.results.conditions import (
     lines_along,
     scored_conditions,
 )
+from minitx.study.results.doublings import measured_doublings
 from minitx.study.results.learning import learning_of, successes_compared
-from minitx.study.results.octaves import last_gain_differences, measured_octaves
 from minitx.study.results.results import Results
 from minitx.study.statistics.multiple import holm
 
@@ -40,13 +41,13 @@ MOST_ARMS = 5  # of which all pairs are compared
 class _Family:
     """All tests that the sections of a report make, with p-values that are corrected together.
 
-    `scores` are comparisons by the headline measure. `gains` has the p-values of
-    `last_gain_differences`, and `successes` is the table of `successes_compared`. `tests` is the
-    number of p-values that are known.
+    `scores` are comparisons by the headline measure, and `gains` are the `gain_differences`, of
+    which only the last doubling is tested. `successes` is the table of `successes_compared`.
+    `tests` is the number of p-values that are known.
     """
 
     scores: dict[frozenset[str], Comparison]
-    gains: dict[str, float]
+    gains: list[list[GainDifference]]
     successes: pd.DataFrame
     tests: int
 
@@ -56,14 +57,15 @@ def _family_of(results: Results) -> _Family:
     sections = results.study.sections
     pairs = {_key(pair): pair for pair in _pairs_of_report(results)}
     scores = differences_of(results, list(pairs.values()))
-    gains, successes = {}, pd.DataFrame()
-    if "positions" in sections:
-        gains = last_gain_differences(measured_octaves(results))
+    gains: list[list[GainDifference]] = []
+    successes = pd.DataFrame()
+    if "doublings" in sections:
+        gains = gain_differences(measured_doublings(results))
     if "success" in sections:
         successes = successes_compared(learning_of(results)[1])
     kinds = [
         [each.p for each in scores],
-        [each.p for each in gains.values()],
+        [each[-1].p for each in gains],
         list(successes.get("p", [])),
     ]
     corrected = holm([p for kind in kinds for p in kind])
@@ -74,7 +76,10 @@ def _family_of(results: Results) -> _Family:
             key: replace(each, p=float(p), tests=tests)
             for key, each, p in zip(pairs, scores, of_scores, strict=True)
         },
-        dict(zip(gains, map(float, of_gains), strict=True)),
+        [
+            [*each[:-1], replace(each[-1], p=float(p))]
+            for each, p in zip(gains, of_gains, strict=True)
+        ],
         successes.assign(**{"corrected p": of_successes}),
         tests,
     )
@@ -91,8 +96,8 @@ def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:
     return [replace(each, claim=claim) for each in turned]
 
 
-def corrected_gains(results: Results) -> dict[str, float]:
-    """Return the corrected p-values of `last_gain_differences`."""
+def compared_gains(results: Results) -> list[list[GainDifference]]:
+    """Return the `gain_differences`, with corrected p-values for the last doublings only."""
     return _family_of(results).gains
 
 

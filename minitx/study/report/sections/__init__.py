@@ -97,6 +97,7 @@ SECTIONS = {
         SectionKind("success", details=["recall"], tasks=["recall"]),
         SectionKind("recall", details=["recall"], tasks=["recall"]),
         SectionKind("lengths", details=["lengths"], tasks=LENGTH_TASKS),
+        SectionKind("doublings", details=["doublings"], tasks=TEXT_TASKS),
         SectionKind("positions", details=["positions"], tasks=TEXT_TASKS),
         SectionKind("carried", details=["carried"], tasks=TEXT_TASKS),
         SectionKind("scaling"),
