@@ -41,13 +41,13 @@ MOST_ARMS = 5  # of which all pairs are compared
 class _Family:
     """All tests that the sections of a report make, with p-values that are corrected together.
 
-    `scores` are comparisons by the headline measure, and `gains` are the `gain_differences`, of
-    which only the last doubling is tested. `successes` is the table of `successes_compared`.
-    `tests` is the number of p-values that are known.
+    `scores` are comparisons by the headline measure, `gains` are the `gain_differences`, and
+    `successes` is the table of `successes_compared`. `tests` is the number of p-values that are
+    known.
     """
 
     scores: dict[frozenset[str], Comparison]
-    gains: list[list[GainDifference]]
+    gains: list[GainDifference]
     successes: pd.DataFrame
     tests: int
 
@@ -57,7 +57,7 @@ def _family_of(results: Results) -> _Family:
     sections = results.study.sections
     pairs = {_key(pair): pair for pair in _pairs_of_report(results)}
     scores = differences_of(results, list(pairs.values()))
-    gains: list[list[GainDifference]] = []
+    gains: list[GainDifference] = []
     successes = pd.DataFrame()
     if "doublings" in sections:
         gains = gain_differences(measured_doublings(results))
@@ -65,7 +65,7 @@ def _family_of(results: Results) -> _Family:
         successes = successes_compared(learning_of(results)[1])
     kinds = [
         [each.p for each in scores],
-        [each[-1].p for each in gains],
+        [each.p for each in gains],
         list(successes.get("p", [])),
     ]
     corrected = holm([p for kind in kinds for p in kind])
@@ -76,10 +76,7 @@ def _family_of(results: Results) -> _Family:
             key: replace(each, p=float(p), tests=tests)
             for key, each, p in zip(pairs, scores, of_scores, strict=True)
         },
-        [
-            [*each[:-1], replace(each[-1], p=float(p))]
-            for each, p in zip(gains, of_gains, strict=True)
-        ],
+        [replace(each, p=float(p)) for each, p in zip(gains, of_gains, strict=True)],
         successes.assign(**{"corrected p": of_successes}),
         tests,
     )
@@ -96,8 +93,8 @@ def compare(results: Results, pairs: Iterable[Pair]) -> list[Comparison]:
     return [replace(each, claim=claim) for each in turned]
 
 
-def compared_gains(results: Results) -> list[list[GainDifference]]:
-    """Return the `gain_differences`, with corrected p-values for the last doublings only."""
+def compared_gains(results: Results) -> list[GainDifference]:
+    """Return the `gain_differences` with p-values that are corrected."""
     return _family_of(results).gains
 
 

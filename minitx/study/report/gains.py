@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitx.drawing.formatting import count, decimals
+from minitx.drawing.formatting import count, decimals, listed
 from minitx.metrics.bootstrap import Interval, percentile_interval, resampled_scores
 from minitx.study.report.differences import RESAMPLES
 from minitx.study.report.verdict import no_interval, probability
@@ -30,26 +30,21 @@ class GainDifference:
     seeds: Interval
     p: float
 
-    def sentence(self, claim: bool, tests: int) -> str:
-        """Return a verdict with its figures. `p` was corrected for all `tests` of the report.
+    @property
+    def leader(self) -> str:
+        """The condition that is shown to gain more, or an empty string if none is."""
+        if not (self.p <= LEVEL and self.items.value * self.seeds.value > 0):
+            return ""
+        return self.first if self.seeds.value > 0 else self.second
 
-        `claim` is whether the report may say that this holds for more than these runs.
+    def evidence(self, tests: int) -> str:
+        """Return the size of the difference: "0.0017 nats/token (95% interval ...; p ...)".
+
+        `p` was corrected for all `tests` of the report.
         """
-        more, less, items, seeds = self.first, self.second, self.items, self.seeds
+        items, seeds = self.items, self.seeds
         if seeds.value < 0:
-            more, less, items, seeds = less, more, -items, -seeds
-        doubling = f"the doubling to {self.context:,} tokens"
-        if not (self.p <= LEVEL and items.value * seeds.value > 0):
-            verdict = f"No difference between {more} and {less} is shown in what {doubling} gains"
-        elif claim and seeds.known:
-            verdict = f"{more} gains more than {less} from {doubling}"
-        else:
-            verdict = f"{more} gained more than {less} from {doubling} in these runs"
-        evidence = self._evidence(items, seeds, tests)
-        size = f"{nats(seeds.value)} nats/token"
-        return f"{verdict}: the gain of {more} is larger by {size} ({evidence})."
-
-    def _evidence(self, items: Interval, seeds: Interval, tests: int) -> str:
+            items, seeds = -items, -seeds
         over = f"over {count(self.shared, 'shared seed')}"
         intervals = {"over test items": items, over: seeds}
         parts = [
@@ -60,13 +55,12 @@ class GainDifference:
         words = [f"95% interval {', '.join(parts)}"] if parts else []
         words += [] if seeds.known else [f"{over}, {no_interval(self.shared)}"]
         if not np.isnan(self.p):
-            name = "corrected p" if tests > 1 else "p"
-            words.append(f"{name} {probability(self.p)}")
-        return "; ".join(words)
+            words.append(f"{'corrected ' * (tests > 1)}p {probability(self.p)}")
+        return f"{nats(seeds.value)} nats/token ({'; '.join(words)})"
 
 
-def gain_differences(measured: dict[str, Doublings]) -> list[list[GainDifference]]:
-    """Compare each doubling of the first condition with that of each other: a list for each pair.
+def gain_differences(measured: dict[str, Doublings]) -> list[GainDifference]:
+    """Compare each doubling of the first condition with that of each other condition.
 
     Left out are conditions with other targets, and those that share no seed with the first one.
     The p-values are not corrected.
@@ -79,7 +73,7 @@ def gain_differences(measured: dict[str, Doublings]) -> list[list[GainDifference
         one, another = first[1], other[1]
         shared = list(one.losses.index.intersection(another.losses.index))
         if shared and one.same_targets(another):
-            found.append(_differences(first, other, shared))
+            found += _differences(first, other, shared)
     return found
 
 
@@ -100,6 +94,40 @@ def _differences(
         p = items.p if np.isnan(of_seeds.p) else float(np.maximum(items.p, of_seeds.p))
         found.append(GainDifference(first[0], second[0], context, len(seeds), items, of_seeds, p))
     return found
+
+
+def verdicts(differences: list[GainDifference], claim: bool, tests: int) -> list[str]:
+    """Return sentences about a pair: from which doublings each of the two gains more.
+
+    `claim` is whether the report may say that this holds for more than these runs.
+    """
+    pair = differences[0].first, differences[0].second
+    led = {name: [each for each in differences if each.leader == name] for name in (*pair, "")}
+    sentences = []
+    for name, other in (pair, pair[::-1]):
+        if not led[name]:
+            continue
+        last = led[name][-1]
+        gains = "gains" if claim and last.seeds.known else "gained"
+        runs = "" if claim and last.seeds.known else " in these runs"
+        sentences.append(
+            f"{name} {gains} more than {other} from {_doublings(led[name])}{runs}: from the "
+            f"{'last of these' if len(led[name]) > 1 else 'doubling'} by {last.evidence(tests)}."
+        )
+    if led[""]:
+        last = led[""][-1]
+        sentences.append(
+            f"No difference between {' and '.join(pair)} is shown in what {_doublings(led[''])} "
+            f"{'gain' if len(led['']) > 1 else 'gains'}: from the "
+            f"{'last of these' if len(led['']) > 1 else 'doubling'}, gains differ by "
+            f"{last.evidence(tests)}."
+        )
+    return sentences
+
+
+def _doublings(differences: list[GainDifference]) -> str:
+    contexts = listed(f"{each.context:,}" for each in differences)
+    return f"the doubling{'s' * (len(differences) > 1)} of the context to {contexts} tokens"
 
 
 def _gain(sums: np.ndarray) -> np.ndarray:

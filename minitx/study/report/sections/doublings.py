@@ -1,6 +1,6 @@
 """Show what each doubling of the context gains, measured on the same tokens."""
 
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import listed
 from minitx.metrics.decomposable import MEASURES
 from minitx.study.report.comparison import compared_gains, number_of_tests
-from minitx.study.report.gains import GainDifference, nats, over_seeds
+from minitx.study.report.gains import GainDifference, nats, over_seeds, verdicts
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
@@ -26,8 +26,10 @@ def section(results: Results) -> Section | None:
         return None
     differences = compared_gains(results)
     claim, tests = may_claim(results), number_of_tests(results)
-    sentences = [pair[-1].sentence(claim, tests) for pair in differences]
-    sentences += [_effect(name, each) for name, each in measured.items()]
+    sentences = [_effect(name, each) for name, each in measured.items()]
+    for _, pair in groupby(differences, lambda each: each.second):
+        sentences += verdicts(list(pair), claim, tests)
+    corrected = f", corrected for all {tests} comparisons of this report (Holm)" * (tests > 1)
     return Section(
         name="doublings",
         title="What each doubling of the context gains",
@@ -41,10 +43,9 @@ def section(results: Results) -> Section | None:
             f"On test, in nats/token, over the same {_targets(measured)} for each context: in a "
             "context of n tokens, each is predicted from more than n/2 and at most n tokens. Top: "
             "the loss. Bottom: the gain of each doubling, which is the decrease of the loss from "
-            "half of the context. Bands: 95% intervals over seeds (Student's t). Of the "
-            "differences between models, only that of the last doubling is tested: by a paired "
-            "bootstrap over test items and a paired t test over seeds, of which the larger "
-            "p-value counts."
+            "half of the context. Bands: 95% intervals over seeds (Student's t). The difference of "
+            "two models' gains has two tests: a paired bootstrap over test items and a paired t "
+            f"test over seeds. p is the larger of the two p-values{corrected}."
         ),
     )
 
@@ -71,7 +72,7 @@ def _table(name: str, each: Doublings) -> pd.DataFrame:
     )
 
 
-def _differences(differences: list[list[GainDifference]]) -> pd.DataFrame:
+def _differences(differences: list[GainDifference]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "first": each.first,
@@ -83,10 +84,10 @@ def _differences(differences: list[list[GainDifference]]) -> pd.DataFrame:
             "low over seeds": each.seeds.low,
             "high over seeds": each.seeds.high,
             "shared seeds": each.shared,
-            "p, corrected": each.p if each is pair[-1] else float("nan"),
+            "p, corrected": each.p,
+            "gains more": each.leader or "not shown",
         }
-        for pair in differences
-        for each in pair
+        for each in differences
     )
 
 
