@@ -91,8 +91,12 @@ def _status(
     parts = [f"{len(finished)} of {total} runs done"]
     if failed:
         parts.append(f"{len(failed)} failed")
-    if running:
-        parts.append(f"running {'; '.join(run.label for run in running)}")
+    for doing, those in (
+        ("running", [run for run in running if run not in finished]),
+        ("testing", [run for run in running if run in finished]),
+    ):
+        if those:
+            parts.append(f"{doing} {'; '.join(run.label for run in those)}")
     parts.append(f"{left} left")
     new = len(finished) - before
     if new and left + len(running):

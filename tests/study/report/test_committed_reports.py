@@ -123,6 +123,30 @@ def _words(row):
     return f"{row['ratio']:.1f} times ({row['low']:.1f} to {row['high']:.1f})"
 
 
+def test_the_claims_quote_what_a_longer_context_gains():
+    figures = ROOT / "context_shakespeare_full/figures"
+    table = pd.read_csv(figures / "doublings.csv").set_index(["arm", "context, tokens"])
+    attention, recurrence = (table.loc[name, 128] for name in ("transformer", "lstm"))
+    differences = pd.read_csv(figures / "doublings_differences.csv")
+    differences = differences.set_index("doubling to, tokens")
+    assert list(differences.index[differences["gains more"] == "transformer"]) == [4, 128]
+    assert set(differences["gains more"]) == {"transformer", "not shown"}
+    row = differences.loc[128]
+    over_seeds = f"{row['low over seeds']:.4f} to {row['high over seeds']:.4f}"
+    difference = row["first's gain minus second's"]
+    gain = "gain of the doubling"
+    readme, results = claims()
+    assert (
+        f"The doubling from 64 to 128 lowers it by {attention[gain]:.4f} nats per character for "
+        f"the Transformer and by {recurrence[gain]:.4f} for the LSTM (difference "
+        f"{difference:.4f}, 95% interval over seeds {over_seeds}, "
+        f"corrected p {row['p, corrected']:.3f})."
+    ) in readme
+    assert f"over seeds {over_seeds}; corrected p {row['p, corrected']:.3f})" in results
+    quality = pd.read_csv(figures / "quality.csv")["bits per byte, mean"]
+    assert f"{quality[0]:.3f} and {quality[1]:.3f} bits per byte on test" in readme
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_full_report_names_its_commit(name):
     results = open_study(ROOT / name)

@@ -12,12 +12,22 @@ from minitx.study.report.comparison import compared_gains, number_of_tests
 from minitx.study.report.gains import GainDifference, nats, over_seeds, verdicts
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
-from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
+from minitx.study.report.style import (
+    draw_line,
+    finish,
+    name_axes,
+    panels,
+    plain_numbers,
+    scale_steps,
+    styles,
+)
 from minitx.study.results.doublings import Doublings, measured_doublings
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import mean_interval
 
 LOSS = MEASURES["loss"].bounds
+LINEAR = 0.001  # nats/token; larger gains have a logarithmic axis, because they differ so much
+PRECISION = 4  # decimals of a gain, as in the sentences
 
 
 def section(results: Results) -> Section | None:
@@ -43,9 +53,11 @@ def section(results: Results) -> Section | None:
             f"On test, in nats/token, over the same {_targets(measured)} for each context: in a "
             "context of n tokens, each is predicted from more than n/2 and at most n tokens. Top: "
             "the loss. Bottom: the gain of each doubling, which is the decrease of the loss from "
-            "half of the context. Bands: 95% intervals over seeds (Student's t). The difference of "
-            "two models' gains has two tests: a paired bootstrap over test items and a paired t "
-            f"test over seeds. p is the larger of the two p-values{corrected}."
+            f"half of the context; the axis is linear from −{LINEAR} to {LINEAR} and logarithmic "
+            "beyond. Bands: 95% intervals over seeds (Student's t). A model that needs less "
+            "context for the same loss has less left to gain. The difference of two models' gains "
+            "has two tests: a paired bootstrap over test items and a paired t test over seeds. p "
+            f"is the larger of the two p-values{corrected}."
         ),
     )
 
@@ -58,18 +70,18 @@ def _targets(measured: dict[str, Doublings]) -> str:
 
 
 def _table(name: str, each: Doublings) -> pd.DataFrame:
-    return pd.DataFrame(
+    names = ("gain of the doubling", "gain: low", "gain: high")
+    table = pd.DataFrame(
         {
             "arm": name,
             "context, tokens": context,
             **mean_interval(each.losses[context].to_numpy(), LOSS).columns("loss, nats/token"),
-            **mean_interval(each.gains.get(context, [])).columns(
-                "gain of the doubling", "gain: low", "gain: high"
-            ),
+            **mean_interval(each.gains.get(context, [])).columns(*names),
             "seeds": len(each.losses),
         }
         for context in each.losses
     )
+    return table.assign(**{name: table[name].round(PRECISION) + 0.0 for name in names})  # no -0.0
 
 
 def _differences(differences: list[GainDifference]) -> pd.DataFrame:
@@ -91,22 +103,26 @@ def _differences(differences: list[GainDifference]) -> pd.DataFrame:
     )
 
 
+def _helped(each: Doublings) -> list[int]:
+    """Return the contexts up to which each doubling is shown to lower the loss."""
+    gains = each.gains.items()
+    lower = takewhile(lambda gain: mean_interval(gain[1].to_numpy()).low > 0, gains)
+    return [context for context, _ in lower]
+
+
 def _finding(measured: dict[str, Doublings]) -> str:
-    """Describe the mean change of the last doubling."""
-    parts = []
-    for name, each in measured.items():
-        context, gain = list(each.gains.items())[-1]
-        verb = "lowers" if gain.mean() >= 0 else "raises"
-        size = f"{nats(abs(gain.mean()))} nats/token"
-        parts.append(f"the last, to {context:,} tokens, {verb} the loss of {name} by {size}")
-    return listed(parts)
+    """Name the contexts up to which each doubling lowers the loss, if all models have one."""
+    helped = {name: _helped(each) for name, each in measured.items()}
+    if not all(helped.values()):
+        return ""
+    parts = [f"of {name} up to {contexts[-1]:,} tokens" for name, contexts in helped.items()]
+    return f"each lowers the loss {listed(parts)}"
 
 
 def _effect(name: str, each: Doublings) -> str:
     """Describe up to which context each doubling lowers the loss."""
     gains = {context: mean_interval(gain.to_numpy()) for context, gain in each.gains.items()}
-    helped = list(takewhile(lambda context: gains[context].low > 0, gains))
-    contexts = list(gains)
+    helped, contexts = _helped(each), list(gains)
 
     def change(context: int, whose: str) -> str:
         gain = gains[context]
@@ -126,6 +142,7 @@ def _effect(name: str, each: Doublings) -> str:
 def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
     figure, [top, bottom] = panels(2)
     own = styles(measured)
+    bottom.set_yscale("symlog", linthresh=LINEAR)
     bottom.axhline(0, color=MUTED, linewidth=1)
     for name, each in measured.items():
         means = [mean_interval(each.losses[context].to_numpy(), LOSS) for context in each.losses]
@@ -135,6 +152,7 @@ def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
     contexts = sorted({context for each in measured.values() for context in each.losses})
     scale_steps(top.xaxis, contexts)
     scale_steps(bottom.xaxis, contexts[1:])
+    plain_numbers(bottom.yaxis)
     name_axes(top, "context, tokens", "loss on test, nats/token")
     name_axes(bottom, "context doubled to, tokens", "gain of the doubling, nats/token")
     return finish(figure, f"{results.title}: what each doubling of the context gains", own)
