@@ -9,37 +9,24 @@ import torch
 import torch.nn.functional as F
 
 from minitx.models.language_model import LanguageModel
+from minitx.study.statistics.lengths import doublings
 
-TARGETS = 2**18  # at most, from the start of a split: each of them is predicted once per doubling
+TARGETS = 2**18  # at most, from the start of a split: each of them is predicted in every context
 BATCH = 8_192  # tokens
-
-
-def doublings(context: int) -> list[int]:
-    """Return the numbers of tokens to predict from: 1, 2, 4, ... up to the context.
-
-    Each is half of the next one, rounded down.
-    """
-    lengths = []
-    while context:
-        lengths.append(context)
-        context //= 2
-    return lengths[::-1]
 
 
 def by_context(
     model: LanguageModel, tokens: np.ndarray, context: int, clusters: np.ndarray
 ) -> list[dict[str, int | float]]:
-    """Return rows with the `nats` of the same `tokens`, by `context` and by `cluster`.
+    """Return rows with the `nats` of the same `targets`, by `context` and by `cluster`.
 
     At a context of n, each target is predicted from more than half of n and at most n tokens,
     because only the later half of each window counts, and windows begin half of n apart. The model
-    has to be in eval mode. `tokens` is a split, int (N,). `clusters` has the cluster of each
-    disjoint window of `context` tokens. Of a split that is too short there are no rows.
+    has to be in eval mode. `tokens` is a split, int (N,), with N > context. `clusters` has the
+    cluster of each disjoint window of `context` tokens.
     """
     first = context // 2  # the earlier targets have no half of the longest context before them
     count = min(TARGETS, len(tokens) - 1 - first)
-    if count < 1:
-        return []
     used = np.asarray(tokens[: first + count + 1], np.int64)
     padded = np.pad(used, (0, context))  # for the last window of each context
     of_targets = clusters[(first + np.arange(count)) // context]
@@ -50,7 +37,7 @@ def by_context(
         nats = _nats(model, padded[first - length // 2 :], length, count)
         sums = np.bincount(numbers, weights=nats)
         rows += (
-            {"context": length, "cluster": int(cluster), "nats": total, "tokens": int(number)}
+            {"context": length, "cluster": int(cluster), "nats": total, "targets": int(number)}
             for cluster, total, number in zip(known, sums, counts, strict=True)
         )
     return rows

@@ -35,6 +35,7 @@ from minitx.tasks.evaluation import located, open_corpus
 from minitx.tasks.language_modeling import LanguageModelingTask
 from minitx.tasks.lengths import LengthTask
 from minitx.tasks.recall import RecallTask
+from minitx.training.environment import git_commit
 
 ITEMS = Path("measured", "items.npz")
 CLUSTERS = "clusters"  # in that file, next to the terms of the measures
@@ -68,6 +69,7 @@ def measure(folder: Path, details: list[str], data: DataConfig) -> None:
         "state_size": state_size(run.model, run.config.model.context),
         "latency_ms": latency_ms(run.model, run.config.model.context),
         "machine": machine(run.config.trainer.accelerator),
+        "measuring_commit": git_commit(),
         "files": {file.name: file_checksum(file) for file in files},
     }
     write_checked_json(folder / MEASURED, figures)
@@ -155,7 +157,7 @@ def carried_rows(run: StoredRun, task: LanguageModelingTask, evaluation: Evaluat
 
 
 def doubling_rows(run: StoredRun, task: LanguageModelingTask, evaluation: Evaluation) -> Rows:
-    """Return the nats of the same tokens of test, predicted from 1, 2, 4, ... tokens."""
+    """Return the nats of the same tokens of test, in contexts of 1, 2, 4, ... tokens."""
     assert evaluation.clusters is not None
     tokens = task.store.split("test")
     return by_context(run.model, tokens, run.config.model.context, evaluation.clusters)

@@ -14,7 +14,7 @@ TABLES = ("arms", "pair_arms", "grid", "sweep", "adamw_sweep")  # of a study
 SECONDS = "seconds"  # the time spent on a run, to which more is added
 TEXTS = {
     *("task", "model", "status", "ended_by", "reason"),
-    *("data_fingerprint", "git_commit"),
+    *("data_fingerprint", "git_commit", "measuring_commit"),
 }
 
 

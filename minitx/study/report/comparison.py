@@ -60,7 +60,7 @@ def _family_of(results: Results) -> _Family:
     gains: list[GainDifference] = []
     successes = pd.DataFrame()
     if "doublings" in sections:
-        gains = gain_differences(measured_doublings(results))
+        gains = gain_differences(measured_doublings(results), pairs_of(conditions_of(results)))
     if "success" in sections:
         successes = successes_compared(learning_of(results)[1])
     kinds = [

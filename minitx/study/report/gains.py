@@ -8,6 +8,7 @@ from minitx.drawing.formatting import count, decimals, listed
 from minitx.metrics.bootstrap import Interval, percentile_interval, resampled_scores
 from minitx.study.report.differences import RESAMPLES
 from minitx.study.report.verdict import no_interval, probability
+from minitx.study.results.conditions import Pair
 from minitx.study.results.doublings import Doublings
 from minitx.study.statistics.intervals import difference_interval
 from minitx.study.statistics.multiple import LEVEL
@@ -38,7 +39,7 @@ class GainDifference:
         return self.first if self.seeds.value > 0 else self.second
 
     def evidence(self, tests: int) -> str:
-        """Return the size of the difference: "0.0017 nats/token (95% interval ...; p ...)".
+        """Return by how much the leader gains more: "0.0017 nats/token (95% interval ...; p ...)".
 
         `p` was corrected for all `tests` of the report.
         """
@@ -54,45 +55,44 @@ class GainDifference:
         ]
         words = [f"95% interval {', '.join(parts)}"] if parts else []
         words += [] if seeds.known else [f"{over}, {no_interval(self.shared)}"]
-        if not np.isnan(self.p):
-            words.append(f"{'corrected ' * (tests > 1)}p {probability(self.p)}")
+        tested = "" if seeds.known else " over test items"
+        words.append(f"{'corrected ' * (tests > 1)}p{tested} {probability(self.p)}")
         return f"{nats(seeds.value)} nats/token ({'; '.join(words)})"
 
 
-def gain_differences(measured: dict[str, Doublings]) -> list[GainDifference]:
-    """Compare each doubling of the first condition with that of each other condition.
+def gain_differences(measured: dict[str, Doublings], pairs: list[Pair]) -> list[GainDifference]:
+    """Compare each doubling of the two conditions of each pair.
 
-    Left out are conditions with other targets, and those that share no seed with the first one.
-    The p-values are not corrected.
+    Left out are pairs that were not measured on the same targets, or share no seed. The p-values
+    are not corrected.
     """
-    if not measured:
-        return []
-    first, *others = measured.items()
     found = []
-    for other in others:
-        one, another = first[1], other[1]
-        shared = list(one.losses.index.intersection(another.losses.index))
-        if shared and one.same_targets(another):
-            found += _differences(first, other, shared)
+    for names in ([condition.name for condition in pair] for pair in pairs):
+        if not all(name in measured for name in names):
+            continue
+        one, other = (measured[name] for name in names)
+        shared = list(one.losses.index.intersection(other.losses.index))
+        if shared and one.same_targets(other, shared):
+            found += _differences(one, other, shared)
     return found
 
 
-def _differences(
-    first: tuple[str, Doublings], second: tuple[str, Doublings], seeds: list[int]
-) -> list[GainDifference]:
-    sides = first[1], second[1]
+def _differences(one: Doublings, other: Doublings, seeds: list[int]) -> list[GainDifference]:
+    sides = one, other
     pooled = np.stack(
         [np.sum([side.clusters[seed].to_numpy() for seed in seeds], axis=0) for side in sides]
     )
+    first, second = (side.condition.name for side in sides)
     found = []
     for at, context in enumerate(sides[0].gains):
-        terms = pooled[:, :, [at, at + 1, -1]]  # (2, clusters, 3): nats before and after, tokens
-        one, other = _gain(terms.sum(axis=1))
-        ones, others = resampled_scores(terms, _gain, RESAMPLES)
-        items = percentile_interval(float(one - other), ones - others, terms.shape[1])
+        terms = pooled[:, :, [at, at + 1, -1]]  # (2, clusters, 3): nats before and after, targets
+        values, resampled = _gain(terms.sum(axis=1)), resampled_scores(terms, _gain, RESAMPLES)
+        items = percentile_interval(
+            float(values[0] - values[1]), resampled[0] - resampled[1], terms.shape[1]
+        )
         of_seeds = difference_interval(*(side.gains[context][seeds] for side in sides))
         p = items.p if np.isnan(of_seeds.p) else float(np.maximum(items.p, of_seeds.p))
-        found.append(GainDifference(first[0], second[0], context, len(seeds), items, of_seeds, p))
+        found.append(GainDifference(first, second, context, len(seeds), items, of_seeds, p))
     return found
 
 
@@ -107,20 +107,19 @@ def verdicts(differences: list[GainDifference], claim: bool, tests: int) -> list
     for name, other in (pair, pair[::-1]):
         if not led[name]:
             continue
-        last = led[name][-1]
-        gains = "gains" if claim and last.seeds.known else "gained"
-        runs = "" if claim and last.seeds.known else " in these runs"
+        general = claim and all(each.seeds.known for each in led[name])
+        gains, runs = ("gains", "") if general else ("gained", " in these runs")
+        which = "last of these" if len(led[name]) > 1 else "doubling"
         sentences.append(
             f"{name} {gains} more than {other} from {_doublings(led[name])}{runs}: from the "
-            f"{'last of these' if len(led[name]) > 1 else 'doubling'} by {last.evidence(tests)}."
+            f"{which} by {led[name][-1].evidence(tests)}."
         )
     if led[""]:
-        last = led[""][-1]
+        known = [each.p for each in led[""] if not np.isnan(each.p)]
+        least = f" ({'corrected ' * (tests > 1)}p at least {min(known):.3f})" if known else ""
         sentences.append(
             f"No difference between {' and '.join(pair)} is shown in what {_doublings(led[''])} "
-            f"{'gain' if len(led['']) > 1 else 'gains'}: from the "
-            f"{'last of these' if len(led['']) > 1 else 'doubling'}, gains differ by "
-            f"{last.evidence(tests)}."
+            f"gain{'s' * (len(led['']) == 1)}{least}."
         )
     return sentences
 
@@ -131,7 +130,7 @@ def _doublings(differences: list[GainDifference]) -> str:
 
 
 def _gain(sums: np.ndarray) -> np.ndarray:
-    """Return the gain of sums (..., 3): nats before and after a doubling, and tokens."""
+    """Return the gain of sums (..., 3): nats before and after a doubling, and targets."""
     gain: np.ndarray = (sums[..., 0] - sums[..., 1]) / sums[..., 2]
     return gain
 
@@ -149,4 +148,5 @@ def over_seeds(gain: Interval, seeds: int) -> str:
 
 
 def nats(value: float) -> str:
-    return decimals(value, 4)
+    """Format a loss: with four decimals, and with five if it is smaller than 0.001."""
+    return decimals(value, 4 if abs(value) >= 0.001 or not value else 5)

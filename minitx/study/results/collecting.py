@@ -99,9 +99,13 @@ def _facts(manifest: Manifest, store: RunStore, runs: pd.DataFrame) -> dict[str,
     figures = [store.figures(run.key) for run in manifest.runs]
     machines = pd.DataFrame([each["machine"] for each in figures if "machine" in each])
     found = {name: list(machines[name].dropna().astype(str)) for name in machines}
+    finished = runs[runs["status"] == FINISHED]
     if "git_commit" in runs:
-        commits = runs.loc[runs["status"] == FINISHED, "git_commit"]
+        commits = finished["git_commit"]
         found["commit"] = [_commit(c) if isinstance(c, str) else "unknown" for c in commits]
+    if "measuring_commit" in runs:  # earlier versions wrote none
+        measuring = finished["measuring_commit"].dropna()
+        found["commit of the measurements"] = list(map(_commit, measuring))
     return {name: SEVERAL.join(dict.fromkeys(values)) for name, values in found.items() if values}
 
 

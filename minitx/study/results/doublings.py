@@ -8,6 +8,8 @@ import pandas as pd
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 
+PRECISION = 1e-6  # of a loss, relative: models compute in float32
+
 
 @dataclass(frozen=True)
 class Doublings:
@@ -15,7 +17,7 @@ class Doublings:
 
     `losses` has a row for each seed and a column for each context, in nats/token. `clusters` has
     the sums that they are computed from, by seed: a row for each cluster of test, with a column for
-    the nats at each context, and the `tokens` last.
+    the nats at each context, and the number of `targets` last.
     """
 
     condition: Condition
@@ -24,15 +26,24 @@ class Doublings:
 
     @property
     def gains(self) -> dict[int, pd.Series]:
-        """The decreases of the loss (seeds,) from context to context, by the longer one."""
-        steps = pairwise(self.losses.columns)
-        return {after: self.losses[before] - self.losses[after] for before, after in steps}
+        """The decreases of the loss (seeds,) from context to context, by the longer one.
 
-    def same_targets(self, other: "Doublings") -> bool:
-        """Return whether the other was measured on the same tokens of the same corpus."""
-        mine, theirs = (next(iter(each.clusters.values())) for each in (self, other))
-        same = list(mine) == list(theirs) and mine["tokens"].equals(theirs["tokens"])
-        return same and self.condition.corpus == other.condition.corpus
+        Those that the precision of the losses does not tell from zero are zero.
+        """
+        found = {}
+        for before, after in pairwise(self.losses.columns):
+            gain = self.losses[before] - self.losses[after]
+            found[after] = gain.where(gain.abs() > PRECISION * self.losses[before], 0.0)
+        return found
+
+    def same_targets(self, other: "Doublings", seeds: list[int]) -> bool:
+        """Return whether both have the same targets of the same corpus, with each of the seeds."""
+        tables = [each.clusters[seed] for each in (self, other) for seed in seeds]
+        first = tables[0]
+        return self.condition.corpus == other.condition.corpus and all(
+            list(table) == list(first) and table["targets"].equals(first["targets"])
+            for table in tables
+        )
 
 
 def measured_doublings(results: Results) -> dict[str, Doublings]:
@@ -49,8 +60,8 @@ def _of_condition(results: Results, condition: Condition) -> Doublings:
     clusters = {}
     for table in condition.details(results, "doublings"):
         by_context = table.pivot(index="cluster", columns="context", values="nats")
-        tokens = table.groupby("cluster")["tokens"].first()
-        clusters[seeds[table["key"].iloc[0]]] = by_context.assign(tokens=tokens)
+        targets = table.groupby("cluster")["targets"].first()
+        clusters[seeds[table["key"].iloc[0]]] = by_context.assign(targets=targets)
     sums = pd.DataFrame({seed: table.sum() for seed, table in clusters.items()}).T
-    losses = sums.drop(columns="tokens").div(sums["tokens"], axis=0) if len(sums) else sums
+    losses = sums.drop(columns="targets").div(sums["targets"], axis=0) if len(sums) else sums
     return Doublings(condition, losses, clusters)

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from minitx.study.measure.doublings import doublings
 from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
+from minitx.study.statistics.lengths import doublings
 
 
 def measured_octaves(results: Results) -> dict[str, pd.DataFrame]:

@@ -134,7 +134,7 @@ def details_of_doublings(arm, point, seed):
     """What each doubling of the context gains, 0.1 nats or about twice as much."""
     gain = {"a": 0.2 + 0.001 * seed, "b": 0.1}[arm]
     rows = [
-        {"context": 2**n, "cluster": cluster, "nats": 100 * (3 - gain * n), "tokens": 100}
+        {"context": 2**n, "cluster": cluster, "nats": 100 * (3 - gain * n), "targets": 100}
         for n in range(7)
         for cluster in range(5)
     ]

@@ -249,6 +249,22 @@ def test_runs_of_older_code_are_reported():
     assert not may_claim(results)
 
 
+@pytest.mark.parametrize(
+    ("measuring", "kept", "words"),
+    [
+        ("aaaaaa", True, "All runs used the same code."),
+        ("bbbbbb", True, "All runs were trained with the same code, and measured with later code."),
+        ("aaaaaa; bbbbbb", False, "The runs differ in: commit of the measurements (aaaaaa; "),
+        ("unknown", False, "The code of the runs was not committed: commit unknown."),
+    ],
+)
+def test_the_code_of_the_measurements_counts_too(measuring, kept, words):
+    facts = {"commit": "aaaaaa", "commit of the measurements": measuring}
+    rule = rules(replace(fair(ARMS), facts=facts))["the same code"]
+    assert rule.kept is kept
+    assert rule.words.startswith(words)
+
+
 @pytest.mark.parametrize("commit", ["unknown", "aaaaaa with uncommitted changes"])
 def test_code_that_was_not_committed_is_reported(commit):
     results = replace(fair(ARMS), facts={"commit": commit})

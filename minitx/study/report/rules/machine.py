@@ -10,7 +10,7 @@ from minitx.drawing.formatting import count, listed
 from minitx.study.report.rules.rule import Rule
 from minitx.study.results.results import SEVERAL, Results
 
-CODE = ("commit", "torch")  # the other facts are about the machine
+CODE = ("commit", "commit of the measurements", "torch")  # the other facts are about the machine
 ATTENTION = {"attention": "scaled_dot_product_attention"}
 FUSED = ATTENTION | {
     "lstm": "nn.LSTM, fused on a CPU (by oneDNN) and on a GPU",
@@ -32,9 +32,13 @@ def same_code(results: Results) -> Rule:
         return Rule(name, False, "The commit of the code is not known.")
     if unlike := _several(results, lambda fact: fact in CODE):
         return Rule(name, False, unlike)
-    commit = results.facts["commit"]
-    if not re.fullmatch("[0-9a-f]+", commit):  # "unknown", or a commit with uncommitted changes
-        return Rule(name, False, f"The code of the runs was not committed: commit {commit}.")
+    known = [results.facts[fact] for fact in CODE[:2] if fact in results.facts]
+    for commit in known:
+        if not re.fullmatch("[0-9a-f]+", commit):  # "unknown", or a commit with uncommitted changes
+            return Rule(name, False, f"The code of the runs was not committed: commit {commit}.")
+    if len(set(known)) > 1:
+        words = "All runs were trained with the same code, and measured with later code."
+        return Rule(name, True, words)
     return Rule(name, True, "All runs used the same code.")
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import listed
+from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES
 from minitx.study.report.comparison import compared_gains, number_of_tests
 from minitx.study.report.gains import GainDifference, nats, over_seeds, verdicts
@@ -26,8 +27,7 @@ from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import mean_interval
 
 LOSS = MEASURES["loss"].bounds
-LINEAR = 0.001  # nats/token; larger gains have a logarithmic axis, because they differ so much
-PRECISION = 4  # decimals of a gain, as in the sentences
+LINEAR = 0.001  # nats/token; the axis of larger gains is logarithmic, because they differ so much
 
 
 def section(results: Results) -> Section | None:
@@ -36,9 +36,10 @@ def section(results: Results) -> Section | None:
         return None
     differences = compared_gains(results)
     claim, tests = may_claim(results), number_of_tests(results)
-    sentences = [_effect(name, each) for name, each in measured.items()]
-    for _, pair in groupby(differences, lambda each: each.second):
+    sentences = []
+    for _, pair in groupby(differences, lambda each: (each.first, each.second)):
         sentences += verdicts(list(pair), claim, tests)
+    sentences += [_effect(name, each) for name, each in measured.items()]
     corrected = f", corrected for all {tests} comparisons of this report (Holm)" * (tests > 1)
     return Section(
         name="doublings",
@@ -48,43 +49,47 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, measured),
         sentences=sentences,
         answers=len(sentences),
-        more={"differences": _differences(differences)} if differences else {},
+        more={"differences": _differences(differences, claim)} if differences else {},
         note=(
             f"On test, in nats/token, over the same {_targets(measured)} for each context: in a "
             "context of n tokens, each is predicted from more than n/2 and at most n tokens. Top: "
             "the loss. Bottom: the gain of each doubling, which is the decrease of the loss from "
-            f"half of the context; the axis is linear from −{LINEAR} to {LINEAR} and logarithmic "
-            "beyond. Bands: 95% intervals over seeds (Student's t). A model that needs less "
-            "context for the same loss has less left to gain. The difference of two models' gains "
-            "has two tests: a paired bootstrap over test items and a paired t test over seeds. p "
-            f"is the larger of the two p-values{corrected}."
+            "half of the context. Bands: 95% intervals over seeds (Student's t, of the loss on "
+            "the log scale). Up to which context each doubling lowers the loss is tested in "
+            "order, from the shortest on until one is not shown, so these intervals need no "
+            "correction. The difference of two models' gains has two tests: a paired bootstrap "
+            "over test items and a paired t test over seeds. p is the larger of the two p-values "
+            f"(that over test items if there are too few seeds){corrected}. In training, few "
+            "tokens of a window have a short context. So a gain has two parts: what the earlier "
+            "tokens tell, and what a model loses at a start that it seldom sees in training. A "
+            "model that reaches a loss with less context has less to gain from more."
         ),
     )
 
 
 def _targets(measured: dict[str, Doublings]) -> str:
-    """Return how many tokens were predicted: "210,000 tokens"."""
+    """Return what was predicted: "259,916 tokens", or "tokens" if there are several numbers."""
     tables = [table for each in measured.values() for table in each.clusters.values()]
-    sizes = sorted({int(table["tokens"].sum()) for table in tables})
-    return f"{listed(f'{size:,}' for size in sizes)} tokens"
+    sizes = {int(table["targets"].sum()) for table in tables}
+    return f"{sizes.pop():,} tokens" if len(sizes) == 1 else "tokens"
 
 
 def _table(name: str, each: Doublings) -> pd.DataFrame:
-    names = ("gain of the doubling", "gain: low", "gain: high")
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "arm": name,
             "context, tokens": context,
             **mean_interval(each.losses[context].to_numpy(), LOSS).columns("loss, nats/token"),
-            **mean_interval(each.gains.get(context, [])).columns(*names),
+            **mean_interval(each.gains.get(context, [])).columns(
+                "gain of the doubling", "gain: low", "gain: high"
+            ),
             "seeds": len(each.losses),
         }
         for context in each.losses
     )
-    return table.assign(**{name: table[name].round(PRECISION) + 0.0 for name in names})  # no -0.0
 
 
-def _differences(differences: list[GainDifference]) -> pd.DataFrame:
+def _differences(differences: list[GainDifference], claim: bool) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "first": each.first,
@@ -97,7 +102,7 @@ def _differences(differences: list[GainDifference]) -> pd.DataFrame:
             "high over seeds": each.seeds.high,
             "shared seeds": each.shared,
             "p, corrected": each.p,
-            "gains more": each.leader or "not shown",
+            "gains more": _leader(each, claim),
         }
         for each in differences
     )
@@ -108,6 +113,12 @@ def _helped(each: Doublings) -> list[int]:
     gains = each.gains.items()
     lower = takewhile(lambda gain: mean_interval(gain[1].to_numpy()).low > 0, gains)
     return [context for context, _ in lower]
+
+
+def _leader(each: GainDifference, claim: bool) -> str:
+    if not each.leader:
+        return "not shown"
+    return each.leader if claim and each.seeds.known else f"{each.leader}, in these runs"
 
 
 def _finding(measured: dict[str, Doublings]) -> str:
@@ -126,17 +137,24 @@ def _effect(name: str, each: Doublings) -> str:
 
     def change(context: int, whose: str) -> str:
         gain = gains[context]
-        verb = "lowers" if gain.value >= 0 else "raises"
         size = f"{nats(abs(gain.value))} nats/token ({over_seeds(gain, len(each.losses))})"
-        return f"doubling to {context:,} tokens {verb} {whose} by {size}"
+        return f"the doubling to {context:,} tokens {_verb(gain)} {whose} by {size}"
 
     if not helped:
-        return f"The {change(contexts[-1], f'the loss of {name}')}."
-    shown = [f"the {change(context, 'it')}" for context in contexts[len(helped) - 1 :][:2]]
-    return (
+        sentence = change(contexts[-1], f"the loss of {name}")
+        return f"{sentence[0].upper()}{sentence[1:]}."
+    sentence = (
         f"Each doubling of the context up to {helped[-1]:,} tokens lowers the loss of {name}: "
-        f"{', and '.join(shown)}."
+        f"{change(helped[-1], 'it')}"
     )
+    beyond = contexts[len(helped) :]
+    if beyond and gains[beyond[0]].excludes_zero:  # then it raises the loss
+        return f"{sentence}, and {change(beyond[0], 'it')}."
+    return f"{sentence}. For the next doubling, no effect is shown." if beyond else f"{sentence}."
+
+
+def _verb(gain: Interval) -> str:
+    return "lowers" if gain.value >= 0 else "raises"
 
 
 def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
@@ -153,6 +171,9 @@ def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
     scale_steps(top.xaxis, contexts)
     scale_steps(bottom.xaxis, contexts[1:])
     plain_numbers(bottom.yaxis)
+    linear = f"linear within ±{LINEAR}"
     name_axes(top, "context, tokens", "loss on test, nats/token")
-    name_axes(bottom, "context doubled to, tokens", "gain of the doubling, nats/token")
+    name_axes(
+        bottom, "context after the doubling, tokens", f"gain of the doubling, nats/token ({linear})"
+    )
     return finish(figure, f"{results.title}: what each doubling of the context gains", own)

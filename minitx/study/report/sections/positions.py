@@ -24,7 +24,8 @@ def section(results: Results) -> Section | None:
         figure=_figure(results, measured),
         note=(
             "On test, in nats/token: the mean loss at the positions between two doublings of the "
-            "context. At position n the next token is predicted from n tokens. Tokens at other "
+            "context, drawn at the last of them. At position n the next token is predicted from n "
+            "tokens. There are few tokens at the first positions. Tokens at other "
             "positions are other tokens, and some are easier than others, so the loss may rise "
             "although the context is longer. Bands: 95% intervals over seeds (Student's t on the "
             "log scale)."
