@@ -137,14 +137,20 @@ def test_the_claims_quote_what_a_longer_context_gains():
     gain = "gain of the doubling"
     readme, results = claims()
     assert (
-        f"The doubling from 64 to 128 lowers it by {attention[gain]:.4f} nats per character for "
-        f"the Transformer and by {recurrence[gain]:.4f} for the LSTM (difference "
-        f"{difference:.4f}, 95% interval over seeds {over_seeds}, "
-        f"corrected p {row['p, corrected']:.3f})."
+        f"The doubling to 128 lowers the loss by {attention[gain]:.4f} nats per character for the "
+        f"Transformer, which has rotary positions, and by {recurrence[gain]:.4f} for the LSTM "
+        f"(difference {difference:.4f}, 95% interval over seeds {over_seeds}, corrected p "
+        f"{row['p, corrected']:.3f})."
     ) in readme
     assert f"over seeds {over_seeds}; corrected p {row['p, corrected']:.3f})" in results
     quality = pd.read_csv(figures / "quality.csv")["bits per byte, mean"]
-    assert f"{quality[0]:.3f} and {quality[1]:.3f} bits per byte on test" in readme
+    assert f"{quality[0]:.3f} and {quality[1]:.3f} bits per byte (corrected p 0.297)" in readme
+    assert f"{table.loc[('lstm', 64), 'loss, nats/token']:.3f} nats, and with 1,024" in readme
+    last = table.loc[("transformer", 256)]
+    assert (
+        f"from 128 to 256 by {last[gain]:.4f} nats/token (95% interval {last['gain: low']:.4f} to "
+        f"{last['gain: high']:.4f})"
+    ) in results
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 from minitx.drawing.formatting import listed, three_digits
 from minitx.metrics.decomposable import Measure
 from minitx.study.report.sections import Section
-from minitx.study.report.style import draw_point, finish, name_axes, panels, scale_values, styles_of
+from minitx.study.report.style import (
+    draw_point,
+    finish,
+    name_axes,
+    panels,
+    plain_numbers,
+    scale_values,
+    styles_of,
+)
 from minitx.study.results.conditions import Condition, scored_conditions
 from minitx.study.results.results import Results
 
@@ -103,6 +111,7 @@ def _figure(results: Results, conditions: list[Condition]) -> Figure:
         draw_point(axes, own[condition.name], _kilobytes(condition), quality.value, yerr=quality)
     # Sizes differ by factors, and without a mixer the state is empty.
     axes.set_xscale("symlog", linthresh=0.1)
+    plain_numbers(axes.xaxis)
     scale_values(axes.yaxis, results.measure)
     name_axes(axes, f"{STATE} (logarithmic)", results.measure.on_test)
     return finish(figure, f"{results.title}: quality and the size of the state", own)
