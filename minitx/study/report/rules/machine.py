@@ -22,6 +22,7 @@ STEP_BY_STEP = ATTENTION | {  # trainer.fused=false
     "gru": "nn.GRU, a loop over time",
     "rnn": "nn.RNN, a loop over time",
 }
+NO_TIMES = "Other work shared the machine, so times are not compared."
 LEAST_BUSY = 0.9  # share of the time for which a process that shares no core has one
 
 
@@ -101,6 +102,12 @@ def alone(results: Results) -> Rule | None:
     else:
         words = f"Every run had one thread, and a core for {cores.min():.0%} of the time or more."
     return Rule(name, True, words, of_time=True)
+
+
+def is_shared(results: Results) -> bool:
+    """Return whether other work shared the machine, so that times say little about an arm."""
+    rule = alone(results)
+    return rule is not None and not rule.kept
 
 
 def _cores(runs: pd.DataFrame) -> pd.Series:

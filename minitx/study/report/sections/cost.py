@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from minitx.config.tasks import TASKS
 from minitx.drawing.formatting import listed, three_digits
 from minitx.study.report.ratios import EQUAL, is_equal, times
-from minitx.study.report.rules.machine import alone
+from minitx.study.report.rules.machine import is_shared
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_point,
@@ -23,7 +23,6 @@ from minitx.study.results.conditions import Condition, conditions_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.ratios import ratio_interval
 
-NO_TIMES = "Other work shared the machine, so times are not compared."
 SPEED, BY_CPU, LATENCY = "tokens_per_second", "tokens_per_cpu_second", "latency_ms"
 
 # Columns of the runs, and their names in the table.
@@ -73,12 +72,6 @@ def _by_cpu(results: Results) -> Results:
         return results
     runs = results.runs
     return replace(results, runs=runs.assign(**{BY_CPU: runs["tokens_seen"] / runs["cpu_seconds"]}))
-
-
-def is_shared(results: Results) -> bool:
-    """Return whether other work shared the machine, so that times say little about an arm."""
-    rule = alone(results)
-    return rule is not None and not rule.kept
 
 
 def _finding(conditions: list[Condition]) -> str:

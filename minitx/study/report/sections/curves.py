@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from minitx.drawing.formatting import listed, seconds, three_digits
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES, Measure
+from minitx.study.report.rules.machine import NO_TIMES, is_shared
 from minitx.study.report.sections import Section
-from minitx.study.report.sections.cost import NO_TIMES, is_shared
 from minitx.study.report.style import (
     draw_line,
     finish,

@@ -11,8 +11,8 @@ from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import Measure
 from minitx.study.report.ratios import EQUAL, is_equal, ratio_in, times
+from minitx.study.report.rules.machine import NO_TIMES, is_shared
 from minitx.study.report.sections import Section
-from minitx.study.report.sections.cost import NO_TIMES, is_shared
 from minitx.study.report.sections.curves import OPERATIONS, SECONDS, TOKENS, measure_on_val
 from minitx.study.report.style import (
     draw_point,
