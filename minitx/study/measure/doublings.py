@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from minitx.models.language_model import LanguageModel
 from minitx.study.statistics.lengths import doublings
 
-TARGETS = 2**18  # at most, from the start of a split: each of them is predicted in every context
+TARGETS = 2**16  # about; they are spread over the split, and each is predicted in every context
 BATCH = 8_192  # tokens
 
 
@@ -25,17 +25,15 @@ def by_context(
     has to be in eval mode. `tokens` is a split, int (N,), with N > context. `clusters` has the
     cluster of each disjoint window of `context` tokens.
     """
-    first = context // 2  # the earlier targets have no half of the longest context before them
-    count = min(TARGETS, len(tokens) - 1 - first)
-    used = np.asarray(tokens[: first + count + 1], np.int64)
-    padded = np.pad(used, (0, context))  # for the last window of each context
-    of_targets = clusters[(first + np.arange(count)) // context]
+    blocks = _blocks(len(tokens) - 1, context)
+    of_targets = clusters[blocks // context]
     known, numbers = np.unique(of_targets, return_inverse=True)
+    numbers = numbers.reshape(-1)
     counts = np.bincount(numbers)
     rows: list[dict[str, int | float]] = []
     for length in doublings(context):
-        nats = _nats(model, padded[first - length // 2 :], length, count)
-        sums = np.bincount(numbers, weights=nats)
+        nats = _nats(model, tokens, blocks, length)
+        sums = np.bincount(numbers, weights=nats.ravel())
         rows += (
             {"context": length, "cluster": int(cluster), "nats": total, "targets": int(number)}
             for cluster, total, number in zip(known, sums, counts, strict=True)
@@ -43,17 +41,32 @@ def by_context(
     return rows
 
 
+def _blocks(targets: int, context: int) -> np.ndarray:
+    """Return the numbers of the targets to predict, int64 (blocks, later half of the context).
+
+    The split has that many `targets`, at least `context`; target t is token t + 1. Each block has
+    half of a context before it. Of a split with more than `TARGETS`, blocks at equal distances are
+    taken.
+    """
+    early = context // 2
+    size = context - early
+    fitting = (targets - early) // size
+    chosen = np.linspace(0, fitting - 1, min(fitting, max(1, TARGETS // size))).astype(int)
+    return early + size * chosen[:, None] + np.arange(size)
+
+
 @torch.inference_mode()
-def _nats(model: LanguageModel, tokens: np.ndarray, length: int, count: int) -> np.ndarray:
-    """Return the nats of targets from the middle of the first window on, float64 (count,)."""
+def _nats(model: LanguageModel, tokens: np.ndarray, blocks: np.ndarray, length: int) -> np.ndarray:
+    """Return the nats of each target in windows of this length, float64 like `blocks`."""
     device = next(model.parameters()).device
     early = length // 2  # predicted from half of the window or less
-    starts = np.arange(0, count, length - early)
-    windows = tokens[starts[:, None] + np.arange(length + 1)]  # (windows, length + 1)
+    starts = blocks[:, :1] - early + np.arange(0, blocks.shape[1], length - early)
+    places = starts.reshape(-1, 1) + np.arange(length + 1)  # (windows, length + 1)
+    windows = tokens[np.minimum(places, len(tokens) - 1)].astype(np.int64)  # beyond it: not counted
     found = []
     for batch in torch.from_numpy(windows).split(max(1, BATCH // length)):
         inputs, targets = batch[:, :-1].to(device), batch[:, early + 1 :].to(device)
         logits, _ = model(inputs)
         nats = F.cross_entropy(logits[:, early:].mT.float(), targets, reduction="none")
         found.append(nats.flatten().cpu().double().numpy())
-    return np.concatenate(found)[:count]
+    return np.concatenate(found).reshape(len(blocks), -1)[:, : blocks.shape[1]]
