@@ -70,7 +70,10 @@ def store_schema(name: str, schema: type, group: str | None = None) -> None:
 def _store_mixer_arms() -> None:
     """Give Hydra a study's arms with one for each mixer, for the defaults of conf/study/*.yaml."""
     arms = {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
-    ConfigStore.instance().store(name="mixer_arms", node={"arms": arms}, group="study")
+    store = ConfigStore.instance()
+    known = store.repo.get("study", {}).get("mixer_arms.yaml")
+    if known is None or known.node != {"arms": arms}:
+        store.store(name="mixer_arms", node={"arms": arms}, group="study")
 
 
 def compose(*overrides: str) -> Config:
