@@ -60,20 +60,23 @@ def register_schemas() -> None:
 
 def store_schema(name: str, schema: type, group: str | None = None) -> None:
     """Give Hydra the types of the keys of one schema, unless it has them: that takes a while."""
-    store = ConfigStore.instance()
-    known = store.repo if group is None else store.repo.get(group, {})
-    file = f"{name}.yaml"
-    if file not in known or OmegaConf.get_type(known[file].node) is not schema:
-        store.store(name=name, node=schema, group=group)
+    if OmegaConf.get_type(_stored(name, group)) is not schema:
+        ConfigStore.instance().store(name=name, node=schema, group=group)
+
+
+def _stored(name: str, group: str | None) -> Any:
+    """Return what Hydra has under a name, or None."""
+    repo = ConfigStore.instance().repo
+    known = repo if group is None else repo.get(group, {})
+    file = known.get(f"{name}.yaml")
+    return None if file is None else file.node
 
 
 def _store_mixer_arms() -> None:
     """Give Hydra a study's arms with one for each mixer, for the defaults of conf/study/*.yaml."""
     arms = {name: ["model=transformer", f"model.mixer={name}"] for name in MIXERS}
-    store = ConfigStore.instance()
-    known = store.repo.get("study", {}).get("mixer_arms.yaml")
-    if known is None or known.node != {"arms": arms}:
-        store.store(name="mixer_arms", node={"arms": arms}, group="study")
+    if _stored("mixer_arms", "study") != {"arms": arms}:
+        ConfigStore.instance().store(name="mixer_arms", node={"arms": arms}, group="study")
 
 
 def compose(*overrides: str) -> Config:

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from minitx.data.module import evaluation_batch
 from minitx.models.language_model import LanguageModel
 from minitx.study.statistics.lengths import doublings
 
 TARGETS = 2**16  # about; they are spread over the split, and each is predicted in every context
-BATCH = 8_192  # tokens
 
 
 def by_context(
@@ -64,7 +64,7 @@ def _nats(model: LanguageModel, tokens: np.ndarray, blocks: np.ndarray, length: 
     places = starts.reshape(-1, 1) + np.arange(length + 1)  # (windows, length + 1)
     windows = tokens[np.minimum(places, len(tokens) - 1)].astype(np.int64)  # beyond it: not counted
     found = []
-    for batch in torch.from_numpy(windows).split(max(1, BATCH // length)):
+    for batch in torch.from_numpy(windows).split(evaluation_batch(length)):
         inputs, targets = batch[:, :-1].to(device), batch[:, early + 1 :].to(device)
         logits, _ = model(inputs)
         nats = F.cross_entropy(logits[:, early:].mT.float(), targets, reduction="none")

@@ -8,7 +8,7 @@ import pandas as pd
 from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval, cluster_sums, percentile_interval, resampled_scores
 from minitx.metrics.decomposable import Measure
-from minitx.study.report.verdict import Comparison
+from minitx.study.report.verdict import Comparison, larger_p
 from minitx.study.results.conditions import Condition, Pair
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import difference_interval
@@ -34,8 +34,7 @@ def differences_of(results: Results, pairs: list[Pair]) -> list[Comparison]:
         seeds = Interval(means[0] - means[1])
         if shared:
             seeds = difference_interval(one.scores, other.scores, results.measure.bounds)
-        # Without a test over seeds, the one over items is about these runs.
-        p = items.p if np.isnan(seeds.p) else float(np.maximum(items.p, seeds.p))
+        p = larger_p(items, seeds)  # without a test over seeds, that over items is of these runs
         pair = one.condition, other.condition
         found.append(Comparison(*pair, results.measure, shared, means, items, seeds, p))
     return found

@@ -1,17 +1,18 @@
 """What each doubling of the context gains: differences between models, and words for gains."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
 from minitx.drawing.formatting import count, decimals, listed
 from minitx.metrics.bootstrap import Interval, percentile_interval, resampled_scores
 from minitx.study.report.differences import RESAMPLES
-from minitx.study.report.verdict import no_interval, probability
+from minitx.study.report.verdict import evidence, is_shown, larger_p, no_interval
 from minitx.study.results.conditions import Pair
 from minitx.study.results.doublings import Doublings
 from minitx.study.statistics.intervals import difference_interval
-from minitx.study.statistics.multiple import LEVEL
 
 
 @dataclass(frozen=True)
@@ -34,30 +35,17 @@ class GainDifference:
     @property
     def leader(self) -> str:
         """The condition that is shown to gain more, or an empty string if none is."""
-        if not (self.p <= LEVEL and self.items.value * self.seeds.value > 0):
+        if not is_shown(self.items, self.seeds, self.p):
             return ""
         return self.first if self.seeds.value > 0 else self.second
 
-    def evidence(self, tests: int) -> str:
+    def size(self, tests: int) -> str:
         """Return by how much the leader gains more: "0.0017 nats/token (95% interval ...; p ...)".
 
         `p` was corrected for all `tests` of the report.
         """
-        items, seeds = self.items, self.seeds
-        if seeds.value < 0:
-            items, seeds = -items, -seeds
-        over = f"over {count(self.shared, 'shared seed')}"
-        intervals = {"over test items": items, over: seeds}
-        parts = [
-            f"{what} {nats(each.low)} to {nats(each.high)}"
-            for what, each in intervals.items()
-            if each.known
-        ]
-        words = [f"95% interval {', '.join(parts)}"] if parts else []
-        words += [] if seeds.known else [f"{over}, {no_interval(self.shared)}"]
-        tested = "" if seeds.known else " over test items"
-        words.append(f"{'corrected ' * (tests > 1)}p{tested} {probability(self.p)}")
-        return f"{nats(seeds.value)} nats/token ({'; '.join(words)})"
+        figures = evidence(self.items, self.seeds, self.shared, self.p, tests, nats)
+        return f"{nats(abs(self.seeds.value))} nats/token ({figures})"
 
 
 def gain_differences(measured: dict[str, Doublings], pairs: list[Pair]) -> list[GainDifference]:
@@ -91,7 +79,7 @@ def _differences(one: Doublings, other: Doublings, seeds: list[int]) -> list[Gai
             float(values[0] - values[1]), resampled[0] - resampled[1], terms.shape[1]
         )
         of_seeds = difference_interval(*(side.gains[context][seeds] for side in sides))
-        p = items.p if np.isnan(of_seeds.p) else float(np.maximum(items.p, of_seeds.p))
+        p = larger_p(items, of_seeds)
         found.append(GainDifference(first, second, context, len(seeds), items, of_seeds, p))
     return found
 
@@ -112,7 +100,7 @@ def verdicts(differences: list[GainDifference], claim: bool, tests: int) -> list
         which = "last of these" if len(led[name]) > 1 else "doubling"
         sentences.append(
             f"{name} {gains} more than {other} from {_doublings(led[name])}{runs}: from the "
-            f"{which} by {led[name][-1].evidence(tests)}."
+            f"{which} by {led[name][-1].size(tests)}."
         )
     if led[""]:
         known = [each.p for each in led[""] if not np.isnan(each.p)]
@@ -133,6 +121,17 @@ def _gain(sums: np.ndarray) -> np.ndarray:
     """Return the gain of sums (..., 3): nats before and after a doubling, and targets."""
     gain: np.ndarray = (sums[..., 0] - sums[..., 1]) / sums[..., 2]
     return gain
+
+
+def shown_gains(gains: Mapping[int, Interval]) -> list[int]:
+    """Return the keys up to the first gain that is not shown: each of these lowers the loss."""
+    return list(takewhile(lambda key: gains[key].low > 0, gains))
+
+
+def change(gain: Interval, seeds: int, what: str) -> str:
+    """Return what a gain does: "lowers the loss of lstm by 0.0016 nats/token (95% ...)"."""
+    verb = "lowers" if gain.value >= 0 else "raises"
+    return f"{verb} {what} by {nats(abs(gain.value))} nats/token ({over_seeds(gain, seeds)})"
 
 
 def over_seeds(gain: Interval, seeds: int) -> str:

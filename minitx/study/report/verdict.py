@@ -1,5 +1,6 @@
 """What a report says about two models: a verdict, with its figures in a sentence and a table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -53,8 +54,7 @@ class Comparison:
     def verdict(self) -> Verdict:
         if np.isnan(self.seeds.value) or np.isnan(self.items.value):
             return Verdict.NOT_COMPARED
-        same_side = self.items.value * self.seeds.value > 0
-        if not (self.p <= LEVEL and same_side):
+        if not is_shown(self.items, self.seeds, self.p):
             return Verdict.NOT_SHOWN
         if self.claim and self.seeds.known:
             return Verdict.BETTER if self._first_leads else Verdict.WORSE
@@ -90,7 +90,9 @@ class Comparison:
         else:
             claim = f"{one} had a {self.measure.direction} mean than {other} in these runs"
             claim += "" if self.seeds.known else "; other seeds may differ"
-        return f"{claim}: {self._effect(means)} ({self._evidence()}){self._left_out()}."
+        shared, spell = len(self.shared), self.measure.difference
+        figures = evidence(self.items, self.seeds, shared, self.p, self.tests, spell)
+        return f"{claim}: {self._effect(means)} ({figures}){self._left_out()}."
 
     def _effect(self, means: tuple[float, float]) -> str:
         """Format both scores and their difference, absolute and relative."""
@@ -106,27 +108,6 @@ class Comparison:
         unit = " percentage points" if self.measure.is_fraction else ""
         direction = "lower" if one < other else "higher"
         return f"{figures}, {direction} by {self.measure.difference(size)}{unit}{ratio}"
-
-    def _evidence(self) -> str:
-        """Format both intervals, with the sign that makes the difference positive, and p."""
-        items, seeds = self.items, self.seeds
-        if seeds.value < 0:
-            items, seeds = -items, -seeds
-        over = f"over {count(len(self.shared), 'shared seed')}"
-        parts = [f"over test items {self._ends(items)}"] if items.known else []
-        parts += [f"{over} {self._ends(seeds)}"] if seeds.known else []
-        words = [f"95% interval {', '.join(parts)}"] if parts else []
-        if not seeds.known:
-            words.append(f"{over}, {no_interval(len(self.shared))}")
-        if not np.isnan(self.p):
-            name = "corrected p" if self.tests > 1 else "p"
-            name += "" if seeds.known else " over test items"
-            words.append(f"{name} {probability(self.p)}")
-        return "; ".join(words)
-
-    def _ends(self, interval: Interval) -> str:
-        low, high = map(self.measure.difference, (interval.low, interval.high))
-        return f"{low} to {high}"
 
     def _left_out(self) -> str:
         """Describe the seeds that only one of the two has."""
@@ -154,6 +135,48 @@ class Comparison:
             else "their corpora or test items differ"
         )
         return f"{names[0]} and {names[1]} cannot be compared: {reason}."
+
+
+def larger_p(items: Interval, seeds: Interval) -> float:
+    """Return the larger p-value of both tests, or that over items if too few seeds have one."""
+    return items.p if np.isnan(seeds.p) else float(np.maximum(items.p, seeds.p))
+
+
+def is_shown(items: Interval, seeds: Interval, p: float) -> bool:
+    """Return whether both tests show a difference, on the same side. `p` is corrected."""
+    return p <= LEVEL and items.value * seeds.value > 0
+
+
+def evidence(
+    items: Interval,
+    seeds: Interval,
+    shared: int,
+    p: float,
+    tests: int,
+    spell: Callable[[float], str],
+) -> str:
+    """Return both intervals of a difference, with the sign that makes it positive, and p.
+
+    `items` is over test items, and `seeds` over `shared` seeds. `p` was corrected for all `tests`
+    of the report. `spell` formats the ends.
+    """
+    if seeds.value < 0:
+        items, seeds = -items, -seeds
+    over = f"over {count(shared, 'shared seed')}"
+    intervals = {"over test items": items, over: seeds}
+    parts = [
+        f"{what} {spell(each.low)} to {spell(each.high)}"
+        for what, each in intervals.items()
+        if each.known
+    ]
+    words = [f"95% interval {', '.join(parts)}"] if parts else []
+    if not seeds.known:
+        words.append(f"{over}, {no_interval(shared)}")
+    if not np.isnan(p):
+        name = "corrected p" if tests > 1 else "p"
+        name += "" if seeds.known else " over test items"
+        words.append(f"{name} {probability(p)}")
+    return "; ".join(words)
 
 
 def no_interval(seeds: int) -> str:

@@ -39,7 +39,7 @@ def nats_of(model, tokens, start, target):
 def test_every_context_predicts_the_same_tokens_from_half_of_it_or_more(
     kind, context, count, most, monkeypatch
 ):
-    monkeypatch.setattr(doublings, "BATCH", 32)  # several batches
+    monkeypatch.setattr(doublings, "evaluation_batch", lambda length: max(1, 32 // length))
     monkeypatch.setattr(doublings, "TARGETS", most)
     model, tokens = model_of(kind, context), tokens_of(count)
     clusters = np.arange(-(-(count - 1) // context)) // 2 + 5

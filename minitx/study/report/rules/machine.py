@@ -10,7 +10,8 @@ from minitx.drawing.formatting import count, listed
 from minitx.study.report.rules.rule import Rule
 from minitx.study.results.results import SEVERAL, Results
 
-CODE = ("commit", "commit of the measurements", "torch")  # the other facts are about the machine
+COMMITS = ("commit", "commit of the measurements")
+CODE = (*COMMITS, "torch")  # the other facts are about the machine
 ATTENTION = {"attention": "scaled_dot_product_attention"}
 FUSED = ATTENTION | {
     "lstm": "nn.LSTM, fused on a CPU (by oneDNN) and on a GPU",
@@ -33,7 +34,7 @@ def same_code(results: Results) -> Rule:
         return Rule(name, False, "The commit of the code is not known.")
     if unlike := _several(results, lambda fact: fact in CODE):
         return Rule(name, False, unlike)
-    known = [results.facts[fact] for fact in CODE[:2] if fact in results.facts]
+    known = [results.facts[fact] for fact in COMMITS if fact in results.facts]
     for commit in known:
         if not re.fullmatch("[0-9a-f]+", commit):  # "unknown", or a commit with uncommitted changes
             return Rule(name, False, f"The code of the runs was not committed: commit {commit}.")

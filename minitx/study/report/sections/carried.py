@@ -1,13 +1,11 @@
 """Show what a recurrence gains if its state is carried over from the text before a window."""
 
-from itertools import takewhile
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.figures import MUTED
 from minitx.drawing.formatting import listed
-from minitx.study.report.gains import nats, over_seeds
+from minitx.study.report.gains import change, nats, shown_gains
 from minitx.study.report.sections import Section
 from minitx.study.report.style import draw_line, finish, name_axes, panels, scale_steps, styles
 from minitx.study.results.conditions import Condition, conditions_of
@@ -78,7 +76,7 @@ def _finding(gains: dict[str, pd.DataFrame]) -> str:
 def _effect(name: str, gains: pd.DataFrame) -> str:
     """Describe up to which octave the state from before the window lowers the loss."""
     found = {end: mean_interval(gains[end].to_numpy()) for end in gains.columns}
-    lower = list(takewhile(lambda end: found[end].low > 0, found))
+    lower = shown_gains(found)
     what = "a state carried over from before the window"
     if not lower or len(lower) == len(found):
         return f"At {_positions(gains, -1)}, {what} {_size(name, gains, -1)}."
@@ -101,9 +99,7 @@ def _positions(gains: pd.DataFrame, octave: int) -> str:
 def _size(name: str, gains: pd.DataFrame, octave: int) -> str:
     """Return by how much the state changes the loss in an octave, with its interval."""
     gain = mean_interval(gains.iloc[:, octave].to_numpy())
-    verb = "lowers" if gain.value >= 0 else "raises"
-    size = f"{nats(abs(gain.value))} nats/token ({over_seeds(gain, len(gains))})"
-    return f"{verb} the loss of {name} by {size}"
+    return change(gain, len(gains), f"the loss of {name}")
 
 
 def _figure(results: Results, gains: dict[str, pd.DataFrame]) -> Figure:

@@ -1,6 +1,7 @@
 """Show what each doubling of the context gains, measured on the same tokens."""
 
-from itertools import groupby, takewhile
+from itertools import groupby
+from math import nan
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval
 from minitx.metrics.decomposable import MEASURES
 from minitx.study.report.comparison import compared_gains, number_of_tests
-from minitx.study.report.gains import GainDifference, nats, over_seeds, verdicts
+from minitx.study.report.gains import GainDifference, change, shown_gains, verdicts
 from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
@@ -68,19 +69,20 @@ def section(results: Results) -> Section | None:
 
 
 def _targets(measured: dict[str, Doublings]) -> str:
-    """Return what was predicted: "259,916 tokens", or "tokens" if there are several numbers."""
+    """Return what was predicted: "65,536 tokens", or "tokens" if there are several numbers."""
     tables = [table for each in measured.values() for table in each.clusters.values()]
     sizes = {int(table["targets"].sum()) for table in tables}
     return f"{sizes.pop():,} tokens" if len(sizes) == 1 else "tokens"
 
 
 def _table(name: str, each: Doublings) -> pd.DataFrame:
+    gains = _gains(each)
     return pd.DataFrame(
         {
             "arm": name,
             "context, tokens": context,
             **mean_interval(each.losses[context].to_numpy(), LOSS).columns("loss, nats/token"),
-            **mean_interval(each.gains.get(context, [])).columns(
+            **gains.get(context, Interval(nan)).columns(
                 "gain of the doubling", "gain: low", "gain: high"
             ),
             "seeds": len(each.losses),
@@ -108,11 +110,9 @@ def _differences(differences: list[GainDifference], claim: bool) -> pd.DataFrame
     )
 
 
-def _helped(each: Doublings) -> list[int]:
-    """Return the contexts up to which each doubling is shown to lower the loss."""
-    gains = each.gains.items()
-    lower = takewhile(lambda gain: mean_interval(gain[1].to_numpy()).low > 0, gains)
-    return [context for context, _ in lower]
+def _gains(each: Doublings) -> dict[int, Interval]:
+    """Return the mean gain of each doubling, by the longer context."""
+    return {context: mean_interval(gain.to_numpy()) for context, gain in each.gains.items()}
 
 
 def _leader(each: GainDifference, claim: bool) -> str:
@@ -123,7 +123,7 @@ def _leader(each: GainDifference, claim: bool) -> str:
 
 def _finding(measured: dict[str, Doublings]) -> str:
     """Name the contexts up to which each doubling lowers the loss, if all models have one."""
-    helped = {name: _helped(each) for name, each in measured.items()}
+    helped = {name: shown_gains(_gains(each)) for name, each in measured.items()}
     if not all(helped.values()):
         return ""
     parts = [f"of {name} up to {contexts[-1]:,} tokens" for name, contexts in helped.items()]
@@ -132,29 +132,24 @@ def _finding(measured: dict[str, Doublings]) -> str:
 
 def _effect(name: str, each: Doublings) -> str:
     """Describe up to which context each doubling lowers the loss."""
-    gains = {context: mean_interval(gain.to_numpy()) for context, gain in each.gains.items()}
-    helped, contexts = _helped(each), list(gains)
-
-    def change(context: int, whose: str) -> str:
-        gain = gains[context]
-        size = f"{nats(abs(gain.value))} nats/token ({over_seeds(gain, len(each.losses))})"
-        return f"the doubling to {context:,} tokens {_verb(gain)} {whose} by {size}"
-
+    gains, seeds = _gains(each), len(each.losses)
+    helped, contexts = shown_gains(gains), list(gains)
     if not helped:
-        sentence = change(contexts[-1], f"the loss of {name}")
-        return f"{sentence[0].upper()}{sentence[1:]}."
+        last = contexts[-1]
+        effect = change(gains[last], seeds, f"the loss of {name}")
+        return f"The doubling to {last:,} tokens {effect}."
+    up_to = helped[-1]
     sentence = (
-        f"Each doubling of the context up to {helped[-1]:,} tokens lowers the loss of {name}: "
-        f"{change(helped[-1], 'it')}"
+        f"Each doubling of the context up to {up_to:,} tokens lowers the loss of {name}: the "
+        f"doubling to {up_to:,} tokens {change(gains[up_to], seeds, 'it')}"
     )
-    beyond = contexts[len(helped) :]
-    if beyond and gains[beyond[0]].excludes_zero:  # then it raises the loss
-        return f"{sentence}, and {change(beyond[0], 'it')}."
-    return f"{sentence}. For the next doubling, no effect is shown." if beyond else f"{sentence}."
-
-
-def _verb(gain: Interval) -> str:
-    return "lowers" if gain.value >= 0 else "raises"
+    if up_to == contexts[-1]:
+        return f"{sentence}."
+    beyond = contexts[len(helped)]
+    if gains[beyond].excludes_zero:  # then it raises the loss
+        effect = change(gains[beyond], seeds, "it")
+        return f"{sentence}, and the doubling to {beyond:,} tokens {effect}."
+    return f"{sentence}. For the next doubling, no effect is shown."
 
 
 def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
@@ -165,8 +160,8 @@ def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
     for name, each in measured.items():
         means = [mean_interval(each.losses[context].to_numpy(), LOSS) for context in each.losses]
         draw_line(top, own[name], each.losses.columns, means)
-        gains = [mean_interval(gain.to_numpy()) for gain in each.gains.values()]
-        draw_line(bottom, own[name], each.gains, gains)
+        gains = _gains(each)
+        draw_line(bottom, own[name], gains, gains.values())
     contexts = sorted({context for each in measured.values() for context in each.losses})
     scale_steps(top.xaxis, contexts)
     scale_steps(bottom.xaxis, contexts[1:])
