@@ -543,6 +543,9 @@ class StudyConfig:
     most_tokens: int | None = key(
         None, "leave out points of the grid whose steps have more tokens [none]", minimum=1
     )
+    ladder: bool = key(
+        False, "leave out an arm after the first value of the grid that most of its seeds fail"
+    )
     sweep: dict[str, Any] = key(
         dict, "key: [values]; each arm and combination gets the value that is best on val"
     )

@@ -83,6 +83,11 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
         raise UserError("study.sweep: a study of speed tunes nothing, so remove the sweep")
+    if merged.ladder and len(merged.grid) != 1:
+        raise UserError(
+            f"study.ladder: a ladder has one key in its grid, not {len(merged.grid)}: set "
+            "study.ladder=false, or another study.grid"
+        )
     if not points(merged):
         raise UserError(
             f"study.most_tokens={merged.most_tokens}: a step has more tokens at every point of the "
@@ -250,6 +255,16 @@ def points(study: StudyConfig) -> list[Point]:
         for at in combinations(study.grid)
         if (at.get("data.batch_size") or 1) * at.get("model.context", 1) <= most
     ]
+
+
+def rungs(study: StudyConfig) -> list[list[Point]]:
+    """Return the points in the groups that are trained one after another.
+
+    Those of a ladder have a group for each value of the grid, others are one group.
+    """
+    if not study.ladder:
+        return [points(study)]
+    return [[each for each in points(study) if each.at == at] for at in combinations(study.grid)]
 
 
 def combinations(axes: Values) -> list[Values]:

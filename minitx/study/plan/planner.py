@@ -45,6 +45,8 @@ class Planner:
                     "study.sweep: optimizer=adamw has no muon_lr that could be searched; for "
                     "AdamW add ++study.adamw_sweep={optimizer.lr: [0.001, 0.003, 0.01]}"
                 )
+            if self.study.ladder and config.trainer.goal is None:
+                raise UserError("study.ladder: there is no goal to reach, so set trainer.goal=0.99")
             if self.study.measures == "speed" and not config.task.objective.windows:
                 raise UserError("speed is measured on language models only: use task=shakespeare")
             tested = self.study.measures == "training"

@@ -131,6 +131,22 @@ def planned(results: Results) -> list[Condition]:
     ]
 
 
+def reached_goal(runs: pd.DataFrame) -> pd.Series:
+    """Return for each run whether it stopped because it reached its goal on val."""
+    ended = runs["ended_by"] if "ended_by" in runs else pd.Series(index=runs.index, dtype=object)
+    return ended == "goal"
+
+
+def not_climbed(results: Results, arm: str) -> list[Any]:
+    """Return the values of a ladder at which an arm was not trained, because it failed before."""
+    last = [each for each in conditions_of(results) if each.arm == arm][-1]
+    ended = len(last.finished) == len(last.runs) > 0
+    if not results.study.ladder or not ended or 2 * reached_goal(last.runs).sum() > len(last.runs):
+        return []
+    [values] = results.study.grid.values()
+    return list(values[values.index(last.point[0]) + 1 :])
+
+
 def plain(value: Any) -> Any:
     """Return a table's value as study.json has it: a Python type, and None instead of NaN."""
     value = value.item() if isinstance(value, np.generic) else value

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,7 +12,15 @@ from minitx.config.schema import CompareConfig, StudyConfig
 from minitx.data.progress import announced
 from minitx.errors import UserError, WriteError
 from minitx.runs.paths import check_writable, make_folder
-from minitx.study.plan.definition import Point, Values, seeds, study_folder, sweep_seed, task_of
+from minitx.study.plan.definition import (
+    Point,
+    Values,
+    rungs,
+    seeds,
+    study_folder,
+    sweep_seed,
+    task_of,
+)
 from minitx.study.plan.manifest import Manifest, PlannedRun, write_manifest
 from minitx.study.plan.planner import Planner
 from minitx.study.plan.run_store import RunStore
@@ -44,70 +52,102 @@ def run_study(
     trained with this value and the seeds of the results. Only then is it tested. While some sweeps
     are widened, which keeps few cores busy, the seeds of arms whose sweep has ended are trained.
 
+    An arm climbs a ladder to the next value of the grid if most of its seeds reach `trainer.goal`.
+
     Raises UserError if the study cannot be done, before anything is trained.
     """
     folder, store = study_folder(definition), RunStore(Path(definition.runs))
     task = task_of(asked, definition)
     planner = Planner(task, definition)
     planner.check()
-    details = details_of(definition.sections)
     manifest = Manifest(definition, task.name, asked.preset, task.headline, command)
+    study = _Study(asked, planner, store, folder, manifest, launch)
     with _alone(folder):
         make_folder(store.root, f"study.runs={store.root}")
         check_writable(store.root, f"study.runs={store.root}")
-        swept: list[list[PlannedRun]] = [[] for _ in planner.points]
-
-        def counted(number: int) -> list[PlannedRun]:
-            """Return the runs of the results at a point, with the value that its sweep chose."""
-            point, runs = planner.points[number], swept[number]
-            best = (best_of(runs, store) or runs[0]).swept_values if runs else planner.choices[0]
-            found = (planner.run(point, best, seed) for seed in seeds(asked))
-            return [replace(run, chosen=True, details=details) for run in found]
-
-        if len(planner.choices) > 1:
-            early: dict[int, list[PlannedRun]] = {}
-            sweeps = _sweeps(planner, store, sweep_seed(asked), widen=asked.preset == "full")
-            for swept, ended in sweeps:
-                for number in [each for each in ended if each not in early][:1]:
-                    early[number] = counted(number)
-                manifest.runs = [run for runs in (*swept, *early.values()) for run in runs]
-                if _missing(manifest.runs, store):  # else study.json may have the whole plan
-                    write_manifest(folder, manifest)
-                    total = sum(map(len, swept)) + len(planner.points) * len(seeds(asked))
-                    _do(manifest.runs, store, launch, total)
-        plan = enumerate(swept)
-        manifest.runs = [run for number, runs in plan for run in (*runs, *counted(number))]
+        arms = list(definition.arms)
+        for points in rungs(definition):
+            study.do([point for point in points if point.arm in arms])
+            if definition.ladder:
+                arms = [arm for arm in arms if study.climbs(arm, points[0].at)]
         write_manifest(folder, manifest)
-        _do(manifest.runs, store, launch, len(manifest.runs))
     return collect(manifest, store)
 
 
-def _sweeps(
-    planner: Planner, store: RunStore, seed: int, *, widen: bool
-) -> Iterator[tuple[list[list[PlannedRun]], list[int]]]:
-    """Yield the runs of the sweep at each point, and again after each time that it is widened.
+@dataclass(frozen=True)
+class _Study:
+    """A study whose runs are done in `folder`. `manifest` has those that are planned so far."""
 
-    The second of the pair has the numbers of the points whose sweep has ended. All runs have to be
-    done before the next ones are asked for.
-    """
+    asked: CompareConfig
+    planner: Planner
+    store: RunStore
+    folder: Path
+    manifest: Manifest
+    launch: Launch
 
-    def runs(point: Point, choices: list[Values]) -> list[PlannedRun]:
-        return [replace(planner.run(point, choice, seed), swept=True) for choice in choices]
+    def do(self, points: list[Point]) -> None:
+        """Do the runs at these points, and add them to the manifest."""
+        before = self.manifest.runs
+        swept: list[list[PlannedRun]] = [[] for _ in points]
+        if len(self.planner.choices) > 1:
+            early: dict[int, list[PlannedRun]] = {}
+            for swept, ended in self._sweeps(points):
+                for number in [each for each in ended if each not in early][:1]:
+                    early[number] = self._counted(points[number], swept[number])
+                runs = [run for runs in (*swept, *early.values()) for run in runs]
+                left = len(points) * len(seeds(self.asked))
+                self._launch([*before, *runs], len(before) + sum(map(len, swept)) + left)
+        plan = zip(points, swept, strict=True)
+        runs = [run for point, tried in plan for run in (*tried, *self._counted(point, tried))]
+        self._launch([*before, *runs], len(before) + len(runs))
 
-    def wider(point: Point, done: list[PlannedRun]) -> list[PlannedRun]:
-        best = best_of(done, store)
-        if best is None:
-            return []
-        tried = [run.swept_values for run in done]
-        choices = further(best.swept_values, tried, planner.study.sweep)
-        return runs(point, [choice for choice in choices if planner.can_train(point, choice)])
+    def climbs(self, arm: str, at: Values) -> bool:
+        """Return whether most seeds of an arm reach the goal at this value of the grid."""
+        runs = [run for run in self.manifest.runs if run.chosen and run.point == Point(arm, at)]
+        reached = [self.store.summary(run.key).get("ended_by") == "goal" for run in runs]
+        return 2 * sum(reached) > len(reached)
 
-    points = planner.points
-    swept = [runs(point, planner.choices) for point in points]
-    yield swept, []
-    while widen and any(more := [wider(*each) for each in zip(points, swept, strict=True)]):
-        swept = [done + new for done, new in zip(swept, more, strict=True)]
-        yield swept, [number for number, new in enumerate(more) if not new]
+    def _launch(self, runs: list[PlannedRun], total: int) -> None:
+        """Make these runs the plan, in the order of the arms, and do those that are missing."""
+        arms = list(self.planner.study.arms)
+        self.manifest.runs = sorted(runs, key=lambda run: arms.index(run.point.arm))
+        if _missing(runs, self.store):  # else study.json may have the whole plan
+            write_manifest(self.folder, self.manifest)
+            _do(self.manifest.runs, self.store, self.launch, total)
+
+    def _counted(self, point: Point, tried: list[PlannedRun]) -> list[PlannedRun]:
+        """Return the runs of the results at a point, with the value that its sweep chose."""
+        best = best_of(tried, self.store) or next(iter(tried), None)
+        value = best.swept_values if best else self.planner.choices[0]
+        found = (self.planner.run(point, value, seed) for seed in seeds(self.asked))
+        details = details_of(self.planner.study.sections)
+        return [replace(run, chosen=True, details=details) for run in found]
+
+    def _sweeps(self, points: list[Point]) -> Iterator[tuple[list[list[PlannedRun]], list[int]]]:
+        """Yield the runs of the sweep at each point, and again whenever it is widened.
+
+        The second of the pair has the numbers of the points whose sweep has ended. All runs have to
+        be done before the next ones are asked for.
+        """
+        seed = sweep_seed(self.asked)
+
+        def runs(point: Point, choices: list[Values]) -> list[PlannedRun]:
+            return [replace(self.planner.run(point, each, seed), swept=True) for each in choices]
+
+        def wider(point: Point, done: list[PlannedRun]) -> list[PlannedRun]:
+            best = best_of(done, self.store)
+            if best is None:
+                return []
+            tried = [run.swept_values for run in done]
+            choices = further(best.swept_values, tried, self.planner.study.sweep)
+            return runs(point, [each for each in choices if self.planner.can_train(point, each)])
+
+        swept = [runs(point, self.planner.choices) for point in points]
+        yield swept, []
+        widen = self.asked.preset == "full"
+        while widen and any(more := [wider(*each) for each in zip(points, swept, strict=True)]):
+            swept = [done + new for done, new in zip(swept, more, strict=True)]
+            yield swept, [number for number, new in enumerate(more) if not new]
 
 
 def run_and_report(
@@ -187,8 +227,6 @@ def _do(runs: list[PlannedRun], store: RunStore, launch: Launch, total: int) -> 
     Raises UserError if the launcher leaves runs that neither finished nor failed, because nothing
     is chosen without them.
     """
-    if not _missing(runs, store):
-        return
     with watching(runs, store, total):
         while left := _missing(runs, store):
             keys = list(dict.fromkeys(run.key for run in left))  # arms may share runs

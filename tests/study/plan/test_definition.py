@@ -408,7 +408,7 @@ class TestSeveralTasks:
     )
     def test_every_task_of_a_grid_is_checked(self, study, tasks, expected):
         words = [f"++study.quick.grid={{task: {tasks}}}"]
-        words += ["study.tasks=[]"] if study == "distance" else []
+        words += ["study.tasks=[]", "study.ladder=false"] if study == "distance" else []
         with pytest.raises(UserError, match=re.escape(expected)):
             check_comparison(asked(f"study={study}", *words), words)
 

@@ -10,6 +10,7 @@ from minitx.config.schema import CompareConfig
 from minitx.models.build import language_model
 from minitx.models.language_model import count_parameters
 from minitx.study.plan.definition import defined
+from minitx.tasks.open import open_task
 
 CLAIMS = ["architectures", "context", "data", "distance", "head_width", "heads"]
 CHARACTERS = 80  # about as many as in the plays
@@ -46,10 +47,16 @@ def test_heads_of_one_width_are_in_models_of_one_size():
         assert one == pytest.approx(other, rel=0.02)
 
 
-def test_each_rung_has_more_pairs_and_a_longer_context():
+def test_each_rung_is_twice_as_far_for_models_of_one_size():
     _, study = study_of("distance", "full")
+    contexts = study.grid["model.context"]
+    assert contexts == [contexts[0] * 2**rung for rung in range(len(contexts))]
+    sizes = []
     for words in study.arms.values():
-        for context in study.grid["model.context"]:
+        for context in (contexts[0], contexts[-1]):
             config = compose("task=recall", *words, *study.settings, f"model.context={context}")
-            assert config.task.pairs is None
+            assert config.task.pairs == 2
             assert config.trainer.goal == 0.99
+            sizes.append(count_parameters(open_task(config).vocabulary.build(config.model)))
+    for found in zip(*sizes, strict=True):  # with embeddings, and without
+        assert found == pytest.approx([found[0]] * len(found), rel=0.02)

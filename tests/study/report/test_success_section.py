@@ -52,6 +52,21 @@ def results_of(learns, **changes):
     return replace(results, curves=curves, runs=results.runs.assign(**{"test/accuracy": tested}))
 
 
+def ladder_of(learns):
+    """Results of a ladder, without the points at which an arm was not trained: None."""
+    results = results_of({key: steps or [None] * 5 for key, steps in learns.items()})
+    results.study.ladder = True
+    runs, points = results.runs, [key for key, steps in learns.items() if steps]
+    runs = runs[[key in points for key in zip(runs["arm"], runs["model.context"], strict=True)]]
+    steps = [
+        learns[arm, context][seed - 1] if chosen else None
+        for arm, context, seed, chosen in runs[
+            ["arm", "model.context", "seed", "chosen"]
+        ].itertuples(index=False)
+    ]
+    return replace(results, runs=runs.assign(ended_by=["goal" if each else None for each in steps]))
+
+
 def test_seeds_are_counted_with_exact_intervals():
     section = SECTIONS["success"](results_of(LEARNS))
     table = section.table.set_index(["arm", "rung"])
@@ -109,6 +124,30 @@ def test_sentences_say_k_of_n_seeds(monkeypatch):
         "steps (best accuracy on val 50% to 50%, chance level 50%); with 4 pairs, 32 tokens of "
         "context, 5 seeds in 500 steps (best accuracy on val 25% to 25%, chance level 25%)."
     ]  # nothing is said of seeds of the Transformer that fail
+
+
+def test_an_arm_that_did_not_climb_a_ladder_is_named():
+    learns = LEARNS | {("lstm", 16): [None, 300, None, None, 400], ("lstm", 32): None}
+    results = ladder_of(learns)
+    section = SECTIONS["success"](results)
+    [lstm] = [each for each in section.sentences if each.startswith("Seeds of lstm that learn it")]
+    assert lstm == (
+        "Seeds of lstm that learn it: 2 of 5 with 2 pairs, 16 tokens of context (exact 95% "
+        "interval of the fraction 5% to 85%). No more than half of them learn the last of these, "
+        "so lstm was not trained with 32 tokens of context."
+    )
+    assert list(section.more["comparisons"]["rung"]) == ["2 pairs, 16 tokens of context"]
+    assert not any("transformer was not trained" in each for each in section.sentences)
+    assert png(section.figure)
+
+
+def test_a_ladder_that_is_not_done_yet_names_no_arm():
+    learns = LEARNS | {("lstm", 16): [None, 300, None, None, 400], ("lstm", 32): None}
+    results = ladder_of(learns)
+    last = (results.runs["arm"] == "lstm") & (results.runs["seed"] == 5)
+    runs = results.runs.assign(status=results.runs["status"].mask(last, "missing"))
+    section = SECTIONS["success"](replace(results, runs=runs))
+    assert not any("was not trained" in each for each in section.sentences)
 
 
 def test_a_study_that_broke_a_rule_claims_less(monkeypatch):

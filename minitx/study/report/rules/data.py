@@ -2,7 +2,8 @@
 
 from minitx.drawing.formatting import count
 from minitx.errors import UserError
-from minitx.study.report.rules.rule import VARY_DATA, Rule, by_data, reached_goal
+from minitx.study.report.rules.rule import VARY_DATA, Rule, by_data
+from minitx.study.results.conditions import reached_goal
 from minitx.study.results.results import FINISHED, Results
 
 

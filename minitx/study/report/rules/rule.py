@@ -29,9 +29,3 @@ def by_data(results: Results, runs: pd.DataFrame) -> list[tuple[str, pd.DataFram
     if not axes:
         return [("", runs)]
     return [(str(point), group) for point, group in runs.groupby(axes, sort=False, dropna=False)]
-
-
-def reached_goal(runs: pd.DataFrame) -> pd.Series:
-    """Return for each run whether it stopped because it reached its goal on val."""
-    ended = runs["ended_by"] if "ended_by" in runs else pd.Series(index=runs.index, dtype=object)
-    return ended == "goal"

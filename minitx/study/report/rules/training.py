@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from minitx.drawing.formatting import count, listed, setting
-from minitx.study.report.rules.rule import Rule, reached_goal
+from minitx.study.report.rules.rule import Rule
 from minitx.study.results.chance import NEAR_CHANCE, at_chance
-from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.results.conditions import Condition, conditions_of, reached_goal
 from minitx.study.results.results import Results
 from minitx.study.results.settings import differing_settings, recipe_choices
 

@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from minitx.drawing.formatting import count, listed
-from minitx.study.report.rules.rule import reached_goal
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     finish,
@@ -17,7 +16,7 @@ from minitx.study.report.style import (
     scale_values,
     styles,
 )
-from minitx.study.results.conditions import Condition, conditions_of
+from minitx.study.results.conditions import Condition, conditions_of, reached_goal
 from minitx.study.results.results import Results
 
 MOST_PANELS = 4

@@ -22,6 +22,8 @@ from minitx.study.report.style import (
     ticks_at_1_2_5,
 )
 from minitx.study.report.verdict import probability
+from minitx.study.results.axes import at
+from minitx.study.results.conditions import not_climbed
 from minitx.study.results.learning import LEARNED, learning_of
 from minitx.study.results.results import Results
 from minitx.study.statistics.intervals import fraction_interval
@@ -43,7 +45,7 @@ def section(results: Results) -> Section | None:
         *soon,
         *few,
         *_differences(compared, may_claim(results)),
-        *(_learners(arm, table[table["arm"] == arm]) for arm, _ in of_arms),
+        *(_learners(results, arm, table[table["arm"] == arm]) for arm, _ in of_arms),
     ]
     failed = [_failed(arm, found) for arm, found in of_arms if not found["learned"].all()]
     return Section(
@@ -111,14 +113,21 @@ def _difference(second: str, compared: pd.DataFrame, claim: bool) -> str:
     return f"{first} and {second}: {'; '.join(parts)}."
 
 
-def _learners(arm: str, rungs: pd.DataFrame) -> str:
-    """Count the seeds that learned each rung."""
+def _learners(results: Results, arm: str, rungs: pd.DataFrame) -> str:
+    """Count the seeds that learned each rung, and name the rungs that the arm did not climb to."""
     parts = [
         f"{row['learned']} of {row['seeds']} with {row['rung']} (exact 95% interval of the "
         f"fraction {whole_percent(row['low'])} to {whole_percent(row['high'])})"
         for row in rungs.to_dict("records")
     ]
-    return f"Seeds of {arm} that learn it: {'; '.join(parts)}."
+    learners = f"Seeds of {arm} that learn it: {'; '.join(parts)}."
+    if not (higher := not_climbed(results, arm)):
+        return learners
+    where = at(results.axes[0], *higher)
+    return (
+        f"{learners} No more than half of them learn the last of these, so {arm} was not trained "
+        f"with {where}."
+    )
 
 
 def _soon(rung: str, seeds: pd.DataFrame) -> str:
