@@ -11,6 +11,7 @@ from minitx.data.corpora.sources import source_of
 from minitx.data.lines import on_one_line
 from minitx.data.module import ExampleData, require_context
 from minitx.data.progress import announced
+from minitx.data.tokenizers.sequence import UNK
 from minitx.decoding.search import most_tokens
 from minitx.decoding.translation import search, with_end_symbol
 from minitx.errors import UserError
@@ -53,6 +54,7 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         )
         tokenizers = self.store.source_tokenizer, self.store.target_tokenizer
         self.vocabulary = PairVocabulary(*tokenizers)
+        self.notes = tuple(_unknown_targets(self.store))
 
     def data(self) -> ExampleData:
         config, decoding = self.config, self.config.decoding
@@ -140,4 +142,15 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
                 }
                 for pair, (output,) in zip(examples.pairs, best, strict=True)
             ],
+        )
+
+
+def _unknown_targets(store: PairStore) -> Iterator[str]:
+    """Say if targets of train have words that no output can contain."""
+    share = float((store.ids("train", "target").ids == UNK).mean())
+    if share:
+        yield (
+            f"{share:.2%} of the words in the targets of train are not in the vocabulary of "
+            f"{store.target_tokenizer.vocab_size:,}, so no output contains them: set a larger "
+            "data.vocab_size, or data.target_tokenizer=bpe"
         )

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from minitx.config.compose import read_config
 from minitx.config.schema import DecodingConfig
 from minitx.data.corpora import pairs as pair_corpora
 from minitx.data.corpora.pairs import PairCorpus
-from minitx.data.tokenizers.sequence import BOS, EOS, SequenceTokenizer
+from minitx.data.tokenizers.sequence import BOS, EOS, SPECIALS, SequenceTokenizer
 from minitx.decoding.translation import search, with_end_symbol
 from minitx.tasks.open import open_task
 
@@ -282,6 +283,16 @@ def test_what_is_too_long_to_train_on_is_left_out_and_counted(train, tmp_path, c
     assert data["train_examples_left_out"] == 1
     said = capfd.readouterr().err
     assert f"{data['train_examples'] - 1:,} examples to train on, 1 longer than" in said
+
+
+@pytest.mark.parametrize("size", [9, 14])
+def test_words_that_no_output_can_contain_are_announced(size, train, numbers, corpus, capfd):
+    words = Counter(word for _, target in part_of_pairs(corpus, "train") for word in target.split())
+    known = words.most_common(size - len(SPECIALS))
+    share = 1 - sum(number for _, number in known) / words.total()
+    train(*numbers, *FEW, "data.target_tokenizer=word", f"data.vocab_size={size}")
+    said = f"{share:.2%} of the words in the targets of train are not in the vocabulary of {size}"
+    assert (said in capfd.readouterr().err) == (size == 9)
 
 
 def test_a_budget_of_parameters_is_kept(train, numbers, tmp_path):
