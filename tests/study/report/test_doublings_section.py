@@ -10,6 +10,7 @@ from minitx.study.report import comparison
 from minitx.study.report.comparison import pairs_of
 from minitx.study.report.gains import gain_differences
 from minitx.study.report.sections import SECTIONS
+from minitx.study.report.style import intervals_of
 from minitx.study.results.conditions import conditions_of
 from minitx.study.results.doublings import measured_doublings
 
@@ -119,6 +120,21 @@ def test_the_difference_has_intervals_over_items_and_over_seeds():
     assert (table["p, corrected"] >= [each.p for each in found]).all()
 
 
+def test_the_figure_has_each_difference_with_its_interval():
+    section = section_of()
+    *_, differences = section.figure.axes
+    table = section.more["differences"]
+    drawn = [line for line in differences.lines if len(line.get_xdata()) == 1]
+    assert [line.get_xdata()[0] for line in drawn] == list(table["doubling to, tokens"])
+    assert [line.get_ydata()[0] for line in drawn] == list(table["first's gain minus second's"])
+    for line, low, high in zip(
+        drawn, table["low over seeds"], table["high over seeds"], strict=True
+    ):
+        drawn_interval = intervals_of(line, 0).get("y", (np.nan, np.nan))
+        assert drawn_interval == pytest.approx((low, high), nan_ok=True)
+    assert len(section_of(levels={"lstm": 2.0}).figure.axes) == 2  # one model has no difference
+
+
 def test_a_gain_that_is_not_shown_to_differ_is_not_called_larger():
     def alike(arm, point, seed):
         noise = 0.01 * (seed - 2.5) * (1 if arm == "lstm" else -1)
@@ -132,6 +148,7 @@ def test_a_gain_that_is_not_shown_to_differ_is_not_called_larger():
 
 
 def test_few_seeds_have_no_interval_over_seeds():
+    assert png(section_of(seeds=(1, 2)).figure)
     difference, *_, attention, _ = section_of(seeds=(1, 2)).sentences
     assert "in these runs: " in difference
     assert "over 2 shared seeds, too few for an interval; corrected p over test items" in difference

@@ -16,6 +16,7 @@ from minitx.study.report.rules import may_claim
 from minitx.study.report.sections import Section
 from minitx.study.report.style import (
     draw_line,
+    draw_point,
     finish,
     name_axes,
     panels,
@@ -47,23 +48,24 @@ def section(results: Results) -> Section | None:
         title="What each doubling of the context gains",
         finding=_finding(measured),
         table=pd.concat([_table(name, each) for name, each in measured.items()], ignore_index=True),
-        figure=_figure(results, measured),
+        figure=_figure(results, measured, differences),
         sentences=sentences,
         answers=len(sentences),
         more={"differences": _differences(differences, claim)} if differences else {},
         note=(
             f"On test, in nats/token, over the same {_targets(measured)} for each context: in a "
             "context of n tokens, each is predicted from more than n/2 and at most n tokens. Top: "
-            "the loss. Bottom: the gain of each doubling, which is the decrease of the loss from "
-            "half of the context. Bands: 95% intervals over seeds (Student's t, of the loss on "
-            "the log scale). Up to which context each doubling lowers the loss is tested in "
-            "order, from the shortest on until one is not shown, so these intervals need no "
-            "correction. The difference of two models' gains has two tests: a paired bootstrap "
-            "over test items and a paired t test over seeds. p is the larger of the two p-values "
-            f"(that over test items if there are too few seeds){corrected}. In training, few "
-            "tokens of a window have a short context. So a gain has two parts: what the earlier "
-            "tokens tell, and what a model loses at a start that it seldom sees in training. A "
-            "model that reaches a loss with less context has less to gain from more."
+            "the loss. Below: the gain of each doubling, which is the decrease of the loss from "
+            f"half of the context. {_of_differences(differences)}Bands and bars: 95% intervals "
+            "over seeds (Student's t, of the loss on the log scale). Up to which context each "
+            "doubling lowers the loss is tested in order, from the shortest on until one is not "
+            "shown, so these intervals need no correction. The difference of two models' gains "
+            "has two tests: a paired bootstrap over test items and a paired t test over seeds. p "
+            "is the larger of the two p-values (that over items if there are too few "
+            f"seeds){corrected}. In training, few tokens of a window have a short context. So a "
+            "gain has two parts: what the earlier tokens tell, and what a model loses at a start "
+            "that it seldom sees in training. A model that reaches a loss with less context has "
+            "less to gain from more."
         ),
     )
 
@@ -73,6 +75,15 @@ def _targets(measured: dict[str, Doublings]) -> str:
     tables = [table for each in measured.values() for table in each.clusters.values()]
     sizes = {int(table["targets"].sum()) for table in tables}
     return f"{sizes.pop():,} tokens" if len(sizes) == 1 else "tokens"
+
+
+def _of_differences(differences: list[GainDifference]) -> str:
+    """Explain the panel of the differences, if there is one."""
+    if not differences:
+        return ""
+    firsts = dict.fromkeys(each.first for each in differences)
+    first = listed(firsts) if len(firsts) == 1 else "the first model of a comparison"
+    return f"Bottom: the gain of {first} minus that of the model with this mark. "
 
 
 def _table(name: str, each: Doublings) -> pd.DataFrame:
@@ -152,23 +163,28 @@ def _effect(name: str, each: Doublings) -> str:
     return f"{sentence}. For the next doubling, no effect is shown."
 
 
-def _figure(results: Results, measured: dict[str, Doublings]) -> Figure:
-    figure, [top, bottom] = panels(2)
+def _figure(
+    results: Results, measured: dict[str, Doublings], differences: list[GainDifference]
+) -> Figure:
+    figure, [losses, gains, *others] = panels(3 if differences else 2)
     own = styles(measured)
-    bottom.set_yscale("symlog", linthresh=LINEAR)
-    bottom.axhline(0, color=MUTED, linewidth=1)
+    for axes in (gains, *others):
+        axes.set_yscale("symlog", linthresh=LINEAR)
+        axes.axhline(0, color=MUTED, linewidth=1)
     for name, each in measured.items():
         means = [mean_interval(each.losses[context].to_numpy(), LOSS) for context in each.losses]
-        draw_line(top, own[name], each.losses.columns, means)
-        gains = _gains(each)
-        draw_line(bottom, own[name], gains, gains.values())
+        draw_line(losses, own[name], each.losses.columns, means)
+        draw_line(gains, own[name], _gains(each), _gains(each).values())
+    for gain in differences:
+        draw_point(others[0], own[gain.second], gain.context, gain.seeds.value, yerr=gain.seeds)
     contexts = sorted({context for each in measured.values() for context in each.losses})
-    scale_steps(top.xaxis, contexts)
-    scale_steps(bottom.xaxis, contexts[1:])
-    plain_numbers(bottom.yaxis)
-    linear = f"linear within ±{LINEAR}"
-    name_axes(top, "context, tokens", "loss on test, nats/token")
-    name_axes(
-        bottom, "context after the doubling, tokens", f"gain of the doubling, nats/token ({linear})"
-    )
+    scale_steps(losses.xaxis, contexts)
+    name_axes(losses, "context, tokens", "loss on test, nats/token")
+    for axes, what in zip(
+        (gains, *others), ("gain of the doubling", "difference of gains"), strict=False
+    ):
+        scale_steps(axes.xaxis, contexts[1:])
+        plain_numbers(axes.yaxis)
+        linear = f"nats/token (linear within ±{LINEAR})"
+        name_axes(axes, "context after the doubling, tokens", f"{what}, {linear}")
     return finish(figure, f"{results.title}: what each doubling of the context gains", own)
