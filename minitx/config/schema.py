@@ -544,7 +544,7 @@ class StudyConfig:
         None, "leave out points of the grid whose steps have more tokens [none]", minimum=1
     )
     ladder: bool = key(
-        False, "leave out an arm after the first value of the grid that most of its seeds fail"
+        False, "go on to the next value of the grid with arms whose seeds mostly reach the goal"
     )
     sweep: dict[str, Any] = key(
         dict, "key: [values]; each arm and combination gets the value that is best on val"

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count, product
 from pathlib import Path
@@ -83,6 +83,8 @@ def defined(config: CompareConfig, overrides: Sequence[str] = ()) -> StudyConfig
         raise UserError(f"study.{config.preset}.seeds is empty: no run would be trained")
     if merged.measures == "speed" and merged.sweep:
         raise UserError("study.sweep: a study of speed tunes nothing, so remove the sweep")
+    if merged.ladder and merged.measures == "speed":
+        raise UserError("study.ladder: a study of speed has no goal, so set study.ladder=false")
     if merged.ladder and len(merged.grid) != 1:
         raise UserError(
             f"study.ladder: a ladder has one key in its grid, not {len(merged.grid)}: set "
@@ -264,7 +266,15 @@ def rungs(study: StudyConfig) -> list[list[Point]]:
     """
     if not study.ladder:
         return [points(study)]
-    return [[each for each in points(study) if each.at == at] for at in combinations(study.grid)]
+    found = points(study)
+    groups = [[each for each in found if each.at == at] for at in combinations(study.grid)]
+    return [points for points in groups if points]
+
+
+def majority(reached: Iterable[bool]) -> bool:
+    """Return whether more than half of the seeds reached the goal, so that their arm climbs."""
+    counted = list(reached)
+    return 2 * sum(counted) > len(counted)
 
 
 def combinations(axes: Values) -> list[Values]:

@@ -46,7 +46,7 @@ class Planner:
                     "AdamW add ++study.adamw_sweep={optimizer.lr: [0.001, 0.003, 0.01]}"
                 )
             if self.study.ladder and config.trainer.goal is None:
-                raise UserError("study.ladder: there is no goal to reach, so set trainer.goal=0.99")
+                raise UserError("study.ladder: arms climb if they reach a goal: set trainer.goal")
             if self.study.measures == "speed" and not config.task.objective.windows:
                 raise UserError("speed is measured on language models only: use task=shakespeare")
             tested = self.study.measures == "training"

@@ -9,8 +9,9 @@ import pandas as pd
 
 from minitx.drawing.formatting import listed
 from minitx.metrics.bootstrap import Interval
+from minitx.study.plan.definition import majority, rungs
 from minitx.study.results.axes import at
-from minitx.study.results.results import FINISHED, Results
+from minitx.study.results.results import FINISHED, MISSING, Results
 from minitx.study.statistics.intervals import mean_interval
 
 Pair = tuple["Condition", "Condition"]
@@ -139,12 +140,13 @@ def reached_goal(runs: pd.DataFrame) -> pd.Series:
 
 def not_climbed(results: Results, arm: str) -> list[Any]:
     """Return the values of a ladder at which an arm was not trained, because it failed before."""
-    last = [each for each in conditions_of(results) if each.arm == arm][-1]
-    ended = len(last.finished) == len(last.runs) > 0
-    if not results.study.ladder or not ended or 2 * reached_goal(last.runs).sum() > len(last.runs):
+    if not results.study.ladder:
         return []
-    [values] = results.study.grid.values()
-    return list(values[values.index(last.point[0]) + 1 :])
+    last = [each for each in conditions_of(results) if each.arm == arm][-1]
+    if last.runs.empty or MISSING in set(last.runs["status"]) or majority(reached_goal(last.runs)):
+        return []
+    values = [rung[0].at[last.axes[0]] for rung in rungs(results.study)]
+    return values[values.index(last.point[0]) + 1 :]
 
 
 def plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from minitx.runs.paths import check_writable, make_folder
 from minitx.study.plan.definition import (
     Point,
     Values,
+    majority,
     rungs,
     seeds,
     study_folder,
@@ -53,6 +54,7 @@ def run_study(
     are widened, which keeps few cores busy, the seeds of arms whose sweep has ended are trained.
 
     An arm climbs a ladder to the next value of the grid if most of its seeds reach `trainer.goal`.
+    It must be possible to build its model at every value, also at those that it may not reach.
 
     Raises UserError if the study cannot be done, before anything is trained.
     """
@@ -104,16 +106,15 @@ class _Study:
     def climbs(self, arm: str, at: Values) -> bool:
         """Return whether most seeds of an arm reach the goal at this value of the grid."""
         runs = [run for run in self.manifest.runs if run.chosen and run.point == Point(arm, at)]
-        reached = [self.store.summary(run.key).get("ended_by") == "goal" for run in runs]
-        return 2 * sum(reached) > len(reached)
+        return majority(self.store.summary(run.key).get("ended_by") == "goal" for run in runs)
 
     def _launch(self, runs: list[PlannedRun], total: int) -> None:
-        """Make these runs the plan, in the order of the arms, and do those that are missing."""
+        """Make these runs the plan, by arm, and do those that are missing, in their own order."""
         arms = list(self.planner.study.arms)
         self.manifest.runs = sorted(runs, key=lambda run: arms.index(run.point.arm))
         if _missing(runs, self.store):  # else study.json may have the whole plan
             write_manifest(self.folder, self.manifest)
-            _do(self.manifest.runs, self.store, self.launch, total)
+            _do(runs, self.store, self.launch, total)
 
     def _counted(self, point: Point, tried: list[PlannedRun]) -> list[PlannedRun]:
         """Return the runs of the results at a point, with the value that its sweep chose."""

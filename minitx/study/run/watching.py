@@ -22,7 +22,8 @@ EVERY, EVERY_LINE = 1.0, 30.0  # seconds between updates of the bar; between lin
 def watching(runs: Sequence[PlannedRun], store: RunStore, total: int) -> Iterator[None]:
     """Show the runs done, running and left: as a bar in a terminal, else as a line now and then.
 
-    `total` is the number of runs of the whole study, including those that are planned later.
+    `total` is the number of runs of the study, including those that are planned later, without
+    those of higher rungs of a ladder.
     """
     stop = threading.Event()
     thread = threading.Thread(target=_watch, args=(runs, store, total, sys.stderr, stop))

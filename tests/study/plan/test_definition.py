@@ -23,6 +23,7 @@ from minitx.study.plan.definition import (
     defined,
     points,
     refuse_hidden,
+    rungs,
     seeds,
     sweep_seed,
     task_of,
@@ -340,6 +341,21 @@ def test_points_with_too_many_tokens_in_a_step_are_left_out():
 def test_a_grid_without_a_point_that_is_small_enough_is_refused():
     with pytest.raises(UserError, match=r"study\.most_tokens=2: a step has more tokens at every"):
         defined(asked("study=speed", "++study.most_tokens=2"))
+
+
+def test_a_ladder_has_a_rung_for_each_value_that_is_small_enough():
+    grid = "++study.full.grid={model.context: [64, 16, 32]}"
+    config = asked("study=distance", "task=recall", "preset=full", grid, "++study.most_tokens=32")
+    study = defined(config, [grid])
+    found = [[(point.arm, point.at["model.context"]) for point in rung] for rung in rungs(study)]
+    assert found == [[(arm, context) for arm in study.arms] for context in (16, 32)]
+    study.ladder = False
+    assert rungs(study) == [points(study)]
+
+
+def test_a_ladder_of_speeds_is_refused():
+    with pytest.raises(UserError, match=r"study\.ladder: a study of speed has no goal"):
+        defined(asked("study=speed", "++study.ladder=true", "++study.grid={}"))
 
 
 def test_a_step_of_unknown_size_is_kept():

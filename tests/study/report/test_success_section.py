@@ -9,6 +9,7 @@ from made_results import failing, made
 from scipy import stats
 
 from minitx.drawing.figures import png
+from minitx.study.report.rules.plan import nothing_missing
 from minitx.study.report.sections import SECTIONS, success
 from minitx.study.results.sweep import sweeps_of
 
@@ -133,12 +134,36 @@ def test_an_arm_that_did_not_climb_a_ladder_is_named():
     [lstm] = [each for each in section.sentences if each.startswith("Seeds of lstm that learn it")]
     assert lstm == (
         "Seeds of lstm that learn it: 2 of 5 with 2 pairs, 16 tokens of context (exact 95% "
-        "interval of the fraction 5% to 85%). No more than half of them learn the last of these, "
-        "so lstm was not trained with 32 tokens of context."
+        "interval of the fraction 5% to 85%). lstm was not trained with 32 tokens of context, "
+        "because no more than half of its seeds had reached the goal before."
     )
     assert list(section.more["comparisons"]["rung"]) == ["2 pairs, 16 tokens of context"]
     assert not any("transformer was not trained" in each for each in section.sentences)
     assert png(section.figure)
+
+
+def test_failed_runs_are_seeds_that_did_not_reach_the_goal():
+    learns = LEARNS | {("lstm", 16): [100, 300, None, None, None], ("lstm", 32): None}
+    results = ladder_of(learns)
+    failed = (results.runs["arm"] == "lstm") & (results.runs["seed"] > 2)
+    results = replace(
+        results, runs=results.runs.assign(status=results.runs["status"].mask(failed, "failed"))
+    )
+    assert any("lstm was not trained with 32 tokens" in each for each in sentences_of(results))
+
+
+def test_the_rule_about_missing_runs_names_the_arms_that_did_not_climb():
+    learns = LEARNS | {("lstm", 16): [None] * 5, ("lstm", 32): None}
+    rule = nothing_missing(ladder_of(learns))
+    assert rule.kept
+    assert rule.words.endswith(
+        "By the rule of the ladder, the study left out lstm with 32 tokens of context."
+    )
+    assert nothing_missing(results_of(LEARNS)).words.endswith("finished.")
+
+
+def sentences_of(results):
+    return SECTIONS["success"](results).sentences
 
 
 def test_a_ladder_that_is_not_done_yet_names_no_arm():

@@ -5,7 +5,8 @@ import shlex
 from minitx.drawing.formatting import count, listed
 from minitx.study.plan.run_store import PLACES
 from minitx.study.report.rules.rule import Rule
-from minitx.study.results.conditions import conditions_of
+from minitx.study.results.axes import at
+from minitx.study.results.conditions import conditions_of, not_climbed
 from minitx.study.results.results import FINISHED, MISSING, Results
 from minitx.study.statistics.intervals import LEAST_SEEDS
 
@@ -32,7 +33,8 @@ def nothing_missing(results: Results) -> Rule:
     runs = results.runs
     lacking = runs[runs["status"] != FINISHED]
     if lacking.empty:
-        return Rule(name, True, f"All {count(len(runs), 'planned run')} finished.")
+        words = f"All {count(len(runs), 'planned run')} finished.{_ladder(results)}"
+        return Rule(name, True, words)
     parts = []
     for (status, arm), group in lacking.groupby(["status", "arm"], sort=False):
         reasons = list(dict.fromkeys(reason for reason in group["reason"] if reason))
@@ -42,6 +44,16 @@ def nothing_missing(results: Results) -> Rule:
     if lacking["chosen"].any() or (lacking["status"] == MISSING).any():
         return Rule(name, False, number)
     return Rule(name, True, f"All runs that count finished. In the sweep, {number}")
+
+
+def _ladder(results: Results) -> str:
+    """Say which arms did not climb a ladder to its end."""
+    parts = [
+        f"{arm} with {at(results.axes[0], *higher)}"
+        for arm in dict.fromkeys(condition.arm for condition in conditions_of(results))
+        if (higher := not_climbed(results, arm))
+    ]
+    return f" By the rule of the ladder, the study left out {listed(parts)}." if parts else ""
 
 
 def full_preset(results: Results) -> Rule:

@@ -125,8 +125,8 @@ def _learners(results: Results, arm: str, rungs: pd.DataFrame) -> str:
         return learners
     where = at(results.axes[0], *higher)
     return (
-        f"{learners} No more than half of them learn the last of these, so {arm} was not trained "
-        f"with {where}."
+        f"{learners} {arm} was not trained with {where}, because no more than half of its seeds "
+        "had reached the goal before."
     )
 
 
