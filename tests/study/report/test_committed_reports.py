@@ -48,11 +48,18 @@ def claims():
 def test_the_claims_quote_the_committed_tables():
     readme, results = claims()
     seeds = pd.read_csv(ROOT / "distance_recall_full/figures/success_seeds.csv")
-    median = (seeds.groupby("arm")["tokens"].median() / 1e6).round(1)
+    assert set(seeds.loc[seeds["arm"].isin(["transformer", "lstm"]), "learned"]) == {True}
+    median = (seeds.groupby(["rung", "arm"])["tokens"].median() / 1e6).round(1)
+    short, long = (median[f"2 pairs, {length} tokens of context"] for length in (16, 32))
     assert (
-        f"from {median['transformer']} million training tokens, the LSTM from {median['lstm']} "
-        "million"
+        f"For 32, the Transformer needed {long['transformer']} million training tokens, the LSTM "
+        f"{long['lstm']} million. No seed of a GRU learned 16"
     ) in readme
+    assert not seeds.loc[seeds["arm"].isin(["gru", "gru_block"]), "learned"].any()
+    assert f"from {short['transformer']} million training tokens, that of the LSTM from" in results
+    assert (
+        f"needed {long['transformer']}, {long['lstm']} and {long['lstm_block']} million" in results
+    )
     heads = pd.read_csv(ROOT / "heads_shakespeare_full/figures/axis.csv")
     *means, last = (f"{mean:.3f}" for mean in heads["bits per byte, mean"])
     assert f"reached {', '.join(means)} and {last} bits per byte" in readme
