@@ -79,10 +79,13 @@ class Task(ABC, Generic[AnyModel, AnyVocabulary]):
     store: TokenStore | PairStore | LabelStore | Generated
     vocabulary: AnyVocabulary
     labels: tuple[str, ...] = ()  # the classes, in the order of a classifier's outputs
-    notes: tuple[str, ...] = ()  # what is odd about the corpus
 
     def __init__(self, config: Config) -> None:
         self.config = config
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is odd about the corpus."""
+        return ()
 
     @abstractmethod
     def data(self) -> StepDataModule:

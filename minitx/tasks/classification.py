@@ -33,10 +33,13 @@ class ClassificationTask(Task[Classifier, LabelVocabulary]):
         super().__init__(config)
         data = config.data
         self.budget = batch_tokens(config)
-        self.corpus = corpus = source_of(config).open(config)
-        self.store = open_labels(corpus, data.tokenizer, data.vocab_size, self.cache_dir)
-        self.labels, self.notes = self.store.labels, corpus.notes
+        self.corpus = source_of(config).open(config)
+        self.store = open_labels(self.corpus, data.tokenizer, data.vocab_size, self.cache_dir)
+        self.labels = self.store.labels
         self.vocabulary = LabelVocabulary(self.store.tokenizer, self.labels)
+
+    def notes(self) -> tuple[str, ...]:
+        return self.corpus.notes
 
     def data(self) -> ExampleData:
         config = self.config

@@ -54,7 +54,17 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
         )
         tokenizers = self.store.source_tokenizer, self.store.target_tokenizer
         self.vocabulary = PairVocabulary(*tokenizers)
-        self.notes = tuple(_unknown_targets(self.store))
+
+    def notes(self) -> tuple[str, ...]:
+        """Say if targets of train have words that no output can contain."""
+        unknown = float((self.store.ids("train", "target").ids == UNK).mean())
+        if not unknown:
+            return ()
+        return (
+            f"{unknown:.2%} of the words in the targets of train are not in the vocabulary of "
+            f"{self.store.target_tokenizer.vocab_size:,}, so no output contains them: set a larger "
+            "data.vocab_size, or data.target_tokenizer=bpe",
+        )
 
     def data(self) -> ExampleData:
         config, decoding = self.config, self.config.decoding
@@ -142,15 +152,4 @@ class SequenceToSequenceTask(Task[Seq2Seq, PairVocabulary]):
                 }
                 for pair, (output,) in zip(examples.pairs, best, strict=True)
             ],
-        )
-
-
-def _unknown_targets(store: PairStore) -> Iterator[str]:
-    """Say if targets of train have words that no output can contain."""
-    share = float((store.ids("train", "target").ids == UNK).mean())
-    if share:
-        yield (
-            f"{share:.2%} of the words in the targets of train are not in the vocabulary of "
-            f"{store.target_tokenizer.vocab_size:,}, so no output contains them: set a larger "
-            "data.vocab_size, or data.target_tokenizer=bpe"
         )

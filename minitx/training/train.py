@@ -144,7 +144,7 @@ def prepare(config: Config, test: bool) -> Training:
     facts = data.describe() | {"validation_fraction": round(data.validation_fraction, 4)}
     if trainer.is_global_zero:
         _write_first_files(folder, objective.archive["config"], task, new=new)
-        announce(facts, task.notes)
+        announce(facts, task.notes())
     summary = Summary(folder, config, model, task.store.fingerprint, facts, clock, trainer)
     return Training(folder, task, data, objective, trainer, resumed, summary, splits)
 
