@@ -268,7 +268,7 @@ def rungs(study: StudyConfig) -> list[list[Point]]:
         return [points(study)]
     found = points(study)
     groups = [[each for each in found if each.at == at] for at in combinations(study.grid)]
-    return [points for points in groups if points]
+    return [group for group in groups if group]
 
 
 def majority(reached: Iterable[bool]) -> bool:

@@ -138,15 +138,17 @@ def reached_goal(runs: pd.DataFrame) -> pd.Series:
     return ended == "goal"
 
 
-def not_climbed(results: Results, arm: str) -> list[Any]:
-    """Return the values of a ladder at which an arm was not trained, because it failed before."""
+def not_climbed(results: Results, arm: str) -> str:
+    """Return the rungs at which an arm was not trained, because it failed before, in words."""
     if not results.study.ladder:
-        return []
+        return ""
     last = [each for each in conditions_of(results) if each.arm == arm][-1]
     if last.runs.empty or MISSING in set(last.runs["status"]) or majority(reached_goal(last.runs)):
-        return []
-    values = [rung[0].at[last.axes[0]] for rung in rungs(results.study)]
-    return values[values.index(last.point[0]) + 1 :]
+        return ""
+    [axis] = last.axes
+    values = [rung[0].at[axis] for rung in rungs(results.study)]
+    higher = values[values.index(last.on(axis)) + 1 :]
+    return at(axis, *higher) if higher else ""
 
 
 def plain(value: Any) -> Any:

@@ -148,8 +148,9 @@ def test_a_gain_that_is_not_shown_to_differ_is_not_called_larger():
 
 
 def test_few_seeds_have_no_interval_over_seeds():
-    assert png(section_of(seeds=(1, 2)).figure)
-    difference, *_, attention, _ = section_of(seeds=(1, 2)).sentences
+    section = section_of(seeds=(1, 2))
+    assert png(section.figure)
+    difference, *_, attention, _ = section.sentences
     assert "in these runs: " in difference
     assert "over 2 shared seeds, too few for an interval; corrected p over test items" in difference
     assert attention.startswith(

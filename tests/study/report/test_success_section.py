@@ -149,7 +149,8 @@ def test_failed_runs_are_seeds_that_did_not_reach_the_goal():
     results = replace(
         results, runs=results.runs.assign(status=results.runs["status"].mask(failed, "failed"))
     )
-    assert any("lstm was not trained with 32 tokens" in each for each in sentences_of(results))
+    sentences = SECTIONS["success"](results).sentences
+    assert any("lstm was not trained with 32 tokens" in each for each in sentences)
 
 
 def test_the_rule_about_missing_runs_names_the_arms_that_did_not_climb():
@@ -160,10 +161,6 @@ def test_the_rule_about_missing_runs_names_the_arms_that_did_not_climb():
         "By the rule of the ladder, the study left out lstm with 32 tokens of context."
     )
     assert nothing_missing(results_of(LEARNS)).words.endswith("finished.")
-
-
-def sentences_of(results):
-    return SECTIONS["success"](results).sentences
 
 
 def test_a_ladder_that_is_not_done_yet_names_no_arm():

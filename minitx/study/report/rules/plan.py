@@ -5,7 +5,6 @@ import shlex
 from minitx.drawing.formatting import count, listed
 from minitx.study.plan.run_store import PLACES
 from minitx.study.report.rules.rule import Rule
-from minitx.study.results.axes import at
 from minitx.study.results.conditions import conditions_of, not_climbed
 from minitx.study.results.results import FINISHED, MISSING, Results
 from minitx.study.statistics.intervals import LEAST_SEEDS
@@ -49,7 +48,7 @@ def nothing_missing(results: Results) -> Rule:
 def _ladder(results: Results) -> str:
     """Say which arms did not climb a ladder to its end."""
     parts = [
-        f"{arm} with {at(results.axes[0], *higher)}"
+        f"{arm} with {higher}"
         for arm in dict.fromkeys(condition.arm for condition in conditions_of(results))
         if (higher := not_climbed(results, arm))
     ]

@@ -174,7 +174,8 @@ def _figure(
     for name, each in measured.items():
         means = [mean_interval(each.losses[context].to_numpy(), LOSS) for context in each.losses]
         draw_line(losses, own[name], each.losses.columns, means)
-        draw_line(gains, own[name], _gains(each), _gains(each).values())
+        found = _gains(each)
+        draw_line(gains, own[name], found, found.values())
     for gain in differences:
         draw_point(others[0], own[gain.second], gain.context, gain.seeds.value, yerr=gain.seeds)
     contexts = sorted({context for each in measured.values() for context in each.losses})

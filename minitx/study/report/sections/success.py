@@ -22,7 +22,6 @@ from minitx.study.report.style import (
     ticks_at_1_2_5,
 )
 from minitx.study.report.verdict import probability
-from minitx.study.results.axes import at
 from minitx.study.results.conditions import not_climbed
 from minitx.study.results.learning import LEARNED, learning_of
 from minitx.study.results.results import Results
@@ -123,9 +122,8 @@ def _learners(results: Results, arm: str, rungs: pd.DataFrame) -> str:
     learners = f"Seeds of {arm} that learn it: {'; '.join(parts)}."
     if not (higher := not_climbed(results, arm)):
         return learners
-    where = at(results.axes[0], *higher)
     return (
-        f"{learners} {arm} was not trained with {where}, because no more than half of its seeds "
+        f"{learners} {arm} was not trained with {higher}, because no more than half of its seeds "
         "had reached the goal before."
     )
 
